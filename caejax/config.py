@@ -1,0 +1,289 @@
+"""Configs: the fields every experiment has, their checks, JSON and run ids.
+
+A config file returns `default()` with some values changed. It is locked: an
+unknown field or another type of value fails at once.
+"""
+
+import hashlib
+import json
+from typing import Any
+
+from ml_collections import ConfigDict, FieldReference
+
+from caejax.corruptions import CORRUPTIONS
+from caejax.data import SOURCES
+from caejax.errors import CaejaxError, did_you_mean, lookup
+from caejax.losses import LOSSES
+from caejax.models.autoencoders import MODELS
+from caejax.models.encoders import BOTTLENECKS
+from caejax.models.layers import ACTIVATIONS, DTYPES, INITIALIZERS
+from caejax.models.upsampling import UPSAMPLING
+from caejax.train.optimizers import OPTIMIZERS, SCHEDULES
+
+
+def default() -> ConfigDict:
+    """Returns the config of a small denoiser on `glyphs`, locked."""
+    config = ConfigDict()
+    config.seed = 0  # of initialisation, data order and noise
+    config.data = _default_data()
+    config.corruption = ConfigDict({"name": "gaussian", "level": 0.5})
+    config.model = _default_model()
+    config.loss = "bce"
+    config.optimizer = _default_optimizer()
+    config.train = _default_train()
+    # Named axes, combined by product: sweep.noise = {"field": "corruption.level",
+    # "values": (0.1, 0.5)}. Without axes the config is one run.
+    config.sweep = ConfigDict()
+    return config.lock()
+
+
+def _default_data() -> ConfigDict:
+    return ConfigDict(
+        {
+            "source": "glyphs",
+            "name": "",  # of the data set, for idx (download) and tfds
+            "dir": "",  # of the data set's files
+            # One side, or (height, width).
+            "image_size": FieldReference(28, field_type=object),
+            "channels": 1,
+            "limit": 0,  # use only the first N examples; 0 is all
+            "val_fraction": 0.1,  # of train, where the source has no val part
+            "seed": 0,  # of synthetic images, patches and the validation split
+            "train_size": 5000,  # of synthetic sources
+            "test_size": 1000,
+            "reduce": 1,  # folder: shrink by this factor, area-averaging
+            "patches_per_image": 1,  # folder
+            "download": False,  # idx, tfds
+        }
+    )
+
+
+def _default_model() -> ConfigDict:
+    return ConfigDict(
+        {
+            "encoder": "conv",
+            "widths": (16, 32, 32),
+            "latent_channels": 8,  # the bottleneck
+            "bottleneck": "projection",
+            "upsampling": "nearest_k3",
+            "code_activation": "linear",
+            "output_activation": "sigmoid",
+            "initializer": "he_normal",
+            "variance_correction": True,  # of transposed convolutions' kernels
+            "dtype": "float32",  # of the computation
+        }
+    )
+
+
+def _default_optimizer() -> ConfigDict:
+    return ConfigDict(
+        {
+            "name": "adam",
+            "learning_rate": 1e-3,
+            "schedule": "constant",
+            "warmup_steps": 0,
+            "momentum": 0.0,  # sgd
+            "weight_decay": 1e-4,  # adamw
+        }
+    )
+
+
+def _default_train() -> ConfigDict:
+    return ConfigDict(
+        {
+            "batch_size": 128,
+            "epochs": 10,
+            "ema_decay": 0.0,  # 0: no average of the parameters is kept
+            "early_stopping": 0,  # epochs without a better val loss; 0: never stop
+            "keep_checkpoints": 2,  # the last so many, besides the best
+            # Steps at which checkerboards are measured, besides every epoch's end.
+            "probe_steps": (10, 30, 100, 300, 1000, 3000),
+        }
+    )
+
+
+def check(config: ConfigDict) -> None:
+    """Checks the values of a run's config.
+
+    Raises:
+      CaejaxError: a name that is not known or a number out of range.
+    """
+    _check_names(config)
+    _check_numbers(config)
+    image_size(config)
+    if config.loss == "bce" and config.model.output_activation != "sigmoid":
+        raise CaejaxError(
+            "config.loss 'bce' works on logits: set config.model.output_activation "
+            "to 'sigmoid', or choose another loss"
+        )
+    if config.model.encoder == "tied_dense" and config.model.widths:
+        raise CaejaxError(
+            "config.model.encoder 'tied_dense' has one layer: set "
+            "config.model.widths=() or use 'dense'"
+        )
+    if config.model.encoder == "conv" and not config.model.widths:
+        raise CaejaxError(
+            "config.model.widths is empty: a 'conv' encoder needs a width per stage, "
+            "(16, 32, 32) for instance"
+        )
+
+
+def _check_names(config):
+    names = {
+        "data.source": SOURCES,
+        "corruption.name": CORRUPTIONS,
+        "model.encoder": MODELS,
+        "model.bottleneck": dict.fromkeys(BOTTLENECKS),
+        "model.upsampling": UPSAMPLING,
+        "model.code_activation": ACTIVATIONS,
+        "model.output_activation": ACTIVATIONS,
+        "model.initializer": INITIALIZERS,
+        "model.dtype": DTYPES,
+        "loss": LOSSES,
+        "optimizer.name": OPTIMIZERS,
+        "optimizer.schedule": SCHEDULES,
+    }
+    for field, table in names.items():
+        lookup(table, get(config, field), field)
+
+
+def _check_numbers(config):
+    positive = (
+        "data.channels",
+        "data.train_size",
+        "data.test_size",
+        "data.reduce",
+        "data.patches_per_image",
+        "model.latent_channels",
+        "optimizer.learning_rate",
+        "train.batch_size",
+        "train.epochs",
+        "train.keep_checkpoints",
+    )
+    not_negative = (
+        "data.limit",
+        "corruption.level",
+        "optimizer.warmup_steps",
+        "optimizer.momentum",
+        "optimizer.weight_decay",
+        "train.ema_decay",
+        "train.early_stopping",
+    )
+    for field in positive + not_negative:
+        value = get(config, field)
+        if value < 0 or (field in positive and value == 0):
+            bound = "above 0" if field in positive else "at least 0"
+            raise CaejaxError(f"config.{field} is {value}; it must be {bound}")
+    for field, fine in (
+        ("data.val_fraction", 0 < config.data.val_fraction < 1),
+        ("train.ema_decay", config.train.ema_decay < 1),
+    ):
+        if not fine:
+            raise CaejaxError(
+                f"config.{field} is {get(config, field)}; it must be between 0 and 1"
+            )
+    for field in ("model.widths", "train.probe_steps"):
+        values = get(config, field)
+        if not all(isinstance(value, int) and value > 0 for value in values):
+            raise CaejaxError(
+                f"config.{field} is {values}; it must hold whole numbers above 0"
+            )
+
+
+def image_size(config: ConfigDict) -> tuple[int, int]:
+    """(height, width) of the images, from one side or both."""
+    size = config.data.image_size
+    sides = tuple(size) if isinstance(size, tuple | list) else (size,)
+    sides = sides * 2 if len(sides) == 1 else sides
+    fine = all(isinstance(side, int) and side > 0 for side in sides)
+    if len(sides) != 2 or not fine:
+        raise CaejaxError(
+            f"config.data.image_size is {size!r}; give one side, 28, or "
+            "height and width, (50, 37)"
+        )
+    return sides
+
+
+def get(config: ConfigDict, field: str) -> Any:
+    """Value of a dotted field.
+
+    Raises:
+      CaejaxError: no such field; names the nearest.
+    """
+    value = config
+    for part in field.split("."):
+        if not isinstance(value, ConfigDict) or part not in value:
+            raise CaejaxError(unknown_field(field))
+        value = value[part]
+    return value
+
+
+def override(config: ConfigDict, field: str, value: Any) -> None:
+    """Sets a dotted field in place.
+
+    Raises:
+      CaejaxError: no such field, or a value of another type.
+    """
+    old = get(config, field)
+    *parents, name = field.split(".")
+    holder = get(config, ".".join(parents)) if parents else config
+    try:
+        holder[name] = value
+    except TypeError as error:
+        raise CaejaxError(
+            f"config.{field} is {value!r}; it must be of type {type(old).__name__}, "
+            f"like {old!r}"
+        ) from error
+
+
+def unknown_field(field: str) -> str:
+    """The line that says a field does not exist, naming the nearest that does."""
+    fields = field_names(default())
+    near = did_you_mean(field, fields)
+    if not near:
+        last = {name.split(".")[-1]: name for name in fields}
+        near = did_you_mean(field.split(".")[-1], last)
+    return f"config has no field {field!r}{near}; --mode=show lists all fields"
+
+
+def field_names(config: ConfigDict, prefix: str = "") -> list[str]:
+    """All dotted fields, sections left out."""
+    names = []
+    for name, value in config.items():
+        if isinstance(value, ConfigDict):
+            names += field_names(value, f"{prefix}{name}.")
+        else:
+            names.append(prefix + name)
+    return names
+
+
+def to_json(config: ConfigDict) -> str:
+    """Returns the config as indented JSON, keys sorted, tuples as lists."""
+    return json.dumps(config.to_dict(), indent=2, sort_keys=True)
+
+
+def from_json(text: str) -> ConfigDict:
+    """Reads what `to_json` wrote, filling fields that are new since then."""
+    config = default()
+    _update(config, json.loads(text))
+    return config
+
+
+def _update(config, values, prefix=""):
+    for name, value in values.items():
+        if prefix == "" and name == "sweep":
+            config.sweep = {k: _axis(axis) for k, axis in value.items()}
+        elif isinstance(value, dict):
+            _update(config, value, f"{prefix}{name}.")
+        else:
+            value = tuple(value) if isinstance(value, list) else value
+            override(config, prefix + name, value)
+
+
+def _axis(axis):
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in axis.items()}
+
+
+def run_id(config: ConfigDict) -> str:
+    """Names a run: 10 hexadecimal digits of the resolved config's SHA-256."""
+    return hashlib.sha256(to_json(config).encode()).hexdigest()[:10]

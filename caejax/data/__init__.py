@@ -1,0 +1,151 @@
+"""Images from any source, as one in-memory dataset."""
+
+import importlib
+import inspect
+
+import numpy as np
+
+from caejax.data.dataset import Dataset, Split
+from caejax.errors import CaejaxError
+
+__all__ = ["SOURCES", "Dataset", "Split", "load", "split_indices"]
+
+# Name -> module with a function `load`. Imported on use: nobody pays for the
+# packages that only another source needs.
+SOURCES = {
+    "glyphs": "caejax.data.glyphs",
+    "dead_leaves": "caejax.data.dead_leaves",
+    "idx": "caejax.data.idx",
+    "folder": "caejax.data.folder",
+    "npz": "caejax.data.npz",
+    "tfds": "caejax.data.tfds",
+}
+
+
+def load(
+    source: str,
+    *,
+    name: str = "",
+    dir: str = "",
+    image_size: tuple[int, int] = (28, 28),
+    channels: int = 1,
+    limit: int = 0,
+    val_fraction: float = 0.1,
+    seed: int = 0,
+    train_size: int = 5000,
+    test_size: int = 1000,
+    reduce: int = 1,
+    patches_per_image: int = 1,
+    download: bool = False,
+) -> Dataset:
+    """Loads a dataset; each source is given only the options that it takes.
+
+    Args:
+      source: a key of `SOURCES`.
+      name: the dataset's name (idx, tfds) or file (npz).
+      dir: the folder to read (idx, folder, npz, tfds).
+      image_size: (H, W) that the images must have; folder cuts patches of it.
+      channels: number of channels that the images must have.
+      limit: use only the first N examples of each part, N train examples
+        being counted before the validation part is split off; 0 means all.
+      val_fraction: share of train that becomes validation, in (0, 1).
+      seed: seeds generated images, patch positions and the splits.
+      train_size: number of generated train images (glyphs, dead_leaves).
+      test_size: number of generated test images (glyphs, dead_leaves).
+      reduce: integer factor of area averaging (folder).
+      patches_per_image: patches cut from each photograph (folder).
+      download: fetch (idx) or prepare (tfds) what is missing.
+
+    Returns:
+      Train, validation and test parts, C-contiguous: images (N, H, W, C)
+      float32 in [0, 1], labels (N,) int32 or None.
+
+    Raises:
+      CaejaxError: for an unknown source or option, for missing or damaged
+        data, and for images of another size or channel count.
+    """
+    if source not in SOURCES:
+        raise CaejaxError(
+            f"unknown data.source {source!r}: choose one of {', '.join(SOURCES)}"
+        )
+    if not 0 < val_fraction < 1:
+        raise CaejaxError(
+            f"data.val_fraction is {val_fraction}: it must lie between 0 and 1"
+        )
+    if limit < 0:
+        raise CaejaxError(f"data.limit is {limit}: use 0 for all, or a positive number")
+    options = {
+        "name": name,
+        "dir": dir,
+        "image_size": tuple(image_size),
+        "channels": channels,
+        "limit": limit,
+        "val_fraction": val_fraction,
+        "seed": seed,
+        "train_size": train_size,
+        "test_size": test_size,
+        "reduce": reduce,
+        "patches_per_image": patches_per_image,
+        "download": download,
+    }
+    read = importlib.import_module(SOURCES[source]).load
+    taken = options.keys() & inspect.signature(read).parameters
+    train, *val, test = read(**{option: options[option] for option in taken})
+    for split in (train, *val, test):
+        _check_images(split.images, source, (*image_size, channels))
+    first = slice(limit or None)
+    if val:
+        return Dataset(*(_take(split, first) for split in (train, *val, test)))
+    count = len(train.images[first])
+    rest, chosen = split_indices(count, val_fraction, seed, "training examples")
+    return Dataset(_take(train, rest), _take(train, chosen), _take(test, first))
+
+
+def split_indices(
+    count: int, fraction: float, seed: int, what: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Splits range(count) in two by a seeded shuffle.
+
+    Args:
+      count: number of things to split, at least 2.
+      fraction: share of the second part; either part has at least one.
+      seed: of the shuffle.
+      what: the things' name, for the error.
+
+    Returns:
+      The indices of the rest and of the chosen part, each in rising order.
+
+    Raises:
+      CaejaxError: if there are fewer than two things.
+    """
+    if count < 2:
+        raise CaejaxError(
+            f"{count} {what} cannot be split in two: add data or raise data.limit"
+        )
+    size = min(max(round(fraction * count), 1), count - 1)
+    order = np.random.default_rng(seed).permutation(count)
+    return np.sort(order[size:]), np.sort(order[:size])
+
+
+def _check_images(
+    images: np.ndarray, source: str, wanted: tuple[int, int, int]
+) -> None:
+    if images.shape[1:] != wanted:
+        (height, width, channels), (h, w, c) = images.shape[1:], wanted
+        raise CaejaxError(
+            f"{source} images are {height}x{width} with {channels} channel(s), but "
+            f"data.image_size is {h}x{w} and data.channels is {c}: "
+            f"set data.image_size=({height}, {width}) and data.channels={channels}"
+        )
+    if not len(images):
+        raise CaejaxError(f"{source} has a part without images: add some")
+
+
+def _take(split: Split, index: slice | np.ndarray) -> Split:
+    images = split.images[index]
+    if images.dtype == np.uint8:
+        images = images.astype(np.float32) / 255
+    labels = None
+    if split.labels is not None:
+        labels = np.ascontiguousarray(split.labels[index], np.int32)
+    return Split(np.ascontiguousarray(images, np.float32), labels)

@@ -1,0 +1,79 @@
+"""Losses by name, one value per image.
+
+`bce`, `mse` and `l1` are means over an image's pixels and channels, `sse` is the
+sum. Training minimises their mean over the batch, for `sse` their sum, and
+reports the mean over images.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+
+def bce(logits: jax.Array, target: jax.Array) -> jax.Array:
+    """Binary cross-entropy in nats, from logits.
+
+    Args:
+      logits: (B, H, W, C), before the sigmoid.
+      target: (B, H, W, C) in [0, 1].
+
+    Returns:
+      (B,).
+    """
+    check_pair(logits, target)
+    return optax.sigmoid_binary_cross_entropy(logits, target).mean((1, 2, 3))
+
+
+def mse(output: jax.Array, target: jax.Array) -> jax.Array:
+    """Mean squared error: (B, H, W, C) images twice to (B,)."""
+    check_pair(output, target)
+    return jnp.mean((output - target) ** 2, (1, 2, 3))
+
+
+def l1(output: jax.Array, target: jax.Array) -> jax.Array:
+    """Mean absolute error: (B, H, W, C) images twice to (B,)."""
+    check_pair(output, target)
+    return jnp.mean(jnp.abs(output - target), (1, 2, 3))
+
+
+def sse(output: jax.Array, target: jax.Array) -> jax.Array:
+    """Summed squared error: (B, H, W, C) images twice to (B,)."""
+    check_pair(output, target)
+    return jnp.sum((output - target) ** 2, (1, 2, 3))
+
+
+def check_pair(output: jax.Array, target: jax.Array) -> None:
+    """Refuses anything but two batches of images of one shape.
+
+    Broadcasting would make a wrong number of it, silently.
+    """
+    if output.shape != target.shape or output.ndim != 4:
+        raise ValueError(
+            "output and target must have one shape (B, H, W, C), "
+            f"got {output.shape} and {target.shape}"
+        )
+
+
+class Loss(NamedTuple):
+    """A loss and how training uses it.
+
+    Attributes:
+      per_image: two (B, H, W, C) to (B,).
+      from_logits: it takes the decoder's linear output, not the image.
+      reduce: (B,) to the scalar that training minimises.
+    """
+
+    per_image: Callable[[jax.Array, jax.Array], jax.Array]
+    from_logits: bool = False
+    reduce: Callable[[jax.Array], jax.Array] = jnp.mean
+
+
+LOSSES: dict[str, Loss] = {
+    "bce": Loss(bce, from_logits=True),
+    "mse": Loss(mse),
+    "l1": Loss(l1),
+    "sse": Loss(sse, reduce=jnp.sum),
+}

@@ -1,0 +1,157 @@
+"""The command line: `python -m caejax.main --config=FILE --workdir=DIR`.
+
+Modes: `run` trains one model, or the whole sweep if the config defines one, and
+goes on where an earlier command was stopped; `eval` measures a trained model
+again; `report` draws figures and tables anew from the files in the folder;
+`show` prints what would be run.
+"""
+
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from absl import app, flags, logging
+from ml_collections import config_flags
+
+from caejax import config as config_lib
+from caejax.errors import CaejaxError
+
+MODES = ("run", "eval", "report", "show")
+
+_CONFIG = config_flags.DEFINE_config_file(
+    "config", None, "Config file; --config.section.field=value overrides a field."
+)
+_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run or sweep.")
+_MODE = flags.DEFINE_enum("mode", "run", MODES, "What to do.")
+
+
+def main(argv: Sequence[str]) -> int:
+    """Does what the flags say; returns the exit code."""
+    logging.set_verbosity(logging.WARNING)  # orbax tells of every file
+    try:
+        if len(argv) > 1:
+            raise CaejaxError(
+                f"{argv[1]!r} is not a flag; flags look like --config=FILE"
+            )
+        return _MODE_FUNCTIONS[_MODE.value]()
+    except CaejaxError as error:
+        return _fail(str(error))
+    except OSError as error:
+        if error.filename is None:
+            raise
+        return _fail(f"{error.filename}: {error.strerror}")
+    except KeyboardInterrupt:
+        _fail("interrupted; the same command goes on from the last checkpoint")
+        return 130
+
+
+def _run() -> int:
+    config, workdir = _config(), _workdir()
+    from caejax.report import report
+
+    if not config.sweep:
+        from caejax.train.loop import train
+
+        train(config, workdir)
+        report.report(workdir)
+        return 0
+    from caejax.sweep.run import run_sweep
+
+    rows = run_sweep(config, workdir)
+    report.report(workdir)
+    failed = [row["run_id"] for row in rows if row["status"] != "done"]
+    if failed:
+        raise CaejaxError(
+            f"{len(failed)} of {len(rows)} runs failed: {', '.join(failed)}; "
+            f"{workdir / 'results.csv'} says why"
+        )
+    return 0
+
+
+def _eval() -> int:
+    from caejax.report import tables
+    from caejax.train.loop import evaluate_again
+
+    figures = evaluate_again(_CONFIG.value, _workdir())
+    tables.print_figures(figures)
+    return 0
+
+
+def _report() -> int:
+    from caejax.report import report
+
+    report.report(_workdir())
+    return 0
+
+
+def _show() -> int:
+    from caejax.show import show
+
+    show(_config())
+    return 0
+
+
+_MODE_FUNCTIONS = {"run": _run, "eval": _eval, "report": _report, "show": _show}
+
+
+def _config():
+    if _CONFIG.value is None:
+        raise CaejaxError("--config is missing; try --config=configs/quickstart.py")
+    return _CONFIG.value
+
+
+def _workdir() -> Path:
+    if not _WORKDIR.value:
+        raise CaejaxError("--workdir is missing; try --workdir=runs/quickstart")
+    return Path(_WORKDIR.value)
+
+
+def _fail(line: str) -> int:
+    print(f"error: {' '.join(line.split())}", file=sys.stderr)
+    return 1
+
+
+def parse_flags(argv: Sequence[str]) -> list[str]:
+    """Parses flags; a mistake in them or in the config file is one line, exit 1."""
+    try:
+        rest = flags.FLAGS(argv)
+        # A config file that cannot be read is an error only once it is used.
+        _ = _CONFIG.value is None or _CONFIG.value.seed
+        return rest
+    except Exception as error:
+        sys.exit(_fail(flag_error(error, argv)))
+
+
+def flag_error(error: Exception, argv: Sequence[str]) -> str:
+    """Says in one line what is wrong with the flags or the config file."""
+    fields = config_lib.field_names(config_lib.default())
+    overrides = re.findall(r"--(?:no)?config\.([\w.]+)", " ".join(argv))
+    for field in overrides:
+        if field not in fields and not field.startswith("sweep."):
+            return config_lib.unknown_field(field)
+    message = str(error)
+    if bad := re.match(r"flag --config\.([\w.]+)=(.*?): ", message, re.DOTALL):
+        field, value = bad.groups()
+        default = config_lib.get(config_lib.default(), field)
+        kind = {int: "a whole number", float: "a number"}.get(
+            type(default), f"a {type(default).__name__}"
+        )
+        return f"config.{field} is {value!r}; it must be {kind}, like {default!r}"
+    file = next((a for a in argv if a.startswith("--config=")), "--config=")[9:]
+    if isinstance(error, OSError):
+        return f"cannot read the config file {file}: {message.splitlines()[-1].strip()}"
+    if unknown := re.search(r'Key "(\w+)" does not exist', message):
+        return f"{file}: {config_lib.unknown_field(unknown.group(1))}"
+    if isinstance(error, flags.Error) and not message.startswith("flag --config="):
+        return message.splitlines()[0]
+    return f"the config file {file} fails: {message.splitlines()[-1].strip()}"
+
+
+def run() -> None:
+    """Entry point of the command line."""
+    app.run(main, flags_parser=parse_flags)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,1 @@
+"""Image quality and checkerboard metrics, pure functions of arrays."""

@@ -1,0 +1,227 @@
+"""Autoencoders: an encoder and its mirrored decoder, and how to make one by name.
+
+Every model is a Linen module with three methods that can be applied:
+`encode` (images to code), `decode` (code to image) and `__call__` (both). The
+decoded image is linear: before the output activation, hence logits for a
+sigmoid. `to_image` applies the activation.
+"""
+
+import dataclasses
+import math
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from caejax.models.decoders import ConvDecoder, DenseDecoder, pooled_size
+from caejax.models.encoders import ConvEncoder, DenseEncoder
+from caejax.models.layers import ACTIVATIONS, INITIALIZERS, add_bias
+
+
+class ConvAutoencoder(nn.Module):
+    """Fully convolutional: works on images of any size.
+
+    Attributes:
+      shape: (H, W, C) of the images it is made for; codes of their size decode to
+        them, with the crops that odd sizes need.
+      widths, latent_channels, bottleneck, code_activation: of `ConvEncoder`.
+      upsampling, variance_correction: of `ConvDecoder`.
+      output_activation, initializer: names of `caejax.models.layers`.
+      dtype: of the computation; parameters and outputs are float32.
+    """
+
+    shape: tuple[int, int, int]
+    widths: tuple[int, ...]
+    latent_channels: int
+    upsampling: str
+    bottleneck: str = "projection"
+    code_activation: str = "linear"
+    output_activation: str = "sigmoid"
+    initializer: str = "he_normal"
+    variance_correction: bool = True
+    dtype: jnp.dtype = jnp.float32
+
+    def setup(self):
+        """Makes the two halves."""
+        self.encoder = ConvEncoder(
+            self.widths,
+            self.latent_channels,
+            bottleneck=self.bottleneck,
+            code_activation=self.code_activation,
+            initializer=self.initializer,
+            dtype=self.dtype,
+        )
+        self.decoder = ConvDecoder(
+            self.widths[::-1],
+            self.shape[-1],
+            self.upsampling,
+            initializer=self.initializer,
+            variance_correction=self.variance_correction,
+            dtype=self.dtype,
+        )
+
+    def encode(self, x: jax.Array) -> jax.Array:
+        """(B, H, W, C) images in [0, 1] to (B, h, w, latent_channels) float32."""
+        return self.encoder(x).astype(jnp.float32)
+
+    def decode(self, code: jax.Array) -> jax.Array:
+        """(B, h, w, latent_channels) to the linear image, float32.
+
+        A code of the model's own size gives an image of `shape`; any other gives
+        one of 2^L h by 2^L w.
+        """
+        own = code.shape[1:3] == self.code_shape[:2]
+        size = self.shape[:2] if own else None
+        return self.decoder(code, size).astype(jnp.float32)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """(B, H, W, C) images in [0, 1] to linear images of the same shape."""
+        return self.decoder(self.encoder(x), x.shape[1:3]).astype(jnp.float32)
+
+    def to_image(self, linear: jax.Array) -> jax.Array:
+        """Applies the output activation."""
+        return ACTIVATIONS[self.output_activation](linear)
+
+    @property
+    def code_shape(self) -> tuple[int, int, int]:
+        """(h, w, latent_channels) of one image's code."""
+        return (*pooled_size(self.shape[:2], len(self.widths)), self.latent_channels)
+
+
+class DenseAutoencoder(nn.Module):
+    """Fully connected, for images of one size.
+
+    Attributes:
+      shape: (H, W, C) of the images.
+      widths: hidden units on both sides of the code; often none.
+      latent_channels: units of the code.
+      code_activation, output_activation, initializer, dtype: as in
+        `ConvAutoencoder`.
+    """
+
+    shape: tuple[int, int, int]
+    widths: tuple[int, ...]
+    latent_channels: int
+    code_activation: str = "relu"
+    output_activation: str = "sigmoid"
+    initializer: str = "he_normal"
+    dtype: jnp.dtype = jnp.float32
+
+    def setup(self):
+        """Makes the two halves."""
+        self.encoder = DenseEncoder(
+            self.widths,
+            self.latent_channels,
+            code_activation=self.code_activation,
+            initializer=self.initializer,
+            dtype=self.dtype,
+        )
+        self.decoder = DenseDecoder(
+            self.widths[::-1],
+            self.shape,
+            initializer=self.initializer,
+            dtype=self.dtype,
+        )
+
+    def encode(self, x: jax.Array) -> jax.Array:
+        """(B, H, W, C) images in [0, 1] to (B, latent_channels) float32."""
+        return self.encoder(x).astype(jnp.float32)
+
+    def decode(self, code: jax.Array) -> jax.Array:
+        """(B, latent_channels) to the linear image (B, H, W, C), float32."""
+        return self.decoder(code).astype(jnp.float32)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """(B, H, W, C) images in [0, 1] to linear images of the same shape."""
+        return self.decode(self.encode(x))
+
+    def to_image(self, linear: jax.Array) -> jax.Array:
+        """Applies the output activation."""
+        return ACTIVATIONS[self.output_activation](linear)
+
+    @property
+    def code_shape(self) -> tuple[int]:
+        """(latent_channels,)."""
+        return (self.latent_channels,)
+
+
+class TiedDenseAutoencoder(nn.Module):
+    """One dense layer whose decoder is its transpose (Vincent et al., ICML 2008).
+
+    Attributes:
+      shape, latent_channels, code_activation, output_activation, initializer,
+        dtype: as in `DenseAutoencoder`.
+    """
+
+    shape: tuple[int, int, int]
+    latent_channels: int
+    code_activation: str = "sigmoid"
+    output_activation: str = "sigmoid"
+    initializer: str = "glorot_uniform"
+    dtype: jnp.dtype = jnp.float32
+
+    def setup(self):
+        """Makes the one kernel and the two biases."""
+        pixels, units = math.prod(self.shape), self.latent_channels
+        kernel_init = INITIALIZERS[self.initializer]
+        self.kernel = self.param("kernel", kernel_init, (pixels, units))
+        self.code_bias = self.param("code_bias", nn.initializers.zeros, (units,))
+        self.pixel_bias = self.param("pixel_bias", nn.initializers.zeros, (pixels,))
+
+    def encode(self, x: jax.Array) -> jax.Array:
+        """(B, H, W, C) images in [0, 1] to (B, latent_channels) float32."""
+        x = x.reshape(x.shape[0], -1).astype(self.dtype)
+        code = add_bias(x @ self.kernel.astype(self.dtype), self.code_bias)
+        return ACTIVATIONS[self.code_activation](code).astype(jnp.float32)
+
+    def decode(self, code: jax.Array) -> jax.Array:
+        """(B, latent_channels) to the linear image (B, H, W, C), float32."""
+        x = code.astype(self.dtype) @ self.kernel.T.astype(self.dtype)
+        x = add_bias(x, self.pixel_bias)
+        return x.reshape(-1, *self.shape).astype(jnp.float32)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """(B, H, W, C) images in [0, 1] to linear images of the same shape."""
+        return self.decode(self.encode(x))
+
+    def to_image(self, linear: jax.Array) -> jax.Array:
+        """Applies the output activation."""
+        return ACTIVATIONS[self.output_activation](linear)
+
+    @property
+    def code_shape(self) -> tuple[int]:
+        """(latent_channels,)."""
+        return (self.latent_channels,)
+
+
+MODELS: dict[str, type[nn.Module]] = {
+    "conv": ConvAutoencoder,
+    "dense": DenseAutoencoder,
+    "tied_dense": TiedDenseAutoencoder,
+}
+
+
+def create_model(encoder: str, **settings) -> nn.Module:
+    """Makes an autoencoder by name.
+
+    Args:
+      encoder: a name of `MODELS`.
+      **settings: attributes of any of the models; those that this one does not
+        have are left out, so one set of settings serves all.
+
+    Returns:
+      A Linen module with `encode`, `decode` and `__call__`.
+
+    Raises:
+      TypeError: a setting that no model has.
+    """
+    fields = {name: _field_names(model) for name, model in MODELS.items()}
+    unknown = set(settings).difference(*fields.values())
+    if unknown:
+        raise TypeError(f"no model has the settings {sorted(unknown)}")
+    own = {k: v for k, v in settings.items() if k in fields[encoder]}
+    return MODELS[encoder](**own)
+
+
+def _field_names(model):
+    return {field.name for field in dataclasses.fields(model)}

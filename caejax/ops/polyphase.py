@@ -1,0 +1,131 @@
+"""The algebra of upsampling: a small convolution, then depth-to-space.
+
+Every linear upsampling layer of stride s puts a filter h around each input
+pixel and adds up:
+
+    y[i] = sum_m x[m] h[i - s m],   i - s m = origin, ..., origin + L - 1
+
+(one axis; both axes alike). Output pixels taken s at a time, starting where the
+filter starts, depend on only T = ceil(L / s) neighbouring inputs. So the layer
+is one T x T convolution of the low-resolution map to s*s*F channels, followed
+by depth-to-space. Layers differ in h alone, and whether they draw
+checkerboards can be read off it: see `phase_gains`.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from caejax.ops.conv import conv
+
+
+def upsample(
+    x: jax.Array,
+    h: jax.Array,
+    *,
+    origin: int,
+    stride: int = 2,
+    border: str = "zero",
+) -> jax.Array:
+    """Upsamples images with the filter h.
+
+    Args:
+      x: (B, H, W, C) images.
+      h: (L, L, C, F) filter at the high resolution.
+      origin: where the filter's first tap lies relative to its input pixel, in
+        high-resolution pixels; the same for both axes.
+      stride: s.
+      border: what surrounds x: "zero", or "edge" for copies of its outermost
+        pixels.
+
+    Returns:
+      (B, s*H, s*W, F).
+    """
+    kernel = phase_kernel(h, stride)
+    height, width = x.shape[1:3]
+    above, below, top = _span(height, kernel.shape[0], origin, stride)
+    left, right, start = _span(width, kernel.shape[1], origin, stride)
+    padding = ((above, below), (left, right))
+    if border == "edge":
+        x = jnp.pad(x, ((0, 0), *padding, (0, 0)), mode="edge")
+        padding = ((0, 0), (0, 0))
+    elif border != "zero":
+        raise ValueError(f"border is {border!r}; known: 'zero', 'edge'")
+    y = depth_to_space(conv(x, kernel, padding), stride)
+    return y[:, top : top + stride * height, start : start + stride * width]
+
+
+def _span(size: int, taps: int, origin: int, stride: int) -> tuple[int, int, int]:
+    """Padding before and after one axis, and outputs to skip at its start.
+
+    Block n holds outputs s*n + origin, ..., s*n + origin + s - 1 and reads
+    inputs n - taps + 1, ..., n.
+    """
+    first = -origin // stride
+    last = (stride * size - 1 - origin) // stride
+    return taps - 1 - first, last - size + 1, -(stride * first + origin)
+
+
+def phase_kernel(h: jax.Array, stride: int) -> jax.Array:
+    """Rearranges a filter into the convolution that yields all phases at once.
+
+    Args:
+      h: (L, L, C, F).
+      stride: s.
+
+    Returns:
+      (T, T, C, s*s*F) with T = ceil(L / s): channel (p*s + q)*F + f holds
+      output f of row phase p and column phase q.
+    """
+    length, _, channels, features = h.shape
+    taps = -(-length // stride)
+    fill = taps * stride - length
+    h = jnp.pad(h, ((0, fill), (0, fill), (0, 0), (0, 0)))
+    h = h.reshape(taps, stride, taps, stride, channels, features)[::-1, :, ::-1]
+    h = h.transpose(0, 2, 4, 1, 3, 5)
+    return h.reshape(taps, taps, channels, stride * stride * features)
+
+
+def depth_to_space(x: jax.Array, stride: int) -> jax.Array:
+    """(B, H, W, s*s*F) to (B, s*H, s*W, F); row phase outermost in the channels."""
+    batch, height, width, depth = x.shape
+    features = depth // stride**2
+    x = x.reshape(batch, height, width, stride, stride, features)
+    x = x.transpose(0, 1, 3, 2, 4, 5)
+    return x.reshape(batch, stride * height, stride * width, features)
+
+
+def phase_gains(h: jax.Array, stride: int = 2) -> jax.Array:
+    """What each output phase makes of a constant input of one.
+
+    A layer draws no checkerboard on constant inputs exactly when, for every
+    pair of channels, all its phases have the same gain.
+
+    Args:
+      h: (L, L, C, F) filter at the high resolution.
+      stride: s.
+
+    Returns:
+      (s, s, C, F), phases counted from the filter's first tap.
+    """
+    channels, features = h.shape[2:]
+    kernel = phase_kernel(h, stride).sum((0, 1))
+    return kernel.reshape(channels, stride, stride, features).transpose(1, 2, 0, 3)
+
+
+def resize_filter(kernel: jax.Array, resize: tuple[float, ...]) -> jax.Array:
+    """The filter of "resize, then convolve" as one: h[d] = sum_t w[t] r[d + t].
+
+    Args:
+      kernel: (k, k, C, F) kernel w of the convolution at the high resolution,
+        applied as correlation.
+      resize: (r,) one axis of the resize's own filter.
+
+    Returns:
+      (L, L, C, F) with L = k + r - 1.
+    """
+    k = kernel.shape[0]
+    # Tap t of the convolution lands k - 1 - t places after the filter's start.
+    matrix = jnp.stack(
+        [jnp.pad(jnp.array(resize), (k - 1 - t, t)) for t in range(k)], axis=1
+    )
+    return jnp.einsum("it,ju,tucf->ijcf", matrix, matrix, kernel)

@@ -1,0 +1,1 @@
+"""Figures, tables and pages, from the files that runs wrote and nothing else."""

@@ -1,0 +1,260 @@
+"""Figures of a run and of a sweep."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from caejax.report.read import RunFiles, SweepFiles
+from caejax.report.style import PAGE, series_style
+
+PERIODS = (2, 4, 8)
+DECODER = "model.upsampling"
+
+LABELS = {
+    "corruption.level": "noise level",
+    "model.latent_channels": "bottleneck channels",
+    "test/psnr": "test PSNR (dB)",
+}
+
+
+def label(field: str) -> str:
+    """How a field is called in figures."""
+    return LABELS.get(field, field)
+
+
+def reconstructions(run: RunFiles) -> Figure:
+    """Targets, inputs and outputs of a run, and its response to constant codes."""
+    names = {"target": "target", "input": "input", "output": "output"}
+    count = len(run.samples["target"])
+    flat = "flat" in run.samples
+    size = PAGE / count
+    figure, axes = plt.subplots(
+        3 + flat, count, figsize=(PAGE, size * (3 + flat)), squeeze=False
+    )
+    for row, (name, title) in enumerate(names.items()):
+        for axis, image in zip(axes[row], run.samples[name], strict=True):
+            show_image(axis, image)
+        axes[row, 0].set_ylabel(title)
+    if flat:
+        scale = ripple_scale([run])
+        for axis, image in zip(axes[3], run.samples["flat"], strict=True):
+            show_ripple(axis, image, scale)
+        axes[3, 0].set_ylabel("flat code")
+    return figure
+
+
+def show_image(axis: Axes, image: np.ndarray) -> None:
+    """Draws one (H, W, C) image in [0, 1] without axes."""
+    axis.imshow(image.squeeze(-1) if image.shape[-1] == 1 else image, vmin=0, vmax=1)
+    _bare(axis)
+
+
+def show_ripple(axis: Axes, image: np.ndarray, scale: float) -> None:
+    """Draws how (H, W, C) deviates from its mean, from -scale to scale."""
+    ripple = image - image.mean((0, 1), keepdims=True)
+    axis.imshow(np.clip(0.5 + 0.5 * ripple.mean(-1) / scale, 0, 1), vmin=0, vmax=1)
+    _bare(axis)
+
+
+def ripple_scale(runs: Sequence[RunFiles]) -> float:
+    """The largest deviation of any run's flat codes, at least 1e-3."""
+    flats = [run.samples["flat"] for run in runs if "flat" in run.samples]
+    spans = [np.abs(f - f.mean((1, 2), keepdims=True)).max() for f in flats]
+    return max([1e-3, *spans])
+
+
+def _bare(axis):
+    axis.set(xticks=[], yticks=[])
+    axis.spines[:].set_visible(False)
+    axis.grid(False)
+
+
+def curves(run: RunFiles) -> Figure:
+    """Loss, PSNR and checkerboard ripple of a run against the step."""
+    probed = any("dc_ripple_db_s2" in row for row in run.rows)
+    figure, axes = plt.subplots(1, 2 + probed, figsize=(PAGE, 2.1), squeeze=False)
+    for axis, name in zip(axes[0], ("loss", "psnr"), strict=False):
+        for index, split in enumerate(("train", "val")):
+            steps, values = _curve(run.rows, name, split)
+            axis.plot(steps, values, label=split, **series_style(index))
+        axis.set(xlabel="step", ylabel="PSNR (dB)" if name == "psnr" else name)
+        axis.legend()
+    if probed:
+        for index, period in enumerate(PERIODS):
+            steps, values = _curve(run.rows, f"dc_ripple_db_s{period}", "val")
+            axes[0, 2].plot(
+                steps, values, label=f"period {period}", **series_style(index)
+            )
+        _ripple_axis(axes[0, 2])
+        axes[0, 2].legend()
+    return figure
+
+
+def _curve(rows, name, split):
+    points = [(r["step"], r[name]) for r in rows if r["split"] == split and name in r]
+    return zip(*points, strict=True) if points else ((), ())
+
+
+def _ripple_axis(axis):
+    axis.set_xscale("symlog", linthresh=10)
+    axis.set(xlabel="step", ylabel="DC ripple (dBFS)")
+
+
+def decoder_grid(sweep: SweepFiles, examples: int = 4) -> Figure | None:
+    """Target, input and one column a decoder; below, what each makes of flat codes.
+
+    All columns share the other swept values, those of the best PSNR, and the first
+    seed. None without finished convolutional runs.
+    """
+    runs = comparable_runs(sweep)
+    if not runs:
+        return None
+    first = next(iter(runs.values()))
+    columns = {"target": first.samples["target"], "input": first.samples["input"]}
+    columns |= {name: run.samples["output"] for name, run in runs.items()}
+    examples = min(examples, len(first.samples["target"]))
+    size = min(PAGE / len(columns), 1.15)
+    figure, axes = plt.subplots(
+        examples + 1,
+        len(columns),
+        figsize=(size * len(columns), size * (examples + 1) + 0.45),
+        squeeze=False,
+    )
+    for column, (name, images) in enumerate(columns.items()):
+        axes[0, column].set_title(name)
+        for axis, image in zip(axes[:, column], images[:examples], strict=False):
+            show_image(axis, image)
+    for axis in axes[examples, :2]:
+        axis.axis("off")
+    axes[examples, 0].text(
+        0,
+        0.5,
+        "linear output for\na constant code,\nless its mean;\nripple of period\n8, 4 and 2",
+        va="center",
+        transform=axes[examples, 0].transAxes,
+    )
+    scale = ripple_scale(list(runs.values()))
+    for axis, run in zip(axes[examples, 2:], runs.values(), strict=True):
+        show_ripple(axis, run.samples["flat"][0], scale)
+        axis.set_xlabel(f"{run.summary['test/dc_ripple_db_s8']:.0f} dBFS")
+    return figure
+
+
+def comparable_runs(sweep: SweepFiles) -> dict[str, RunFiles]:
+    """One finished run a decoder, equal in all other swept values."""
+    done = [r for r in sweep.rows if r["status"] == "done"]
+    done = [r for r in done if "flat" in sweep.runs[r["run_id"]].samples]
+    if not done:
+        return {}
+    others = [f for f in sweep.fields if f not in (DECODER, "seed")]
+    best = max(done, key=lambda row: row["test/psnr"])
+    setting = {f: best[f] for f in others}
+    runs = {}
+    for row in done:
+        if all(row[f] == value for f, value in setting.items()):
+            run = sweep.runs[row["run_id"]]
+            runs.setdefault(run.config["model"]["upsampling"], run)
+    return runs
+
+
+def ripple_steps(sweep: SweepFiles) -> Figure | None:
+    """DC ripple against the step, a panel a period, mean and range over the runs."""
+    groups = _by_decoder(sweep)
+    if not groups:
+        return None
+    figure, axes = plt.subplots(1, len(PERIODS), figsize=(PAGE, 2.2), sharey=True)
+    for axis, period in zip(axes, PERIODS, strict=True):
+        for index, (name, runs) in enumerate(groups.items()):
+            curves = [_curve(r.rows, f"dc_ripple_db_s{period}", "val") for r in runs]
+            _band(axis, [dict(zip(*c, strict=True)) for c in curves], name, index)
+        _ripple_axis(axis)
+        axis.set_title(f"period {period}")
+    for axis in axes[1:]:
+        axis.set_ylabel("")
+    figure.legend(*axes[0].get_legend_handles_labels(), **_below(len(groups)))
+    return figure
+
+
+def _by_decoder(sweep):
+    groups = {}
+    for run in sweep.runs.values():
+        if "flat" in run.samples:
+            groups.setdefault(run.config["model"]["upsampling"], []).append(run)
+    return groups
+
+
+def _band(axis, curves, name, index):
+    """Draws the mean of curves {x: y} where all have a value, and their range."""
+    x = sorted(set.intersection(*(set(curve) for curve in curves)))
+    y = np.array([[curve[step] for step in x] for curve in curves])
+    style = series_style(index)
+    axis.plot(x, y.mean(0), label=name, **style)
+    axis.fill_between(x, y.min(0), y.max(0), color=style["color"], alpha=0.2, lw=0)
+
+
+def against(sweep: SweepFiles, field: str) -> Figure:
+    """PSNR and DC ripple against a numeric swept field.
+
+    A line a decoder, a column for each setting of the other swept fields; markers
+    are means over seeds, bars their range.
+    """
+    rows = [row for row in sweep.rows if row["status"] == "done"]
+    others = [f for f in sweep.fields if f not in (field, DECODER, "seed")]
+    settings = sorted({tuple(row[f] for f in others) for row in rows}, key=str)
+    measures = [m for m in ("test/psnr", "test/dc_ripple_db_s2") if m in rows[0]]
+    figure, axes = plt.subplots(
+        len(measures),
+        len(settings),
+        figsize=(min(PAGE, 1.2 + 2.2 * len(settings)), 1.9 * len(measures) + 0.3),
+        squeeze=False,
+        sharex=True,
+        sharey="row",
+    )
+    names = list(dict.fromkeys(row.get(DECODER, "all") for row in rows))
+    for column, setting in enumerate(settings):
+        chosen = [r for r in rows if tuple(r[f] for f in others) == setting]
+        for axis, measure in zip(axes[:, column], measures, strict=True):
+            for index, name in enumerate(names):
+                series = [r for r in chosen if r.get(DECODER, "all") == name]
+                _points(axis, series, field, measure, name, index)
+        pairs = zip(others, setting, strict=True)
+        axes[0, column].set_title(", ".join(f"{label(f)} {v}" for f, v in pairs))
+        axes[-1, column].set_xlabel(label(field))
+    for axis, measure in zip(axes[:, 0], measures, strict=True):
+        axis.set_ylabel(LABELS.get(measure, "DC ripple,\nperiod 2 (dBFS)"))
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), **_below(len(names)))
+    return figure
+
+
+def _points(axis, rows, field, measure, name, index):
+    values: dict[float, list[float]] = {}
+    for row in rows:
+        values.setdefault(row[field], []).append(row[measure])
+    x = sorted(values)
+    mean = np.array([np.mean(values[v]) for v in x])
+    low = mean - [min(values[v]) for v in x]
+    high = [max(values[v]) for v in x] - mean
+    axis.errorbar(x, mean, (low, high), label=name, capsize=2, **series_style(index))
+    if field == "model.latent_channels" and len(x) > 1:
+        axis.set_xscale("log", base=2)
+        axis.set_xticks(x, [str(v) for v in x])
+        axis.minorticks_off()
+
+
+def numeric_fields(sweep: SweepFiles) -> list[str]:
+    """Swept fields with at least two numbers, seed left out."""
+    fields = []
+    for field in sweep.fields:
+        values: set[Any] = {row[field] for row in sweep.rows}
+        numeric = all(isinstance(value, int | float) for value in values)
+        if field != "seed" and numeric and len(values) > 1:
+            fields.append(field)
+    return fields
+
+
+def _below(entries):
+    return {"loc": "outside lower center", "ncols": min(entries, 6)}

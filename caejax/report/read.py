@@ -1,0 +1,104 @@
+"""Reads the folders of runs and sweeps into plain data."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from caejax.errors import CaejaxError
+from caejax.writers import read_rows
+
+
+class RunFiles(NamedTuple):
+    """What a finished run left in its folder.
+
+    Attributes:
+      config: nested dict.
+      summary: final figures.
+      rows: of metrics.jsonl.
+      samples: arrays of samples.npz by name.
+    """
+
+    config: dict[str, Any]
+    summary: dict[str, float]
+    rows: list[dict[str, Any]]
+    samples: dict[str, np.ndarray]
+
+
+class SweepFiles(NamedTuple):
+    """What a sweep left in its folder.
+
+    Attributes:
+      config: nested dict, with sweep.
+      fields: the swept fields.
+      rows: of results.csv, numbers parsed; those done have figures.
+      runs: finished runs by run_id.
+    """
+
+    config: dict[str, Any]
+    fields: list[str]
+    rows: list[dict[str, Any]]
+    runs: dict[str, RunFiles]
+
+
+def read_json(path: Path) -> Any:
+    """Reads a JSON file.
+
+    Raises:
+      CaejaxError: it is missing.
+    """
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        raise CaejaxError(
+            f"{path} is missing, so there is nothing to report; check --workdir, or "
+            "run it with --mode=run"
+        ) from None
+
+
+def is_sweep(workdir: Path) -> bool:
+    """Whether a folder belongs to a sweep."""
+    return bool(read_json(workdir / "config.json").get("sweep"))
+
+
+def read_run(workdir: Path) -> RunFiles:
+    """Reads a finished run's folder."""
+    with np.load(workdir / "samples.npz") as samples:
+        arrays = dict(samples)
+    return RunFiles(
+        config=read_json(workdir / "config.json"),
+        summary=read_json(workdir / "summary.json"),
+        rows=read_rows(workdir / "metrics.jsonl"),
+        samples=arrays,
+    )
+
+
+def read_sweep(workdir: Path) -> SweepFiles:
+    """Reads a sweep's folder and those of its finished runs."""
+    config = read_json(workdir / "config.json")
+    with (workdir / "results.csv").open(newline="") as file:
+        rows = [
+            {k: v if k == "run_id" else _parse(v) for k, v in row.items() if v != ""}
+            for row in csv.DictReader(file)
+        ]
+    done = [row["run_id"] for row in rows if row["status"] == "done"]
+    runs = {name: read_run(workdir / "runs" / name) for name in done}
+    return SweepFiles(config, _swept_fields(config), rows, runs)
+
+
+def _swept_fields(config):
+    fields = []
+    for _, axis in sorted(config["sweep"].items()):
+        fields += [axis["field"]] if isinstance(axis["field"], str) else axis["field"]
+    return fields
+
+
+def _parse(text):
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

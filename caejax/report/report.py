@@ -1,0 +1,52 @@
+"""Draws everything anew for a run's or a sweep's folder."""
+
+from pathlib import Path
+
+from caejax.report import figures, page, tables
+from caejax.report.read import is_sweep, read_run, read_sweep
+from caejax.report.style import paper_style, save
+from caejax.writers import write_atomically
+
+
+def report(workdir: Path) -> None:
+    """Makes figures, tables and pages from the folder's files alone.
+
+    Raises:
+      CaejaxError: the folder holds no finished run.
+    """
+    with paper_style():
+        if is_sweep(workdir):
+            _report_sweep(workdir)
+        else:
+            _report_run(workdir)
+
+
+def _report_run(workdir):
+    run = read_run(workdir)
+    save(figures.reconstructions(run), workdir / "figures" / "reconstructions")
+    save(figures.curves(run), workdir / "figures" / "curves")
+    tables.print_figures(run.summary)
+    print(f"figures in {workdir / 'figures'}")
+
+
+def _report_sweep(workdir):
+    sweep = read_sweep(workdir)
+    if not sweep.runs:
+        print(f"no run of {workdir} is finished, so there is nothing to draw")
+        return
+    drawn = {
+        "checkerboard": figures.decoder_grid(sweep),
+        "dc_ripple_steps": figures.ripple_steps(sweep),
+    }
+    for field in figures.numeric_fields(sweep):
+        drawn[f"quality_{field.split('.')[-1]}"] = figures.against(sweep, field)
+    drawn = {name: figure for name, figure in drawn.items() if figure is not None}
+    for name, figure in drawn.items():
+        save(figure, workdir / "figures" / name, formats=("png", "pdf"))
+    header, lines = tables.sweep_table(sweep)
+    (workdir / "tables").mkdir(exist_ok=True)
+    table = tables.to_markdown(header, lines)
+    write_atomically(workdir / "tables" / "results.md", table)
+    page.write(workdir, list(drawn), header, lines)
+    tables.print_sweep(sweep)
+    print(f"{workdir / 'report.html'} shows it all")

@@ -1,0 +1,59 @@
+"""How all figures look: sizes of a two-column paper, colours safe for all eyes."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
+COLUMN, PAGE = 3.4, 7.0  # inches
+
+# Okabe and Ito (2008), yellow left out: it is too pale for lines.
+COLORS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = "osD^vPX"
+
+_SETTINGS = {
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "axes.labelsize": 8,
+    "legend.fontsize": 7,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.linewidth": 0.4,
+    "grid.alpha": 0.5,
+    "lines.linewidth": 1.2,
+    "lines.markersize": 4,
+    "legend.frameon": False,
+    "figure.constrained_layout.use": True,
+    "image.cmap": "gray",
+    "image.interpolation": "nearest",
+    "savefig.dpi": 200,
+    "pdf.fonttype": 42,
+}
+
+
+@contextlib.contextmanager
+def paper_style() -> Iterator[None]:
+    """Draws with the house's settings and leaves the user's alone."""
+    with plt.rc_context(_SETTINGS):
+        yield
+
+
+def save(figure: Figure, path: Path, *, formats: tuple[str, ...] = ("png",)) -> None:
+    """Saves a figure under path with each suffix, and closes it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for suffix in formats:
+        # Without a date, equal figures are equal files.
+        metadata = {"CreationDate": None} if suffix == "pdf" else None
+        figure.savefig(path.with_suffix(f".{suffix}"), metadata=metadata)
+    plt.close(figure)
+
+
+def series_style(index: int) -> dict[str, str]:
+    """Colour and marker of the index-th series, the same in all figures."""
+    i = index % len(COLORS)
+    return {"color": COLORS[i], "marker": MARKERS[i]}

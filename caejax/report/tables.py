@@ -1,0 +1,82 @@
+"""Tables: for the terminal with rich, and as Markdown."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from caejax.report.read import SweepFiles
+
+Row = dict[str, Any]
+
+MEASURES = {
+    "test/psnr": "PSNR (dB)",
+    "test/psnr_noisy": "input's PSNR",
+    "test/ssim": "SSIM",
+    "init/dc_ripple_db_s2": "ripple s2, init (dBFS)",
+    "test/dc_ripple_db_s2": "ripple s2 (dBFS)",
+    "test/dc_ripple_db_s4": "ripple s4 (dBFS)",
+    "test/dc_ripple_db_s8": "ripple s8 (dBFS)",
+    "test/lattice_peak_db_s2": "peak s2 (dB)",
+    "params": "params",
+}
+
+
+def sweep_table(sweep: SweepFiles) -> tuple[list[str], list[list[str]]]:
+    """Header and cells: a line a setting, over its finished seeds.
+
+    Figures are the mean and, in brackets, the range over seeds.
+    """
+    fields = [field for field in sweep.fields if field != "seed"]
+    groups: dict[tuple, list[Row]] = {}
+    for row in sweep.rows:
+        if row["status"] == "done":
+            groups.setdefault(tuple(row[f] for f in fields), []).append(row)
+    measures = [m for m in MEASURES if any(m in row for row in sweep.rows)]
+    header = [*fields, "seeds", *(MEASURES[m] for m in measures)]
+    lines = [
+        [*map(str, setting), str(len(rows)), *(_cell(rows, m) for m in measures)]
+        for setting, rows in groups.items()
+    ]
+    return header, lines
+
+
+def _cell(rows: Sequence[Row], measure: str) -> str:
+    values = [row[measure] for row in rows if measure in row]
+    if not values:
+        return ""
+    if measure == "params":
+        return f"{values[0]:,}"
+    digits = {"test/ssim": 3, "test/psnr": 2, "test/psnr_noisy": 2}.get(measure, 1)
+    mean = f"{np.mean(values):.{digits}f}"
+    if len(values) == 1:
+        return mean
+    return f"{mean} [{min(values):.{digits}f}, {max(values):.{digits}f}]"
+
+
+def to_markdown(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
+    rows = [header, ["---"] * len(header), *lines]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def print_sweep(sweep: SweepFiles) -> None:
+    """Prints the sweep's table, without what a terminal has no room for."""
+    header, lines = sweep_table(sweep)
+    dropped = {"ripple s4 (dBFS)", "ripple s8 (dBFS)", "peak s2 (dB)", "params"}
+    kept = [i for i, name in enumerate(header) if name not in dropped]
+    table = Table(*(header[i] for i in kept), title="mean [range] over seeds")
+    for line in lines:
+        # Brackets would be read as markup.
+        table.add_row(*(line[i].replace("[", r"\[") for i in kept))
+    Console().print(table)
+
+
+def print_figures(figures: dict[str, float]) -> None:
+    """Prints the figures of one run."""
+    table = Table("figure", "value")
+    for name, value in figures.items():
+        table.add_row(name, f"{value:,}" if isinstance(value, int) else f"{value:.4g}")
+    Console().print(table)

@@ -1,0 +1,43 @@
+"""The table of a sweep: results.csv, one row a run."""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from caejax.sweep import executors
+from caejax.sweep.spec import SweepRun
+from caejax.writers import write_atomically
+
+Row = dict[str, Any]
+
+
+def collect(runs: Sequence[SweepRun], folder: Path) -> list[Row]:
+    """Reads what the runs have written.
+
+    Returns:
+      A row a run: run_id, the swept values, seed, status, error, and every figure of
+      its summary.json where there is one.
+    """
+    return [_row(run, folder / run.id) for run in runs]
+
+
+def _row(run, workdir):
+    state = executors.status(workdir)
+    row = {"run_id": run.id, **run.values, "seed": run.config.seed, "status": state}
+    row["error"] = executors.error_text(workdir) if state == "failed" else ""
+    if state == "done":
+        row |= json.loads((workdir / "summary.json").read_text())
+    return row
+
+
+def write_csv(path: Path, rows: Sequence[Row]) -> None:
+    """Writes rows as CSV, atomically; the columns are all that any row has."""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_atomically(path, text.getvalue())

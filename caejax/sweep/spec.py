@@ -1,0 +1,78 @@
+"""From a config with sweep axes to the runs of the grid."""
+
+import itertools
+from typing import Any, NamedTuple
+
+from ml_collections import ConfigDict
+
+from caejax import config as config_lib
+from caejax.errors import CaejaxError
+
+
+class SweepRun(NamedTuple):
+    """One point of the grid.
+
+    Attributes:
+      id: names its folder; a hash of the resolved config.
+      values: swept fields and what they are set to.
+      config: resolved, without sweep.
+    """
+
+    id: str
+    values: dict[str, Any]
+    config: ConfigDict
+
+
+def expand(config: ConfigDict) -> list[SweepRun]:
+    """Expands the axes by product, in the order of their names.
+
+    An axis is {"field": "corruption.level", "values": (0.1, 0.5)}. Where several
+    fields change together, "field" is a tuple of them and every value a tuple.
+
+    Raises:
+      CaejaxError: an axis that is incomplete, empty, or names no field; a value of
+        the wrong type; two points with the same config.
+    """
+    axes = [_points(name, axis) for name, axis in sorted(config.sweep.items())]
+    runs: dict[str, SweepRun] = {}
+    for points in itertools.product(*axes):
+        run = _create_run(config, dict(itertools.chain.from_iterable(points)))
+        if run.id in runs:
+            raise CaejaxError(
+                f"config.sweep has two points with the same config: {run.values}; "
+                "drop one of the values"
+            )
+        runs[run.id] = run
+    return list(runs.values())
+
+
+def _points(name, axis):
+    """An axis as a list of points, each a list of (field, value) pairs."""
+    if not isinstance(axis, ConfigDict) or set(axis) != {"field", "values"}:
+        raise CaejaxError(
+            f"config.sweep.{name} must hold 'field' and 'values', for instance "
+            '{"field": "seed", "values": (0, 1)}'
+        )
+    if not isinstance(axis["values"], tuple | list) or not len(axis["values"]):
+        raise CaejaxError(
+            f"config.sweep.{name}.values is {axis['values']!r}; it must be a tuple "
+            "of at least one value"
+        )
+    if isinstance(axis.field, str):
+        return [[(axis.field, value)] for value in axis["values"]]
+    for value in axis["values"]:
+        if not isinstance(value, tuple | list) or len(value) != len(axis.field):
+            raise CaejaxError(
+                f"config.sweep.{name}.values has {value!r}, which does not set the "
+                f"{len(axis.field)} fields {tuple(axis.field)}"
+            )
+    return [list(zip(axis.field, value, strict=True)) for value in axis["values"]]
+
+
+def _create_run(config, values):
+    run = ConfigDict(config.to_dict() | {"sweep": {}}, convert_dict=True).lock()
+    for field, value in values.items():
+        config_lib.override(run, field, value)
+    config_lib.check(run)
+    values = {field: config_lib.get(run, field) for field in values}
+    return SweepRun(config_lib.run_id(run), values, run)

@@ -1,0 +1,1 @@
+"""Training: state, optimisers, compiled steps, checkpoints and the loop."""

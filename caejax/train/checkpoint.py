@@ -1,0 +1,91 @@
+"""Checkpoints by orbax: the last few of a run, and its best.
+
+All use of orbax is in this file, because its interface still moves. Writing is
+atomic: a checkpoint is there whole or not at all.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import orbax.checkpoint as ocp
+
+from caejax.errors import CaejaxError
+from caejax.train.state import TrainState
+
+
+class Checkpoints:
+    """A run's checkpoint folder; use as a context manager.
+
+    `last/` holds the newest `keep` states and `best/` the one with the lowest
+    validation loss, each in a folder named after its step, with a dict of plain
+    numbers beside the state.
+    """
+
+    def __init__(self, folder: Path, keep: int):
+        self._last = _manager(folder / "last", keep)
+        self._best = _manager(folder / "best", 1)
+
+    def __enter__(self):
+        """Returns itself."""
+        return self
+
+    def __exit__(self, *exception):
+        """Closes both managers."""
+        self._last.close()
+        self._best.close()
+
+    def save(self, state: TrainState, progress: dict[str, Any], *, best: bool) -> None:
+        """Saves a state, first as the best where it is."""
+        if best:
+            _save(self._best, state, progress)
+        _save(self._last, state, progress)
+
+    def restore(self, like: TrainState) -> tuple[TrainState, dict[str, Any]] | None:
+        """The newest state and what was saved beside it, or None.
+
+        Args:
+          like: a state of the same shapes.
+
+        Raises:
+          CaejaxError: the checkpoint is of another model or optimiser.
+        """
+        return _restore(self._last, like)
+
+    def restore_best(
+        self, like: TrainState
+    ) -> tuple[TrainState, dict[str, Any]] | None:
+        """The best state and what was saved beside it, or None; as `restore`."""
+        return _restore(self._best, like)
+
+
+def _manager(folder: Path, keep: int) -> ocp.CheckpointManager:
+    options = ocp.CheckpointManagerOptions(
+        max_to_keep=keep, enable_async_checkpointing=False
+    )
+    return ocp.CheckpointManager(folder.absolute(), options=options)
+
+
+def _save(manager, state, progress):
+    step = int(state.step)
+    if step in manager.all_steps():
+        # A run that was killed between its two saves comes by here again.
+        return
+    state, progress = ocp.args.StandardSave(state), ocp.args.JsonSave(progress)
+    manager.save(step, args=ocp.args.Composite(state=state, progress=progress))
+
+
+def _restore(manager, like):
+    step = manager.latest_step()
+    if step is None:
+        return None
+    wanted = ocp.args.Composite(
+        state=ocp.args.StandardRestore(like), progress=ocp.args.JsonRestore()
+    )
+    try:
+        found = manager.restore(step, args=wanted)
+    except (ValueError, KeyError, TypeError) as error:
+        raise CaejaxError(
+            f"the checkpoint {manager.directory / str(step)} is of another model or "
+            "optimiser, or damaged; choose another --workdir or delete this one"
+        ) from error
+    return found.state, found.progress

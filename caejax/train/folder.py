@@ -1,0 +1,115 @@
+"""A run's folder: whose it is, and under what circumstances it was made."""
+
+import datetime
+import importlib.metadata
+import json
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import jax
+from ml_collections import ConfigDict
+
+from caejax import config as config_lib
+from caejax.errors import CaejaxError
+from caejax.writers import write_atomically, write_json
+
+_PACKAGES = ("caejax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
+
+
+def claim(workdir: Path, config: ConfigDict) -> None:
+    """Makes the folder this run's, or checks that it is already.
+
+    The number of epochs may grow, for the run to go on, and so may the number of
+    checkpoints to keep; nothing else may differ.
+
+    Raises:
+      CaejaxError: the folder holds a run of another config.
+    """
+    workdir.mkdir(parents=True, exist_ok=True)
+    path = workdir / "config.json"
+    text = config_lib.to_json(config) + "\n"
+    if path.exists() and path.read_text() == text:
+        return
+    if path.exists():
+        _check_same_run(path, config)
+        (workdir / "summary.json").unlink(missing_ok=True)
+    elif (workdir / "checkpoints").exists():
+        raise CaejaxError(
+            f"{workdir} has checkpoints but no config.json, so they may be of another "
+            "model; choose another --workdir or delete this one"
+        )
+    write_json(workdir / "environment.json", environment())
+    write_atomically(path, text)
+
+
+def _check_same_run(path, config):
+    old, new = read_config(path.parent), config
+    if old.sweep:
+        raise CaejaxError(
+            f"{path.parent} holds a sweep, not a single run; choose another --workdir"
+        )
+    for field in config_lib.field_names(new):
+        before, now = config_lib.get(old, field), config_lib.get(new, field)
+        grows = field == "train.epochs" and now > before
+        if before == now or field == "train.keep_checkpoints":
+            continue
+        if grows and new.optimizer.schedule == "constant":
+            continue
+        raise CaejaxError(
+            f"{path.parent} holds another run: {field} is {before!r} there and "
+            f"{now!r} here; choose another --workdir or delete this one"
+        )
+
+
+def read_config(workdir: Path) -> ConfigDict:
+    """The config that a folder's run was made with.
+
+    Raises:
+      CaejaxError: there is none, or it cannot be read.
+    """
+    path = workdir / "config.json"
+    try:
+        return config_lib.from_json(path.read_text())
+    except FileNotFoundError:
+        raise CaejaxError(
+            f"{workdir} holds no run: it has no config.json; check --workdir"
+        ) from None
+    except json.JSONDecodeError as error:
+        raise CaejaxError(f"{path} is not JSON ({error}); delete the folder") from error
+
+
+def environment() -> dict[str, Any]:
+    """Versions, device, commit and command, to be stored beside the results."""
+    device = jax.devices()[0]
+    return {
+        "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "command": shlex.join(sys.argv),
+        "commit": _commit(),
+        "python": platform.python_version(),
+        "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
+        "platform": platform.platform(),
+        "device": device.device_kind,
+        "backend": device.platform,
+        "devices": jax.device_count(),
+        "cpu_cores": len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count(),
+    }
+
+
+def _commit() -> str | None:
+    """The commit of caejax's own checkout, with "-dirty" if it has been changed."""
+    root = Path(__file__).parents[2]
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40"]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

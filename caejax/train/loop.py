@@ -1,0 +1,313 @@
+"""One run, from its config to its summary; it goes on where it was stopped."""
+
+import functools
+import json
+import math
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+
+from caejax import config as config_lib
+from caejax import data, keys
+from caejax.errors import CaejaxError
+from caejax.train import evaluation, folder
+from caejax.train.checkpoint import Checkpoints
+from caejax.train.optimizers import create_optimizer
+from caejax.train.state import create_state
+from caejax.train.step import compiled_steps, zero_sums
+from caejax.train.task import Task, task_from_config
+from caejax.writers import MetricsWriter, progress_bar, write_json
+
+Images = dict[str, jax.Array]
+
+
+class Run(NamedTuple):
+    """What stays the same through a run.
+
+    Attributes:
+      task: the static part of its compiled programs.
+      images: by split, (N, H, W, C) on the device.
+      seed, level: of the config.
+      steps_per_epoch: whole batches in the training images.
+      epochs: to be done in all.
+      patience: epochs without a better validation loss; 0 is no limit.
+      probe_steps: where checkerboards are measured besides every epoch's end.
+      verbose: print a line an epoch.
+    """
+
+    task: Task
+    images: Images
+    seed: int
+    level: float
+    steps_per_epoch: int
+    epochs: int
+    patience: int
+    probe_steps: tuple[int, ...]
+    verbose: bool
+
+
+def train(config: ConfigDict, workdir: Path, *, verbose: bool = True) -> dict[str, Any]:
+    """Trains one model, or what is left to do of it, and returns its summary.
+
+    Args:
+      config: of one run; its sweep is not looked at.
+      workdir: the run's folder. If it holds part of this run, the run goes on from
+        the last checkpoint, to the same end.
+      verbose: print a line an epoch.
+
+    Raises:
+      CaejaxError: a config or data that cannot be used, a folder of another run,
+        or a loss that is not finite.
+    """
+    config_lib.check(config)
+    folder.claim(workdir, config)
+    summary = workdir / "summary.json"
+    if summary.exists():
+        return json.loads(summary.read_text())
+    run = _create_run(config, verbose)
+    with Checkpoints(
+        workdir / "checkpoints", keep=config.train.keep_checkpoints
+    ) as checkpoints:
+        figures = _train(run, workdir, checkpoints)
+    write_json(summary, figures)
+    return figures
+
+
+def load_images(config: ConfigDict) -> Images:
+    """Loads a config's data onto the device, or takes what an earlier run loaded."""
+    settings = config.data.to_dict() | {"image_size": config_lib.image_size(config)}
+    return _load_images(**settings)
+
+
+# A sweep's runs mostly share their data; two sets are enough for axes over it.
+@functools.lru_cache(maxsize=2)
+def _load_images(**settings):
+    dataset = data.load(**settings)
+    return {
+        split: jnp.asarray(part.images) for split, part in dataset._asdict().items()
+    }
+
+
+def _create_run(config, verbose):
+    images = load_images(config)
+    steps_per_epoch = len(images["train"]) // config.train.batch_size
+    if steps_per_epoch == 0:
+        raise CaejaxError(
+            f"config.train.batch_size is {config.train.batch_size}, more than the "
+            f"{len(images['train'])} training images; make it smaller"
+        )
+    return Run(
+        task=task_from_config(config, config.train.epochs * steps_per_epoch),
+        images=images,
+        seed=config.seed,
+        level=config.corruption.level,
+        steps_per_epoch=steps_per_epoch,
+        epochs=config.train.epochs,
+        patience=config.train.early_stopping,
+        probe_steps=tuple(config.train.probe_steps),
+        verbose=verbose,
+    )
+
+
+def _train(run, workdir, checkpoints):
+    tx = create_optimizer(run.task.optimizer)
+    state = create_state(run.task.model, tx, run.seed, ema=run.task.ema_decay > 0)
+    restored = checkpoints.restore(state)
+    step = None if restored is None else int(restored[0].step)
+    with MetricsWriter(workdir, step) as writer:
+        if restored is None:
+            progress = _measure_start(run, state, writer)
+            checkpoints.save(state, progress, best=False)
+        else:
+            state, progress = restored
+            if run.verbose:
+                print(f"resuming from step {step}", flush=True)
+        state, progress = _train_epochs(run, state, progress, writer, checkpoints)
+        if run.patience:
+            state, _ = checkpoints.restore_best(state)
+        figures = _measure_end(run, state, progress, writer)
+    arrays = _samples(run, state)
+    np.savez_compressed(workdir / "samples.npz", **arrays)
+    return figures
+
+
+def _train_epochs(run, state, progress, writer, checkpoints):
+    total = run.epochs * run.steps_per_epoch
+    # No step is taken: this compiles, so that speeds leave compilation out.
+    state, _ = _steps(run, state, zero_sums(), stop=0)
+    with progress_bar(total, f"{run.epochs} epochs") as update:
+        while int(state.step) < total and not _stale(run, progress):
+            state, figures, seconds = _train_epoch(run, state, writer, update)
+            writer.write(_row(run, state, "train", figures))
+            quality = _evaluate(run, state, "val")
+            _check_finite(quality["loss"], "validation loss", run, state)
+            writer.write(_row(run, state, "val", quality))
+            progress, best = _advance(progress, state, quality["loss"], seconds)
+            checkpoints.save(state, progress, best=best)
+            if run.verbose and update is None:
+                print(_epoch_line(run, state, figures, quality), flush=True)
+    return state, progress
+
+
+def _train_epoch(run, state, writer, update):
+    """Trains one epoch: a single compiled call, cut where something is looked at."""
+    sums, seconds = zero_sums(), 0.0
+    first = int(state.step)
+    last = first + run.steps_per_epoch
+    for stop in _stops(run, first, last, pieces=1 if update is None else 20):
+        began = time.perf_counter()
+        state, sums = _steps(run, state, sums, stop)
+        loss = float(sums["loss"])  # waits for the device
+        seconds += time.perf_counter() - began
+        _check_finite(loss, "loss", run, state)
+        speed = (stop - first) * run.task.batch_size / seconds
+        if update is not None:
+            done = stop - first
+            update(stop, loss / done, float(sums["psnr"]) / done, speed)
+        if stop in run.probe_steps and stop < last:
+            ripples = _ripples(run, state, "val")
+            if ripples:
+                writer.write(_row(run, state, "val", ripples))
+    figures = {k: float(v) / run.steps_per_epoch for k, v in sums.items()}
+    return state, figures | {"images_per_second": speed}, seconds
+
+
+def _steps(run, state, sums, stop):
+    steps = compiled_steps(run.task)
+    return steps(state, sums, run.images["train"], stop, run.seed, run.level)
+
+
+def _stops(run: Run, first: int, last: int, pieces: int) -> list[int]:
+    """Steps of an epoch after which the compiled loop is left; the last is one.
+
+    Sums are carried on across them, so where they lie changes no figure.
+    """
+    shown = np.linspace(first, last, pieces + 1)[1:].astype(int)
+    probed = [step for step in run.probe_steps if first < step <= last]
+    return sorted({*map(int, shown), *probed} - {first})
+
+
+def _check_finite(loss, name, run, state):
+    if math.isfinite(loss):
+        return
+    step = int(state.step)
+    kept = (step - 1) // run.steps_per_epoch * run.steps_per_epoch
+    raise CaejaxError(
+        f"{name} is {loss} at step {step} (epoch {_epoch(run, step):g}); the "
+        f"checkpoint of step {kept} is kept; try a smaller "
+        "config.optimizer.learning_rate"
+    )
+
+
+def _stale(run, progress):
+    return run.patience > 0 and progress["stale_epochs"] >= run.patience
+
+
+def _advance(progress, state, loss, seconds):
+    """What is stored beside the next checkpoint, and whether that is the best."""
+    best = loss < progress["best_loss"]
+    progress = progress | {
+        "train_seconds": progress["train_seconds"] + seconds,
+        "stale_epochs": 0 if best else progress["stale_epochs"] + 1,
+    }
+    if best:
+        progress |= {"best_loss": loss, "best_step": int(state.step)}
+    return progress, best
+
+
+def _measure_start(run, state, writer):
+    """Measures the untrained model; returns what is stored beside checkpoints."""
+    quality = _evaluate(run, state, "val")
+    writer.write(_row(run, state, "val", quality))
+    return {
+        "train_seconds": 0.0,
+        "best_loss": quality["loss"],
+        "best_step": 0,
+        "stale_epochs": 0,
+        "init": _ripples(run, state, "test"),
+    }
+
+
+def _measure_end(run, state, progress, writer):
+    """Measures the trained model on the test split; returns the run's summary."""
+    quality = _evaluate(run, state, "test")
+    writer.write(_row(run, state, "test", quality))
+    sizes = jax.tree.map(jnp.size, state.params)
+    return {
+        **{f"test/{name}": value for name, value in quality.items()},
+        **{f"init/{name}": value for name, value in progress["init"].items()},
+        "params": int(sum(jax.tree.leaves(sizes))),
+        "steps": int(state.step),
+        "best_step": progress["best_step"],
+        "best_val_loss": progress["best_loss"],
+        "train_seconds": round(progress["train_seconds"], 3),
+    }
+
+
+def _samples(run, state):
+    params, images = state.eval_params, run.images["test"]
+    return evaluation.samples(
+        run.task, params, images, _noise_key(run, "test"), run.level
+    )
+
+
+def _evaluate(run, state, split):
+    images, params = run.images[split], state.eval_params
+    key = _noise_key(run, split)
+    quality = evaluation.evaluate(run.task, params, images, key, run.level)
+    return quality | _ripples(run, state, split)
+
+
+def _ripples(run, state, split):
+    images = run.images[split]
+    return evaluation.dc_ripples(run.task.model, state.eval_params, images)
+
+
+def _noise_key(run, split):
+    return keys.stream(run.seed, f"{split}_noise")
+
+
+def _row(run, state, split, figures):
+    step = int(state.step)
+    return {"step": step, "epoch": _epoch(run, step), "split": split, **figures}
+
+
+def _epoch(run, step):
+    return round(step / run.steps_per_epoch, 4)
+
+
+def _epoch_line(run, state, figures, quality):
+    epoch = _epoch(run, int(state.step))
+    return (
+        f"epoch {epoch:g}/{run.epochs}  loss {figures['loss']:.4f}  "
+        f"val loss {quality['loss']:.4f}  val psnr {quality['psnr']:.2f} dB  "
+        f"{figures['images_per_second']:,.0f} images/s"
+    )
+
+
+def evaluate_again(config: ConfigDict | None, workdir: Path) -> dict[str, float]:
+    """Measures a folder's trained model on its test split.
+
+    Args:
+      config: data and corruption to measure it on; None for the run's own.
+      workdir: the run's folder.
+
+    Raises:
+      CaejaxError: the folder holds no checkpoint of the config's model.
+    """
+    config = folder.read_config(workdir) if config is None else config
+    config_lib.check(config)
+    run = _create_run(config, verbose=False)
+    tx = create_optimizer(run.task.optimizer)
+    state = create_state(run.task.model, tx, run.seed, ema=run.task.ema_decay > 0)
+    with Checkpoints(workdir / "checkpoints", keep=1) as checkpoints:
+        found = checkpoints.restore_best(state) if run.patience else None
+        found = found or checkpoints.restore(state)
+    if found is None:
+        raise CaejaxError(f"{workdir} holds no checkpoint; train it with --mode=run")
+    return _evaluate(run, found[0], "test")

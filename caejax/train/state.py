@@ -1,0 +1,54 @@
+"""What training carries from step to step."""
+
+import functools
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+
+from caejax import keys
+
+
+class TrainState(NamedTuple):
+    """Everything that a step changes; random keys are derived, not carried.
+
+    Attributes:
+      step: steps done, int32 scalar.
+      params: the model's parameters, float32.
+      opt_state: the optimiser's.
+      ema: exponential moving average of params, or an empty tuple.
+    """
+
+    step: jax.Array
+    params: Any
+    opt_state: optax.OptState
+    ema: Any
+
+    @property
+    def eval_params(self) -> Any:
+        """The parameters to use: the average where there is one."""
+        return self.ema if jax.tree.leaves(self.ema) else self.params
+
+
+def create_state(
+    model: nn.Module, tx: optax.GradientTransformation, seed: int, *, ema: bool
+) -> TrainState:
+    """Initialises a model and its optimiser from a seed."""
+    params = _compiled_init(model)(keys.stream(seed, "params"))
+    # A copy, because a donated buffer must not appear twice.
+    average = jax.tree.map(jnp.copy, params) if ema else ()
+    return TrainState(jnp.int32(0), params, tx.init(params), average)
+
+
+@functools.cache
+def _compiled_init(model):
+    """Draws parameters; compiled, nothing else of the forward pass is left."""
+    # It runs once, and a CPU takes seconds to optimise the random numbers' code.
+    quick = {"xla_backend_optimization_level": 1}
+    options = quick if jax.default_backend() == "cpu" else None
+    return jax.jit(
+        lambda key: model.init(key, jnp.zeros((1, *model.shape)))["params"],
+        compiler_options=options,
+    )

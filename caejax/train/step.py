@@ -1,0 +1,119 @@
+"""The compiled parts of training: one step, and many in one call."""
+
+import functools
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.sharding import NamedSharding, PartitionSpec
+
+from caejax import keys
+from caejax.corruptions import CORRUPTIONS
+from caejax.losses import LOSSES
+from caejax.metrics import quality
+from caejax.train.optimizers import create_optimizer
+from caejax.train.state import TrainState
+from caejax.train.task import Task
+
+Sums = dict[str, jax.Array]
+
+
+def train_step(
+    state: TrainState, clean: jax.Array, key: jax.Array, *, level: jax.Array, task: Task
+) -> tuple[TrainState, Sums]:
+    """One update from a batch of clean images, which are corrupted here.
+
+    Args:
+      state: before the step.
+      clean: (B, H, W, C) in [0, 1].
+      key: of the corruption.
+      level: the corruption's.
+      task: the static part.
+
+    Returns:
+      The state after the step and its metrics: the mean loss an image, psnr in
+      dB, and the norms of gradient and update.
+    """
+    noisy = CORRUPTIONS[task.corruption](key, clean, level=level)
+
+    def objective(params):
+        linear = task.model.apply({"params": params}, noisy)
+        losses, image = loss_and_image(task, linear, clean)
+        return LOSSES[task.loss].reduce(losses), (losses.mean(), image)
+
+    grads, (loss, image) = jax.grad(objective, has_aux=True)(state.params)
+    tx = create_optimizer(task.optimizer)
+    updates, opt_state = tx.update(grads, state.opt_state, state.params)
+    params = optax.apply_updates(state.params, updates)
+    ema = jax.tree.map(
+        lambda average, new: average + (1 - task.ema_decay) * (new - average),
+        state.ema,
+        params if task.ema_decay else (),
+    )
+    metrics = {
+        "loss": loss,
+        "psnr": quality.psnr(jnp.clip(image, 0, 1), clean).mean(),
+        "grad_norm": optax.global_norm(grads),
+        "update_norm": optax.global_norm(updates),
+    }
+    return TrainState(state.step + 1, params, opt_state, ema), metrics
+
+
+def loss_and_image(
+    task: Task, linear: jax.Array, clean: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Loss (B,) and image (B, H, W, C) of the decoder's linear output."""
+    loss, image = LOSSES[task.loss], task.model.to_image(linear)
+    return loss.per_image(linear if loss.from_logits else image, clean), image
+
+
+def zero_sums() -> Sums:
+    """Where the metrics of an epoch's steps are added up."""
+    names = ("loss", "psnr", "grad_norm", "update_norm")
+    return {name: jnp.float32(0) for name in names}
+
+
+@functools.cache
+def compiled_steps(task: Task) -> Callable[..., tuple[TrainState, Sums]]:
+    """Makes the function that runs many steps of one epoch in one call.
+
+    `run(state, sums, images, stop, seed, level)` takes steps until `stop` steps
+    are done in all, but none after a loss that is not finite. It returns the
+    state and the sums of the metrics, whose loss then is not finite either.
+    `stop` is traced: the same program runs a whole epoch, a part of one, and
+    with stop = 0, nothing, which compiles it.
+    """
+
+    def run(state, sums, images, stop, seed, level):
+        steps_per_epoch = len(images) // task.batch_size
+        epoch = state.step // steps_per_epoch
+        order = jax.random.permutation(keys.stream(seed, "order", epoch), len(images))
+
+        def unfinished(carry):
+            state, sums = carry
+            return (state.step < stop) & jnp.isfinite(sums["loss"])
+
+        def step(carry):
+            state, sums = carry
+            start = (state.step % steps_per_epoch) * task.batch_size
+            batch = jax.lax.dynamic_slice(order, (start,), (task.batch_size,))
+            clean = _over_devices(images[batch])
+            key = keys.stream(seed, "train_noise", state.step)
+            state, metrics = train_step(state, clean, key, level=level, task=task)
+            return state, {name: sums[name] + metrics[name] for name in sums}
+
+        return jax.lax.while_loop(unfinished, step, (state, sums))
+
+    return jax.jit(run, donate_argnums=(0, 1))
+
+
+def _over_devices(batch):
+    """Shards a batch over all devices, where it divides evenly."""
+    devices = jax.devices()
+    if len(devices) == 1 or len(batch) % len(devices):
+        return batch
+    mesh = jax.sharding.Mesh(np.array(devices), ("batch",))
+    sharding = NamedSharding(mesh, PartitionSpec("batch"))
+    return jax.lax.with_sharding_constraint(batch, sharding)

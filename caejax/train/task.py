@@ -1,0 +1,55 @@
+"""From a config to what a compiled step depends on."""
+
+from typing import NamedTuple
+
+import flax.linen as nn
+from ml_collections import ConfigDict
+
+from caejax.config import image_size
+from caejax.models.autoencoders import create_model
+from caejax.models.layers import DTYPES
+from caejax.train.optimizers import OptimizerSpec
+
+
+class Task(NamedTuple):
+    """The static part of training; runs that share it share compiled programs.
+
+    Attributes:
+      model: the Linen module.
+      loss: a name of `caejax.losses.LOSSES`.
+      corruption: a name of `caejax.corruptions.CORRUPTIONS`.
+      optimizer: see `OptimizerSpec`.
+      batch_size: images a step.
+      ema_decay: of the parameters' average; 0 for none.
+    """
+
+    model: nn.Module
+    loss: str
+    corruption: str
+    optimizer: OptimizerSpec
+    batch_size: int
+    ema_decay: float = 0.0
+
+
+def task_from_config(config: ConfigDict, total_steps: int) -> Task:
+    """Makes a run's task; total_steps is where decaying learning rates end."""
+    constant = config.optimizer.schedule == "constant"
+    optimizer = OptimizerSpec(
+        **config.optimizer.to_dict(), total_steps=0 if constant else total_steps
+    )
+    return Task(
+        model=model_from_config(config),
+        loss=config.loss,
+        corruption=config.corruption.name,
+        optimizer=optimizer,
+        batch_size=config.train.batch_size,
+        ema_decay=config.train.ema_decay,
+    )
+
+
+def model_from_config(config: ConfigDict) -> nn.Module:
+    """Makes a run's autoencoder."""
+    settings = config.model.to_dict()
+    settings["dtype"] = DTYPES[settings["dtype"]]
+    shape = (*image_size(config), config.data.channels)
+    return create_model(settings.pop("encoder"), shape=shape, **settings)

@@ -1,0 +1,110 @@
+"""What a run writes as it goes: JSON lines, TensorBoard scalars, progress."""
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+Row = dict[str, Any]
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Writes a text file that is never seen half-written."""
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(text)
+    os.replace(part, path)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes indented JSON, atomically."""
+    write_atomically(path, json.dumps(value, indent=2) + "\n")
+
+
+def read_rows(path: Path) -> list[Row]:
+    """Reads JSON lines; a last line cut off by a kill is left out."""
+    if not path.exists():
+        return []
+    lines = path.read_text().split("\n")
+    # What follows the last newline was never finished.
+    return [json.loads(line) for line in lines[:-1]]
+
+
+class MetricsWriter:
+    """Appends rows to metrics.jsonl and to TensorBoard; a context manager.
+
+    Args:
+      workdir: the run's folder.
+      step: of the restored checkpoint, None for a fresh start. Rows after it were
+        written by a run that was killed, and are dropped: they come again.
+    """
+
+    def __init__(self, workdir: Path, step: int | None):
+        # It takes a third of a second to import, which `show` and `report` save.
+        from tensorboardX import SummaryWriter
+
+        path = workdir / "metrics.jsonl"
+        rows = [] if step is None else [r for r in read_rows(path) if _kept(r, step)]
+        write_atomically(path, "".join(json.dumps(row) + "\n" for row in rows))
+        self._file = path.open("a")
+        purge = None if step is None else step + 1
+        self._board = SummaryWriter(str(workdir / "tensorboard"), purge_step=purge)
+
+    def __enter__(self):
+        """Returns itself."""
+        return self
+
+    def __exit__(self, *exception):
+        """Closes both files."""
+        self._file.close()
+        self._board.close()
+
+    def write(self, row: Row) -> None:
+        """Writes one row: step, epoch, split and figures."""
+        self._file.write(json.dumps(row) + "\n")
+        self._file.flush()
+        for name, value in row.items():
+            if name not in ("step", "epoch", "split"):
+                self._board.add_scalar(f"{row['split']}/{name}", value, row["step"])
+
+
+def _kept(row, step):
+    # The test row is written after the last checkpoint, so it always comes again.
+    return row["step"] <= step and row["split"] != "test"
+
+
+@contextlib.contextmanager
+def progress_bar(total: int, title: str) -> Iterator[Callable[..., None] | None]:
+    """Shows progress through the steps of a run, where the output is a terminal.
+
+    Args:
+      total: steps of the run.
+      title: put before the bar.
+
+    Yields:
+      `update(step, loss, psnr, images_per_second)`, or None where the output is
+      not a terminal.
+    """
+    if not sys.stdout.isatty():
+        yield None
+        return
+    from rich import progress
+
+    columns = (
+        progress.TextColumn("{task.description}"),
+        progress.BarColumn(),
+        progress.TaskProgressColumn(),
+        progress.TextColumn("{task.fields[figures]}"),
+        progress.TimeRemainingColumn(),
+    )
+    with progress.Progress(*columns) as bar:
+        task = bar.add_task(title, total=total, figures="compiling")
+
+        def update(step, loss, psnr, images_per_second):
+            speed = f"{images_per_second:,.0f} images/s"
+            figures = f"loss {loss:.4g}  psnr {psnr:.2f} dB  {speed}"
+            bar.update(task, completed=step, figures=figures)
+
+        yield update

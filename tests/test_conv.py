@@ -1,0 +1,158 @@
+"""Tests of the stride-1 convolution and its hand-written gradient."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from caejax.ops.conv import conv, same_padding
+
+CASES = {
+    # name: kernel (h, w, C, F), padding
+    "1x1_more_features": ((1, 1, 2, 5), ((0, 0), (0, 0))),
+    "1x1_more_channels": ((1, 1, 5, 2), ((0, 0), (0, 0))),
+    "2x2_more_features": ((2, 2, 2, 3), ((0, 1), (0, 1))),
+    "2x2_more_channels": ((2, 2, 3, 2), ((1, 1), (1, 1))),
+    "3x3_more_features": ((3, 3, 1, 4), ((1, 1), (1, 1))),
+    "3x3_more_channels": ((3, 3, 4, 1), ((1, 1), (1, 1))),
+    "3x3_as_many": ((3, 3, 2, 2), ((2, 2), (2, 2))),
+    "1x3": ((1, 3, 3, 2), ((0, 0), (1, 1))),
+    "3x1": ((3, 1, 2, 3), ((1, 1), (0, 0))),
+    "asymmetric_more_features": ((3, 2, 2, 3), ((2, 0), (0, 1))),
+    "asymmetric_more_channels": ((3, 4, 3, 2), ((0, 1), (3, 1))),
+    "valid_more_features": ((3, 3, 2, 4), ((0, 0), (0, 0))),
+    "valid_more_channels": ((3, 3, 4, 2), ((0, 0), (0, 0))),
+}
+
+
+def stock_conv(x, kernel, padding):
+    layout = ("NHWC", "HWIO", "NHWC")
+    return lax.conv_general_dilated(
+        x, kernel, (1, 1), padding, dimension_numbers=layout
+    )
+
+
+def normal(seed, *shape):
+    return jax.random.normal(jax.random.key(seed), shape)
+
+
+@pytest.mark.parametrize(("shape", "padding"), CASES.values(), ids=CASES)
+def test_values_and_gradients_are_those_of_lax(shape, padding, assert_same_function):
+    assert_same_function(
+        lambda x, kernel: conv(x, kernel, padding),
+        lambda x, kernel: stock_conv(x, kernel, padding),
+        normal(0, 2, 5, 6, shape[2]),
+        normal(1, *shape),
+    )
+
+
+@pytest.mark.parametrize("shape", [(3, 3, 2, 3), (2, 2, 3, 2)])
+def test_gradients_inside_a_loop(shape, assert_same_function):
+    def in_a_loop(convolution):
+        def run(images, kernel):
+            def body(total, x):
+                return total + convolution(x, kernel, same_padding(shape)).mean(), x
+
+            return lax.scan(body, jnp.float32(0), images)[0]
+
+        return run
+
+    images, kernel = normal(0, 3, 2, 4, 4, shape[2]), normal(1, *shape)
+    assert_same_function(in_a_loop(conv), in_a_loop(stock_conv), images, kernel)
+
+
+def test_worked_by_hand():
+    x = jnp.array([1.0, 2, 3]).reshape(1, 1, 3, 1)
+    kernel = jnp.array([1.0, 10, 100]).reshape(1, 3, 1, 1)
+
+    def weighted(x, kernel):
+        y = conv(x, kernel, same_padding(kernel.shape))
+        return (y.ravel() * jnp.array([1.0, 0, 2])).sum(), y.ravel()
+
+    grads, y = jax.grad(weighted, (0, 1), has_aux=True)(x, kernel)
+    np.testing.assert_array_equal(y, [210, 321, 32])
+    np.testing.assert_array_equal(grads[0].ravel(), [10, 100 + 2, 20])
+    np.testing.assert_array_equal(grads[1].ravel(), [2 * 2, 1 + 2 * 3, 2])
+
+
+def test_one_kernel_a_run_under_vmap():
+    x, kernels = normal(0, 2, 4, 4, 3), normal(1, 3, 3, 3, 3, 2)
+
+    def gradient(kernel):
+        return jax.grad(lambda k: (conv(x, k, same_padding(k.shape)) ** 2).sum())(
+            kernel
+        )
+
+    together = jax.jit(jax.vmap(gradient))(kernels)
+    apart = jnp.stack([jax.jit(gradient)(kernel) for kernel in kernels])
+    np.testing.assert_allclose(together, apart, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_keeps_bfloat16(size):
+    x = normal(0, 1, 4, 4, 3).astype(jnp.bfloat16)
+    kernel = normal(1, size, size, 3, 2).astype(jnp.bfloat16)
+    y, pull = jax.vjp(lambda x, k: conv(x, k, same_padding(k.shape)), x, kernel)
+    assert {y.dtype, *(grad.dtype for grad in pull(y))} == {jnp.dtype(jnp.bfloat16)}
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [
+        ((1, 1, 2, 3), ((0, 0), (0, 0))),
+        ((2, 2, 2, 3), ((0, 1), (0, 1))),
+        ((3, 3, 2, 3), ((1, 1), (1, 1))),
+        ((4, 5, 2, 3), ((1, 2), (2, 2))),
+        ((1, 3, 2, 3), ((0, 0), (1, 1))),
+    ],
+)
+def test_same_padding(shape, expected):
+    assert same_padding(shape) == expected
+    assert conv(normal(0, 1, 5, 7, 2), normal(1, *shape), expected).shape[1:3] == (5, 7)
+
+
+def taps_of_convolutions(jaxpr):
+    """Height and width of the kernel of every convolution, loops included."""
+    taps = []
+    for eqn in jaxpr.eqns:
+        if eqn.primitive.name == "conv_general_dilated":
+            spatial = eqn.params["dimension_numbers"].rhs_spec[2:]
+            taps.append(tuple(eqn.invars[1].aval.shape[axis] for axis in spatial))
+        for sub in jax.tree.leaves(list(eqn.params.values())):
+            inner = getattr(sub, "jaxpr", sub)
+            if hasattr(inner, "eqns"):
+                taps += taps_of_convolutions(inner)
+    return taps
+
+
+def convolutions_of_training(convolution):
+    """Those of a loop of gradient steps on images of 8x8 and a kernel of 3x3."""
+
+    def loss(x, kernel):
+        return convolution(x, kernel, ((1, 1), (1, 1))).sum()
+
+    def step(kernel, x):
+        grad_x, grad_kernel = jax.grad(loss, (0, 1))(x, kernel)
+        return kernel - grad_kernel, grad_x
+
+    def train(kernel, images):
+        return lax.scan(step, kernel, images)
+
+    kernel, images = jnp.zeros((3, 3, 2, 2)), jnp.zeros((5, 1, 8, 8, 2))
+    return sorted(taps_of_convolutions(jax.make_jaxpr(train)(kernel, images).jaxpr))
+
+
+# The kernel's gradient, as a convolution, has the output's gradient as its kernel.
+SLOW = [(3, 3), (3, 3), (8, 8)]
+
+
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="about the CPU")
+def test_no_slow_convolution_in_loops_on_cpu():
+    assert convolutions_of_training(stock_conv) == SLOW
+    assert convolutions_of_training(conv) == [(3, 3), (3, 3)]
+
+
+def test_gradient_is_left_to_jax_elsewhere(monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert convolutions_of_training(conv) == SLOW

@@ -1,0 +1,92 @@
+import numpy as np
+import pytest
+
+from caejax.data import npz
+from caejax.errors import CaejaxError
+
+PIXELS = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
+GOOD = {"x_train": PIXELS, "x_test": PIXELS[:1]}
+
+
+def load(tmp_path, arrays):
+    np.savez(tmp_path / "set.npz", **arrays)
+    return npz.load(dir=str(tmp_path / "set.npz"))
+
+
+def test_images_and_labels(tmp_path):
+    labels = {"y_train": np.array([3, 1], np.int64), "y_test": np.array([2], np.uint8)}
+    train, test = load(tmp_path, GOOD | labels)
+    np.testing.assert_array_equal(train.images, PIXELS[..., None])
+    np.testing.assert_array_equal(test.images, PIXELS[:1, ..., None])
+    assert (train.labels.tolist(), test.labels.tolist()) == ([3, 1], [2])
+    assert train.labels.dtype == test.labels.dtype == np.int32
+
+
+def test_labels_are_optional_and_float_colour_is_kept(tmp_path):
+    colour = np.linspace(0, 1, 2 * 3 * 4 * 3).reshape(2, 3, 4, 3)
+    train, test = load(tmp_path, {"x_train": colour, "x_test": colour})
+    np.testing.assert_array_equal(train.images, colour)
+    assert train.labels is None
+    assert test.labels is None
+
+
+def test_name_inside_a_folder(tmp_path):
+    np.savez_compressed(tmp_path / "other.npz", **GOOD)
+    train, _ = npz.load(dir=str(tmp_path), name="other.npz")
+    assert train.images.shape == (2, 3, 4, 1)
+
+
+FLOATS = PIXELS / 255
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"x_train": FLOATS * 255}, r"x_train in .* from 0 to 23: scale"),
+        ({"x_train": FLOATS - 0.5}, r"x_train in .* from -0.5 to"),
+        ({"x_test": FLOATS * np.nan}, r"x_test in .* from nan to nan"),
+        ({"x_test": np.full((1, 3, 4), np.inf)}, r"x_test in .* to inf"),
+        ({"x_train": PIXELS.astype(np.int64)}, r"x_train in .* is int64: .*uint8"),
+        ({"x_train": PIXELS > 3}, r"x_train in .* is bool: .*uint8"),
+        ({"x_train": PIXELS[0]}, r"x_train in .* shape \(3, 4\)"),
+        ({"x_test": PIXELS[..., None, None]}, r"x_test in .* shape \(2, 3, 4, 1, 1\)"),
+        ({"y_train": np.arange(3)}, r"y_train in .*\(3,\): .*\(2,\)"),
+        ({"y_test": np.array([0.5])}, r"y_test in .*float64"),
+        ({"x_test": np.array([None])}, r"cannot read .*set\.npz .*allow_pickle"),
+    ],
+)
+def test_unusable_arrays(tmp_path, change, words):
+    with pytest.raises(CaejaxError, match=rf"\A.*{words}.*\Z"):
+        load(tmp_path, GOOD | change)
+
+
+def test_missing_keys(tmp_path):
+    words = r"set\.npz lacks x_test and x_train; it holds images, y_train: add"
+    with pytest.raises(CaejaxError, match=rf"\A.*{words}.*\Z"):
+        load(tmp_path, {"images": PIXELS, "y_train": np.arange(2)})
+
+
+def test_no_file(tmp_path):
+    for name in ("", "no.npz"):
+        with pytest.raises(CaejaxError, match=rf"\Athere is no file .*{name}:.*\Z"):
+            npz.load(dir=str(tmp_path), name=name)
+
+
+def test_not_an_archive(tmp_path):
+    np.save(tmp_path / "a.npy", PIXELS)
+    np.savez(tmp_path / "b.npz", **GOOD)
+    whole = (tmp_path / "b.npz").read_bytes()
+    (tmp_path / "b.npz").write_bytes(whole[: len(whole) // 2])
+    for name in ("a.npy", "b.npz"):
+        words = rf"{name} is not an npz archive, or is truncated"
+        with pytest.raises(CaejaxError, match=rf"\A.*{words}.*\Z"):
+            npz.load(dir=str(tmp_path), name=name)
+
+
+def test_damaged_array(tmp_path):
+    np.savez(tmp_path / "a.npz", **GOOD)
+    contents = bytearray((tmp_path / "a.npz").read_bytes())
+    contents[contents.index(PIXELS.tobytes())] ^= 255
+    (tmp_path / "a.npz").write_bytes(contents)
+    with pytest.raises(CaejaxError, match=r"\Acannot read .*a\.npz \(Bad CRC.*\Z"):
+        npz.load(dir=str(tmp_path / "a.npz"))
