@@ -10,6 +10,26 @@ VERSION = re.search(
     r'__version__ = "(.+)"', (HERE / "caejax" / "__init__.py").read_text()
 ).group(1)
 
+# Every lower bound is tested: see .ci/lowest.
+REQUIREMENTS = [
+    "absl-py>=2.3.0",
+    "array_record>=0.8.1",
+    "flax>=0.12.4",
+    "importlib_resources>=6.4.0",
+    "jax>=0.10.0",
+    "jinja2>=3.1.4",
+    "matplotlib>=3.10.0",
+    "ml_collections>=1.1.0",
+    "numpy>=2.1.0",
+    "optax>=0.2.6",
+    "orbax-checkpoint>=0.11.33",
+    "pillow>=11.0.0",
+    "pooch>=1.8.2",
+    "rich>=13.9.0",
+    "tensorboardX>=2.6.4",
+    "tensorflow-datasets>=4.9.10",
+]
+
 setup(
     name="caejax",
     version=VERSION,
@@ -19,25 +39,14 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=find_packages(include=["caejax", "caejax.*"]),
-    install_requires=[
-        "absl-py>=2.3",
-        "array_record>=0.8.1",
-        "flax>=0.12",
-        "importlib_resources>=6.5",
-        "jax>=0.10",
-        "matplotlib>=3.10",
-        "ml_collections>=1.1",
-        "numpy>=2.1",
-        "optax>=0.2.6",
-        "orbax-checkpoint>=0.11.28",
-        "pillow>=11.3",
-        "pooch>=1.8.2",
-        "rich>=14",
-        "tensorboardX>=2.6.4",
-        "tensorflow-datasets>=4.9.9",
-    ],
+    package_data={"caejax.report": ["*.jinja"]},
+    install_requires=REQUIREMENTS,
     extras_require={
-        "test": ["pytest>=8.4", "scikit-image>=0.25", "ruff>=0.12"],
-        "tfds": ["tensorflow-cpu>=2.20; sys_platform == 'linux'", "tensorflow>=2.20; sys_platform != 'linux'"],
+        "test": ["pytest>=8.3", "ruff==0.17.6", "scikit-image>=0.25.0"],
+        # Preparing most data sets needs TensorFlow; reading them never does.
+        "tfds": [
+            "tensorflow-cpu>=2.20; sys_platform == 'linux'",
+            "tensorflow>=2.20; sys_platform != 'linux'",
+        ],
     },
 )

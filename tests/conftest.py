@@ -4,21 +4,34 @@ import os
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
+os.environ["MPLBACKEND"] = "Agg"
+# Tests wait for the compiler, not for arithmetic: it need not try hard.
+_FLAGS = "--xla_backend_optimization_level=1", os.environ.get("XLA_FLAGS", "")
+os.environ["XLA_FLAGS"] = " ".join(_FLAGS)
 # A wrong rank must not broadcast its way to a number.
 jax.config.update("jax_numpy_rank_promotion", "raise")
 # Accelerators, too, compare numbers in full float32.
 jax.config.update("jax_default_matmul_precision", "highest")
-os.environ["MPLBACKEND"] = "Agg"
 
 
 @pytest.fixture
 def key():
     """A random key, always the same."""
     return jax.random.key(0)
+
+
+@pytest.fixture
+def normal():
+    """Draws float32 arrays of standard normal numbers, each call new ones."""
+    rng = np.random.default_rng(0)
+
+    def draw(*shape: int) -> np.ndarray:
+        return rng.normal(size=shape).astype(np.float32)
+
+    return draw
 
 
 @pytest.fixture
@@ -51,20 +64,18 @@ def assert_same_function():
     """
 
     def check(function, reference, *args, rtol=1e-5):
-        actual = jax.tree.leaves(_value_and_gradients(function, args))
-        expected = jax.tree.leaves(_value_and_gradients(reference, args))
+        both = jax.jit(lambda *args: [probe(f, args) for f in (function, reference)])
+        actual, expected = map(jax.tree.leaves, both(*args))
         for a, b in zip(actual, expected, strict=True):
             assert (a.shape, a.dtype) == (b.shape, b.dtype)
             np.testing.assert_allclose(a, b, rtol=0, atol=rtol * np.abs(b).max())
 
+    def probe(function, args):
+        def weighted(args):
+            y = function(*args)
+            weights = np.cos(np.arange(y.size)).reshape(y.shape)
+            return (y * weights.astype(y.dtype)).sum(), y
+
+        return jax.grad(weighted, has_aux=True)(args)
+
     return check
-
-
-def _value_and_gradients(function, args):
-    def weighted(args):
-        y = function(*args)
-        weights = jnp.cos(jnp.arange(y.size, dtype=y.dtype)).reshape(y.shape)
-        return (y * weights).sum(), y
-
-    gradients, value = jax.jit(jax.grad(weighted, has_aux=True))(args)
-    return value, gradients

@@ -33,22 +33,20 @@ def stock_conv(x, kernel, padding):
     )
 
 
-def normal(seed, *shape):
-    return jax.random.normal(jax.random.key(seed), shape)
-
-
 @pytest.mark.parametrize(("shape", "padding"), CASES.values(), ids=CASES)
-def test_values_and_gradients_are_those_of_lax(shape, padding, assert_same_function):
+def test_values_and_gradients_are_those_of_lax(
+    shape, padding, normal, assert_same_function
+):
     assert_same_function(
         lambda x, kernel: conv(x, kernel, padding),
         lambda x, kernel: stock_conv(x, kernel, padding),
-        normal(0, 2, 5, 6, shape[2]),
-        normal(1, *shape),
+        normal(2, 5, 6, shape[2]),
+        normal(*shape),
     )
 
 
 @pytest.mark.parametrize("shape", [(3, 3, 2, 3), (2, 2, 3, 2)])
-def test_gradients_inside_a_loop(shape, assert_same_function):
+def test_gradients_inside_a_loop(shape, normal, assert_same_function):
     def in_a_loop(convolution):
         def run(images, kernel):
             def body(total, x):
@@ -58,7 +56,7 @@ def test_gradients_inside_a_loop(shape, assert_same_function):
 
         return run
 
-    images, kernel = normal(0, 3, 2, 4, 4, shape[2]), normal(1, *shape)
+    images, kernel = normal(3, 2, 4, 4, shape[2]), normal(*shape)
     assert_same_function(in_a_loop(conv), in_a_loop(stock_conv), images, kernel)
 
 
@@ -76,8 +74,8 @@ def test_worked_by_hand():
     np.testing.assert_array_equal(grads[1].ravel(), [2 * 2, 1 + 2 * 3, 2])
 
 
-def test_one_kernel_a_run_under_vmap():
-    x, kernels = normal(0, 2, 4, 4, 3), normal(1, 3, 3, 3, 3, 2)
+def test_one_kernel_a_run_under_vmap(normal):
+    x, kernels = normal(2, 4, 4, 3), normal(3, 3, 3, 3, 2)
 
     def gradient(kernel):
         return jax.grad(lambda k: (conv(x, k, same_padding(k.shape)) ** 2).sum())(
@@ -90,9 +88,9 @@ def test_one_kernel_a_run_under_vmap():
 
 
 @pytest.mark.parametrize("size", [1, 2])
-def test_keeps_bfloat16(size):
-    x = normal(0, 1, 4, 4, 3).astype(jnp.bfloat16)
-    kernel = normal(1, size, size, 3, 2).astype(jnp.bfloat16)
+def test_keeps_bfloat16(size, normal):
+    x = jnp.bfloat16(normal(1, 4, 4, 3))
+    kernel = jnp.bfloat16(normal(size, size, 3, 2))
     y, pull = jax.vjp(lambda x, k: conv(x, k, same_padding(k.shape)), x, kernel)
     assert {y.dtype, *(grad.dtype for grad in pull(y))} == {jnp.dtype(jnp.bfloat16)}
 
@@ -107,9 +105,9 @@ def test_keeps_bfloat16(size):
         ((1, 3, 2, 3), ((0, 0), (1, 1))),
     ],
 )
-def test_same_padding(shape, expected):
+def test_same_padding(shape, expected, normal):
     assert same_padding(shape) == expected
-    assert conv(normal(0, 1, 5, 7, 2), normal(1, *shape), expected).shape[1:3] == (5, 7)
+    assert conv(normal(1, 5, 7, 2), normal(*shape), expected).shape[1:3] == (5, 7)
 
 
 def taps_of_convolutions(jaxpr):

@@ -34,10 +34,6 @@ FILTERS = [
 ]
 
 
-def normal(seed, *shape):
-    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
-
-
 def paint(x, h, origin, stride):
     """Puts the filter around each input pixel and adds up: the definition."""
     batch, height, width, _ = x.shape
@@ -52,8 +48,8 @@ def paint(x, h, origin, stride):
 
 @pytest.mark.parametrize(("length", "origin", "stride"), FILTERS)
 @pytest.mark.parametrize("border", ["zero", "edge"])
-def test_upsample_is_its_definition(length, origin, stride, border):
-    x, h = normal(0, 2, 3, 4, 2), normal(1, length, length, 2, 3)
+def test_upsample_is_its_definition(length, origin, stride, border, normal):
+    x, h = normal(2, 3, 4, 2), normal(length, length, 2, 3)
     if border == "zero":
         expected = paint(x, h, origin, stride)
     else:
@@ -80,10 +76,10 @@ def test_upsample_worked_by_hand():
 
 
 @pytest.mark.parametrize("stride", [2, 3])
-def test_upsample_is_linear_and_shifts_with_its_input(stride):
-    h = normal(0, 4, 4, 2, 3)
+def test_upsample_is_linear_and_shifts_with_its_input(stride, normal):
+    h = normal(4, 4, 2, 3)
     run = jax.jit(lambda x: upsample(x, h, origin=-1, stride=stride))
-    a, b = normal(1, 1, 6, 6, 2), normal(2, 1, 6, 6, 2)
+    a, b = normal(1, 6, 6, 2), normal(1, 6, 6, 2)
     np.testing.assert_allclose(run(2 * a - b), 2 * run(a) - run(b), atol=1e-4)
     shifted = run(np.roll(a, (1, 1), (1, 2)))
     inside = slice(2 * stride, -2 * stride)
@@ -95,8 +91,8 @@ def test_upsample_is_linear_and_shifts_with_its_input(stride):
 
 
 @pytest.mark.parametrize("stride", [2, 3])
-def test_edge_continues_a_constant_to_the_border(stride):
-    h = normal(0, 4, 4, 1, 1)
+def test_edge_continues_a_constant_to_the_border(stride, normal):
+    h = normal(4, 4, 1, 1)
     y = upsample(jnp.ones((1, 2, 3, 1)), h, origin=0, stride=stride, border="edge")
     expected = np.tile(phase_gains(h, stride)[..., 0, 0], (2, 3))
     np.testing.assert_allclose(y[0, ..., 0], expected, atol=1e-5)
@@ -104,7 +100,9 @@ def test_edge_continues_a_constant_to_the_border(stride):
 
 def test_unknown_border():
     with pytest.raises(ValueError, match="'wrap'"):
-        upsample(jnp.ones((1, 2, 2, 1)), jnp.ones((2, 2, 1, 1)), origin=0, border="wrap")
+        upsample(
+            jnp.ones((1, 2, 2, 1)), jnp.ones((2, 2, 1, 1)), origin=0, border="wrap"
+        )
 
 
 def test_depth_to_space_by_hand():
@@ -117,8 +115,8 @@ def test_depth_to_space_by_hand():
 
 
 @pytest.mark.parametrize("stride", [2, 3])
-def test_depth_to_space_is_pixel_shuffle(stride, torch):
-    x = normal(0, 2, 3, 4, stride**2 * 5)
+def test_depth_to_space_is_pixel_shuffle(stride, torch, normal):
+    x = normal(2, 3, 4, stride**2 * 5)
     # PyTorch has the features outermost in the channels.
     reordered = x.reshape(2, 3, 4, stride**2, 5).transpose(0, 4, 3, 1, 2)
     nchw = torch.from_numpy(np.ascontiguousarray(reordered)).flatten(1, 2)
@@ -148,8 +146,8 @@ def test_phase_gains_by_hand():
 
 
 @pytest.mark.parametrize(("length", "stride"), [(2, 2), (5, 2), (5, 3), (2, 3)])
-def test_phase_gains_are_sums_over_phases(length, stride):
-    h = normal(0, length, length, 2, 3)
+def test_phase_gains_are_sums_over_phases(length, stride, normal):
+    h = normal(length, length, 2, 3)
     expected = [
         [h[p::stride, q::stride].sum((0, 1)) for q in range(stride)]
         for p in range(stride)
@@ -174,15 +172,15 @@ def test_resize_filter_by_hand(resize, expected):
 
 
 @pytest.mark.parametrize("resize", [NEAREST, BILINEAR])
-def test_resizing_makes_the_gains_equal(resize):
-    kernel = jnp.array(normal(0, 3, 3, 2, 4))
+def test_resizing_makes_the_gains_equal(resize, normal):
+    kernel = jnp.array(normal(3, 3, 2, 4))
     gains = phase_gains(resize_filter(kernel, resize))
     expected = np.broadcast_to(kernel.sum((0, 1)), gains.shape)
     np.testing.assert_allclose(gains, expected, atol=1e-5)
 
 
-def test_untied_phases_have_the_power_of_theory():
+def test_untied_phases_have_the_power_of_theory(normal):
     """Var / mean^2 over phases of independent gains: 4.77 dB (s^2 - 1 = 3)."""
-    gains = phase_gains(jnp.array(normal(0, 2, 2, 64, 64)))
+    gains = phase_gains(jnp.array(normal(2, 2, 64, 64)))
     ratio = gains.var((0, 1)).mean() / (gains.mean((0, 1)) ** 2).mean()
     assert 10 * np.log10(ratio) == pytest.approx(4.77, abs=0.3)

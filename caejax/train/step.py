@@ -55,8 +55,8 @@ def train_step(
     metrics = {
         "loss": loss,
         "psnr": quality.psnr(jnp.clip(image, 0, 1), clean).mean(),
-        "grad_norm": optax.global_norm(grads),
-        "update_norm": optax.global_norm(updates),
+        "grad_norm": optax.tree.norm(grads),
+        "update_norm": optax.tree.norm(updates),
     }
     return TrainState(state.step + 1, params, opt_state, ema), metrics
 

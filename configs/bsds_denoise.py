@@ -1,0 +1,31 @@
+"""A denoiser of colour photographs: 64x64 patches of BSDS500, noise 0.25.
+
+    python -m caejax.main --config=configs/bsds_denoise.py \
+        --config.data.dir=DIR --workdir=runs/bsds_denoise
+
+DIR holds folders train, val and test of images. They are halved first, which
+takes most of their JPEG blocks away.
+
+Run time: RUNTIME
+Score: SCORE
+"""
+
+from caejax.config import default
+
+
+def get_config():
+    """Returns the config of the run."""
+    config = default()
+    config.data.source = "folder"
+    config.data.image_size = 64
+    config.data.channels = 3
+    config.data.reduce = 2
+    config.data.patches_per_image = 20
+    config.corruption.level = 0.25
+    config.model.widths = (32, 64)
+    config.model.latent_channels = 32
+    config.model.output_activation = "linear"
+    config.loss = "mse"
+    config.train.batch_size = 32
+    config.train.epochs = 20
+    return config

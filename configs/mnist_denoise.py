@@ -1,0 +1,28 @@
+"""A convolutional denoiser on MNIST: 64-64-32 channels, code 4x4x32, noise 0.5.
+
+    python -m caejax.main --config=configs/mnist_denoise.py \
+        --config.data.dir=DIR --workdir=runs/mnist_denoise
+
+DIR holds MNIST's four IDX files, gzipped or not. Without DIR, add
+--config.data.download=True once.
+
+Run time: RUNTIME
+Score: SCORE
+"""
+
+from caejax.config import default
+
+
+def get_config():
+    """Returns the config of the run."""
+    config = default()
+    config.data.source = "idx"
+    config.data.name = "mnist"
+    config.data.val_fraction = 1 / 12
+    config.corruption.level = 0.5
+    config.model.widths = (64, 64, 32)
+    config.model.latent_channels = 32
+    config.model.bottleneck = "pooled"
+    config.model.code_activation = "relu"
+    config.model.initializer = "glorot_uniform"
+    return config

@@ -1,0 +1,30 @@
+"""Inpainting on MNIST: a dark cross is drawn over each digit and taken away again.
+
+    python -m caejax.main --config=configs/mnist_inpaint.py \
+        --config.data.dir=DIR --workdir=runs/mnist_inpaint
+
+DIR holds MNIST's four IDX files, gzipped or not.
+
+Run time: RUNTIME
+Score: SCORE
+"""
+
+from caejax.config import default
+
+
+def get_config():
+    """Returns the config of the run."""
+    config = default()
+    config.data.source = "idx"
+    config.data.name = "mnist"
+    config.data.val_fraction = 1 / 12
+    config.corruption.name = "cross"
+    config.corruption.level = 0.8
+    config.model.widths = (32, 32, 16)
+    config.model.latent_channels = 16
+    config.model.bottleneck = "pooled"
+    config.model.code_activation = "relu"
+    config.model.initializer = "glorot_uniform"
+    config.train.batch_size = 200
+    config.train.epochs = 20
+    return config

@@ -1,0 +1,30 @@
+"""Bottleneck x noise x decoder on MNIST: 60 runs a seed.
+
+    python -m caejax.main --config=configs/mnist_sweep.py \
+        --config.data.dir=DIR --workdir=runs/mnist_sweep
+
+DIR holds MNIST's four IDX files, gzipped or not. More seeds:
+--config.sweep.seed.values="(0, 1, 2)".
+
+Run time: RUNTIME
+Score: SCORE
+"""
+
+from caejax.config import default
+from caejax.models.upsampling import UPSAMPLING
+
+
+def get_config():
+    """Returns the config of the sweep."""
+    config = default()
+    config.data.source = "idx"
+    config.data.name = "mnist"
+    config.data.val_fraction = 1 / 12
+    config.train.epochs = 5
+    config.sweep = {
+        "bottleneck": {"field": "model.latent_channels", "values": (2, 4, 8, 16)},
+        "decoder": {"field": "model.upsampling", "values": tuple(UPSAMPLING)},
+        "noise": {"field": "corruption.level", "values": (0.1, 0.3, 0.5)},
+        "seed": {"field": "seed", "values": (0,)},
+    }
+    return config

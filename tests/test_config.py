@@ -1,0 +1,139 @@
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from caejax import config as config_lib
+from caejax.errors import CaejaxError, did_you_mean, lookup
+from caejax.sweep.spec import expand
+
+CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.py"))
+
+CONTRACT = """
+seed data.source data.name data.dir data.image_size data.limit corruption.name
+corruption.level model.encoder model.widths model.latent_channels model.upsampling
+loss optimizer.name optimizer.learning_rate train.batch_size train.epochs
+""".split()
+
+
+def load_config(path):
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_config_is_valid_locked_and_documented(path):
+    module = load_config(path)
+    config = module.get_config()
+    assert config.is_locked
+    assert f"--config=configs/{path.name}" in module.__doc__
+    assert set(CONTRACT) <= set(config_lib.field_names(config))
+    assert len(expand(config)) >= 1
+
+
+def test_the_sweeps_have_the_promised_grids():
+    configs = {path.stem: load_config(path).get_config() for path in CONFIGS}
+    quick = expand(configs["quickstart"])
+    assert len({r.values["model.upsampling"] for r in quick}) >= 3
+    assert len({r.values["corruption.level"] for r in quick}) == 2
+    assert len({r.values["seed"] for r in quick}) == 2
+    grid = expand(configs["mnist_sweep"])
+    assert {r.values["model.latent_channels"] for r in grid} == {2, 4, 8, 16}
+    assert {r.values["corruption.level"] for r in grid} == {0.1, 0.3, 0.5}
+    assert len(grid) == 4 * 3 * 5
+
+
+def test_default_is_locked():
+    config = config_lib.default()
+    with pytest.raises(AttributeError, match="locked"):
+        config.train.epoch = 3
+
+
+@pytest.mark.parametrize(
+    ("size", "sides"),
+    [(28, (28, 28)), ((50, 37), (50, 37)), ((64,), (64, 64)), ([8, 9], (8, 9))],
+)
+def test_image_size_takes_one_side_or_two(size, sides):
+    config = config_lib.default()
+    config.data.image_size = size
+    assert config_lib.image_size(config) == sides
+
+
+@pytest.mark.parametrize("size", ["big", 0, (1, 2, 3), 2.5, (4, -1)])
+def test_image_size_refuses_anything_else(size):
+    config = config_lib.default()
+    config.data.image_size = size
+    with pytest.raises(CaejaxError, match=r"config\.data\.image_size is .*; give"):
+        config_lib.image_size(config)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("data.source", "glyph", r"did you mean 'glyphs'.*known: glyphs, dead_leaves"),
+        ("corruption.name", "gauss", "known: none, gaussian, masking"),
+        ("model.upsampling", "deconv_k33", "did you mean 'deconv_k3'.*bilinear_k3"),
+        ("model.encoder", "unet", "known: conv, dense, tied_dense"),
+        ("loss", "l2", "known: bce, mse, l1, sse"),
+        ("optimizer.name", "lion", "known: adam, adamw, sgd, adadelta"),
+        ("corruption.level", -0.1, "at least 0"),
+        ("train.epochs", 0, "above 0"),
+        ("train.ema_decay", 1.0, "between 0 and 1"),
+        ("data.val_fraction", 0.0, "between 0 and 1"),
+        ("model.widths", (16, 0), "whole numbers above 0"),
+        ("model.widths", (), "a width per stage"),
+        ("model.output_activation", "linear", "bce"),
+        ("model.encoder", "tied_dense", "one layer"),
+    ],
+)
+def test_check_names_the_field_and_the_mend(field, value, words):
+    config = config_lib.default()
+    config_lib.override(config, field, value)
+    with pytest.raises(CaejaxError, match=words) as error:
+        config_lib.check(config)
+    assert "\n" not in str(error.value)
+
+
+def test_override_refuses_unknown_fields_and_other_types():
+    config = config_lib.default()
+    with pytest.raises(CaejaxError, match=r"'train\.epoch'.*'train\.epochs'"):
+        config_lib.override(config, "train.epoch", 3)
+    with pytest.raises(CaejaxError, match=r"config\.train\.epochs is 'many'.*int"):
+        config_lib.override(config, "train.epochs", "many")
+    config_lib.override(config, "corruption.level", 1)
+    assert isinstance(config.corruption.level, float)
+
+
+def test_the_nearest_field_is_found_by_its_last_part_too():
+    line = config_lib.unknown_field("model.batch_sise")
+    assert "train.batch_size" in line
+
+
+def test_json_round_trip_keeps_everything_that_matters():
+    config = config_lib.default()
+    config.data.image_size = (50, 37)
+    config.sweep = {"seed": {"field": "seed", "values": (0, 1)}}
+    again = config_lib.from_json(config_lib.to_json(config))
+    assert config_lib.to_json(again) == config_lib.to_json(config)
+    assert again.data.image_size == (50, 37)
+    assert [r.id for r in expand(again)] == [r.id for r in expand(config)]
+
+
+def test_run_id_changes_with_any_field_and_with_nothing_else():
+    config = config_lib.default()
+    first = config_lib.run_id(config)
+    assert first == config_lib.run_id(config_lib.default())
+    config.corruption.level = 0.25
+    assert config_lib.run_id(config) != first
+    # Set to 1 or to 1.0, a number is the same.
+    one, other = config_lib.default(), config_lib.default()
+    one.corruption.level, other.corruption.level = 1, 1.0
+    assert config_lib.run_id(one) == config_lib.run_id(other)
+
+
+def test_lookup_and_did_you_mean():
+    assert lookup({"a": 1}, "a", "loss") == 1
+    assert did_you_mean("adm", ["adam", "sgd"]) == " (did you mean 'adam'?)"
+    assert did_you_mean("xyz", ["adam", "sgd"]) == ""

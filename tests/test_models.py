@@ -1,0 +1,320 @@
+"""Tests of the autoencoders."""
+
+import functools
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from test_upsampling import stock_upsample
+
+from caejax.models.autoencoders import MODELS, create_model
+from caejax.models.decoders import pooled_size
+from caejax.models.layers import ACTIVATIONS
+from caejax.models.upsampling import UPSAMPLING
+
+CLASSIC = {"bottleneck": "pooled", "code_activation": "relu"}
+SMALL = {"shape": (13, 10, 3), "widths": (4, 6), "latent_channels": 5}
+SMALL_MODELS = {
+    **{kind: {"encoder": "conv", "upsampling": kind} for kind in UPSAMPLING},
+    "pooled": {"encoder": "conv", "upsampling": "nearest_k3"} | CLASSIC,
+    "dense": {"encoder": "dense"},
+    "tied_dense": {"encoder": "tied_dense"},
+}
+
+
+def small_model(name, **changes):
+    return create_model(**SMALL | SMALL_MODELS[name] | changes)
+
+
+def random_variables(model, normal):
+    """Parameters of about the size of initialised ones, biases included."""
+    x = jnp.zeros((1, *model.shape))
+    shapes = jax.eval_shape(model.init, jax.random.key(0), x)
+
+    def draw(leaf):
+        fan_in = np.prod(leaf.shape[:-1]) if len(leaf.shape) > 1 else 10
+        return normal(*leaf.shape) * (2 / fan_in) ** 0.5
+
+    return jax.tree.map(draw, shapes)
+
+
+def run(model, variables, x, method="__call__"):
+    return jax.jit(functools.partial(model.apply, method=method))(variables, x)
+
+
+COUNTS = [
+    # Sums over the encoder's layers and over the decoder's, outwards.
+    (
+        "conv",
+        {
+            "shape": (28, 28, 1),
+            "widths": (64, 64, 32),
+            "latent_channels": 32,
+            "upsampling": "nearest_k3",
+            **CLASSIC,
+        },
+        (640 + 36_928 + 18_464) + (9_248 + 18_496 + 36_928 + 577),  # 121,281
+    ),
+    (
+        "conv",
+        {
+            "shape": (28, 28, 1),
+            "widths": (32, 32, 16),
+            "latent_channels": 16,
+            "upsampling": "nearest_k3",
+            **CLASSIC,
+        },
+        (320 + 9_248 + 4_624) + (2_320 + 4_640 + 9_248 + 289),
+    ),
+    (  # The count that Keras publishes for its convolutional denoiser.
+        "conv",
+        {
+            "shape": (28, 28, 1),
+            "widths": (32, 32),
+            "latent_channels": 32,
+            "upsampling": "deconv_k3",
+            **CLASSIC,
+        },
+        28_353,
+    ),
+    (
+        "conv",
+        {
+            "shape": (50, 37, 3),
+            "widths": (8, 16),
+            "latent_channels": 4,
+            "upsampling": "deconv_k4",
+        },
+        (9 * 3 * 8 + 8)
+        + (9 * 8 * 16 + 16)
+        + (16 * 4 + 4)
+        + (16 * 4 * 16 + 16)
+        + (16 * 16 * 8 + 8)
+        + (9 * 8 * 3 + 3),
+    ),
+    (
+        "dense",
+        {"shape": (28, 28, 1), "widths": (), "latent_channels": 64},
+        784 * 64 + 64 + 64 * 784 + 784,
+    ),
+    (
+        "dense",
+        {"shape": (4, 4, 3), "widths": (10,), "latent_channels": 5},
+        (48 * 10 + 10) + (10 * 5 + 5) + (5 * 10 + 10) + (10 * 48 + 48),
+    ),
+    (
+        "tied_dense",
+        {"shape": (28, 28, 1), "latent_channels": 500},
+        784 * 500 + 500 + 784,
+    ),
+]
+
+
+def test_count_table_has_every_model():
+    assert {encoder for encoder, _, _ in COUNTS} == set(MODELS)
+
+
+@pytest.mark.parametrize(("encoder", "settings", "count"), COUNTS)
+def test_parameter_count(encoder, settings, count, key):
+    model = create_model(encoder, **settings)
+    params = jax.eval_shape(model.init, key, jnp.zeros((1, *model.shape)))
+    assert sum(leaf.size for leaf in jax.tree.leaves(params)) == count
+
+
+def shapes_of_all_methods(model, code_size=None):
+    """Shapes of encode, decode(encode) and both, and of a decoded other code."""
+
+    def methods(module, x):
+        code = module.encode(x)
+        other = jnp.zeros((1, *code_size, code.shape[-1])) if code_size else code
+        return code, module.decode(code), module(x), module.decode(other)
+
+    def init(x):
+        return model.init_with_output(jax.random.key(0), x, method=methods)[0]
+
+    outputs = jax.eval_shape(init, jnp.zeros((2, *model.shape)))
+    assert {y.dtype for y in outputs} == {jnp.dtype(jnp.float32)}
+    return [y.shape for y in outputs]
+
+
+@pytest.mark.parametrize("upsampling", UPSAMPLING)
+@pytest.mark.parametrize("stages", [1, 2, 3, 4])
+@pytest.mark.parametrize("shape", [(28, 28, 1), (64, 64, 3), (50, 37, 3), (50, 37, 1)])
+def test_shapes_of_convolutional_models(shape, stages, upsampling):
+    settings = {"widths": (2,) * stages, "latent_channels": 3, "upsampling": upsampling}
+    model = create_model("conv", shape=shape, **settings)
+    code, decoded, both, other = shapes_of_all_methods(model, code_size=(6, 5))
+    halved = [-(-side // 2**stages) for side in shape[:2]]
+    assert code == (2, *model.code_shape) == (2, *halved, 3)
+    assert decoded == both == (2, *shape)
+    assert other == (1, 6 * 2**stages, 5 * 2**stages, shape[-1])
+
+
+@pytest.mark.parametrize("encoder", ["dense", "tied_dense"])
+def test_shapes_of_dense_models(encoder):
+    model = create_model(encoder, **SMALL)
+    code, decoded, both, _ = shapes_of_all_methods(model)
+    assert code == (2, *model.code_shape) == (2, 5)
+    assert decoded == both == (2, 13, 10, 3)
+
+
+def test_pooled_size():
+    sizes = [pooled_size((28, 37), stages) for stages in range(4)]
+    assert sizes == [(28, 37), (14, 19), (7, 10), (4, 5)]
+
+
+@pytest.mark.parametrize("name", SMALL_MODELS)
+def test_decode_after_encode_is_the_whole(name, normal):
+    model = small_model(name)
+    variables, x = random_variables(model, normal), normal(2, *model.shape)
+    code = run(model, variables, x, "encode")
+    np.testing.assert_allclose(
+        run(model, variables, code, "decode"),
+        run(model, variables, x),
+        rtol=1e-5,
+        atol=1e-5,
+    )
+
+
+def stock_autoencoder(model, variables, x):
+    """`ConvAutoencoder` from stock Flax layers, with its parameters."""
+    encoder, decoder = (variables["params"][half] for half in ("encoder", "decoder"))
+    activation = {"linear": lambda x: x, "relu": nn.relu}[model.code_activation]
+    pooled, stages = model.bottleneck == "pooled", len(model.widths)
+
+    def convolve(params, x):
+        layer = nn.Conv(params["bias"].size, params["kernel"].shape[:2], padding="SAME")
+        return layer.apply({"params": params}, x)
+
+    sizes = []
+    for stage in range(stages):
+        sizes.append(x.shape[1:3])
+        last = pooled and stage == stages - 1
+        x = (activation if last else nn.relu)(convolve(encoder[f"Conv_{stage}"], x))
+        x = nn.max_pool(x, (2, 2), (2, 2), "SAME")
+    if not pooled:
+        x = activation(convolve(encoder[f"Conv_{stages}"], x))
+    for stage, (height, width) in enumerate(reversed(sizes)):
+        x = stock_upsample(model.upsampling, decoder[f"Upsample_{stage}"], x)
+        x = nn.relu(x[:, :height, :width])
+    return convolve(decoder["Conv_0"], x)
+
+
+@pytest.mark.parametrize("name", [*UPSAMPLING, "pooled"])
+def test_convolutional_model_from_stock_layers(name, normal):
+    model = small_model(name)
+    variables = random_variables(model, normal)
+    # The model's own size, another odd one, one without any crop.
+    images = [normal(2, *size, 3) for size in [(13, 10), (9, 15), (8, 8)]]
+
+    def both(variables, images):
+        ours = [model.apply(variables, x) for x in images]
+        return ours, [stock_autoencoder(model, variables, x) for x in images]
+
+    for x, ours, stock in zip(images, *jax.jit(both)(variables, images), strict=True):
+        assert ours.shape == x.shape
+        np.testing.assert_allclose(ours, stock, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["deconv_k3", "pooled"])
+def test_gradients_of_stock_layers(name, normal, assert_same_function):
+    model = small_model(name)
+    assert_same_function(
+        model.apply,
+        functools.partial(stock_autoencoder, model),
+        random_variables(model, normal),
+        normal(1, *model.shape),
+        rtol=1e-4,
+    )
+
+
+def test_dense_model_is_its_formula(normal):
+    model = small_model("dense", widths=(7,), code_activation="linear")
+    variables, x = random_variables(model, normal), normal(2, *model.shape)
+    y = x.reshape(2, -1)
+    for half, activations in (("encoder", "relu linear"), ("decoder", "relu linear")):
+        layers = variables["params"][half]
+        for i, name in enumerate(activations.split()):
+            y = y @ layers[f"Dense_{i}"]["kernel"] + layers[f"Dense_{i}"]["bias"][None]
+            y = np.maximum(y, 0) if name == "relu" else y
+    np.testing.assert_allclose(
+        run(model, variables, x), y.reshape(x.shape), rtol=1e-4, atol=1e-5
+    )
+
+
+def test_tied_decoder_is_the_transposed_encoder(normal):
+    model = small_model("tied_dense")
+    variables, x = random_variables(model, normal), normal(2, *model.shape)
+    params = variables["params"]
+    hidden = x.reshape(2, -1) @ params["kernel"] + params["code_bias"][None]
+    code = 1 / (1 + np.exp(-hidden))
+    linear = code @ params["kernel"].T + params["pixel_bias"][None]
+    np.testing.assert_allclose(run(model, variables, x, "encode"), code, rtol=1e-4)
+    np.testing.assert_allclose(
+        run(model, variables, x), linear.reshape(x.shape), rtol=1e-4, atol=1e-5
+    )
+
+
+def test_decoders_share_the_encoder_of_a_seed(key):
+    models = [small_model(kind) for kind in UPSAMPLING]
+    models.append(small_model("deconv_k3", variance_correction=False))
+    x = jnp.zeros((1, *SMALL["shape"]))
+
+    def encoders():
+        return [model.init(key, x)["params"]["encoder"] for model in models]
+
+    first, *others = jax.jit(encoders)()
+    assert first["Conv_1"]["kernel"].std() > 0
+    for other in others:
+        jax.tree.map(np.testing.assert_array_equal, other, first)
+
+
+@pytest.mark.parametrize("name", ["deconv_k4", "bilinear_k3", "dense", "tied_dense"])
+def test_bfloat16_is_of_the_computation_only(name, normal):
+    model = small_model(name, dtype=jnp.bfloat16)
+    variables, x = random_variables(model, normal), normal(2, *model.shape)
+    shapes = jax.eval_shape(model.init, jax.random.key(0), x)
+    assert {p.dtype for p in jax.tree.leaves(shapes)} == {jnp.dtype(jnp.float32)}
+    for method in ("encode", "__call__"):
+        y = run(model, variables, x, method)
+        exact = run(small_model(name), variables, x, method)
+        assert y.dtype == jnp.float32
+        error = np.abs(y - exact).max()
+        assert 0 < error < 0.03 * np.abs(exact).max()
+
+
+@pytest.mark.parametrize("name", ["nearest_k3", "pooled", "dense", "tied_dense"])
+def test_code_activation(name, normal):
+    linear = small_model(name, code_activation="linear")
+    variables, x = random_variables(linear, normal), normal(2, *linear.shape)
+    before = run(linear, variables, x, "encode")
+    assert before.min() < 0 < before.max()
+    by_hand = {
+        "linear": before,
+        "relu": np.maximum(before, 0),
+        "sigmoid": 1 / (1 + np.exp(-before)),
+    }
+    assert set(by_hand) == set(ACTIVATIONS)
+    for activation, expected in by_hand.items():
+        model = small_model(name, code_activation=activation)
+        code = run(model, variables, x, "encode")
+        np.testing.assert_allclose(code, expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", SMALL_MODELS)
+def test_to_image_applies_the_output_activation(name):
+    linear = jnp.array([-np.log(3), 0, 50]).reshape(1, 1, 3, 1)
+    image = small_model(name).to_image(linear)
+    np.testing.assert_allclose(image.ravel(), [0.25, 0.5, 1], rtol=1e-6)
+    same = small_model(name, output_activation="linear").to_image(linear)
+    np.testing.assert_array_equal(same, linear)
+
+
+def test_create_model_takes_what_a_model_has():
+    settings = SMALL | {"upsampling": "nearest_k3", "bottleneck": "pooled"}
+    for name, model in MODELS.items():
+        assert type(create_model(name, **settings)) is model
+    with pytest.raises(TypeError, match="'depth', 'width'"):
+        create_model("dense", width=3, depth=2, **settings)
