@@ -139,9 +139,16 @@ def shapes_of_all_methods(model, code_size=None):
     return [y.shape for y in outputs]
 
 
-@pytest.mark.parametrize("upsampling", UPSAMPLING)
-@pytest.mark.parametrize("stages", [1, 2, 3, 4])
-@pytest.mark.parametrize("shape", [(28, 28, 1), (64, 64, 3), (50, 37, 3), (50, 37, 1)])
+SHAPES = [(28, 28, 1), (64, 64, 3), (50, 37, 3), (50, 37, 1)]
+
+
+@pytest.mark.parametrize(
+    ("shape", "stages", "upsampling"),
+    [
+        *((shape, stages, "nearest_k3") for shape in SHAPES for stages in (1, 2, 3, 4)),
+        *(((50, 37, 3), stages, kind) for kind in UPSAMPLING for stages in (1, 3)),
+    ],
+)
 def test_shapes_of_convolutional_models(shape, stages, upsampling):
     settings = {"widths": (2,) * stages, "latent_channels": 3, "upsampling": upsampling}
     model = create_model("conv", shape=shape, **settings)
@@ -165,17 +172,15 @@ def test_pooled_size():
     assert sizes == [(28, 37), (14, 19), (7, 10), (4, 5)]
 
 
-@pytest.mark.parametrize("name", SMALL_MODELS)
+@pytest.mark.parametrize("name", ["deconv_k3", "pooled", "dense", "tied_dense"])
 def test_decode_after_encode_is_the_whole(name, normal):
     model = small_model(name)
     variables, x = random_variables(model, normal), normal(2, *model.shape)
-    code = run(model, variables, x, "encode")
-    np.testing.assert_allclose(
-        run(model, variables, code, "decode"),
-        run(model, variables, x),
-        rtol=1e-5,
-        atol=1e-5,
+    whole, parts = run(
+        model, variables, x, lambda self, x: (self(x), self.decode(self.encode(x)))
     )
+    assert whole.shape == x.shape
+    np.testing.assert_allclose(parts, whole, rtol=1e-5, atol=1e-5)
 
 
 def stock_autoencoder(model, variables, x):
@@ -206,8 +211,8 @@ def stock_autoencoder(model, variables, x):
 def test_convolutional_model_from_stock_layers(name, normal):
     model = small_model(name)
     variables = random_variables(model, normal)
-    # The model's own size, another odd one, one without any crop.
-    images = [normal(2, *size, 3) for size in [(13, 10), (9, 15), (8, 8)]]
+    # The model's own size and another: it is fully convolutional.
+    images = [normal(2, *size, 3) for size in [(13, 10), (8, 15)]]
 
     def both(variables, images):
         ours = [model.apply(variables, x) for x in images]
@@ -218,7 +223,7 @@ def test_convolutional_model_from_stock_layers(name, normal):
         np.testing.assert_allclose(ours, stock, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["deconv_k3", "pooled"])
+@pytest.mark.parametrize("name", ["pooled"])
 def test_gradients_of_stock_layers(name, normal, assert_same_function):
     model = small_model(name)
     assert_same_function(
@@ -271,15 +276,17 @@ def test_decoders_share_the_encoder_of_a_seed(key):
         jax.tree.map(np.testing.assert_array_equal, other, first)
 
 
-@pytest.mark.parametrize("name", ["deconv_k4", "bilinear_k3", "dense", "tied_dense"])
+@pytest.mark.parametrize("name", ["deconv_k4", "dense", "tied_dense"])
 def test_bfloat16_is_of_the_computation_only(name, normal):
     model = small_model(name, dtype=jnp.bfloat16)
     variables, x = random_variables(model, normal), normal(2, *model.shape)
     shapes = jax.eval_shape(model.init, jax.random.key(0), x)
     assert {p.dtype for p in jax.tree.leaves(shapes)} == {jnp.dtype(jnp.float32)}
-    for method in ("encode", "__call__"):
-        y = run(model, variables, x, method)
-        exact = run(small_model(name), variables, x, method)
+
+    def methods(model):
+        return run(model, variables, x, lambda self, x: (self.encode(x), self(x)))
+
+    for y, exact in zip(methods(model), methods(small_model(name)), strict=True):
         assert y.dtype == jnp.float32
         error = np.abs(y - exact).max()
         assert 0 < error < 0.03 * np.abs(exact).max()

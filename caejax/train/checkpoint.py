@@ -7,6 +7,7 @@ atomic: a checkpoint is there whole or not at all.
 from pathlib import Path
 from typing import Any
 
+import jax
 import orbax.checkpoint as ocp
 
 from caejax.errors import CaejaxError
@@ -70,22 +71,36 @@ def _save(manager, state, progress):
     if step in manager.all_steps():
         # A run that was killed between its two saves comes by here again.
         return
-    state, progress = ocp.args.StandardSave(state), ocp.args.JsonSave(progress)
-    manager.save(step, args=ocp.args.Composite(state=state, progress=progress))
+    about = {"progress": progress, "shapes": _shapes(state)}
+    parts = {"state": ocp.args.StandardSave(state), "about": ocp.args.JsonSave(about)}
+    manager.save(step, args=ocp.args.Composite(**parts))
 
 
 def _restore(manager, like):
     step = manager.latest_step()
     if step is None:
         return None
-    wanted = ocp.args.Composite(
-        state=ocp.args.StandardRestore(like), progress=ocp.args.JsonRestore()
-    )
-    try:
-        found = manager.restore(step, args=wanted)
-    except (ValueError, KeyError, TypeError) as error:
+    about = _restore_part(manager, step, "about", ocp.args.JsonRestore())
+    if about["shapes"] != _shapes(like):
         raise CaejaxError(
             f"the checkpoint {manager.directory / str(step)} is of another model or "
-            "optimiser, or damaged; choose another --workdir or delete this one"
+            "optimiser; choose another --workdir or delete this one"
+        )
+    state = _restore_part(manager, step, "state", ocp.args.StandardRestore(like))
+    return state, about["progress"]
+
+
+def _restore_part(manager, step, name, args):
+    try:
+        return manager.restore(step, args=ocp.args.Composite(**{name: args}))[name]
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise CaejaxError(
+            f"the checkpoint {manager.directory / str(step)} is damaged; delete it to "
+            "go on from the one before"
         ) from error
-    return found.state, found.progress
+
+
+def _shapes(state):
+    """Shapes by path, to know a model by before any array is read."""
+    leaves = jax.tree_util.tree_leaves_with_path(state)
+    return {jax.tree_util.keystr(path): list(leaf.shape) for path, leaf in leaves}

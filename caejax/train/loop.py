@@ -128,9 +128,10 @@ def _train(run, workdir, checkpoints):
             if run.verbose:
                 print(f"resuming from step {step}", flush=True)
         state, progress = _train_epochs(run, state, progress, writer, checkpoints)
+        steps = int(state.step)
         if run.patience:
             state, _ = checkpoints.restore_best(state)
-        figures = _measure_end(run, state, progress, writer)
+        figures = _measure_end(run, state, progress, writer) | {"steps": steps}
     arrays = _samples(run, state)
     np.savez_compressed(workdir / "samples.npz", **arrays)
     return figures
@@ -242,7 +243,6 @@ def _measure_end(run, state, progress, writer):
         **{f"test/{name}": value for name, value in quality.items()},
         **{f"init/{name}": value for name, value in progress["init"].items()},
         "params": int(sum(jax.tree.leaves(sizes))),
-        "steps": int(state.step),
         "best_step": progress["best_step"],
         "best_val_loss": progress["best_loss"],
         "train_seconds": round(progress["train_seconds"], 3),

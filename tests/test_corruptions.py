@@ -1,0 +1,189 @@
+"""Tests of the corruptions."""
+
+import inspect
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from caejax.corruptions import CORRUPTIONS
+
+NOISES = ["gaussian", "masking", "salt_and_pepper"]
+SHAPES = ["cross", "box"]
+COMPILED = {name: jax.jit(function) for name, function in CORRUPTIONS.items()}
+LEVEL = 0.6
+
+
+@pytest.fixture
+def images():
+    """Sixteen colour images, not square, of values in [0.2, 0.8]."""
+    values = np.random.default_rng(0).uniform(0.2, 0.8, (16, 30, 40, 3))
+    return jnp.float32(values)
+
+
+def corrupt(name, key, images, level=LEVEL):
+    return COMPILED[name](key, images, level=level)
+
+
+def test_every_name_is_tested():
+    assert list(CORRUPTIONS) == ["none", *NOISES, *SHAPES]
+
+
+@pytest.mark.parametrize("name", CORRUPTIONS)
+def test_signature(name):
+    parameters = inspect.signature(CORRUPTIONS[name]).parameters
+    kinds = {name: parameter.kind for name, parameter in parameters.items()}
+    positional = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    assert list(kinds) == ["key", "images", "level"]
+    assert kinds == {
+        "key": positional,
+        "images": positional,
+        "level": inspect.Parameter.KEYWORD_ONLY,
+    }
+
+
+@pytest.mark.parametrize("name", CORRUPTIONS)
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+def test_keeps_shape_dtype_and_range(name, dtype, key, images):
+    images = jnp.round(images).astype(dtype)  # wholly black and wholly white
+    for level in (0.0, LEVEL, 1.0):
+        y = corrupt(name, key, images, level)
+        assert (y.shape, y.dtype) == (images.shape, dtype)
+        assert 0 <= y.min() <= y.max() <= 1
+
+
+@pytest.mark.parametrize("name", CORRUPTIONS)
+def test_keeps_the_dtype_at_a_float32_level(name, key, images):
+    level, images = jnp.float32(LEVEL), images.astype(jnp.bfloat16)
+    y = jax.eval_shape(lambda: corrupt(name, key, images, level))
+    assert y.dtype == jnp.bfloat16
+
+
+@pytest.mark.parametrize("name", CORRUPTIONS)
+def test_level_zero_changes_nothing(name, key, images):
+    np.testing.assert_array_equal(corrupt(name, key, images, 0.0), images)
+
+
+@pytest.mark.parametrize("name", [*NOISES, *SHAPES])
+def test_depends_on_the_key_and_on_the_image(name, images):
+    first, again, other = (
+        corrupt(name, jax.random.key(seed), images) for seed in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+    equals = jnp.full(images.shape, 0.5)
+    y = np.asarray(corrupt(name, jax.random.key(1), equals)).reshape(len(images), -1)
+    assert len(np.unique(y, axis=0)) == len(images)
+
+
+@pytest.mark.parametrize("name", CORRUPTIONS)
+def test_is_the_same_without_jit(name, key, images):
+    eager = CORRUPTIONS[name](key, images, level=LEVEL)
+    np.testing.assert_allclose(corrupt(name, key, images), eager, atol=1e-6)
+
+
+def test_none(key, images):
+    np.testing.assert_array_equal(corrupt("none", key, images), images)
+
+
+def test_gaussian_has_the_standard_deviation(key):
+    images = jnp.full((16, 30, 40, 3), 0.5)
+    noise = np.asarray(corrupt("gaussian", key, images, 0.1)) - 0.5
+    assert noise.std() == pytest.approx(0.1, rel=0.02)
+    assert noise.mean() == pytest.approx(0, abs=0.002)
+    assert abs(np.corrcoef(noise[..., 0].ravel(), noise[..., 1].ravel())[0, 1]) < 0.05
+
+
+def test_gaussian_is_clipped(key):
+    y = corrupt("gaussian", key, jnp.full((16, 30, 40, 3), 0.5), 0.5)
+    # A normal number is beyond one standard deviation in 15.87 % on either side.
+    assert (y == 0).mean() == pytest.approx(0.1587, abs=0.02)
+    assert (y == 1).mean() == pytest.approx(0.1587, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("name", "black", "white"), [("masking", 0.3, 0), ("salt_and_pepper", 0.15, 0.15)]
+)
+def test_rates(name, black, white, key):
+    y = corrupt(name, key, jnp.full((16, 30, 40, 3), 0.5), 0.3)
+    assert (y == 0).mean() == pytest.approx(black, abs=0.01)
+    assert (y == 1).mean() == pytest.approx(white, abs=0.01)
+    assert (y == 0.5).mean() == pytest.approx(0.7, abs=0.01)
+    # All channels of a pixel share its fate.
+    np.testing.assert_array_equal(y, jnp.broadcast_to(y[..., :1], y.shape))
+
+
+def test_level_one_leaves_nothing(key, images):
+    assert not corrupt("masking", key, images, 1.0).any()
+    assert set(np.unique(corrupt("salt_and_pepper", key, images, 1.0))) == {0, 1}
+
+
+def span(hits):
+    """First and one past the last index, all between being hit."""
+    first, *_, last = np.flatnonzero(hits) if hits.sum() > 1 else [hits.argmax()] * 2
+    assert hits[first : last + 1].all()
+    return first, last + 1
+
+
+def blackened(name, seed, level, images):
+    """The pixels of each image that are now black; the others are as before."""
+    y = np.asarray(corrupt(name, jax.random.key(seed), images, level))
+    black = (y == 0).all(-1)
+    np.testing.assert_array_equal(y[~black], np.asarray(images)[~black])
+    return black
+
+
+def within(length, side, low, high):
+    """A length of pixels between two shares of the side, up to rounding."""
+    return side * low - 1 <= length <= side * high + 1
+
+
+@pytest.mark.parametrize("level", [0.3, 0.6])
+@pytest.mark.parametrize("seed", range(3))
+def test_box_is_a_rectangle(level, seed, images):
+    height, width = images.shape[1:3]
+    for black in blackened("box", seed, level, images):
+        rows, columns = black.any(1), black.any(0)
+        np.testing.assert_array_equal(black, np.outer(rows, columns))
+        for hits, side in [(rows, height), (columns, width)]:
+            first, end = span(hits)
+            assert within(end - first, side, level / 2, level)
+
+
+@pytest.mark.parametrize("level", [0.4, 0.6])
+@pytest.mark.parametrize("seed", range(3))
+def test_cross_is_two_bars(level, seed, images):
+    height, width = images.shape[1:3]
+    for black in blackened("cross", seed, level, images):
+        rows, columns = black.any(1), black.any(0)
+        # The ends of each bar show how thick it is.
+        thin_columns, thin_rows = black[rows.argmax()], black[:, columns.argmax()]
+        bars = np.outer(rows, thin_columns) | np.outer(thin_rows, columns)
+        np.testing.assert_array_equal(black, bars)
+        for long, thin, side in [
+            (rows, thin_rows, height),
+            (columns, thin_columns, width),
+        ]:
+            (first, end), (start, stop) = span(long), span(thin)
+            centre = (start + stop) / 2
+            assert side / 4 - 1 <= centre <= 3 * side / 4 + 1
+            assert within(stop - start, side, 0.05, 0.15)
+            # The border may cut one end.
+            length = 2 * max(centre - first, end - centre)
+            assert within(length, side, level / 2 - 1 / side, level + 1 / side)
+
+
+def test_cross_is_at_least_a_pixel_thick():
+    images = jnp.ones((64, 8, 8, 1))
+    black = blackened("cross", 0, 1.0, images)
+    assert black.any((1, 2)).all()
+    assert (black.any(1).sum(1) >= 3).all()
+    assert (black.any(2).sum(1) >= 3).all()
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_higher_level_blackens_more(name, images):
+    areas = [blackened(name, 0, level, images).mean() for level in (0.2, 0.5, 0.9)]
+    assert areas == sorted(areas)
+    assert areas[0] < areas[-1]

@@ -1,0 +1,515 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from tiny import tiny_config
+
+from caejax import keys
+from caejax.corruptions import gaussian
+from caejax.errors import CaejaxError
+from caejax.losses import LOSSES
+from caejax.metrics import checkerboard, quality
+from caejax.train import evaluation, loop
+from caejax.train.checkpoint import Checkpoints
+from caejax.train.optimizers import OptimizerSpec, create_optimizer
+from caejax.train.state import create_state
+from caejax.train.step import compiled_steps, train_step, zero_sums
+from caejax.train.task import task_from_config
+from caejax.writers import read_rows
+
+ROOT = Path(__file__).parents[1]
+CLOCK = {"images_per_second", "train_seconds"}
+
+
+def rows_of(workdir):
+    """The rows of metrics.jsonl without what the clock decides."""
+    rows = read_rows(workdir / "metrics.jsonl")
+    return [{k: v for k, v in row.items() if k not in CLOCK} for row in rows]
+
+
+def state_of(workdir, config):
+    """The last state saved in a run's folder."""
+    run = loop._create_run(config, verbose=False)
+    like = new_state(run.task, ema=config.train.ema_decay > 0)
+    with Checkpoints(workdir / "checkpoints", keep=2) as checkpoints:
+        return checkpoints.restore(like)[0]
+
+
+def new_state(task, seed=0, ema=False):
+    return create_state(task.model, create_optimizer(task.optimizer), seed, ema=ema)
+
+
+def assert_same(a, b):
+    for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
+        np.testing.assert_array_equal(x, y)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A run, done without a stop, of three epochs with EMA and momentum."""
+    workdir = tmp_path_factory.mktemp("run")
+    summary = loop.train(long_config(), workdir, verbose=False)
+    return workdir, summary
+
+
+def long_config():
+    config = tiny_config()
+    config.train.epochs = 3
+    config.train.ema_decay = 0.9
+    config.optimizer.schedule = "cosine"
+    return config
+
+
+def test_the_folder_holds_what_the_contract_says(finished):
+    workdir, summary = finished
+    assert json.loads((workdir / "summary.json").read_text()) == summary
+    names = {"loss", "mse", "psnr", "ssim", "psnr_noisy"}
+    wanted = {f"test/{name}" for name in names} | {"params", "train_seconds"}
+    for s in (2, 4, 8):
+        wanted |= {f"{part}/dc_ripple_db_s{s}" for part in ("init", "test")}
+        wanted |= {f"test/lattice_peak_db_s{s}"}
+    assert wanted <= set(summary)
+    assert all(np.isfinite(value) for value in summary.values())
+    environment = json.loads((workdir / "environment.json").read_text())
+    assert {"packages", "device", "commit", "command"} <= set(environment)
+    config = json.loads((workdir / "config.json").read_text())
+    assert config["model"]["upsampling"] == "nearest_k3"
+    assert {"checkpoints", "tensorboard"} <= {p.name for p in workdir.iterdir()}
+
+
+def test_rows_follow_the_protocol(finished):
+    rows = read_rows(finished[0] / "metrics.jsonl")
+    assert [(r["step"], r["split"]) for r in rows] == [
+        (0, "val"),
+        (2, "val"),
+        (4, "train"),
+        (4, "val"),
+        (8, "train"),
+        (8, "val"),
+        (12, "train"),
+        (12, "val"),
+        (12, "test"),
+    ]
+    assert all(r["images_per_second"] > 0 for r in rows if r["split"] == "train")
+    assert {"loss", "psnr", "grad_norm", "update_norm"} <= set(rows[2])
+    assert {"loss", "psnr", "dc_ripple_db_s4", "lattice_peak_db_s4"} <= set(rows[3])
+    # Between epochs only the checkerboard is measured.
+    assert "dc_ripple_db_s2" in rows[1]
+    assert "loss" not in rows[1]
+    assert rows[3]["epoch"] == 1
+
+
+def test_params_of_the_summary_are_those_of_the_model(finished):
+    # Encoder 3x3: 1->4, 4->4, 1x1: 4->2; decoder 3x3: 2->4, 4->4, 4->1; biases.
+    assert finished[1]["params"] == 40 + 148 + 10 + 76 + 148 + 37
+
+
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_a_stopped_run_ends_like_an_undisturbed_one(
+    tmp_path, finished, monkeypatch, epochs
+):
+    train_epoch = loop._train_epoch
+    calls = []
+
+    def stop_after(*args):
+        calls.append(1)
+        if len(calls) > epochs:
+            raise KeyboardInterrupt
+        return train_epoch(*args)
+
+    monkeypatch.setattr(loop, "_train_epoch", stop_after)
+    with pytest.raises(KeyboardInterrupt):
+        loop.train(long_config(), tmp_path, verbose=False)
+    monkeypatch.setattr(loop, "_train_epoch", train_epoch)
+    summary = loop.train(long_config(), tmp_path, verbose=False)
+    assert rows_of(tmp_path) == rows_of(finished[0])
+    assert_same(state_of(tmp_path, long_config()), state_of(finished[0], long_config()))
+    assert {k: v for k, v in summary.items() if k not in CLOCK} == {
+        k: v for k, v in finished[1].items() if k not in CLOCK
+    }
+
+
+def test_a_finished_run_is_not_trained_again(finished, monkeypatch):
+    monkeypatch.setattr(loop, "_train", None)
+    assert loop.train(long_config(), finished[0]) == finished[1]
+
+
+CONFIG_FILE = """
+from tiny import tiny_config
+
+def get_config():
+    config = tiny_config()
+    config.train.epochs = 12
+    return config
+"""
+
+
+def start(tmp_path, workdir):
+    config = tmp_path / "config.py"
+    config.write_text(CONFIG_FILE)
+    command = [sys.executable, "-m", "caejax.main", f"--config={config}"]
+    return subprocess.Popen(
+        [*command, f"--workdir={workdir}"],
+        env=os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def kill_at_epoch(process, workdir, epoch):
+    """Kills a process as soon as its run has written an epoch's rows."""
+    path = workdir / "metrics.jsonl"
+    deadline = time.monotonic() + 120
+    while process.poll() is None and time.monotonic() < deadline:
+        if any(row["epoch"] >= epoch for row in read_rows(path)):
+            break
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL, process.stderr.read()
+    process.stderr.close()
+
+
+def test_killed_processes_lose_nothing(tmp_path):
+    straight, killed = tmp_path / "straight", tmp_path / "killed"
+    undisturbed = start(tmp_path, straight)
+    for epoch in (1, 6):
+        kill_at_epoch(start(tmp_path, killed), killed, epoch)
+    assert not (killed / "summary.json").exists()
+    last = start(tmp_path, killed)
+    for process in (undisturbed, last):
+        assert process.wait() == 0, process.stderr.read()
+        process.stderr.close()
+    assert rows_of(killed) == rows_of(straight)
+    config = tiny_config()
+    config.train.epochs = 12
+    assert_same(state_of(killed, config), state_of(straight, config))
+
+
+def test_a_run_may_be_given_more_epochs(tmp_path):
+    config = tiny_config()
+    loop.train(config, tmp_path, verbose=False)
+    config.train.epochs = 3
+    summary = loop.train(config, tmp_path, verbose=False)
+    assert summary["steps"] == 12
+    assert [r["split"] for r in rows_of(tmp_path)].count("test") == 1
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("latent_channels", 3), ("upsampling", "deconv_k3")]
+)
+def test_a_folder_of_another_model_is_refused(finished, field, value):
+    config = long_config()
+    config.model[field] = value
+    before = rows_of(finished[0])
+    with pytest.raises(CaejaxError, match=rf"model\.{field} is .* there and .* here"):
+        loop.train(config, finished[0], verbose=False)
+    assert rows_of(finished[0]) == before
+
+
+def test_a_checkpoint_of_another_model_is_refused(finished):
+    config = long_config()
+    config.model.latent_channels = 3
+    with pytest.raises(CaejaxError, match="another model or optimiser"):
+        state_of(finished[0], config)
+    with pytest.raises(CaejaxError, match="another model or optimiser"):
+        loop.evaluate_again(config, finished[0])
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path):
+    loop.train(tiny_config(), tmp_path, verbose=False)
+    folder = tmp_path / "checkpoints" / "last" / "8"
+    for path in (folder / "about").iterdir():
+        path.write_text("{")
+    with pytest.raises(CaejaxError, match=r"last/8 is damaged; delete it"):
+        state_of(tmp_path, tiny_config())
+
+
+def test_evaluating_again_gives_the_summary_s_figures(finished):
+    figures = loop.evaluate_again(None, finished[0])
+    for name, value in figures.items():
+        assert finished[1][f"test/{name}"] == pytest.approx(value, rel=1e-6), name
+
+
+def test_a_loss_that_is_not_finite_stops_and_names_the_step(tmp_path):
+    config = tiny_config()
+    config.optimizer.name = "sgd"
+    config.loss = "mse"
+    config.model.output_activation = "linear"
+    loop.train(config, tmp_path, verbose=False)
+    config.train.epochs = 9
+    images = loop.load_images(config)
+    broken = dict(images) | {"train": images["train"].at[:].set(jnp.nan)}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "load_images", lambda config: broken)
+        with pytest.raises(
+            CaejaxError, match=r"loss is nan at step 9 .*step 8 is kept"
+        ):
+            loop.train(config, tmp_path, verbose=False)
+    assert int(state_of(tmp_path, config).step) == 8
+
+
+def test_only_the_last_checkpoints_and_the_best_are_kept(finished):
+    folder = finished[0] / "checkpoints"
+    last = sorted(int(p.name) for p in (folder / "last").iterdir() if p.name.isdigit())
+    assert last == [8, 12]
+    (best,) = (p for p in (folder / "best").iterdir() if p.name.isdigit())
+    assert int(best.name) == finished[1]["best_step"]
+    losses = {
+        r["step"]: r["loss"]
+        for r in rows_of(finished[0])
+        if r["split"] == "val" and "loss" in r
+    }
+    assert min(losses, key=losses.get) == finished[1]["best_step"]
+
+
+def test_early_stopping_keeps_the_best(tmp_path):
+    config = tiny_config()
+    config.train.epochs = 50
+    config.train.early_stopping = 2
+    config.optimizer.learning_rate = 1.0  # gets worse soon
+    summary = loop.train(config, tmp_path, verbose=False)
+    assert summary["steps"] == summary["best_step"] + 2 * 4
+    assert summary["steps"] < 50 * 4
+    run = loop._create_run(config, verbose=False)
+    with Checkpoints(tmp_path / "checkpoints", keep=1) as checkpoints:
+        state, _ = checkpoints.restore_best(new_state(run.task))
+    figures = evaluation.evaluate(
+        run.task, state.params, run.images["test"], loop._noise_key(run, "test"), 0.5
+    )
+    assert summary["test/loss"] == pytest.approx(figures["loss"], rel=1e-6)
+
+
+# The step.
+
+
+def steps_and_images(**changes):
+    config = tiny_config()
+    for name, value in changes.items():
+        config.train[name] = value
+    task = task_from_config(config, total_steps=100)
+    return task, loop.load_images(config)["train"]
+
+
+def test_the_loss_falls_and_the_step_is_traced_once(monkeypatch):
+    task, images = steps_and_images(batch_size=16)
+    state, means = new_state(task), []
+    run = compiled_steps(task)
+    per_epoch = len(images) // 16
+    for epoch in range(1, 31):
+        state, sums = run(state, zero_sums(), images, epoch * per_epoch, 0, 0.5)
+        means.append(float(sums["loss"]) / per_epoch)
+    assert means[-1] < 0.7 * means[0]
+    assert run._cache_size() == 1
+
+
+def test_parts_of_an_epoch_are_the_epoch():
+    task, images = steps_and_images()
+    run = compiled_steps(task)
+    whole = run(new_state(task), zero_sums(), images, 4, 0, 0.5)
+    state, sums = new_state(task), zero_sums()
+    for stop in (0, 1, 3, 4):
+        state, sums = run(state, sums, images, stop, 0, 0.5)
+    assert_same((state, sums), whole)
+
+
+def test_compiled_steps_are_plain_steps_in_a_row():
+    task, images = steps_and_images()
+    compiled, _ = compiled_steps(task)(
+        new_state(task, 3), zero_sums(), images, 3, 3, 0.5
+    )
+    state = new_state(task, 3)
+    order = jax.random.permutation(keys.stream(3, "order", 0), len(images))
+    step = jax.jit(train_step, static_argnames="task")
+    for i in range(3):
+        batch = images[order[8 * i : 8 * i + 8]]
+        key = keys.stream(3, "train_noise", i)
+        state, _ = step(state, batch, key, level=0.5, task=task)
+    for a, b in zip(
+        jax.tree.leaves(compiled.params), jax.tree.leaves(state.params), strict=True
+    ):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-5)
+
+
+def test_every_epoch_sees_every_image_once():
+    _, images = steps_and_images()
+    orders = [
+        np.asarray(jax.random.permutation(keys.stream(0, "order", e), len(images)))
+        for e in (0, 1)
+    ]
+    for order in orders:
+        assert sorted(order) == list(range(len(images)))
+    assert list(orders[0]) != list(orders[1])
+
+
+def test_ema_by_hand():
+    task, images = steps_and_images(ema_decay=0.75)
+    start = new_state(task, ema=True)
+    before = jax.tree.map(np.asarray, start.params)
+    state, _ = train_step(
+        start, images[:8], jax.random.key(0), level=jnp.float32(0.5), task=task
+    )
+    for old, new, average in zip(
+        *map(jax.tree.leaves, (before, state.params, state.ema)), strict=True
+    ):
+        np.testing.assert_allclose(average, 0.75 * old + 0.25 * new, atol=1e-7)
+
+
+def test_sgd_takes_the_gradient_s_step_of_a_summed_loss():
+    config = tiny_config()
+    config.optimizer = config.optimizer.copy_and_resolve_references()
+    config.optimizer.name, config.optimizer.learning_rate = "sgd", 1e-3
+    config.loss = "sse"
+    task = task_from_config(config, total_steps=1)
+    images = loop.load_images(config)["train"][:8]
+    state, key = new_state(task), jax.random.key(5)
+    noisy = gaussian(key, images, level=0.5)
+
+    def summed(params):
+        image = task.model.to_image(task.model.apply({"params": params}, noisy))
+        return ((image - images) ** 2).sum()
+
+    grads = jax.grad(summed)(state.params)
+    after, metrics = train_step(state, images, key, level=jnp.float32(0.5), task=task)
+    for p, g, q in zip(
+        *map(jax.tree.leaves, (state.params, grads, after.params)), strict=True
+    ):
+        np.testing.assert_allclose(p - 1e-3 * g, q, atol=1e-6)
+    assert float(metrics["loss"]) == pytest.approx(float(summed(state.params)) / 8)
+
+
+def test_bfloat16_computes_in_it_and_keeps_float32_parameters():
+    config = tiny_config()
+    config.model.dtype = "bfloat16"
+    task = task_from_config(config, total_steps=1)
+    images = loop.load_images(config)["train"]
+    state, sums = compiled_steps(task)(new_state(task), zero_sums(), images, 2, 0, 0.5)
+    assert {p.dtype for p in jax.tree.leaves(state.params)} == {jnp.dtype("float32")}
+    exact, _ = steps_and_images()
+    _, same = compiled_steps(exact)(new_state(exact), zero_sums(), images, 2, 0, 0.5)
+    assert float(sums["loss"]) != float(same["loss"])
+    assert float(sums["loss"]) == pytest.approx(float(same["loss"]), rel=0.02)
+
+
+def test_a_model_of_bfloat16_is_measured_in_float32():
+    config = tiny_config()
+    config.model.dtype = "bfloat16"
+    task = task_from_config(config, total_steps=1)
+    images = loop.load_images(config)["test"]
+    ripples = evaluation.dc_ripples(task.model, new_state(task).params, images)
+    assert all(value < -100 for value in ripples.values())
+
+
+# Evaluation.
+
+
+def test_noise_belongs_to_the_example_not_to_the_batch(key):
+    images = jnp.full((6, 8, 8, 1), 0.5)
+    whole = evaluation.corrupt_examples("gaussian", key, images, 0, 0.3)
+    parts = [
+        evaluation.corrupt_examples("gaussian", key, images[i : i + 2], i, 0.3)
+        for i in (0, 2, 4)
+    ]
+    np.testing.assert_array_equal(whole, jnp.concatenate(parts))
+    assert len({float(image.sum()) for image in whole}) == 6
+
+
+def test_means_of_a_ragged_split_are_exact(monkeypatch, key):
+    config = tiny_config()
+    task = task_from_config(config, total_steps=1)
+    params, images = new_state(task).params, loop.load_images(config)["train"]
+    monkeypatch.setattr(evaluation, "BATCH", 7)  # 32 images: the last batch has 4
+    figures = evaluation.evaluate(task, params, images, key, 0.5)
+    noisy = evaluation.corrupt_examples("gaussian", key, images, 0, 0.5)
+    linear = task.model.apply({"params": params}, noisy)
+    image = task.model.to_image(linear)
+    assert figures == pytest.approx(
+        {
+            "loss": float(LOSSES["bce"].per_image(linear, images).mean()),
+            "mse": float(quality.mse(image, images).mean()),
+            "bce": float(quality.bce(image, images).mean()),
+            "psnr": float(quality.psnr(image, images).mean()),
+            "ssim": float(quality.ssim(image, images).mean()),
+            "psnr_noisy": float(quality.psnr(noisy, images).mean()),
+            "ssim_noisy": float(quality.ssim(noisy, images).mean()),
+            **{
+                f"lattice_peak_db_s{s}": float(
+                    checkerboard.lattice_peak_db(image, images, s)
+                )
+                for s in (2, 4, 8)
+            },
+        },
+        rel=1e-4,
+        abs=1e-4,
+    )
+
+
+def test_dense_models_have_no_checkerboard_figures(tmp_path):
+    config = tiny_config()
+    config.model.encoder = "dense"
+    config.model.widths = ()
+    summary = loop.train(config, tmp_path, verbose=False)
+    assert not [name for name in summary if "dc_ripple" in name]
+    assert "test/psnr" in summary
+
+
+def test_small_images_are_measured_as_far_as_they_can_be(tmp_path):
+    config = tiny_config()
+    config.data.image_size = (10, 8)
+    summary = loop.train(config, tmp_path, verbose=False)
+    assert "test/ssim" not in summary
+    assert "test/lattice_peak_db_s4" in summary
+    assert "test/lattice_peak_db_s8" not in summary
+
+
+def test_a_batch_larger_than_the_data_is_refused(tmp_path):
+    config = tiny_config()
+    config.train.batch_size = 64
+    with pytest.raises(CaejaxError, match="batch_size is 64, more than the 32"):
+        loop.train(config, tmp_path, verbose=False)
+
+
+TWO_DEVICES = """
+import jax, numpy as np
+from test_train import new_state, steps_and_images
+from caejax.train.step import compiled_steps, zero_sums
+assert jax.device_count() == 2
+task, images = steps_and_images()
+state, sums = compiled_steps(task)(new_state(task), zero_sums(), images, 4, 0, 0.5)
+leaves = jax.tree.leaves(state.params)
+np.savez("two.npz", *leaves, loss=sums["loss"])
+"""
+
+
+def test_two_devices_train_the_same_model(tmp_path):
+    environment = os.environ | {
+        "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
+        "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}",
+    }
+    command = [sys.executable, "-c", TWO_DEVICES]
+    subprocess.run(command, cwd=tmp_path, env=environment, check=True)
+    task, images = steps_and_images()
+    state, sums = compiled_steps(task)(new_state(task), zero_sums(), images, 4, 0, 0.5)
+    with np.load(tmp_path / "two.npz") as two:
+        assert float(two["loss"]) == pytest.approx(float(sums["loss"]), rel=1e-5)
+        for i, leaf in enumerate(jax.tree.leaves(state.params)):
+            np.testing.assert_allclose(two[f"arr_{i}"], leaf, rtol=0, atol=1e-5)
+
+
+def test_schedules_reach_the_optimizer():
+    spec = OptimizerSpec("sgd", 1.0, schedule="linear", total_steps=4)
+    tx = create_optimizer(spec)
+    params = jnp.float32(0.0)
+    opt_state, steps = tx.init(params), []
+    for _ in range(4):
+        updates, opt_state = tx.update(jnp.float32(1.0), opt_state, params)
+        steps.append(-float(updates))
+    assert steps == pytest.approx([1.0, 0.75, 0.5, 0.25])
