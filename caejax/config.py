@@ -4,6 +4,7 @@ A config file returns `default()` with some values changed. It is locked: an
 unknown field or another type of value fails at once.
 """
 
+import difflib
 import hashlib
 import json
 from typing import Any
@@ -12,7 +13,7 @@ from ml_collections import ConfigDict, FieldReference
 
 from caejax.corruptions import CORRUPTIONS
 from caejax.data import SOURCES
-from caejax.errors import CaejaxError, did_you_mean, lookup
+from caejax.errors import CaejaxError, lookup
 from caejax.losses import LOSSES
 from caejax.models.autoencoders import MODELS
 from caejax.models.encoders import BOTTLENECKS
@@ -239,11 +240,13 @@ def override(config: ConfigDict, field: str, value: Any) -> None:
 def unknown_field(field: str) -> str:
     """The line that says a field does not exist, naming the nearest that does."""
     fields = field_names(default())
-    near = did_you_mean(field, fields)
+    near = difflib.get_close_matches(field, fields, n=1)
     if not near:
-        last = {name.split(".")[-1]: name for name in fields}
-        near = did_you_mean(field.split(".")[-1], last)
-    return f"config has no field {field!r}{near}; --mode=show lists all fields"
+        by_last_part = {name.split(".")[-1]: name for name in fields}
+        last = difflib.get_close_matches(field.split(".")[-1], by_last_part, n=1)
+        near = [by_last_part[name] for name in last]
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    return f"config has no field {field!r}{hint}; --mode=show lists all fields"
 
 
 def field_names(config: ConfigDict, prefix: str = "") -> list[str]:

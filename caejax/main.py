@@ -138,7 +138,7 @@ def flag_error(error: Exception, argv: Sequence[str]) -> str:
             type(default), f"a {type(default).__name__}"
         )
         return f"config.{field} is {value!r}; it must be {kind}, like {default!r}"
-    file = next((a for a in argv if a.startswith("--config=")), "--config=")[9:]
+    file = (re.findall(r"--?config[= ](\S+)", " ".join(argv)) or [""])[-1]
     if isinstance(error, OSError):
         return f"cannot read the config file {file}: {message.splitlines()[-1].strip()}"
     if unknown := re.search(r'Key "(\w+)" does not exist', message):

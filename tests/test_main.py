@@ -1,0 +1,251 @@
+"""The command line, as users meet it: real processes."""
+
+import gzip
+import os
+import re
+import struct
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parents[1]
+
+CONFIG_FILE = """
+from tiny import tiny_config
+
+def get_config():
+    config = tiny_config()
+    config.train.epochs = 1
+    return config
+"""
+
+SWEEP_FILE = """
+from tiny import tiny_config
+
+def get_config():
+    config = tiny_config()
+    config.train.epochs = 1
+    names = ("deconv_k3", "nearest_k3")
+    config.sweep = {
+        "decoder": {"field": "model.upsampling", "values": names},
+        "noise": {"field": "corruption.level", "values": (0.1, 0.5)},
+        "seed": {"field": "seed", "values": (0, 1)},
+    }
+    return config
+"""
+
+
+def caejax(*flags):
+    """Runs the program; returns exit code, output and error output."""
+    done = subprocess.run(
+        [sys.executable, "-m", "caejax.main", *flags],
+        env=os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def write_idx(folder, name, magic, *shape, cut=0):
+    data = struct.pack(f">{1 + len(shape)}I", magic, *shape) + bytes(np.prod(shape))
+    packed = gzip.compress(data)
+    (folder / f"{name}.gz").write_bytes(packed[: len(packed) - cut])
+
+
+def write_mnist(folder, **changes):
+    for part, count in (("train", 8), ("t10k", 4)):
+        images = {"magic": 2051, "cut": 0} | (changes if part == "train" else {})
+        write_idx(
+            folder,
+            f"{part}-images-idx3-ubyte",
+            images["magic"],
+            count,
+            16,
+            16,
+            cut=images["cut"],
+        )
+        write_idx(folder, f"{part}-labels-idx1-ubyte", 2049, count)
+
+
+CASES = {
+    "a misspelt field": (
+        ["--config.train.epoch=3"],
+        r"no field 'train.epoch'.*'train.epochs'",
+    ),
+    "a misspelt section": (["--config.optimiser.name=sgd"], "'optimizer.name'"),
+    "a string for a number": (
+        ["--config.train.epochs=many"],
+        "config.train.epochs is 'many'; it must be a whole number",
+    ),
+    "a string for a level": (
+        ["--config.corruption.level=high"],
+        "config.corruption.level is 'high'; it must be a number",
+    ),
+    "an unknown upsampling": (
+        ["--config.model.upsampling=deconv_k9"],
+        "known: deconv_k2, deconv_k3, deconv_k4, nearest_k3, bilinear_k3",
+    ),
+    "an unknown source": (
+        ["--config.data.source=mnist"],
+        "known: glyphs, dead_leaves, idx, folder, npz, tfds",
+    ),
+    "an unknown corruption": (
+        ["--config.corruption.name=fog"],
+        "known: none, gaussian, masking, salt_and_pepper, cross, box",
+    ),
+    "an unknown mode": (["--mode=train"], "mode"),
+    "a missing folder": (
+        ["--config.data.source=idx", "--config.data.dir=TMP/nowhere"],
+        "TMP/nowhere",
+    ),
+    "a truncated gzip": (
+        ["--config.data.source=idx", "--config.data.dir=TMP/cut"],
+        "train-images-idx3-ubyte.gz",
+    ),
+    "a wrong magic number": (
+        ["--config.data.source=idx", "--config.data.dir=TMP/magic"],
+        "train-images-idx3-ubyte.gz",
+    ),
+    "an empty image folder": (
+        ["--config.data.source=folder", "--config.data.dir=TMP/empty"],
+        "TMP/empty",
+    ),
+    "a broken image": (
+        ["--config.data.source=folder", "--config.data.dir=TMP/broken"],
+        "broken.png",
+    ),
+    "images of another size": (
+        ["--config.data.source=idx", "--config.data.dir=TMP/fine"]
+        + ["--config.data.image_size=28"],
+        "16",
+    ),
+    "another model's folder": (
+        ["--workdir=TMP/run", "--config.model.latent_channels=3"],
+        "model.latent_channels is 2 there and 3 here",
+    ),
+    "a loss that is not finite": (
+        ["--config.optimizer.name=sgd", "--config.optimizer.learning_rate=1e30"],
+        "at step",
+    ),
+    "no workdir": (["--workdir="], "--workdir=runs/"),
+    "a word that is no flag": (["quickstart"], "'quickstart' is not a flag"),
+    "a missing config file": (["--config=TMP/none.py"], "TMP/none.py"),
+    "a config file with a misspelt field": (
+        ["--config=TMP/misspelt.py"],
+        "misspelt.py.*did you mean 'train.epochs'",
+    ),
+    "a config file that fails": (["--config=TMP/fails.py"], "fails.py.*boom"),
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Configs, a finished run, and data with every kind of damage."""
+    tmp = tmp_path_factory.mktemp("main")
+    (tmp / "config.py").write_text(CONFIG_FILE)
+    (tmp / "sweep.py").write_text(SWEEP_FILE)
+    misspelt = CONFIG_FILE.replace("train.epochs", "train.epoch")
+    (tmp / "misspelt.py").write_text(misspelt)
+    (tmp / "fails.py").write_text("raise RuntimeError('boom')")
+    for name, changes in (("fine", {}), ("cut", {"cut": 9}), ("magic", {"magic": 7})):
+        (tmp / name).mkdir()
+        write_mnist(tmp / name, **changes)
+    (tmp / "empty").mkdir()
+    (tmp / "broken").mkdir()
+    for i in range(4):
+        Image.new("L", (20, 20), 9 * i).save(tmp / "broken" / f"{i}.png")
+    (tmp / "broken" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing")
+    code, _, error = caejax(f"--config={tmp / 'config.py'}", f"--workdir={tmp / 'run'}")
+    assert code == 0, error
+    return tmp
+
+
+@pytest.fixture(scope="module")
+def outcomes(folder):
+    """What every bad command did; two at a time."""
+
+    def run(item):
+        name, (flags, _) = item
+        flags = [flag.replace("TMP", str(folder)) for flag in flags]
+        first = [f"--config={folder / 'config.py'}", f"--workdir={folder / name}"]
+        return name, caejax(*first, *flags)
+
+    with ThreadPoolExecutor(2) as pool:
+        return dict(pool.map(run, CASES.items()))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_mistakes_are_one_line_and_exit_code_1(name, outcomes, folder):
+    code, _, error = outcomes[name]
+    assert code == 1
+    lines = error.strip().splitlines()
+    assert len(lines) == 1, error
+    assert lines[0].startswith("error: ")
+    words = CASES[name][1].replace("TMP", str(folder))
+    assert re.search(words, lines[0]), lines[0]
+
+
+def test_nothing_written_is_lost_by_a_mistake(outcomes, folder):
+    assert (folder / "run" / "summary.json").exists()
+    assert '"latent_channels": 2' in (folder / "run" / "config.json").read_text()
+
+
+def test_a_run_draws_its_figures_and_runs_once(folder):
+    figures = {path.name for path in (folder / "run" / "figures").iterdir()}
+    assert figures == {"reconstructions.png", "curves.png"}
+    before = (folder / "run" / "metrics.jsonl").read_bytes()
+    code, output, _ = caejax(
+        f"--config={folder / 'config.py'}", f"--workdir={folder / 'run'}"
+    )
+    assert code == 0
+    assert "test/psnr" in output
+    assert (folder / "run" / "metrics.jsonl").read_bytes() == before
+
+
+def test_eval_measures_again_and_elsewhere(folder):
+    code, output, _ = caejax("--mode=eval", f"--workdir={folder / 'run'}")
+    assert code == 0
+    assert "psnr_noisy" in output
+    code, noisier, _ = caejax(
+        "--mode=eval",
+        f"--workdir={folder / 'run'}",
+        f"--config={folder / 'config.py'}",
+        "--config.corruption.level=0.9",
+    )
+    assert code == 0
+    assert noisier != output
+
+
+def test_show_prints_config_runs_and_shapes_without_training(folder):
+    code, output, _ = caejax(f"--config={folder / 'sweep.py'}", "--mode=show")
+    assert code == 0
+    for word in ("8 runs", '"latent_channels": 2', "deconv_k3", "total", "3x3x1x4"):
+        assert word in output
+
+
+def test_a_sweep_writes_results_figures_tables_and_page(folder):
+    workdir = folder / "sweep"
+    flags = [f"--config={folder / 'sweep.py'}", f"--workdir={workdir}"]
+    code, output, error = caejax(*flags)
+    assert code == 0, error
+    assert "PSNR" in output
+    assert (workdir / "results.csv").read_text().count(",done,") == 8
+    figures = {path.name for path in (workdir / "figures").iterdir()}
+    names = ("checkerboard", "dc_ripple_steps", "quality_level")
+    assert figures == {f"{n}.{suffix}" for n in names for suffix in ("png", "pdf")}
+    page = (workdir / "report.html").read_text()
+    assert "data:image/png;base64," in page
+    assert "http" not in page
+    table = (workdir / "tables" / "results.md").read_text()
+    assert table.count("\n") == 2 + 4
+    for path in (workdir / "figures").iterdir():
+        path.unlink()
+    code, _, error = caejax("--mode=report", f"--workdir={workdir}")
+    assert code == 0, error
+    assert {path.name for path in (workdir / "figures").iterdir()} == figures
