@@ -21,7 +21,7 @@ def none(key: jax.Array, images: jax.Array, *, level: float) -> jax.Array:
 def gaussian(key: jax.Array, images: jax.Array, *, level: float) -> jax.Array:
     """Adds Gaussian noise of standard deviation level, then clips to [0, 1]."""
     noise = jax.random.normal(key, images.shape, images.dtype)
-    return jnp.clip(images + level * noise, 0, 1)
+    return jnp.clip(images + (level * noise).astype(images.dtype), 0, 1)
 
 
 def masking(key: jax.Array, images: jax.Array, *, level: float) -> jax.Array:

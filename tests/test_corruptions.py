@@ -77,7 +77,7 @@ def test_depends_on_the_key_and_on_the_image(name, images):
     assert len(np.unique(y, axis=0)) == len(images)
 
 
-@pytest.mark.parametrize("name", CORRUPTIONS)
+@pytest.mark.parametrize("name", ["gaussian", "salt_and_pepper", "cross"])
 def test_is_the_same_without_jit(name, key, images):
     eager = CORRUPTIONS[name](key, images, level=LEVEL)
     np.testing.assert_allclose(corrupt(name, key, images), eager, atol=1e-6)

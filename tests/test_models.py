@@ -207,20 +207,26 @@ def stock_autoencoder(model, variables, x):
     return convolve(decoder["Conv_0"], x)
 
 
-@pytest.mark.parametrize("name", [*UPSAMPLING, "pooled"])
-def test_convolutional_model_from_stock_layers(name, normal):
+@pytest.mark.parametrize(
+    ("name", "size"),
+    # The model's own size, and two others: it is fully convolutional.
+    [
+        *((kind, (13, 10)) for kind in UPSAMPLING),
+        ("pooled", (8, 15)),
+        ("pooled", (8, 8)),
+    ],
+)
+def test_convolutional_model_from_stock_layers(name, size, normal):
     model = small_model(name)
-    variables = random_variables(model, normal)
-    # The model's own size and another: it is fully convolutional.
-    images = [normal(2, *size, 3) for size in [(13, 10), (8, 15)]]
+    variables, x = random_variables(model, normal), normal(2, *size, 3)
 
-    def both(variables, images):
-        ours = [model.apply(variables, x) for x in images]
-        return ours, [stock_autoencoder(model, variables, x) for x in images]
+    @jax.jit
+    def both(variables, x):
+        return model.apply(variables, x), stock_autoencoder(model, variables, x)
 
-    for x, ours, stock in zip(images, *jax.jit(both)(variables, images), strict=True):
-        assert ours.shape == x.shape
-        np.testing.assert_allclose(ours, stock, rtol=1e-5, atol=1e-5)
+    ours, stock = both(variables, x)
+    assert ours.shape == x.shape
+    np.testing.assert_allclose(ours, stock, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["pooled"])
@@ -283,10 +289,15 @@ def test_bfloat16_is_of_the_computation_only(name, normal):
     shapes = jax.eval_shape(model.init, jax.random.key(0), x)
     assert {p.dtype for p in jax.tree.leaves(shapes)} == {jnp.dtype(jnp.float32)}
 
-    def methods(model):
-        return run(model, variables, x, lambda self, x: (self.encode(x), self(x)))
+    @jax.jit
+    def outputs(variables, x):
+        def methods(model, x):
+            return model.encode(x), model(x)
 
-    for y, exact in zip(methods(model), methods(small_model(name)), strict=True):
+        exact = model.clone(dtype=jnp.float32)
+        return [m.apply(variables, x, method=methods) for m in (model, exact)]
+
+    for y, exact in zip(*outputs(variables, x), strict=True):
         assert y.dtype == jnp.float32
         error = np.abs(y - exact).max()
         assert 0 < error < 0.03 * np.abs(exact).max()
@@ -296,7 +307,17 @@ def test_bfloat16_is_of_the_computation_only(name, normal):
 def test_code_activation(name, normal):
     linear = small_model(name, code_activation="linear")
     variables, x = random_variables(linear, normal), normal(2, *linear.shape)
-    before = run(linear, variables, x, "encode")
+
+    @jax.jit
+    def codes(variables, x):
+        models = {name: linear.clone(code_activation=name) for name in ACTIVATIONS}
+        return {
+            name: model.apply(variables, x, method="encode")
+            for name, model in models.items()
+        }
+
+    code = codes(variables, x)
+    before = np.asarray(code["linear"])
     assert before.min() < 0 < before.max()
     by_hand = {
         "linear": before,
@@ -305,9 +326,7 @@ def test_code_activation(name, normal):
     }
     assert set(by_hand) == set(ACTIVATIONS)
     for activation, expected in by_hand.items():
-        model = small_model(name, code_activation=activation)
-        code = run(model, variables, x, "encode")
-        np.testing.assert_allclose(code, expected, rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(code[activation], expected, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", SMALL_MODELS)

@@ -13,7 +13,7 @@ def stock_pool(x):
     return nn.max_pool(x, (2, 2), strides=(2, 2), padding="SAME")
 
 
-@pytest.mark.parametrize("size", [(4, 6), (5, 5), (5, 4), (2, 3), (1, 1)])
+@pytest.mark.parametrize("size", [(4, 6), (5, 4), (1, 3)])
 @pytest.mark.parametrize("offset", [0, -9], ids=["any_sign", "negative"])
 def test_values_and_gradients_are_those_of_flax(size, offset, assert_same_function):
     # Distinct values, so that there is one gradient only.
