@@ -9,12 +9,12 @@ from caejax.config import default
 def get_config():
     """Returns the config of the sweep."""
     config = default()
-    config.data.train_size = 3000
+    config.data.train_size = 4500
     config.data.test_size = 500
     config.model.widths = (8, 16, 16)
     config.optimizer.learning_rate = 3e-3
     config.train.batch_size = 32
-    config.train.epochs = 5
+    config.train.epochs = 3
     config.sweep = {
         "decoder": {
             "field": "model.upsampling",

@@ -102,7 +102,7 @@ def test_ripple_is_the_amplitude_in_decibels(period, amplitude):
             assert value < -100
 
 
-@pytest.mark.parametrize("scale", [1, 2, 4, 8, 16])
+@pytest.mark.parametrize("scale", [1, 4, 16])
 @pytest.mark.parametrize("period", PERIODS)
 def test_ripple_is_measured_clear_of_the_borders(scale, period):
     margin = 4 * max(scale, period)
@@ -194,21 +194,21 @@ def naive_peak_db(output, target, period):
     return 10 * np.log10(peaks / around)
 
 
-def natural(normal, batch, size, channels):
-    """Images with the 1/f amplitude of photographs, all channels alike."""
+def natural(normal, batch, size):
+    """Images with the 1/f amplitude of photographs."""
     f = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.fftfreq(size)[None])
     f[0, 0] = 1
     spectrum = np.fft.fft2(normal(batch, size, size, 1), axes=(1, 2))
-    image = np.fft.ifft2(spectrum / f[None, :, :, None], axes=(1, 2)).real
-    return np.float32(image * np.arange(1, channels + 1).reshape(1, 1, 1, -1))
+    image = np.fft.ifft2(spectrum / f[None, :, :, None], axes=(1, 2))
+    return np.float32(image.real)
 
 
 INPUTS = {
-    "white": lambda normal: normal(3, 32, 32, 1),
+    "white": lambda normal: normal(2, 32, 32, 1),
     "colour": lambda normal: normal(2, 32, 48, 3),
     "cropped": lambda normal: normal(2, 28, 28, 1),
     "one_image": lambda normal: normal(1, 16, 24, 1),
-    "natural": lambda normal: natural(normal, 3, 32, 3),
+    "natural": lambda normal: natural(normal, 2, 32),
     "planted": lambda normal: normal(2, 32, 32, 1) + tiled(unit_pattern(4), 32, 32),
 }
 

@@ -1,5 +1,7 @@
 """Tests of the losses."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -46,8 +48,14 @@ def test_values_and_gradients_are_those_of_pytorch(name, normal, torch):
     loss = LOSSES[name]
     output = 3 * normal(3, 4, 5, 2)
     target = np.random.default_rng(0).uniform(size=(3, 4, 5, 2)).astype(np.float32)
-    values = loss.per_image(output, target)
-    gradient = jax.grad(lambda x: loss.reduce(loss.per_image(x, target)))(output)
+
+    @jax.jit
+    @functools.partial(jax.grad, has_aux=True)
+    def gradient_and_values(output):
+        values = loss.per_image(output, target)
+        return loss.reduce(values), values
+
+    gradient, values = gradient_and_values(output)
 
     theirs = torch.from_numpy(output).requires_grad_()
     function = getattr(torch.nn.functional, TORCH[name])

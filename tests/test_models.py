@@ -145,8 +145,9 @@ SHAPES = [(28, 28, 1), (64, 64, 3), (50, 37, 3), (50, 37, 1)]
 @pytest.mark.parametrize(
     ("shape", "stages", "upsampling"),
     [
-        *((shape, stages, "nearest_k3") for shape in SHAPES for stages in (1, 2, 3, 4)),
-        *(((50, 37, 3), stages, kind) for kind in UPSAMPLING for stages in (1, 3)),
+        *((shape, 3, "nearest_k3") for shape in SHAPES),
+        *((SHAPES[-1], stages, "nearest_k3") for stages in (1, 2, 4)),
+        *((SHAPES[-1], 2, kind) for kind in UPSAMPLING),
     ],
 )
 def test_shapes_of_convolutional_models(shape, stages, upsampling):

@@ -5,13 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from caejax.ops.polyphase import (
-    depth_to_space,
-    phase_gains,
-    phase_kernel,
-    resize_filter,
-    upsample,
-)
+from caejax.ops import polyphase
+
+depth_to_space = jax.jit(polyphase.depth_to_space, static_argnums=1)
+phase_gains = jax.jit(polyphase.phase_gains, static_argnums=1)
+phase_kernel = jax.jit(polyphase.phase_kernel, static_argnums=1)
+resize_filter = jax.jit(polyphase.resize_filter, static_argnums=1)
+upsample = jax.jit(polyphase.upsample, static_argnames=("origin", "stride", "border"))
 
 NEAREST = (1.0, 1.0)
 BILINEAR = (0.25, 0.75, 0.75, 0.25)

@@ -112,18 +112,31 @@ def test_an_unforeseen_error_is_kept_with_its_traceback(tmp_path, monkeypatch):
 
 
 def test_axes_may_grow_but_other_runs_are_never_lost(tmp_path, monkeypatch):
+    def train(config, workdir, verbose):
+        (workdir / "checkpoints" / "last" / "0").mkdir(parents=True)
+
+    monkeypatch.setattr(executors, "train", train)
+    run_sweep(sweep_config(seed={"field": "seed", "values": (0,)}), tmp_path)
     monkeypatch.setattr(executors, "train", lambda *args, **kwargs: None)
-    run_sweep(sweep_config(seed=SEEDS), tmp_path)
-    more = {"field": "seed", "values": (0, 1, 2)}
-    assert len(run_sweep(sweep_config(seed=more), tmp_path)) == 3
+    assert len(run_sweep(sweep_config(seed=SEEDS), tmp_path)) == 2
     before = (tmp_path / "results.csv").read_text()
-    with pytest.raises(CaejaxError, match="holds other runs"):
-        run_sweep(sweep_config(seed=SEEDS), tmp_path)
-    other = sweep_config(seed=more)
+    other = sweep_config(seed=SEEDS)
     other.model.latent_channels = 3
-    with pytest.raises(CaejaxError, match="holds other runs"):
-        run_sweep(other, tmp_path)
+    for config in (other, sweep_config(seed={"field": "seed", "values": (1,)})):
+        with pytest.raises(CaejaxError, match="holds other runs"):
+            run_sweep(config, tmp_path)
     assert (tmp_path / "results.csv").read_text() == before
+
+
+def test_a_sweep_that_could_not_start_does_not_keep_its_folder(tmp_path):
+    config = sweep_config(seed=SEEDS)
+    config.data.source, config.data.dir = "npz", str(tmp_path / "none.npz")
+    rows = run_sweep(config, tmp_path / "sweep")
+    assert [row["status"] for row in rows] == ["failed", "failed"]
+    assert "none.npz" in rows[0]["error"]
+    config.data.source = "glyphs"
+    config.sweep = {"seed": {"field": "seed", "values": (7,)}}
+    assert [r["status"] for r in run_sweep(config, tmp_path / "sweep")] == ["done"]
 
 
 def test_results_have_the_columns_of_all_rows(tmp_path):

@@ -513,3 +513,19 @@ def test_schedules_reach_the_optimizer():
         updates, opt_state = tx.update(jnp.float32(1.0), opt_state, params)
         steps.append(-float(updates))
     assert steps == pytest.approx([1.0, 0.75, 0.5, 0.25])
+
+
+def test_a_run_that_could_not_start_does_not_keep_its_folder(tmp_path):
+    config = tiny_config()
+    config.data.source, config.data.dir = "npz", str(tmp_path / "none.npz")
+    with pytest.raises(CaejaxError, match=r"none\.npz"):
+        loop.train(config, tmp_path / "run", verbose=False)
+    config.data.source = "glyphs"
+    assert loop.train(config, tmp_path / "run", verbose=False)["steps"] == 8
+
+
+def test_checkpoints_without_a_config_are_left_alone(tmp_path):
+    loop.train(tiny_config(), tmp_path, verbose=False)
+    (tmp_path / "config.json").unlink()
+    with pytest.raises(CaejaxError, match=r"checkpoints but no config\.json"):
+        loop.train(tiny_config(), tmp_path, verbose=False)

@@ -8,7 +8,7 @@ from caejax import config as config_lib
 from caejax.errors import CaejaxError
 from caejax.sweep import executors, results
 from caejax.sweep.spec import SweepRun, expand
-from caejax.train.folder import environment, read_config
+from caejax.train.folder import environment, is_started
 from caejax.writers import write_atomically, write_json
 
 
@@ -41,14 +41,20 @@ def _claim(workdir, config, runs):
     path = workdir / "config.json"
     if not path.exists():
         write_json(workdir / "environment.json", environment())
-    else:
-        old = read_config(workdir)
-        if not old.sweep or not {r.id for r in expand(old)} <= {r.id for r in runs}:
-            raise CaejaxError(
-                f"{workdir} holds other runs than this sweep's; "
-                "choose another --workdir or delete this one"
-            )
+    elif not _started_runs(workdir) <= {run.id for run in runs}:
+        raise CaejaxError(
+            f"{workdir} holds other runs than this sweep's; "
+            "choose another --workdir or delete this one"
+        )
     write_atomically(path, config_lib.to_json(config) + "\n")
+
+
+def _started_runs(workdir):
+    if is_started(workdir):
+        raise CaejaxError(
+            f"{workdir} holds a single run, not a sweep; choose another --workdir"
+        )
+    return {run.name for run in (workdir / "runs").glob("*") if is_started(run)}
 
 
 def _line(number, total, run, status, row):

@@ -25,7 +25,7 @@ def claim(workdir: Path, config: ConfigDict) -> None:
     """Makes the folder this run's, or checks that it is already.
 
     The number of epochs may grow, for the run to go on, and so may the number of
-    checkpoints to keep; nothing else may differ.
+    checkpoints to keep; nothing else may differ, once there are checkpoints.
 
     Raises:
       CaejaxError: the folder holds a run of another config.
@@ -35,24 +35,29 @@ def claim(workdir: Path, config: ConfigDict) -> None:
     text = config_lib.to_json(config) + "\n"
     if path.exists() and path.read_text() == text:
         return
-    if path.exists():
-        _check_same_run(path, config)
-        (workdir / "summary.json").unlink(missing_ok=True)
-    elif (workdir / "checkpoints").exists():
+    if path.exists() and read_config(workdir).sweep:
         raise CaejaxError(
-            f"{workdir} has checkpoints but no config.json, so they may be of another "
-            "model; choose another --workdir or delete this one"
+            f"{workdir} holds a sweep, not a single run; choose another --workdir"
         )
+    if is_started(workdir):
+        _check_same_run(workdir, config)
+        (workdir / "summary.json").unlink(missing_ok=True)
     write_json(workdir / "environment.json", environment())
     write_atomically(path, text)
 
 
-def _check_same_run(path, config):
-    old, new = read_config(path.parent), config
-    if old.sweep:
+def is_started(workdir: Path) -> bool:
+    """Whether a run has saved anything in its folder."""
+    return any((workdir / "checkpoints" / "last").glob("[0-9]*"))
+
+
+def _check_same_run(workdir, new):
+    if not (workdir / "config.json").exists():
         raise CaejaxError(
-            f"{path.parent} holds a sweep, not a single run; choose another --workdir"
+            f"{workdir} has checkpoints but no config.json, so they may be of another "
+            "model; choose another --workdir or delete this one"
         )
+    old = read_config(workdir)
     for field in config_lib.field_names(new):
         before, now = config_lib.get(old, field), config_lib.get(new, field)
         grows = field == "train.epochs" and now > before
@@ -61,7 +66,7 @@ def _check_same_run(path, config):
         if grows and new.optimizer.schedule == "constant":
             continue
         raise CaejaxError(
-            f"{path.parent} holds another run: {field} is {before!r} there and "
+            f"{workdir} holds another run: {field} is {before!r} there and "
             f"{now!r} here; choose another --workdir or delete this one"
         )
 
