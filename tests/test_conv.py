@@ -21,6 +21,8 @@ CASES = {
     "3x1": ((3, 1, 2, 3), ((1, 1), (0, 0))),
     "asymmetric_more_features": ((3, 2, 2, 3), ((2, 0), (0, 1))),
     "asymmetric_more_channels": ((3, 4, 3, 2), ((0, 1), (3, 1))),
+    "1x1_in_a_frame": ((1, 1, 3, 2), ((0, 1), (2, 0))),
+    "wider_than_the_kernel": ((2, 3, 3, 2), ((3, 0), (1, 4))),
     "valid_more_features": ((3, 3, 2, 4), ((0, 0), (0, 0))),
     "valid_more_channels": ((3, 3, 4, 2), ((0, 0), (0, 0))),
 }

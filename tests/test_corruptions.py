@@ -49,7 +49,9 @@ def test_signature(name):
 @pytest.mark.parametrize("level", [LEVEL, np.float32(LEVEL)], ids=["weak", "float32"])
 def test_keeps_shape_and_dtype(name, dtype, level, key):
     images = jax.ShapeDtypeStruct((2, 8, 9, 3), dtype)
-    corrupted = jax.eval_shape(lambda x, level: corrupt(name, key, x, level), images, level)
+    corrupted = jax.eval_shape(
+        lambda x, level: corrupt(name, key, x, level), images, level
+    )
     assert (corrupted.shape, corrupted.dtype) == (images.shape, dtype)
 
 

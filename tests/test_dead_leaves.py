@@ -147,5 +147,5 @@ def test_colour_is_mostly_brightness():
     ],
 )
 def test_impossible_requests(change, message):
-    with pytest.raises(CaejaxError, match=f"^{message}: give .*$"):
+    with pytest.raises(CaejaxError, match=rf"^data\.{message}: give .*$"):
         dead_leaves.load(**REQUEST | change)

@@ -192,5 +192,5 @@ def test_empty_split():
     ],
 )
 def test_impossible_requests(change, message):
-    with pytest.raises(CaejaxError, match=f"^{message}: give .*$"):
+    with pytest.raises(CaejaxError, match=rf"^data\.{message}: give .*$"):
         glyphs.load(**REQUEST | change)

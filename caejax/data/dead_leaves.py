@@ -9,7 +9,7 @@ alike at every scale and its power spectrum falls roughly as 1/f².
 import numpy as np
 
 from caejax.data.dataset import Split
-from caejax.data.glyphs import check_request, stream
+from caejax.data.synthetic import check_request, stream
 
 R_MIN = 1 / 50
 """Smallest radius, relative to the image's short side: half a pixel of 28, so that

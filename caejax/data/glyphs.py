@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from caejax.data.dataset import Split
-from caejax.errors import CaejaxError
+from caejax.data.synthetic import check_request, stream
 
 # Ways of writing each digit, as MNIST draws them: about 20 high, y down. Points "x,y"
 # make a spline; "|" starts another, which makes a corner if it starts where the last
@@ -80,7 +80,6 @@ DIGITS = (
     ),
 )
 
-MIN_SIZE = 8
 """Shortest side, in pixels, at which a digit can still be read."""
 
 BOX = 20 / 28
@@ -144,33 +143,6 @@ def load(
         _draw_split(paths, train_size, image_size, channels, (seed, 0)),
         _draw_split(paths, test_size, image_size, channels, (seed, 1)),
     )
-
-
-def check_request(
-    train_size: int,
-    test_size: int,
-    image_size: tuple[int, int],
-    channels: int,
-    seed: int,
-) -> None:
-    """Raises CaejaxError for a request that no procedural source can meet."""
-    for name, value in (("train_size", train_size), ("test_size", test_size)):
-        if value < 0:
-            raise CaejaxError(f"{name} is {value}: give 0 or more.")
-    if min(image_size) < MIN_SIZE:
-        height, width = image_size
-        raise CaejaxError(
-            f"image_size is {height}x{width}: give at least {MIN_SIZE}x{MIN_SIZE}."
-        )
-    if channels not in (1, 3):
-        raise CaejaxError(f"channels is {channels}: give 1 (grey) or 3 (colour).")
-    if seed < 0:
-        raise CaejaxError(f"seed is {seed}: give 0 or more.")
-
-
-def stream(seed: int, *where: int) -> np.random.Generator:
-    """A generator that depends on `seed` and the place `where` it is used only."""
-    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=where))
 
 
 def _draw_split(

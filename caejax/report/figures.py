@@ -133,7 +133,7 @@ def decoder_grid(sweep: SweepFiles, examples: int = 4) -> Figure | None:
     axes[examples, 0].text(
         0,
         0.5,
-        "linear output for\na constant code,\nless its mean;\nripple in all",
+        "what each makes\nof a constant code:\nits ripple, and the\nripple's power",
         va="center",
         transform=axes[examples, 0].transAxes,
     )
