@@ -7,6 +7,7 @@ unknown field or another type of value fails at once.
 import difflib
 import hashlib
 import json
+import math
 from typing import Any
 
 from ml_collections import ConfigDict, FieldReference
@@ -19,7 +20,7 @@ from caejax.models.autoencoders import MODELS
 from caejax.models.encoders import BOTTLENECKS
 from caejax.models.layers import ACTIVATIONS, DTYPES, INITIALIZERS
 from caejax.models.upsampling import UPSAMPLING
-from caejax.train.optimizers import OPTIMIZERS, SCHEDULES
+from caejax.optimizers import OPTIMIZERS, SCHEDULES
 
 
 def default() -> ConfigDict:
@@ -172,16 +173,23 @@ def _check_numbers(config):
     )
     for field in positive + not_negative:
         value = get(config, field)
-        if value < 0 or (field in positive and value == 0):
+        if not 0 <= value < math.inf or (field in positive and value == 0):
             bound = "above 0" if field in positive else "at least 0"
             raise CaejaxError(f"config.{field} is {value}; it must be {bound}")
     for field, fine in (
         ("data.val_fraction", 0 < config.data.val_fraction < 1),
         ("train.ema_decay", config.train.ema_decay < 1),
+        # A standard deviation may be larger, a probability or a size may not.
+        ("corruption.level", _is_noise(config) or config.corruption.level <= 1),
     ):
         if not fine:
             raise CaejaxError(
                 f"config.{field} is {get(config, field)}; it must be between 0 and 1"
+            )
+    for field in ("seed", "data.seed"):
+        if not 0 <= get(config, field) < 2**31:
+            raise CaejaxError(
+                f"config.{field} is {get(config, field)}; it must be between 0 and 2^31"
             )
     for field in ("model.widths", "train.probe_steps"):
         values = get(config, field)
@@ -189,6 +197,10 @@ def _check_numbers(config):
             raise CaejaxError(
                 f"config.{field} is {values}; it must hold whole numbers above 0"
             )
+
+
+def _is_noise(config):
+    return config.corruption.name in ("gaussian", "none")
 
 
 def image_size(config: ConfigDict) -> tuple[int, int]:

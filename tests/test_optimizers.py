@@ -6,7 +6,7 @@ import numpy as np
 import optax
 import pytest
 
-from caejax.train.optimizers import (
+from caejax.optimizers import (
     OPTIMIZERS,
     SCHEDULES,
     OptimizerSpec,

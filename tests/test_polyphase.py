@@ -16,7 +16,8 @@ upsample = jax.jit(polyphase.upsample, static_argnames=("origin", "stride", "bor
 NEAREST = (1.0, 1.0)
 BILINEAR = (0.25, 0.75, 0.75, 0.25)
 
-# Filter length, origin, stride: more, as many and fewer taps than phases.
+# Filter length, origin, stride: more, as many and fewer taps than phases; the
+# last two filters paint beside their pixel.
 FILTERS = [
     (1, 0, 2),
     (2, 0, 2),
@@ -31,6 +32,8 @@ FILTERS = [
     (7, -2, 3),
     (8, -3, 3),
     (5, -2, 1),
+    (3, 1, 2),
+    (1, -1, 2),
 ]
 
 

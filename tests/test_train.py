@@ -19,7 +19,7 @@ from caejax.losses import LOSSES
 from caejax.metrics import checkerboard, quality
 from caejax.train import evaluation, loop
 from caejax.train.checkpoint import Checkpoints
-from caejax.train.optimizers import OptimizerSpec, create_optimizer
+from caejax.optimizers import OptimizerSpec, create_optimizer
 from caejax.train.state import create_state
 from caejax.train.step import compiled_steps, train_step, zero_sums
 from caejax.train.task import task_from_config

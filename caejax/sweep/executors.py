@@ -1,16 +1,14 @@
 """Ways to get the runs of a sweep done."""
 
-import contextlib
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from caejax.errors import CaejaxError
+from caejax.sweep.results import ERROR_FILE, status
 from caejax.sweep.spec import SweepRun
 from caejax.train.loop import train
 from caejax.writers import write_atomically
-
-ERROR_FILE = "error.txt"
 
 
 def serial(
@@ -53,17 +51,3 @@ def _attempt(run, workdir):
     workdir.mkdir(parents=True, exist_ok=True)
     write_atomically(error_file, " ".join(text.split()) + "\n")
     return "failed"
-
-
-def status(workdir: Path) -> str:
-    """What a run's folder says of it: "done", "failed" or "pending"."""
-    if (workdir / "summary.json").exists():
-        return "done"
-    return "failed" if (workdir / ERROR_FILE).exists() else "pending"
-
-
-def error_text(workdir: Path) -> str:
-    """The error a run failed with, or nothing."""
-    with contextlib.suppress(FileNotFoundError):
-        return (workdir / ERROR_FILE).read_text().strip()
-    return ""

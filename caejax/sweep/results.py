@@ -1,5 +1,6 @@
 """The table of a sweep: results.csv, one row a run."""
 
+import contextlib
 import csv
 import io
 import json
@@ -7,11 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from caejax.sweep import executors
 from caejax.sweep.spec import SweepRun
 from caejax.writers import write_atomically
 
 Row = dict[str, Any]
+
+ERROR_FILE = "error.txt"
 
 
 def collect(runs: Sequence[SweepRun], folder: Path) -> list[Row]:
@@ -25,9 +27,9 @@ def collect(runs: Sequence[SweepRun], folder: Path) -> list[Row]:
 
 
 def _row(run, workdir):
-    state = executors.status(workdir)
+    state = status(workdir)
     row = {"run_id": run.id, **run.values, "seed": run.config.seed, "status": state}
-    row["error"] = executors.error_text(workdir) if state == "failed" else ""
+    row["error"] = error_text(workdir) if state == "failed" else ""
     if state == "done":
         row |= json.loads((workdir / "summary.json").read_text())
     return row
@@ -41,3 +43,17 @@ def write_csv(path: Path, rows: Sequence[Row]) -> None:
     writer.writeheader()
     writer.writerows(rows)
     write_atomically(path, text.getvalue())
+
+
+def status(workdir: Path) -> str:
+    """What a run's folder says of it: "done", "failed" or "pending"."""
+    if (workdir / "summary.json").exists():
+        return "done"
+    return "failed" if (workdir / ERROR_FILE).exists() else "pending"
+
+
+def error_text(workdir: Path) -> str:
+    """The error a run failed with, or nothing."""
+    with contextlib.suppress(FileNotFoundError):
+        return (workdir / ERROR_FILE).read_text().strip()
+    return ""

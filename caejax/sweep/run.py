@@ -9,6 +9,7 @@ from caejax.errors import CaejaxError
 from caejax.sweep import executors, results
 from caejax.sweep.spec import SweepRun, expand
 from caejax.train.folder import environment, is_started
+from caejax.train.loop import load_images
 from caejax.writers import write_atomically, write_json
 
 
@@ -23,6 +24,9 @@ def run_sweep(config: ConfigDict, workdir: Path) -> list[results.Row]:
       CaejaxError: a sweep that cannot be expanded, or a folder of something else.
     """
     runs = expand(config)
+    if not any(field.startswith("data.") for field in runs[0].values):
+        # Data that all runs share and none can read is one error, not one a run.
+        load_images(runs[0].config)
     _claim(workdir, config, runs)
     folder = workdir / "runs"
 
@@ -39,14 +43,15 @@ def _claim(workdir, config, runs):
     """Makes the folder this sweep's, or checks that it is; axes may grow."""
     workdir.mkdir(parents=True, exist_ok=True)
     path = workdir / "config.json"
-    if not path.exists():
-        write_json(workdir / "environment.json", environment())
-    elif not _started_runs(workdir) <= {run.id for run in runs}:
+    if not _started_runs(workdir) <= {run.id for run in runs}:
         raise CaejaxError(
             f"{workdir} holds other runs than this sweep's; "
             "choose another --workdir or delete this one"
         )
-    write_atomically(path, config_lib.to_json(config) + "\n")
+    text = config_lib.to_json(config) + "\n"
+    if not path.exists() or path.read_text() != text:
+        write_json(workdir / "environment.json", environment())
+        write_atomically(path, text)
 
 
 def _started_runs(workdir):

@@ -70,7 +70,8 @@ def _points(name, axis):
 
 
 def _create_run(config, values):
-    run = ConfigDict(config.to_dict() | {"sweep": {}}, convert_dict=True).lock()
+    run = config_lib.from_json(config_lib.to_json(config))
+    run.sweep = {}
     for field, value in values.items():
         config_lib.override(run, field, value)
     config_lib.check(run)

@@ -58,7 +58,7 @@ def evaluate(
       itself; lattice_peak_db_s2, _s4, _s8. No ssim below 11 pixels a side, no
       lattice peak below two periods.
     """
-    run, total = _compiled_evaluation(task), None
+    run, total = _compiled_evaluation(task.model, task.loss, task.corruption), None
     for first in range(0, len(images), BATCH):
         batch = images[first : first + BATCH]
         used = len(batch)
@@ -75,11 +75,11 @@ def evaluate(
 
 
 @functools.cache
-def _compiled_evaluation(task):
+def _compiled_evaluation(model, loss_name, corruption):
     def run(params, clean, used, key, first, level):
-        noisy = corrupt_examples(task.corruption, key, clean, first, level)
-        linear = task.model.apply({"params": params}, noisy)
-        loss, image = loss_and_image(task, linear, clean)
+        noisy = corrupt_examples(corruption, key, clean, first, level)
+        linear = model.apply({"params": params}, noisy)
+        loss, image = loss_and_image(model, loss_name, linear, clean)
         output = jnp.clip(image, 0, 1)
         values = {
             "loss": loss,
@@ -122,12 +122,15 @@ def dc_ripples(model: nn.Module, params: Any, images: jax.Array) -> dict[str, fl
     """
     if not has_lattice(model):
         return {}
-    # What is 1e-7 large must not drown in bfloat16 or TF32.
-    with jax.default_matmul_precision("highest"):
-        figures = _compiled_ripples(model.clone(dtype=jnp.float32))(
-            params, images[:RIPPLE_IMAGES]
-        )
+    run = _compiled_ripples(model.clone(dtype=jnp.float32))
+    with _exact():
+        figures = run(params, images[:RIPPLE_IMAGES])
     return {name: float(value) for name, value in figures.items()}
+
+
+def _exact():
+    """What is 1e-7 large must not drown in TF32."""
+    return jax.default_matmul_precision("highest")
 
 
 @functools.cache
@@ -172,10 +175,14 @@ def samples(
         "output": jnp.clip(model.to_image(model.apply(variables, noisy)), 0, 1),
     }
     if has_lattice(model):
-
-        def decode(code):
-            return model.apply(variables, code, method="decode")
-
-        code = model.apply(variables, clean, method="encode")
-        arrays["flat"] = checkerboard.constant_response(decode, code, max(PERIODS))
+        with _exact():
+            arrays["flat"] = _flat(model.clone(dtype=jnp.float32), variables, clean)
     return {name: np.asarray(array) for name, array in arrays.items()}
+
+
+def _flat(model, variables, images):
+    def decode(code):
+        return model.apply(variables, code, method="decode")
+
+    code = model.apply(variables, images, method="encode")
+    return checkerboard.constant_response(decode, code, max(PERIODS))

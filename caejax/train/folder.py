@@ -35,39 +35,52 @@ def claim(workdir: Path, config: ConfigDict) -> None:
     text = config_lib.to_json(config) + "\n"
     if path.exists() and path.read_text() == text:
         return
-    if path.exists() and read_config(workdir).sweep:
+    sweep = path.exists() and read_config(workdir).sweep
+    if sweep and any(is_started(run) for run in (workdir / "runs").glob("*")):
         raise CaejaxError(
             f"{workdir} holds a sweep, not a single run; choose another --workdir"
         )
     if is_started(workdir):
         _check_same_run(workdir, config)
-        (workdir / "summary.json").unlink(missing_ok=True)
     write_json(workdir / "environment.json", environment())
     write_atomically(path, text)
 
 
 def is_started(workdir: Path) -> bool:
     """Whether a run has saved anything in its folder."""
-    return any((workdir / "checkpoints" / "last").glob("[0-9]*"))
+    if (workdir / "summary.json").exists():
+        return True
+    # Half-written checkpoints have longer names.
+    saved = (workdir / "checkpoints" / "last").glob("*")
+    return any(path.name.isdigit() for path in saved)
+
+
+def read_summary(workdir: Path, config: ConfigDict) -> dict[str, Any] | None:
+    """The run's final figures, if it has them and they are of all its epochs."""
+    path = workdir / "summary.json"
+    summary = json.loads(path.read_text()) if path.exists() else {}
+    return summary if summary.get("epochs") == config.train.epochs else None
 
 
 def _check_same_run(workdir, new):
     if not (workdir / "config.json").exists():
         raise CaejaxError(
-            f"{workdir} has checkpoints but no config.json, so they may be of another "
+            f"{workdir} has results but no config.json, so they may be of another "
             "model; choose another --workdir or delete this one"
         )
     old = read_config(workdir)
     for field in config_lib.field_names(new):
         before, now = config_lib.get(old, field), config_lib.get(new, field)
-        grows = field == "train.epochs" and now > before
         if before == now or field == "train.keep_checkpoints":
             continue
-        if grows and new.optimizer.schedule == "constant":
-            continue
+        why = ""
+        if field == "train.epochs" and now > before:
+            if new.optimizer.schedule == "constant":
+                continue
+            why = f" under a {new.optimizer.schedule} schedule, which ends with them"
         raise CaejaxError(
-            f"{workdir} holds another run: {field} is {before!r} there and "
-            f"{now!r} here; choose another --workdir or delete this one"
+            f"{workdir} holds another run: {field} is {before!r} there and {now!r} "
+            f"here{why}; choose another --workdir or delete this one"
         )
 
 
@@ -93,7 +106,7 @@ def environment() -> dict[str, Any]:
     device = jax.devices()[0]
     return {
         "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "command": shlex.join(sys.argv),
+        "command": shlex.join(["python", "-m", "caejax.main", *sys.argv[1:]]),
         "commit": _commit(),
         "python": platform.python_version(),
         "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},

@@ -1,7 +1,6 @@
 """One run, from its config to its summary; it goes on where it was stopped."""
 
 import functools
-import json
 import math
 import time
 from pathlib import Path
@@ -15,9 +14,9 @@ from ml_collections import ConfigDict
 from caejax import config as config_lib
 from caejax import data, keys
 from caejax.errors import CaejaxError
+from caejax.optimizers import create_optimizer
 from caejax.train import evaluation, folder
 from caejax.train.checkpoint import Checkpoints
-from caejax.train.optimizers import create_optimizer
 from caejax.train.state import create_state
 from caejax.train.step import compiled_steps, zero_sums
 from caejax.train.task import Task, task_from_config
@@ -66,15 +65,19 @@ def train(config: ConfigDict, workdir: Path, *, verbose: bool = True) -> dict[st
     """
     config_lib.check(config)
     folder.claim(workdir, config)
-    summary = workdir / "summary.json"
-    if summary.exists():
-        return json.loads(summary.read_text())
+    if figures := folder.read_summary(workdir, config):
+        return figures
     run = _create_run(config, verbose)
+    if not run.steps_per_epoch:
+        raise CaejaxError(
+            f"config.train.batch_size is {config.train.batch_size}, more than the "
+            f"{len(run.images['train'])} training images; make it smaller"
+        )
     with Checkpoints(
         workdir / "checkpoints", keep=config.train.keep_checkpoints
     ) as checkpoints:
         figures = _train(run, workdir, checkpoints)
-    write_json(summary, figures)
+    write_json(workdir / "summary.json", figures)
     return figures
 
 
@@ -96,11 +99,6 @@ def _load_images(**settings):
 def _create_run(config, verbose):
     images = load_images(config)
     steps_per_epoch = len(images["train"]) // config.train.batch_size
-    if steps_per_epoch == 0:
-        raise CaejaxError(
-            f"config.train.batch_size is {config.train.batch_size}, more than the "
-            f"{len(images['train'])} training images; make it smaller"
-        )
     return Run(
         task=task_from_config(config, config.train.epochs * steps_per_epoch),
         images=images,
@@ -122,7 +120,7 @@ def _train(run, workdir, checkpoints):
     with MetricsWriter(workdir, step) as writer:
         if restored is None:
             progress = _measure_start(run, state, writer)
-            checkpoints.save(state, progress, best=False)
+            checkpoints.save(state, progress, best=True)
         else:
             state, progress = restored
             if run.verbose:
@@ -131,7 +129,10 @@ def _train(run, workdir, checkpoints):
         steps = int(state.step)
         if run.patience:
             state, _ = checkpoints.restore_best(state)
-        figures = _measure_end(run, state, progress, writer) | {"steps": steps}
+        figures = _measure_end(run, state, progress, writer) | {
+            "epochs": run.epochs,
+            "steps": steps,
+        }
     arrays = _samples(run, state)
     np.savez_compressed(workdir / "samples.npz", **arrays)
     return figures
@@ -291,23 +292,31 @@ def _epoch_line(run, state, figures, quality):
 
 
 def evaluate_again(config: ConfigDict | None, workdir: Path) -> dict[str, float]:
-    """Measures a folder's trained model on its test split.
+    """Measures a folder's trained model on a test split.
 
     Args:
-      config: data and corruption to measure it on; None for the run's own.
+      config: its data and corruption are measured on; None for the run's own.
       workdir: the run's folder.
 
     Raises:
-      CaejaxError: the folder holds no checkpoint of the config's model.
+      CaejaxError: the folder holds no trained model.
     """
-    config = folder.read_config(workdir) if config is None else config
+    own = folder.read_config(workdir)
+    if own.sweep:
+        raise CaejaxError(
+            f"{workdir} holds a sweep; name one of its runs, {workdir}/runs/RUN_ID"
+        )
+    if not folder.is_started(workdir):
+        raise CaejaxError(f"{workdir} holds no checkpoint; train it with --mode=run")
+    if config is not None:
+        own.data, own.corruption = config.data, config.corruption
+    config = own
     config_lib.check(config)
     run = _create_run(config, verbose=False)
     tx = create_optimizer(run.task.optimizer)
     state = create_state(run.task.model, tx, run.seed, ema=run.task.ema_decay > 0)
-    with Checkpoints(workdir / "checkpoints", keep=1) as checkpoints:
-        found = checkpoints.restore_best(state) if run.patience else None
-        found = found or checkpoints.restore(state)
-    if found is None:
-        raise CaejaxError(f"{workdir} holds no checkpoint; train it with --mode=run")
-    return _evaluate(run, found[0], "test")
+    keep = config.train.keep_checkpoints
+    with Checkpoints(workdir / "checkpoints", keep=keep) as checkpoints:
+        restore = checkpoints.restore_best if run.patience else checkpoints.restore
+        state, _ = restore(state)
+    return _evaluate(run, state, "test")

@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Callable
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,7 +14,7 @@ from caejax import keys
 from caejax.corruptions import CORRUPTIONS
 from caejax.losses import LOSSES
 from caejax.metrics import quality
-from caejax.train.optimizers import create_optimizer
+from caejax.optimizers import create_optimizer
 from caejax.train.state import TrainState
 from caejax.train.task import Task
 
@@ -40,7 +41,7 @@ def train_step(
 
     def objective(params):
         linear = task.model.apply({"params": params}, noisy)
-        losses, image = loss_and_image(task, linear, clean)
+        losses, image = loss_and_image(task.model, task.loss, linear, clean)
         return LOSSES[task.loss].reduce(losses), (losses.mean(), image)
 
     grads, (loss, image) = jax.grad(objective, has_aux=True)(state.params)
@@ -62,10 +63,10 @@ def train_step(
 
 
 def loss_and_image(
-    task: Task, linear: jax.Array, clean: jax.Array
+    model: nn.Module, loss_name: str, linear: jax.Array, clean: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     """Loss (B,) and image (B, H, W, C) of the decoder's linear output."""
-    loss, image = LOSSES[task.loss], task.model.to_image(linear)
+    loss, image = LOSSES[loss_name], model.to_image(linear)
     return loss.per_image(linear if loss.from_logits else image, clean), image
 
 

@@ -8,7 +8,7 @@ from ml_collections import ConfigDict
 from caejax.config import image_size
 from caejax.models.autoencoders import create_model
 from caejax.models.layers import DTYPES
-from caejax.train.optimizers import OptimizerSpec
+from caejax.optimizers import OptimizerSpec
 
 
 class Task(NamedTuple):
