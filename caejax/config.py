@@ -254,6 +254,7 @@ def unknown_field(field: str) -> str:
     fields = field_names(default())
     near = difflib.get_close_matches(field, fields, n=1)
     if not near:
+        # The right field, perhaps, in the wrong section.
         by_last_part = {name.split(".")[-1]: name for name in fields}
         last = difflib.get_close_matches(field.split(".")[-1], by_last_part, n=1)
         near = [by_last_part[name] for name in last]

@@ -6,7 +6,6 @@ again; `report` draws figures and tables anew from the files in the folder;
 `show` prints what would be run.
 """
 
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,8 +13,8 @@ from pathlib import Path
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-from caejax import config as config_lib
 from caejax.errors import CaejaxError
+from caejax.flag_errors import flag_error
 
 MODES = ("run", "eval", "report", "show")
 
@@ -38,11 +37,10 @@ def main(argv: Sequence[str]) -> int:
     except CaejaxError as error:
         return _fail(str(error))
     except OSError as error:
-        if error.filename is None:
-            raise
-        return _fail(f"{error.filename}: {error.strerror}")
+        where = f"{error.filename}: " if error.filename else ""
+        return _fail(f"{where}{error.strerror or error}")
     except KeyboardInterrupt:
-        _fail("interrupted; the same command goes on from the last checkpoint")
+        _fail("interrupted; the same command goes on where this one was stopped")
         return 130
 
 
@@ -59,8 +57,9 @@ def _run() -> int:
     from caejax.sweep.run import run_sweep
 
     rows = run_sweep(config, workdir)
-    report.report(workdir)
     failed = [row["run_id"] for row in rows if row["status"] != "done"]
+    if len(failed) < len(rows):
+        report.report(workdir)
     if failed:
         raise CaejaxError(
             f"{len(failed)} of {len(rows)} runs failed: {', '.join(failed)}; "
@@ -114,38 +113,15 @@ def _fail(line: str) -> int:
 
 def parse_flags(argv: Sequence[str]) -> list[str]:
     """Parses flags; a mistake in them or in the config file is one line, exit 1."""
+    logging.set_verbosity(logging.ERROR)  # what matters is said below
     try:
         rest = flags.FLAGS(argv)
-        # A config file that cannot be read is an error only once it is used.
-        _ = _CONFIG.value is None or _CONFIG.value.seed
+        if flags.FLAGS["config"].present:
+            # A file that could not be read is an error only once it is used.
+            _ = _CONFIG.value.seed
         return rest
     except Exception as error:
         sys.exit(_fail(flag_error(error, argv)))
-
-
-def flag_error(error: Exception, argv: Sequence[str]) -> str:
-    """Says in one line what is wrong with the flags or the config file."""
-    fields = config_lib.field_names(config_lib.default())
-    overrides = re.findall(r"--(?:no)?config\.([\w.]+)", " ".join(argv))
-    for field in overrides:
-        if field not in fields and not field.startswith("sweep."):
-            return config_lib.unknown_field(field)
-    message = str(error)
-    if bad := re.match(r"flag --config\.([\w.]+)=(.*?): ", message, re.DOTALL):
-        field, value = bad.groups()
-        default = config_lib.get(config_lib.default(), field)
-        kind = {int: "a whole number", float: "a number"}.get(
-            type(default), f"a {type(default).__name__}"
-        )
-        return f"config.{field} is {value!r}; it must be {kind}, like {default!r}"
-    file = (re.findall(r"--?config[= ](\S+)", " ".join(argv)) or [""])[-1]
-    if isinstance(error, OSError):
-        return f"cannot read the config file {file}: {message.splitlines()[-1].strip()}"
-    if unknown := re.search(r'Key "(\w+)" does not exist', message):
-        return f"{file}: {config_lib.unknown_field(unknown.group(1))}"
-    if isinstance(error, flags.Error) and not message.startswith("flag --config="):
-        return message.splitlines()[0]
-    return f"the config file {file} fails: {message.splitlines()[-1].strip()}"
 
 
 def run() -> None:

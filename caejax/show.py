@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from caejax import config as config_lib
@@ -17,7 +18,7 @@ def show(config: ConfigDict) -> None:
     """Prints the resolved config, the runs, and the model of the first."""
     runs = expand(config)
     console = Console(highlight=False)
-    console.print(config_lib.to_json(config))
+    print(config_lib.to_json(config))
     if config.sweep:
         console.print(runs_table(runs))
     console.print(parameters_table(runs[0].config))
@@ -41,7 +42,7 @@ def runs_table(runs: list[SweepRun]) -> Table:
     """A row for every run of a sweep."""
     table = Table("run", *runs[0].values, "params", title=f"{len(runs)} runs")
     for run in runs:
-        values = map(str, run.values.values())
+        values = (escape(str(value)) for value in run.values.values())
         table.add_row(run.id, *values, f"{parameter_count(run.config):,}")
     return table
 

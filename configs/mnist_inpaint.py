@@ -24,7 +24,9 @@ def get_config():
     config.model.latent_channels = 16
     config.model.bottleneck = "pooled"
     config.model.code_activation = "relu"
-    config.model.initializer = "glorot_uniform"
-    config.train.batch_size = 200
+    config.optimizer.learning_rate = 2e-3
+    config.optimizer.schedule = "cosine"
+    config.optimizer.warmup_steps = 200
+    config.train.batch_size = 64
     config.train.epochs = 20
     return config

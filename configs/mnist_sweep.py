@@ -11,7 +11,8 @@ Score: SCORE
 """
 
 from caejax.config import default
-from caejax.models.upsampling import UPSAMPLING
+
+DECODERS = ("deconv_k2", "deconv_k3", "deconv_k4", "nearest_k3", "bilinear_k3")
 
 
 def get_config():
@@ -23,7 +24,7 @@ def get_config():
     config.train.epochs = 5
     config.sweep = {
         "bottleneck": {"field": "model.latent_channels", "values": (2, 4, 8, 16)},
-        "decoder": {"field": "model.upsampling", "values": tuple(UPSAMPLING)},
+        "decoder": {"field": "model.upsampling", "values": DECODERS},
         "noise": {"field": "corruption.level", "values": (0.1, 0.3, 0.5)},
         "seed": {"field": "seed", "values": (0,)},
     }

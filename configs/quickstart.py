@@ -9,7 +9,7 @@ from caejax.config import default
 def get_config():
     """Returns the config of the sweep."""
     config = default()
-    config.data.train_size = 4500
+    config.data.train_size = 3600
     config.data.test_size = 500
     config.model.widths = (8, 16, 16)
     config.optimizer.learning_rate = 3e-3

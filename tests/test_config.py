@@ -81,6 +81,9 @@ def test_image_size_refuses_anything_else(size):
         ("corruption.level", -0.1, "at least 0"),
         ("train.epochs", 0, "above 0"),
         ("train.ema_decay", 1.0, "between 0 and 1"),
+        ("corruption.level", float("nan"), "at least 0"),
+        ("seed", -1, "between 0 and 2"),
+        ("data.seed", 2**31, "between 0 and 2"),
         ("data.val_fraction", 0.0, "between 0 and 1"),
         ("model.widths", (16, 0), "whole numbers above 0"),
         ("model.widths", (), "a width per stage"),
@@ -94,6 +97,15 @@ def test_check_names_the_field_and_the_mend(field, value, words):
     with pytest.raises(CaejaxError, match=words) as error:
         config_lib.check(config)
     assert "\n" not in str(error.value)
+
+
+def test_probabilities_and_sizes_are_at_most_one():
+    config = config_lib.default()
+    config.corruption.level = 1.5
+    config_lib.check(config)
+    config.corruption.name = "masking"
+    with pytest.raises(CaejaxError, match=r"corruption\.level is 1\.5.*between 0"):
+        config_lib.check(config)
 
 
 def test_override_refuses_unknown_fields_and_other_types():

@@ -7,6 +7,7 @@ from caejax.errors import CaejaxError
 from caejax.sweep import executors, results
 from caejax.sweep.run import run_sweep
 from caejax.sweep.spec import expand
+from caejax.train.folder import claim
 
 
 def sweep_config(**axes):
@@ -131,12 +132,17 @@ def test_axes_may_grow_but_other_runs_are_never_lost(tmp_path, monkeypatch):
 def test_a_sweep_that_could_not_start_does_not_keep_its_folder(tmp_path):
     config = sweep_config(seed=SEEDS)
     config.data.source, config.data.dir = "npz", str(tmp_path / "none.npz")
-    rows = run_sweep(config, tmp_path / "sweep")
-    assert [row["status"] for row in rows] == ["failed", "failed"]
+    with pytest.raises(CaejaxError, match=r"none\.npz"):
+        run_sweep(config, tmp_path)
+    assert not list(tmp_path.iterdir())
+    # Where the axes choose the data, the other runs may be fine.
+    config.sweep = {"data": {"field": "data.source", "values": ("npz", "glyphs")}}
+    rows = run_sweep(config, tmp_path)
+    assert [row["status"] for row in rows] == ["failed", "done"]
     assert "none.npz" in rows[0]["error"]
-    config.data.source = "glyphs"
-    config.sweep = {"seed": {"field": "seed", "values": (7,)}}
-    assert [r["status"] for r in run_sweep(config, tmp_path / "sweep")] == ["done"]
+    # Nothing was trained in the first folder but in the second.
+    with pytest.raises(CaejaxError, match="holds a sweep"):
+        claim(tmp_path, tiny_config())
 
 
 def test_results_have_the_columns_of_all_rows(tmp_path):

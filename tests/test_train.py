@@ -17,9 +17,9 @@ from caejax.corruptions import gaussian
 from caejax.errors import CaejaxError
 from caejax.losses import LOSSES
 from caejax.metrics import checkerboard, quality
-from caejax.train import evaluation, loop
-from caejax.train.checkpoint import Checkpoints
 from caejax.optimizers import OptimizerSpec, create_optimizer
+from caejax.train import evaluation, folder, loop
+from caejax.train.checkpoint import Checkpoints
 from caejax.train.state import create_state
 from caejax.train.step import compiled_steps, train_step, zero_sums
 from caejax.train.task import task_from_config
@@ -147,7 +147,7 @@ from tiny import tiny_config
 
 def get_config():
     config = tiny_config()
-    config.train.epochs = 12
+    config.train.epochs = 6
     return config
 """
 
@@ -181,7 +181,7 @@ def kill_at_epoch(process, workdir, epoch):
 def test_killed_processes_lose_nothing(tmp_path):
     straight, killed = tmp_path / "straight", tmp_path / "killed"
     undisturbed = start(tmp_path, straight)
-    for epoch in (1, 6):
+    for epoch in (1, 4):
         kill_at_epoch(start(tmp_path, killed), killed, epoch)
     assert not (killed / "summary.json").exists()
     last = start(tmp_path, killed)
@@ -190,7 +190,7 @@ def test_killed_processes_lose_nothing(tmp_path):
         process.stderr.close()
     assert rows_of(killed) == rows_of(straight)
     config = tiny_config()
-    config.train.epochs = 12
+    config.train.epochs = 6
     assert_same(state_of(killed, config), state_of(straight, config))
 
 
@@ -201,6 +201,47 @@ def test_a_run_may_be_given_more_epochs(tmp_path):
     summary = loop.train(config, tmp_path, verbose=False)
     assert summary["steps"] == 12
     assert [r["split"] for r in rows_of(tmp_path)].count("test") == 1
+
+
+def test_the_summary_stays_until_the_new_epochs_are_done(tmp_path, monkeypatch):
+    config = tiny_config()
+    loop.train(config, tmp_path, verbose=False)
+    config.train.epochs = 3
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "_train", lambda *args: 1 / 0)
+        for _ in range(2):
+            with pytest.raises(ZeroDivisionError):
+                loop.train(config, tmp_path, verbose=False)
+    assert json.loads((tmp_path / "summary.json").read_text())["steps"] == 8
+    assert loop.train(config, tmp_path, verbose=False)["steps"] == 12
+
+
+def test_more_epochs_need_a_schedule_that_does_not_end(tmp_path):
+    config = tiny_config()
+    config.optimizer.schedule = "cosine"
+    folder.claim(tmp_path, config)
+    (tmp_path / "checkpoints" / "last" / "0").mkdir(parents=True)
+    config.train.epochs = 3
+    with pytest.raises(CaejaxError, match=r"train\.epochs is 2 .* cosine schedule"):
+        folder.claim(tmp_path, config)
+
+
+def test_a_half_written_checkpoint_does_not_claim_a_folder(tmp_path):
+    assert not folder.is_started(tmp_path)
+    last = tmp_path / "checkpoints" / "last"
+    (last / "0.orbax-checkpoint-tmp").mkdir(parents=True)
+    assert not folder.is_started(tmp_path)
+    (last / "0").mkdir()
+    assert folder.is_started(tmp_path)
+
+
+def test_results_claim_a_folder_without_checkpoints(finished, tmp_path):
+    for name in ("config.json", "summary.json"):
+        (tmp_path / name).write_text((finished[0] / name).read_text())
+    config = long_config()
+    config.model.upsampling = "deconv_k4"
+    with pytest.raises(CaejaxError, match="holds another run"):
+        loop.train(config, tmp_path, verbose=False)
 
 
 @pytest.mark.parametrize(
@@ -220,8 +261,6 @@ def test_a_checkpoint_of_another_model_is_refused(finished):
     config.model.latent_channels = 3
     with pytest.raises(CaejaxError, match="another model or optimiser"):
         state_of(finished[0], config)
-    with pytest.raises(CaejaxError, match="another model or optimiser"):
-        loop.evaluate_again(config, finished[0])
 
 
 def test_a_damaged_checkpoint_is_named(tmp_path):
@@ -237,6 +276,25 @@ def test_evaluating_again_gives_the_summary_s_figures(finished):
     figures = loop.evaluate_again(None, finished[0])
     for name, value in figures.items():
         assert finished[1][f"test/{name}"] == pytest.approx(value, rel=1e-6), name
+
+
+def test_evaluating_again_takes_data_and_corruption_alone(finished):
+    config = long_config()
+    config.model.upsampling, config.seed = "deconv_k3", 5
+    figures = loop.evaluate_again(config, finished[0])
+    assert figures["loss"] == pytest.approx(finished[1]["test/loss"], rel=1e-6)
+    config.corruption.level = 0.1
+    figures = loop.evaluate_again(config, finished[0])
+    assert figures["psnr_noisy"] > finished[1]["test/psnr_noisy"] + 5
+
+
+def test_evaluating_nothing_writes_nothing(tmp_path):
+    with pytest.raises(CaejaxError, match=r"holds no run: it has no config\.json"):
+        loop.evaluate_again(tiny_config(), tmp_path)
+    folder.claim(tmp_path, tiny_config())
+    with pytest.raises(CaejaxError, match="holds no checkpoint"):
+        loop.evaluate_again(tiny_config(), tmp_path)
+    assert not (tmp_path / "checkpoints").exists()
 
 
 def test_a_loss_that_is_not_finite_stops_and_names_the_step(tmp_path):
@@ -354,9 +412,8 @@ def test_ema_by_hand():
     task, images = steps_and_images(ema_decay=0.75)
     start = new_state(task, ema=True)
     before = jax.tree.map(np.asarray, start.params)
-    state, _ = train_step(
-        start, images[:8], jax.random.key(0), level=jnp.float32(0.5), task=task
-    )
+    step = jax.jit(train_step, static_argnames="task")
+    state, _ = step(start, images[:8], jax.random.key(0), level=0.5, task=task)
     for old, new, average in zip(
         *map(jax.tree.leaves, (before, state.params, state.ema)), strict=True
     ):
@@ -384,6 +441,15 @@ def test_sgd_takes_the_gradient_s_step_of_a_summed_loss():
     ):
         np.testing.assert_allclose(p - 1e-3 * g, q, atol=1e-6)
     assert float(metrics["loss"]) == pytest.approx(float(summed(state.params)) / 8)
+
+
+def test_a_run_that_never_gets_better_ends_with_its_start(tmp_path):
+    config = tiny_config()
+    config.train.early_stopping = 1
+    config.optimizer.name, config.optimizer.learning_rate = "sgd", 1e-30
+    summary = loop.train(config, tmp_path, verbose=False)
+    assert summary["best_step"] == 0
+    assert summary["steps"] == 4
 
 
 def test_bfloat16_computes_in_it_and_keeps_float32_parameters():
@@ -527,5 +593,5 @@ def test_a_run_that_could_not_start_does_not_keep_its_folder(tmp_path):
 def test_checkpoints_without_a_config_are_left_alone(tmp_path):
     loop.train(tiny_config(), tmp_path, verbose=False)
     (tmp_path / "config.json").unlink()
-    with pytest.raises(CaejaxError, match=r"checkpoints but no config\.json"):
+    with pytest.raises(CaejaxError, match=r"results but no config\.json"):
         loop.train(tiny_config(), tmp_path, verbose=False)

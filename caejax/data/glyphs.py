@@ -80,8 +80,6 @@ DIGITS = (
     ),
 )
 
-"""Shortest side, in pixels, at which a digit can still be read."""
-
 BOX = 20 / 28
 """Side of the square that holds a digit, relative to the image's short side."""
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from caejax.errors import CaejaxError
 
-MIN_SIZE = 8
+MIN_SIZE = 8  # pixels a side, at which a digit can still be read
 
 
 def check_request(

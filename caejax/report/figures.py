@@ -107,8 +107,8 @@ def _ripple_axis(axis):
 def decoder_grid(sweep: SweepFiles, examples: int = 4) -> Figure | None:
     """Target, input and one column a decoder; below, what each makes of flat codes.
 
-    All columns share the other swept values, those of the best PSNR, and the first
-    seed. None without finished convolutional runs.
+    All columns share the other swept values, those of the best PSNR. None without
+    finished convolutional runs.
     """
     runs = comparable_runs(sweep)
     if not runs:
@@ -150,7 +150,7 @@ def comparable_runs(sweep: SweepFiles) -> dict[str, RunFiles]:
     done = [r for r in done if "flat" in sweep.runs[r["run_id"]].samples]
     if not done:
         return {}
-    others = [f for f in sweep.fields if f not in (DECODER, "seed")]
+    others = [field for field in sweep.fields if field != DECODER]
     best = max(done, key=lambda row: row["test/psnr"])
     setting = {f: best[f] for f in others}
     runs = {}
@@ -205,7 +205,8 @@ def against(sweep: SweepFiles, field: str) -> Figure:
     rows = [row for row in sweep.rows if row["status"] == "done"]
     others = [f for f in sweep.fields if f not in (field, DECODER, "seed")]
     settings = sorted({tuple(row[f] for f in others) for row in rows}, key=str)
-    measures = [m for m in ("test/psnr", "test/dc_ripple_db_s2") if m in rows[0]]
+    measures = ("test/psnr", "test/dc_ripple_db_s2")
+    measures = [m for m in measures if any(m in row for row in rows)]
     figure, axes = plt.subplots(
         len(measures),
         len(settings),
@@ -233,7 +234,10 @@ def against(sweep: SweepFiles, field: str) -> Figure:
 def _points(axis, rows, field, measure, name, index):
     values: dict[float, list[float]] = {}
     for row in rows:
-        values.setdefault(row[field], []).append(row[measure])
+        if measure in row:
+            values.setdefault(row[field], []).append(row[measure])
+    if not values:
+        return
     x = sorted(values)
     mean = np.array([np.mean(values[v]) for v in x])
     low = mean - [min(values[v]) for v in x]

@@ -52,10 +52,16 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text())
     except FileNotFoundError:
-        raise CaejaxError(
-            f"{path} is missing, so there is nothing to report; check --workdir, or "
-            "run it with --mode=run"
-        ) from None
+        raise _missing(path) from None
+    except json.JSONDecodeError as error:
+        raise CaejaxError(f"{path} is damaged ({error}); delete it") from error
+
+
+def _missing(path):
+    return CaejaxError(
+        f"{path} is missing, so there is nothing to report; check --workdir, or "
+        "finish the run with --mode=run"
+    )
 
 
 def is_sweep(workdir: Path) -> bool:
@@ -64,7 +70,13 @@ def is_sweep(workdir: Path) -> bool:
 
 
 def read_run(workdir: Path) -> RunFiles:
-    """Reads a finished run's folder."""
+    """Reads a finished run's folder.
+
+    Raises:
+      CaejaxError: the run is not finished.
+    """
+    if not (workdir / "samples.npz").exists():
+        raise _missing(workdir / "samples.npz")
     with np.load(workdir / "samples.npz") as samples:
         arrays = dict(samples)
     return RunFiles(
@@ -76,16 +88,27 @@ def read_run(workdir: Path) -> RunFiles:
 
 
 def read_sweep(workdir: Path) -> SweepFiles:
-    """Reads a sweep's folder and those of its finished runs."""
+    """Reads a sweep's folder and those of its finished runs.
+
+    Raises:
+      CaejaxError: no run has been started.
+    """
     config = read_json(workdir / "config.json")
+    fields = _swept_fields(config)
+    if not (workdir / "results.csv").exists():
+        raise _missing(workdir / "results.csv")
     with (workdir / "results.csv").open(newline="") as file:
         rows = [
-            {k: v if k == "run_id" else _parse(v) for k, v in row.items() if v != ""}
+            {
+                name: text if name == "run_id" else _parse(text)
+                for name, text in row.items()
+                if text or name in fields
+            }
             for row in csv.DictReader(file)
         ]
     done = [row["run_id"] for row in rows if row["status"] == "done"]
     runs = {name: read_run(workdir / "runs" / name) for name in done}
-    return SweepFiles(config, _swept_fields(config), rows, runs)
+    return SweepFiles(config, fields, rows, runs)
 
 
 def _swept_fields(config):

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from caejax.errors import CaejaxError
 from caejax.report import figures, page, tables
 from caejax.report.read import is_sweep, read_run, read_sweep
 from caejax.report.style import paper_style, save
@@ -12,7 +13,7 @@ def report(workdir: Path) -> None:
     """Makes figures, tables and pages from the folder's files alone.
 
     Raises:
-      CaejaxError: the folder holds no finished run.
+      CaejaxError: the folder holds no run, or one that is not finished.
     """
     with paper_style():
         if is_sweep(workdir):
@@ -32,8 +33,10 @@ def _report_run(workdir):
 def _report_sweep(workdir):
     sweep = read_sweep(workdir)
     if not sweep.runs:
-        print(f"no run of {workdir} is finished, so there is nothing to draw")
-        return
+        raise CaejaxError(
+            f"no run of {workdir} is finished, so there is nothing to report; "
+            f"{workdir / 'results.csv'} says why"
+        )
     drawn = {
         "checkerboard": figures.decoder_grid(sweep),
         "dc_ripple_steps": figures.ripple_steps(sweep),

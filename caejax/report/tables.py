@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from caejax.report.read import SweepFiles
@@ -67,10 +68,9 @@ def print_sweep(sweep: SweepFiles) -> None:
     header, lines = sweep_table(sweep)
     dropped = {"ripple s4 (dBFS)", "ripple s8 (dBFS)", "peak s2 (dB)", "params"}
     kept = [i for i, name in enumerate(header) if name not in dropped]
-    table = Table(*(header[i] for i in kept), title="mean [range] over seeds")
+    table = Table(*(header[i] for i in kept), title=escape("mean [range] over seeds"))
     for line in lines:
-        # Brackets would be read as markup.
-        table.add_row(*(line[i].replace("[", r"\[") for i in kept))
+        table.add_row(*(escape(line[i]) for i in kept))
     Console().print(table)
 
 
