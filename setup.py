@@ -42,7 +42,12 @@ setup(
     package_data={"caejax.report": ["*.jinja"]},
     install_requires=REQUIREMENTS,
     extras_require={
-        "test": ["pytest>=8.3", "ruff==0.17.6", "scikit-image>=0.25.0"],
+        "test": [
+            "pytest>=8.3",
+            "pytest-xdist>=3.6",
+            "ruff==0.17.6",
+            "scikit-image>=0.25.0",
+        ],
         # Preparing most data sets needs TensorFlow; reading them never does.
         "tfds": [
             "tensorflow-cpu>=2.20; sys_platform == 'linux'",

@@ -14,7 +14,8 @@ class OptimizerSpec(NamedTuple):
       learning_rate: the schedule's peak.
       schedule: of `SCHEDULES`.
       warmup_steps: linear from 0, before the schedule.
-      total_steps: at which "cosine" and "linear" reach 0, warm-up included.
+      total_steps: at which "cosine" and "linear" reach 0, warm-up included; they
+        need it.
       momentum: of sgd.
       weight_decay: of adamw, decoupled.
     """

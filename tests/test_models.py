@@ -344,3 +344,16 @@ def test_create_model_takes_what_a_model_has():
         assert type(create_model(name, **settings)) is model
     with pytest.raises(TypeError, match="'depth', 'width'"):
         create_model("dense", width=3, depth=2, **settings)
+
+
+def test_unknown_bottlenecks_are_refused(key):
+    model = create_model(
+        "conv",
+        shape=(8, 8, 1),
+        widths=(2,),
+        latent_channels=1,
+        upsampling="nearest_k3",
+        bottleneck="poold",
+    )
+    with pytest.raises(ValueError, match="bottleneck is 'poold'"):
+        model.init(key, jnp.zeros((1, 8, 8, 1)))

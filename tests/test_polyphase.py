@@ -192,3 +192,9 @@ def test_untied_phases_have_the_power_of_theory(normal):
     gains = np.asarray(phase_gains(normal(2, 2, 64, 64)))
     ratio = gains.var((0, 1)).mean() / (gains.mean((0, 1)) ** 2).mean()
     assert 10 * np.log10(ratio) == pytest.approx(4.77, abs=0.3)
+
+
+@pytest.mark.parametrize("origin", [-4, 2])
+def test_upsample_refuses_a_filter_far_from_its_pixel(origin):
+    with pytest.raises(ValueError, match="between -3 and 1"):
+        upsample(jnp.ones((1, 4, 4, 1)), jnp.ones((3, 3, 1, 1)), origin=origin)

@@ -188,4 +188,7 @@ def lattice_masks(
         near = [p for p in near if not lattice[p] and axis[p] == axis[y, x]]
         for p in near:
             neighbours[p] += 1 / len(near)
-    return peaks.astype(np.float32), neighbours
+    peaks = peaks.astype(np.float32)
+    for mask in (peaks, neighbours):
+        mask.setflags(write=False)  # they are shared by all callers
+    return peaks, neighbours

@@ -35,6 +35,8 @@ class ConvEncoder(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """(B, H, W, C) to (B, ceil(H/2^L), ceil(W/2^L), latent_channels)."""
         activation = ACTIVATIONS[self.code_activation]
+        if self.bottleneck not in BOTTLENECKS:
+            raise ValueError(f"bottleneck is {self.bottleneck!r}; known: {BOTTLENECKS}")
         pooled = self.bottleneck == "pooled"
         for width in self.widths[:-1] if pooled else self.widths:
             x = max_pool(nn.relu(self._conv(width)(x)))

@@ -32,7 +32,7 @@ def upsample(
       x: (B, H, W, C) images.
       h: (L, L, C, F) filter at the high resolution.
       origin: where the filter's first tap lies relative to its input pixel, in
-        high-resolution pixels; the same for both axes.
+        high-resolution pixels, -s*T < origin < s; the same for both axes.
       stride: s.
       border: what surrounds x: "zero", or "edge" for copies of its outermost
         pixels.
@@ -41,6 +41,12 @@ def upsample(
       (B, s*H, s*W, F).
     """
     kernel = phase_kernel(h, stride)
+    lowest = 1 - stride * kernel.shape[0]
+    if not lowest <= origin < stride:
+        raise ValueError(
+            f"origin is {origin}; a filter of {h.shape[0]} taps needs one between "
+            f"{lowest} and {stride - 1}"
+        )
     height, width = x.shape[1:3]
     above, below, top = _span(height, kernel.shape[0], origin, stride)
     left, right, start = _span(width, kernel.shape[1], origin, stride)
