@@ -24,6 +24,8 @@ MEASURES = {
     "params": "params",
 }
 
+TERMINAL = ("test/psnr", "test/ssim", "test/dc_ripple_db_s2", "test/dc_ripple_db_s8")
+
 
 def sweep_table(sweep: SweepFiles) -> tuple[list[str], list[list[str]]]:
     """Header and cells: a line a setting, over its finished seeds.
@@ -64,11 +66,14 @@ def to_markdown(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
 
 
 def print_sweep(sweep: SweepFiles) -> None:
-    """Prints the sweep's table, without what a terminal has no room for."""
+    """Prints the sweep's table, as much of it as 80 columns have room for."""
     header, lines = sweep_table(sweep)
-    dropped = {"ripple s4 (dBFS)", "ripple s8 (dBFS)", "peak s2 (dB)", "params"}
-    kept = [i for i, name in enumerate(header) if name not in dropped]
-    table = Table(*(header[i] for i in kept), title=escape("mean [range] over seeds"))
+    fields = header[: header.index("seeds")]
+    shown = [*fields, *(MEASURES[name] for name in TERMINAL)]
+    kept = [i for i, name in enumerate(header) if name in shown]
+    table = Table(title=escape("mean [range] over seeds"))
+    for i in kept:
+        table.add_column(header[i].split(".")[-1], no_wrap=header[i] in fields)
     for line in lines:
         table.add_row(*(escape(line[i]) for i in kept))
     Console().print(table)
