@@ -204,7 +204,7 @@ def against(sweep: SweepFiles, field: str) -> Figure:
     """
     rows = [row for row in sweep.rows if row["status"] == "done"]
     others = [f for f in sweep.fields if f not in (field, DECODER, "seed")]
-    settings = sorted({tuple(row[f] for f in others) for row in rows}, key=str)
+    settings = list(dict.fromkeys(tuple(row[f] for f in others) for row in rows))
     measures = ("test/psnr", "test/dc_ripple_db_s2")
     measures = [m for m in measures if any(m in row for row in rows)]
     figure, axes = plt.subplots(
