@@ -24,11 +24,12 @@ def run_sweep(config: ConfigDict, workdir: Path) -> list[results.Row]:
       CaejaxError: a sweep that cannot be expanded, or a folder of something else.
     """
     runs = expand(config)
-    if not any(field.startswith("data.") for field in runs[0].values):
+    folder = workdir / "runs"
+    unfinished = any(results.status(folder / run.id) != "done" for run in runs)
+    if unfinished and not any(field.startswith("data.") for field in runs[0].values):
         # Data that all runs share and none can read is one error, not one a run.
         load_images(runs[0].config)
     _claim(workdir, config, runs)
-    folder = workdir / "runs"
 
     def report(number: int, run: SweepRun, status: str) -> None:
         rows = results.collect(runs, folder)
