@@ -71,7 +71,6 @@ def _default_model() -> ConfigDict:
             "code_activation": "linear",
             "output_activation": "sigmoid",
             "initializer": "he_normal",
-            "variance_correction": True,  # of transposed convolutions' kernels
             "dtype": "float32",  # of the computation
         }
     )

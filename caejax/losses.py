@@ -12,6 +12,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from caejax.checks import check_pair
+
 
 def bce(logits: jax.Array, target: jax.Array) -> jax.Array:
     """Binary cross-entropy in nats, from logits.
@@ -43,18 +45,6 @@ def sse(output: jax.Array, target: jax.Array) -> jax.Array:
     """Summed squared error: (B, H, W, C) images twice to (B,)."""
     check_pair(output, target)
     return jnp.sum((output - target) ** 2, (1, 2, 3))
-
-
-def check_pair(output: jax.Array, target: jax.Array) -> None:
-    """Refuses anything but two batches of images of one shape.
-
-    Broadcasting would make a wrong number of it, silently.
-    """
-    if output.shape != target.shape or output.ndim != 4:
-        raise ValueError(
-            "output and target must have one shape (B, H, W, C), "
-            f"got {output.shape} and {target.shape}"
-        )
 
 
 class Loss(NamedTuple):

@@ -470,7 +470,7 @@ def test_a_model_of_bfloat16_is_measured_in_float32():
     config.model.dtype = "bfloat16"
     task = task_from_config(config, total_steps=1)
     images = loop.load_images(config)["test"]
-    ripples = evaluation.dc_ripples(task.model, new_state(task).params, images)
+    ripples = probes.dc_ripples(task.model, new_state(task).params, images)
     assert all(value < -100 for value in ripples.values())
 
 

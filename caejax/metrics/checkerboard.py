@@ -1,13 +1,20 @@
-"""Checkerboard artifacts, measured.
+"""Checkerboard artifacts, measured in five ways.
 
 A decoder that doubles the resolution l times can draw patterns of period
-S = 2^l in its output. With a data range of 1:
+S = 2^l. With a data range of 1:
 
-- `dc_ripple_db` decodes a spatially constant feature map, which ought to give
-  a constant image, and takes the power of what repeats with period S. It needs
-  no reference and works before training as after it.
-- `lattice_peak_db` looks for peaks in the spectrum of real residuals, at the
-  frequencies where only a pattern of period S can put them.
+| metric | needs | sees |
+| --- | --- | --- |
+| `dc_ripple_db` | a decoder | what it adds to a constant input |
+| `overlap_db` | the kind of layer | uneven overlap of its kernel with the stride |
+| `lattice_peak_db` | outputs, targets | patterns that always look alike |
+| `phase_var_db` | outputs, targets | patterns that images switch on and off |
+| `grad_phase_db` | a gradient | pixels that an encoder sees more of than others |
+
+They rest on the phases of a period (`caejax.metrics.phases`) and on its lattice
+of frequencies (`caejax.metrics.lattice`). All are for floating-point images
+(B, H, W, C) and periods that are powers of two; anything else is a ValueError,
+as are images too small for the period.
 """
 
 import functools
@@ -15,41 +22,33 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
-from caejax.losses import check_pair
+from caejax.checks import check_images, check_pair
+from caejax.metrics.lattice import peak_db, spectrum
+from caejax.metrics.phases import (
+    BORDER,
+    check_fits,
+    check_period,
+    crop_to_multiple,
+    drop_border,
+    high_pass,
+    phase_means,
+    phase_power,
+    phase_ratio_db,
+    phase_variation,
+)
+from caejax.models.upsampling import STRIDE, UPSAMPLING, Upsample, layer_filter
+from caejax.ops.polyphase import upsample
 
 PERIODS = (2, 4, 8)
+
+Decode = Callable[[jax.Array], jax.Array]
 
 _TILES = 12
 _POWER_FLOOR = 1e-20  # -200 dBFS, far below float32 rounding
 
 
-def crop_to_multiple(x: jax.Array, period: int) -> jax.Array:
-    """Drops trailing rows and columns of (B, H, W, C) that start a new period."""
-    height, width = (size - size % period for size in x.shape[1:3])
-    return x[:, :height, :width]
-
-
-def phase_means(x: jax.Array, period: int) -> jax.Array:
-    """Mean over space of every phase of a period x period pattern.
-
-    Args:
-      x: (B, H, W, C), cropped at the end to multiples of the period.
-      period: S.
-
-    Returns:
-      (B, S, S, C).
-    """
-    x = crop_to_multiple(x, period)
-    batch, height, width, channels = x.shape
-    blocks = (batch, height // period, period, width // period, period, channels)
-    return x.reshape(blocks).mean((1, 3))
-
-
-def constant_response(
-    decode: Callable[[jax.Array], jax.Array], features: jax.Array, period: int
-) -> jax.Array:
+def constant_response(decode: Decode, features: jax.Array, period: int) -> jax.Array:
     """Decodes constant feature maps, clear of the borders.
 
     Args:
@@ -62,29 +61,38 @@ def constant_response(
     Returns:
       (B, H', W', C), H' and W' multiples of S.
     """
-    scale = _scale(decode, features.shape[-1])
+    check_images(features, "features")
+    check_period(period)
+    image = decode(_constant(features, _TILES))
+    scale = -(-image.shape[1] // _TILES)
     margin = 4 * max(scale, period)
-    tiles = max(_TILES, -(-(2 * margin + period) // scale))
-    code = features.mean((1, 2), keepdims=True)
-    constant = jnp.broadcast_to(code, (code.shape[0], tiles, tiles, code.shape[-1]))
-    image = decode(constant)
+    tiles = -(-(2 * margin + period) // scale)
+    if tiles > _TILES:
+        image = decode(_constant(features, tiles))
+    if min(image.shape[1:3]) < 2 * margin + period:
+        raise ValueError(
+            f"decode made {image.shape[1]}x{image.shape[2]} pixels of a feature map "
+            f"of {max(tiles, _TILES)}x{max(tiles, _TILES)}; it must take any size, "
+            f"and period {period} needs {2 * margin + period}"
+        )
     return crop_to_multiple(image[:, margin:-margin, margin:-margin], period)
 
 
-def _scale(decode, channels):
-    """How many times larger an image is than its code."""
-    code = jax.ShapeDtypeStruct((1, _TILES, _TILES, channels), jnp.float32)
-    return -(-jax.eval_shape(decode, code).shape[1] // _TILES)
+def _constant(features, tiles):
+    code = jnp.mean(features, (1, 2), keepdims=True)
+    return jnp.broadcast_to(code, (code.shape[0], tiles, tiles, code.shape[-1]))
 
 
-def dc_ripple_db(
-    decode: Callable[[jax.Array], jax.Array], features: jax.Array, period: int
-) -> jax.Array:
+def dc_ripple_db(decode: Decode, features: jax.Array, period: int) -> jax.Array:
     """Ripple that a decoder adds to constant input, in dB of full scale.
 
     10 log10(D), D = mean over images and channels of Var_p(mu_p), where mu_p are
-    the phase means of `constant_response`. An amplitude a of a unit-RMS pattern
-    gives 20 log10(a). Below -100 dBFS a decoder is clean; floor -200.
+    the phase means of `constant_response` (Odena, Dumoulin & Olah, Distill 2016,
+    show the effect). An amplitude a of a unit-RMS pattern gives 20 log10(a).
+    Below -100 dBFS a decoder is clean; floor -200.
+
+    Invariances: to shifts of the pattern, and to what the decoder does to the
+    mean; not to the output's scale.
 
     Failure modes: a saturated output activation hides ripple, so measure the
     linear output too; ripple that constant inputs do not excite is not seen.
@@ -97,98 +105,249 @@ def dc_ripple_db(
     Returns:
       A scalar.
     """
-    mu = phase_means(constant_response(decode, features, period), period)
-    power = mu.var((1, 2)).mean()
+    return _ripple_db(constant_response(decode, features, period), period)
+
+
+@functools.partial(jax.jit, static_argnums=1)
+def _ripple_db(image, period):
+    power = phase_means(image, period).var((1, 2)).mean()
     return 10 * jnp.log10(jnp.maximum(power, _POWER_FLOOR))
 
 
+def dc_ripple_relative_db(
+    decode: Decode, features: jax.Array, period: int
+) -> jax.Array:
+    """`dc_ripple_db` relative to what the decoder makes of the constant itself.
+
+    10 log10(E Var_p(mu_p) / E mean_p(mu_p)^2), E over images and channels. For L
+    linear stages with independent phase kernels of zero mean, as at
+    initialisation, 10 log10(4^L - 1) at period 2^L: 4.77, 11.76, 17.99 dB. All
+    4^L phases of the output are then independent and alike, so that the variance
+    over them is 1 - 4^-L of their power and the squared mean 4^-L of it.
+
+    Invariant to the output's scale, therefore to the initialiser's. Arguments,
+    floor and failure modes of `dc_ripple_db`; of no use after training, where a
+    bias can make the mean anything.
+    """
+    return _ripple_relative_db(constant_response(decode, features, period), period)
+
+
+@functools.partial(jax.jit, static_argnums=1)
+def _ripple_relative_db(image, period):
+    mu = phase_means(image, period)
+    power, mean = mu.var((1, 2)).mean(), (mu.mean((1, 2)) ** 2).mean()
+    tiny = jnp.finfo(jnp.float32).tiny
+    return 10 * jnp.log10(jnp.maximum(power / (mean + tiny), _POWER_FLOOR))
+
+
+@functools.partial(
+    jax.jit, static_argnames=("kind", "period", "seeds", "channels", "initializer")
+)
+def overlap_db(
+    kind: str,
+    period: int = 2,
+    *,
+    seeds: int = 512,
+    channels: int = 32,
+    initializer: str = "he_normal",
+) -> jax.Array:
+    """Uneven overlap of kernels with their stride, at initialisation, in dB.
+
+    10 log10(max_p E y_p^2 / min_p E y_p^2), E over seeds and channels, of the
+    phases y_p that log2(S) linear stages make of a constant input. One stage of a
+    transposed convolution has 20 log10((k+1)/(k-1)) for odd k: 6.02 dB for 3, 3.52
+    for 5, since (k+1)/2 taps an axis meet one phase and (k-1)/2 the other; 0 for
+    even k. The estimate of a maximum over a minimum is biased upwards, by about
+    0.1 dB for one stage and 1 dB for three with 512 seeds.
+
+    Invariant to the initialiser's scale. Failure mode: blind to phases of equal
+    power that differ all the same, which is what `dc_ripple_db` is for.
+
+    Args:
+      kind: a name of `UPSAMPLING`.
+      period: S.
+      seeds: independent initialisations.
+      channels: of every stage.
+      initializer: a name of `caejax.models.layers.INITIALIZERS`.
+
+    Returns:
+      A scalar, at least 0.
+    """
+    check_period(period)
+    if kind not in UPSAMPLING:
+        raise ValueError(f"kind is {kind!r}; known: {', '.join(UPSAMPLING)}")
+    layer = Upsample(channels, kind, initializer)
+
+    def response(key):
+        """(S, S, channels): one period of what constant ones become."""
+        y = jnp.ones((1, 1, 1, channels))
+        for stage in range(period.bit_length() - 1):
+            params = layer.init(jax.random.fold_in(key, stage), y)["params"]
+            h = layer_filter(params["kernel"], UPSAMPLING[kind])
+            # One pixel that repeats for ever is a constant without borders.
+            origin = UPSAMPLING[kind].origin
+            y = upsample(y, h, origin=origin, stride=STRIDE, border="wrap")
+        return y[0]
+
+    y = jax.lax.map(response, jax.random.split(jax.random.key(0), seeds), batch_size=64)
+    return phase_ratio_db((y**2).mean((0, 3)))
+
+
+@functools.partial(jax.jit, static_argnums=2)
 def lattice_peak_db(output: jax.Array, target: jax.Array, period: int) -> jax.Array:
     """Peak of the residual's spectrum on the period's lattice, in dB.
 
-    10 log10 of the mean normalised power of output - target at the lattice
-    frequencies of period S that period S/2 does not have, over that of their
-    neighbours; see `lattice_masks`. About 0 dB for residuals without pattern,
-    positive for checkerboards, negative where a resize has left a null. Invariant
-    to the residual's scale and to shifts of the pattern.
+    P = |DFT(r - mean)|^2 of each residual r = output - target, divided by its
+    total, averaged over images; then 10 log10 of the sum of P at the frequencies
+    of the period-S lattice that the period-S/2 lattice does not have, over the sum
+    of the mean P of their neighbours. Neighbours are at Chebyshev distance 1, off
+    the lattice, and of the same class: on an axis for frequencies on an axis, else
+    off the axes; see `caejax.metrics.lattice`.
+
+    About 0 dB for residuals without pattern, positive for checkerboards, negative
+    where a resize has left a null. Invariant to each residual's scale and mean and
+    to shifts of the pattern.
 
     Failure mode: content of the residual at just these frequencies, fine stripes
-    for instance.
+    for instance. Patterns of random sign do show, but `phase_var_db` needs fewer
+    images for them.
 
     Args:
-      output, target: (B, H, W, C).
-      period: S.
+      output, target: (B, H, W, C), cropped at the end to multiples of the period.
+      period: S; two must fit.
 
     Returns:
       A scalar.
     """
-    return peak_db(residual_spectrum(output, target, period).mean(0), period)
+    return peak_db(spectrum(residual(output, target), period).mean(0), period)
 
 
-def residual_spectrum(output: jax.Array, target: jax.Array, period: int) -> jax.Array:
-    """Power spectrum of each residual, as a share of its total.
+def residual(output: jax.Array, target: jax.Array) -> jax.Array:
+    """output - target, (B, H, W, C), in float32."""
+    check_pair(output, target)
+    return jnp.asarray(output, jnp.float32) - jnp.asarray(target, jnp.float32)
 
-    Args:
-      output, target: (B, H, W, C), cropped at the end to multiples of the period.
-      period: S.
 
-    Returns:
-      (B, H', W'), channels summed, each image summing to one; zeros for an image
-      without residual.
+@functools.partial(jax.jit, static_argnums=2)
+def lattice_peak_unpaired_db(
+    output: jax.Array, target: jax.Array, period: int
+) -> jax.Array:
+    """How much higher the lattice stands out of the outputs than of the targets.
+
+    `lattice_peak_db` of the outputs themselves minus that of the targets, in dB.
+    Sees a pattern against the whole image instead of the residual, so it is what
+    an eye without the target could see. Failure mode: real content at these
+    frequencies swamps it, and a good model's target has the most.
+
+    Arguments as for `lattice_peak_db`.
     """
     check_pair(output, target)
-    residual = crop_to_multiple(output - target, period).astype(jnp.float32)
-    residual -= residual.mean((1, 2), keepdims=True)
-    power = (jnp.abs(jnp.fft.fft2(residual, axes=(1, 2))) ** 2).sum(-1)
-    total = power.sum((1, 2), keepdims=True)
-    return power / jnp.where(total > 0, total, 1)
+    values = (peak_db(spectrum(x, period).mean(0), period) for x in (output, target))
+    return next(values) - next(values)
 
 
-def peak_db(spectrum: jax.Array, period: int) -> jax.Array:
-    """`lattice_peak_db` from a mean spectrum (H, W); 0 dB for an empty one."""
-    peaks, neighbours = lattice_masks(*spectrum.shape, period)
-    tiny = jnp.finfo(jnp.float32).tiny
-    ratio = ((spectrum * peaks).sum() + tiny) / ((spectrum * neighbours).sum() + tiny)
-    return 10 * jnp.log10(ratio)
+@functools.partial(jax.jit, static_argnums=2)
+def lattice_power(output: jax.Array, target: jax.Array, period: int) -> jax.Array:
+    """Power of the pattern that all residuals share, unbiased, of full scale 1.
 
+    (N Var_p(mean_n mu) - mean_n Var_p(mu_n)) / (N - 1), mean over channels, with
+    the phase means mu_n of residual n. The subtracted term removes what N finite
+    images of pure noise would leave. A pattern a * (unit RMS) planted on every
+    image gives a^2. Signed, because it is unbiased around zero: no decibels.
 
-@functools.cache
-def lattice_masks(
-    height: int, width: int, period: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Weights of the lattice's new frequencies and of their neighbours.
-
-    New are the multiples of (H/S, W/S) that are not multiples of twice that. A
-    frequency on an axis is compared with neighbours on the axes, any other with
-    neighbours off them, because images have more power on the axes.
+    Invariant to shifts of the pattern and to each residual's mean. Failure mode:
+    patterns whose sign varies between images cancel; see `phase_var_db`.
 
     Args:
-      height, width: of the spectrum, multiples of the period and at least twice.
-      period: S.
+      output, target: (B, H, W, C), B at least 2.
+      period: S; also sees patterns whose periods divide S.
 
     Returns:
-      Two (H, W) arrays, each summing to the number of new frequencies.
+      A scalar.
     """
-    if height % period or width % period or min(height, width) < 2 * period:
-        raise ValueError(
-            f"period {period} needs sides that are multiples of it and at least "
-            f"{2 * period}, got {height}x{width}"
-        )
-    fy, fx = np.meshgrid(np.arange(height), np.arange(width), indexing="ij")
+    mu = phase_means(residual(output, target), period)
+    return shared_power(mu.mean(0), mu.var((1, 2)).mean(), len(mu))
 
-    def on_lattice(s):
-        return (fy * s % height == 0) & (fx * s % width == 0)
 
-    lattice, axis = on_lattice(period), (fy == 0) | (fx == 0)
-    peaks = lattice & ~on_lattice(period // 2)
-    neighbours = np.zeros((height, width), np.float32)
-    for y, x in np.argwhere(peaks):
-        near = [
-            ((y + i) % height, (x + j) % width) for i in (-1, 0, 1) for j in (-1, 0, 1)
-        ]
-        near = [p for p in near if not lattice[p] and axis[p] == axis[y, x]]
-        for p in near:
-            neighbours[p] += 1 / len(near)
-    peaks = peaks.astype(np.float32)
-    for mask in (peaks, neighbours):
-        mask.setflags(write=False)  # they are shared by all callers
-    return peaks, neighbours
+def shared_power(mean_map: jax.Array, mean_variance: jax.Array, count: int):
+    """`lattice_power` from the means over N images of phase means and variances.
+
+    Args:
+      mean_map: (S, S, C), mean over images of their phase means.
+      mean_variance: scalar, mean over images and channels of Var_p.
+      count: N.
+    """
+    if count < 2:
+        raise ValueError("the power of a shared pattern needs at least 2 images, got 1")
+    return (count * mean_map.var((0, 1)).mean() - mean_variance) / (count - 1)
+
+
+@functools.partial(jax.jit, static_argnums=2)
+def phase_var_db(output: jax.Array, target: jax.Array, period: int) -> jax.Array:
+    """How unevenly the residual's fine detail is spread over the phases, in dB.
+
+    h = r - mean of its 4 neighbours, 4-pixel border cropped, of the residual
+    r = output - target; v_p = mean of h^2 over phase p and all images; then
+    10 log10(max_p v_p / min_p v_p). Catches ripple whose sign varies with the
+    content, which cancels in means.
+
+    Invariant to the residual's scale and to shifts of the pattern. Failure modes:
+    not zero for clean layers, because an interpolated pixel varies less than one
+    that is copied, so read it against `nearest_k3`; biased upwards for few images,
+    since a maximum is compared with a minimum.
+
+    Args:
+      output, target: (B, H, W, C).
+      period: S; one must fit inside the border.
+
+    Returns:
+      A scalar, at least 0.
+    """
+    return phase_ratio_db(detail_power(output, target, period).mean(0))
+
+
+@functools.partial(jax.jit, static_argnums=2)
+def phase_var_cv(output: jax.Array, target: jax.Array, period: int) -> jax.Array:
+    """Companion of `phase_var_db`: the coefficient of variation of v_p.
+
+    std_p(v_p) / mean_p(v_p); uses all phases, not only the two extremes.
+    """
+    return phase_variation(detail_power(output, target, period).mean(0))
+
+
+def detail_power(output: jax.Array, target: jax.Array, period: int) -> jax.Array:
+    """v_p of `phase_var_db` for each image: (B, H, W, C) twice to (B, S, S)."""
+    difference = residual(output, target)
+    check_period(period)
+    check_fits(difference, period, 1, border=BORDER)
+    return phase_power(high_pass(difference), period)
+
+
+@functools.partial(jax.jit, static_argnums=1)
+def grad_phase_db(gradient: jax.Array, period: int) -> jax.Array:
+    """How unevenly an encoder looks at the phases of its input, in dB.
+
+    v_p = mean over phase p and all images of g^2, g = dL/dx, 4-pixel border
+    cropped; then 10 log10(max_p v_p / min_p v_p): `phase_var_db` of the gradient
+    without the high-pass. A stride-2 convolution of kernel 3 has 6.02 dB in
+    theory, of 5, 3.52, of 4, 0: the overlap of `overlap_db`, turned round. Pooling
+    has none.
+
+    Invariant to the loss's scale. Failure modes: as for `phase_var_db`.
+
+    Args:
+      gradient: (B, H, W, C) of the loss with respect to the encoder's input.
+      period: S; one must fit inside the border.
+
+    Returns:
+      A scalar, at least 0.
+    """
+    return phase_ratio_db(gradient_power(gradient, period).mean(0))
+
+
+def gradient_power(gradient: jax.Array, period: int) -> jax.Array:
+    """v_p of `grad_phase_db` for each image: (B, H, W, C) to (B, S, S)."""
+    check_images(gradient, "gradient")
+    check_period(period)
+    check_fits(gradient, period, 1, border=BORDER)
+    return phase_power(drop_border(gradient), period)

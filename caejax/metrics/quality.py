@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from caejax.losses import check_pair, mse
+from caejax.checks import check_pair
+from caejax.losses import mse
 
 _MSE_FLOOR = 1e-10  # 100 dB, so that identical images stay finite
 WINDOW, _SIGMA = 11, 1.5  # pixels

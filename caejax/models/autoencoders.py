@@ -25,7 +25,7 @@ class ConvAutoencoder(nn.Module):
       shape: (H, W, C) of the images it is made for; codes of their size decode to
         them, with the crops that odd sizes need.
       widths, latent_channels, bottleneck, code_activation: of `ConvEncoder`.
-      upsampling, variance_correction: of `ConvDecoder`.
+      upsampling: of `ConvDecoder`.
       output_activation, initializer: names of `caejax.models.layers`.
       dtype: of the computation; parameters and outputs are float32.
     """
@@ -38,7 +38,6 @@ class ConvAutoencoder(nn.Module):
     code_activation: str = "linear"
     output_activation: str = "sigmoid"
     initializer: str = "he_normal"
-    variance_correction: bool = True
     dtype: jnp.dtype = jnp.float32
 
     def setup(self):
@@ -56,7 +55,6 @@ class ConvAutoencoder(nn.Module):
             self.shape[-1],
             self.upsampling,
             initializer=self.initializer,
-            variance_correction=self.variance_correction,
             dtype=self.dtype,
         )
 

@@ -17,14 +17,13 @@ class ConvDecoder(nn.Module):
       widths: channels of the stages, from the code outwards.
       channels: channels of the image.
       upsampling: a name of `caejax.models.upsampling.UPSAMPLING`.
-      initializer, variance_correction, dtype: as in `Upsample`.
+      initializer, dtype: as in `Upsample`.
     """
 
     widths: tuple[int, ...]
     channels: int
     upsampling: str
     initializer: str = "he_normal"
-    variance_correction: bool = True
     dtype: jnp.dtype = jnp.float32
 
     @nn.compact
@@ -48,7 +47,6 @@ class ConvDecoder(nn.Module):
                 width,
                 self.upsampling,
                 initializer=self.initializer,
-                variance_correction=self.variance_correction,
                 dtype=self.dtype,
             )(x)
             if size is not None:

@@ -10,7 +10,10 @@ from caejax.ops.conv import conv, same_padding
 
 Initializer = Callable[..., jax.Array]
 
+# An upsampling layer corrects their scale; "flax_default" draws what `nn.Conv` and
+# `nn.ConvTranspose` draw by default, and stays as drawn.
 INITIALIZERS: dict[str, Initializer] = {
+    "flax_default": nn.initializers.lecun_normal(),
     "glorot_uniform": nn.initializers.glorot_uniform(),
     "he_normal": nn.initializers.he_normal(),
     "lecun_normal": nn.initializers.lecun_normal(),

@@ -34,8 +34,9 @@ def upsample(
       origin: where the filter's first tap lies relative to its input pixel, in
         high-resolution pixels, -s*T < origin < s; the same for both axes.
       stride: s.
-      border: what surrounds x: "zero", or "edge" for copies of its outermost
-        pixels.
+      border: what surrounds x: "zero", "edge" for copies of its outermost pixels,
+        or "wrap" for x again and again: one pixel then gives one whole period of
+        what a constant image of any size gives.
 
     Returns:
       (B, s*H, s*W, F).
@@ -51,11 +52,11 @@ def upsample(
     above, below, top = _span(height, kernel.shape[0], origin, stride)
     left, right, start = _span(width, kernel.shape[1], origin, stride)
     padding = ((above, below), (left, right))
-    if border == "edge":
-        x = jnp.pad(x, ((0, 0), *padding, (0, 0)), mode="edge")
+    if border in ("edge", "wrap"):
+        x = jnp.pad(x, ((0, 0), *padding, (0, 0)), mode=border)
         padding = ((0, 0), (0, 0))
     elif border != "zero":
-        raise ValueError(f"border is {border!r}; known: 'zero', 'edge'")
+        raise ValueError(f"border is {border!r}; known: 'zero', 'edge', 'wrap'")
     y = depth_to_space(conv(x, kernel, padding), stride)
     return y[:, top : top + stride * height, start : start + stride * width]
 
@@ -91,6 +92,23 @@ def phase_kernel(h: jax.Array, stride: int) -> jax.Array:
     return h.reshape(taps, taps, channels, stride * stride * features)
 
 
+def interleave(kernel: jax.Array, stride: int) -> jax.Array:
+    """The filter of "convolve, then depth-to-space", `phase_kernel` undone.
+
+    Args:
+      kernel: (T, T, C, s*s*F), phases outermost in the channels.
+      stride: s.
+
+    Returns:
+      (s*T, s*T, C, F).
+    """
+    taps, _, channels, depth = kernel.shape
+    features = depth // stride**2
+    h = kernel.reshape(taps, taps, channels, stride, stride, features)
+    h = h[::-1, ::-1].transpose(0, 3, 1, 4, 2, 5)
+    return h.reshape(stride * taps, stride * taps, channels, features)
+
+
 def depth_to_space(x: jax.Array, stride: int) -> jax.Array:
     """(B, H, W, s*s*F) to (B, s*H, s*W, F); row phase outermost in the channels."""
     batch, height, width, depth = x.shape
@@ -118,20 +136,22 @@ def phase_gains(h: jax.Array, stride: int = 2) -> jax.Array:
     return kernel.reshape(channels, stride, stride, features).transpose(1, 2, 0, 3)
 
 
-def resize_filter(kernel: jax.Array, resize: tuple[float, ...]) -> jax.Array:
-    """The filter of "resize, then convolve" as one: h[d] = sum_t w[t] r[d + t].
+def smooth(h: jax.Array, taps: tuple[float, ...]) -> jax.Array:
+    """The filter h followed by a fixed one, as one: their full convolution.
+
+    Both orders are the same, so h may also follow the fixed filter: a layer that
+    resizes and then correlates with a kernel w is h = w turned, smoothed with the
+    resize's own filter.
 
     Args:
-      kernel: (k, k, C, F) kernel w of the convolution at the high resolution,
-        applied as correlation.
-      resize: (r,) one axis of the resize's own filter.
+      h: (L, L, C, F) filter at the high resolution.
+      taps: (r,) one axis of the fixed filter.
 
     Returns:
-      (L, L, C, F) with L = k + r - 1.
+      (L + r - 1, L + r - 1, C, F).
     """
-    k = kernel.shape[0]
-    # Tap t of the convolution lands k - 1 - t places after the filter's start.
+    length = h.shape[0]
     matrix = jnp.stack(
-        [jnp.pad(jnp.array(resize), (k - 1 - t, t)) for t in range(k)], axis=1
+        [jnp.pad(jnp.array(taps), (t, length - 1 - t)) for t in range(length)], axis=1
     )
-    return jnp.einsum("it,ju,tucf->ijcf", matrix, matrix, kernel)
+    return jnp.einsum("it,ju,tucf->ijcf", matrix, matrix, h)

@@ -1,9 +1,8 @@
-"""What is measured on a trained model: quality on a split, and checkerboards."""
+"""What is measured on a trained model, over a split of the data."""
 
 import functools
-from typing import Any
+from typing import Any, NamedTuple
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,11 +10,31 @@ import numpy as np
 from caejax.corruptions import CORRUPTIONS
 from caejax.metrics import checkerboard, quality
 from caejax.metrics.checkerboard import PERIODS
+from caejax.metrics.lattice import peak_db, spectrum
+from caejax.metrics.phases import BORDER, phase_means, phase_ratio_db, phase_variation
 from caejax.train.step import loss_and_image
 from caejax.train.task import Task
 
 BATCH = 200
-RIPPLE_IMAGES = 32
+
+Arrays = dict[str, jax.Array]
+
+
+class Evaluation(NamedTuple):
+    """What a split says about a model.
+
+    Attributes:
+      figures: loss, mse, bce, psnr, ssim; psnr_noisy and ssim_noisy of the
+        corrupted input itself; lattice_peak_db, lattice_peak_unpaired_db,
+        lattice_power, phase_var_db and phase_var_cv, each with _s2, _s4, _s8. No
+        ssim below 11 pixels a side, no lattice below two periods, no phase_var
+        below one period inside its border.
+      maps: of the longest period S that fits: residual_spectrum (H', W'), mean
+        share of power, and residual_phase_means (S, S, C).
+    """
+
+    figures: dict[str, float]
+    maps: dict[str, np.ndarray]
 
 
 def corrupt_examples(
@@ -43,7 +62,7 @@ def corrupt_examples(
 
 def evaluate(
     task: Task, params: Any, images: jax.Array, key: jax.Array, level: float
-) -> dict[str, float]:
+) -> Evaluation:
     """Mean metrics over a split.
 
     Args:
@@ -52,11 +71,6 @@ def evaluate(
       images: (N, H, W, C) in [0, 1].
       key: of the split's noise.
       level: the corruption's.
-
-    Returns:
-      loss, mse, bce, psnr, ssim; psnr_noisy and ssim_noisy of the corrupted input
-      itself; lattice_peak_db_s2, _s4, _s8. No ssim below 11 pixels a side, no
-      lattice peak below two periods.
     """
     run, total = _compiled_evaluation(task.model, task.loss, task.corruption), None
     for first in range(0, len(images), BATCH):
@@ -66,12 +80,12 @@ def evaluate(
         sums = run(params, batch, used, key, first, level)
         total = sums if total is None else jax.tree.map(jnp.add, total, sums)
     means = jax.tree.map(lambda x: x / len(images), total)
-    spectra = means.pop("spectra")
-    peaks = {
-        f"lattice_peak_db_s{s}": checkerboard.peak_db(spectrum, s)
-        for s, spectrum in spectra.items()
-    }
-    return {name: float(value) for name, value in (means | peaks).items()}
+    patterns = means.pop("patterns")
+    for period, parts in patterns.items():
+        figures = pattern_figures(parts, period, len(images))
+        means |= {f"{name}_s{period}": value for name, value in figures.items()}
+    figures = {name: float(value) for name, value in means.items()}
+    return Evaluation(figures, _maps(patterns))
 
 
 @functools.cache
@@ -91,8 +105,8 @@ def _compiled_evaluation(model, loss_name, corruption):
         if min(clean.shape[1:3]) >= quality.WINDOW:
             values["ssim"] = quality.ssim(output, clean)
             values["ssim_noisy"] = quality.ssim(noisy, clean)
-        values["spectra"] = {
-            s: checkerboard.residual_spectrum(output, clean, s)
+        values["patterns"] = {
+            s: pattern_parts(output, clean, s)
             for s in PERIODS
             if min(clean.shape[1:3]) >= 2 * s
         }
@@ -102,87 +116,55 @@ def _compiled_evaluation(model, loss_name, corruption):
     return jax.jit(run)
 
 
-def has_lattice(model: nn.Module) -> bool:
-    """Whether the model's decoder can draw checkerboards at all."""
-    return hasattr(model, "upsampling")
-
-
-def dc_ripples(model: nn.Module, params: Any, images: jax.Array) -> dict[str, float]:
-    """`dc_ripple_db` on the codes of clean images, for all periods.
+def pattern_parts(output: jax.Array, clean: jax.Array, period: int) -> Arrays:
+    """What the checkerboard metrics average over images, for each image.
 
     Args:
-      model: a convolutional autoencoder; {} for any other.
-      params: of the model.
-      images: (N, H, W, C); the first 32 are used.
+      output, clean: (B, H, W, C).
+      period: S.
 
     Returns:
-      dc_ripple_db_s2, _s4, _s8 of the decoder's linear output; where a sigmoid
-      follows, also dc_ripple_image_db_s2, _s4, _s8 of what it leaves visible: on
-      black or white it hides nearly all.
+      Spectra (B, H', W') of residual, output and target; the residual's phase
+      means (B, S, S, C), their variance (B,) and, where its border leaves
+      something, its detail (B, S, S).
     """
-    if not has_lattice(model):
-        return {}
-    run = _compiled_ripples(model.clone(dtype=jnp.float32))
-    with _exact():
-        figures = run(params, images[:RIPPLE_IMAGES])
-    return {name: float(value) for name, value in figures.items()}
-
-
-def _exact():
-    """What is 1e-7 large must not drown in TF32."""
-    return jax.default_matmul_precision("highest")
-
-
-@functools.cache
-def _compiled_ripples(model):
-    def run(params, images):
-        code = model.apply({"params": params}, images, method="encode")
-
-        def linear(code):
-            return model.apply({"params": params}, code, method="decode")
-
-        def image(code):
-            return model.to_image(linear(code))
-
-        outputs = {"dc_ripple_db": linear}
-        if model.output_activation != "linear":
-            outputs["dc_ripple_image_db"] = image
-        return {
-            f"{name}_s{s}": checkerboard.dc_ripple_db(decode, code, s)
-            for name, decode in outputs.items()
-            for s in PERIODS
-        }
-
-    return jax.jit(run)
-
-
-def samples(
-    task: Task, params: Any, images: jax.Array, key: jax.Array, level: float
-) -> dict[str, np.ndarray]:
-    """A few examples to draw: first images of a split, and a constant code.
-
-    Returns:
-      target, input and output, (n, H, W, C) in [0, 1]; for convolutional models
-      also flat, (n, H', W', C): the linear output for each example's code averaged
-      over space, which would be constant without checkerboards.
-    """
-    clean = images[:8]
-    noisy = corrupt_examples(task.corruption, key, clean, 0, level)
-    model, variables = task.model, {"params": params}
-    arrays = {
-        "target": clean,
-        "input": noisy,
-        "output": jnp.clip(model.to_image(model.apply(variables, noisy)), 0, 1),
+    residual = output - clean
+    mu = phase_means(residual, period)
+    parts = {
+        "residual": spectrum(residual, period),
+        "output": spectrum(output, period),
+        "target": spectrum(clean, period),
+        "phase_means": mu,
+        "phase_variance": mu.var((1, 2)).mean(-1),
     }
-    if has_lattice(model):
-        with _exact():
-            arrays["flat"] = _flat(model.clone(dtype=jnp.float32), variables, clean)
-    return {name: np.asarray(array) for name, array in arrays.items()}
+    if min(clean.shape[1:3]) >= period + 2 * BORDER:
+        parts["detail"] = checkerboard.detail_power(output, clean, period)
+    return parts
 
 
-def _flat(model, variables, images):
-    def decode(code):
-        return model.apply(variables, code, method="decode")
+def pattern_figures(parts: Arrays, period: int, count: int) -> Arrays:
+    """The checkerboard metrics from the means of `pattern_parts` over images."""
+    peaks = {
+        name: peak_db(parts[name], period) for name in ("residual", "output", "target")
+    }
+    figures = {
+        "lattice_peak_db": peaks["residual"],
+        "lattice_peak_unpaired_db": peaks["output"] - peaks["target"],
+    }
+    if count > 1:
+        figures["lattice_power"] = checkerboard.shared_power(
+            parts["phase_means"], parts["phase_variance"], count
+        )
+    if "detail" in parts:
+        figures["phase_var_db"] = phase_ratio_db(parts["detail"])
+        figures["phase_var_cv"] = phase_variation(parts["detail"])
+    return figures
 
-    code = model.apply(variables, images, method="encode")
-    return checkerboard.constant_response(decode, code, max(PERIODS))
+
+def _maps(patterns):
+    """Pictures of the longest period that fits."""
+    if not patterns:
+        return {}
+    parts = patterns[max(patterns)]
+    names = {"residual": "residual_spectrum", "phase_means": "residual_phase_means"}
+    return {name: np.asarray(parts[part]) for part, name in names.items()}

@@ -15,7 +15,7 @@ from caejax import config as config_lib
 from caejax import data, keys
 from caejax.errors import CaejaxError
 from caejax.optimizers import create_optimizer
-from caejax.train import evaluation, folder
+from caejax.train import evaluation, folder, probes
 from caejax.train.checkpoint import Checkpoints
 from caejax.train.state import create_state
 from caejax.train.step import compiled_steps, zero_sums
@@ -129,11 +129,9 @@ def _train(run, workdir, checkpoints):
         steps = int(state.step)
         if run.patience:
             state, _ = checkpoints.restore_best(state)
-        figures = _measure_end(run, state, progress, writer) | {
-            "epochs": run.epochs,
-            "steps": steps,
-        }
-    arrays = _samples(run, state)
+        figures, maps = _measure_end(run, state, progress, writer)
+        figures |= {"epochs": run.epochs, "steps": steps}
+    arrays = _samples(run, state) | maps
     np.savez_compressed(workdir / "samples.npz", **arrays)
     return figures
 
@@ -146,7 +144,7 @@ def _train_epochs(run, state, progress, writer, checkpoints):
         while int(state.step) < total and not _stale(run, progress):
             state, figures, seconds = _train_epoch(run, state, writer, update)
             writer.write(_row(run, state, "train", figures))
-            quality = _evaluate(run, state, "val")
+            quality, _ = _evaluate(run, state, "val")
             _check_finite(quality["loss"], "validation loss", run, state)
             writer.write(_row(run, state, "val", quality))
             progress, best = _advance(progress, state, quality["loss"], seconds)
@@ -224,23 +222,30 @@ def _advance(progress, state, loss, seconds):
 
 def _measure_start(run, state, writer):
     """Measures the untrained model; returns what is stored beside checkpoints."""
-    quality = _evaluate(run, state, "val")
+    quality, _ = _evaluate(run, state, "val")
     writer.write(_row(run, state, "val", quality))
     return {
         "train_seconds": 0.0,
         "best_loss": quality["loss"],
         "best_step": 0,
         "stale_epochs": 0,
-        "init": _ripples(run, state, "test"),
+        "init": _initial(run, state),
     }
 
 
+def _initial(run, state):
+    key = _noise_key(run, "test")
+    return probes.initial_figures(
+        run.task, state.eval_params, run.images["test"], key, run.level
+    )
+
+
 def _measure_end(run, state, progress, writer):
-    """Measures the trained model on the test split; returns the run's summary."""
-    quality = _evaluate(run, state, "test")
+    """Measures the trained model on the test split: the run's summary, and maps."""
+    quality, maps = _evaluate_test(run, state)
     writer.write(_row(run, state, "test", quality))
     sizes = jax.tree.map(jnp.size, state.params)
-    return {
+    figures = {
         **{f"test/{name}": value for name, value in quality.items()},
         **{f"init/{name}": value for name, value in progress["init"].items()},
         "params": int(sum(jax.tree.leaves(sizes))),
@@ -248,25 +253,37 @@ def _measure_end(run, state, progress, writer):
         "best_val_loss": progress["best_loss"],
         "train_seconds": round(progress["train_seconds"], 3),
     }
+    return figures, maps
 
 
 def _samples(run, state):
     params, images = state.eval_params, run.images["test"]
-    return evaluation.samples(
-        run.task, params, images, _noise_key(run, "test"), run.level
+    return probes.samples(run.task, params, images, _noise_key(run, "test"), run.level)
+
+
+def _evaluate_test(run, state):
+    """All figures of the test split, and the maps of its residuals."""
+    quality, maps = _evaluate(run, state, "test")
+    gradients = probes.grad_phases(
+        run.task,
+        state.eval_params,
+        run.images["test"],
+        _noise_key(run, "test"),
+        run.level,
     )
+    return quality | gradients, maps
 
 
 def _evaluate(run, state, split):
     images, params = run.images[split], state.eval_params
     key = _noise_key(run, split)
-    quality = evaluation.evaluate(run.task, params, images, key, run.level)
-    return quality | _ripples(run, state, split)
+    quality, maps = evaluation.evaluate(run.task, params, images, key, run.level)
+    return quality | _ripples(run, state, split), maps
 
 
 def _ripples(run, state, split):
     images = run.images[split]
-    return evaluation.dc_ripples(run.task.model, state.eval_params, images)
+    return probes.dc_ripples(run.task.model, state.eval_params, images)
 
 
 def _noise_key(run, split):
@@ -319,4 +336,4 @@ def evaluate_again(config: ConfigDict | None, workdir: Path) -> dict[str, float]
     with Checkpoints(workdir / "checkpoints", keep=keep) as checkpoints:
         restore = checkpoints.restore_best if run.patience else checkpoints.restore
         state, _ = restore(state)
-    return _evaluate(run, state, "test")
+    return _evaluate_test(run, state)[0]
