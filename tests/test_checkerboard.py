@@ -2,6 +2,7 @@
 
 import functools
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,13 +18,15 @@ from caejax.metrics.checkerboard import (
     dc_ripple_db,
     lattice_peak_db,
 )
-from caejax.metrics.lattice import lattice_masks, peak_db, spectrum
-from caejax.metrics.phases import crop_to_multiple, phase_means
+from caejax.metrics.lattice import peak_db
 from caejax.models.autoencoders import create_model
+from caejax.models.diagnosis import clean_by_construction
 from caejax.models.upsampling import UPSAMPLING
+from caejax.ops.conv import conv
+from caejax.ops.polyphase import upsample
+from caejax.ops.pool import max_pool
 
 _ripple = jax.jit(dc_ripple_db, static_argnums=(0, 2))
-_phase_means = jax.jit(phase_means, static_argnums=1)
 
 
 def peak(output, target, period):
@@ -50,27 +53,6 @@ def tiled(pattern, *size):
     """The pattern over an image of a size that may cut it: (1, H, W, 1)."""
     repeats = [-(-side // len(pattern)) for side in size]
     return np.tile(pattern, repeats)[None, : size[0], : size[1], None]
-
-
-# Phase means.
-
-
-def test_phase_means_by_hand():
-    x = np.array([[1.0, 2, 3, 4, 9], [5, 6, 7, 8, 9], [9, 9, 9, 9, 9]])
-    x = x.reshape(1, 3, 5, 1)
-    np.testing.assert_array_equal(crop_to_multiple(x, 2), x[:, :2, :4])
-    expected = np.array([[2, 3], [6, 7]]).reshape(1, 2, 2, 1)
-    np.testing.assert_array_equal(_phase_means(x, 2), expected)
-    
-
-@pytest.mark.parametrize("period", PERIODS)
-def test_phase_variance_is_the_power_on_the_lattice(period, normal):
-    """Var_p(mu_p) = N^-4 times the sum of |X|^2 over the lattice without DC."""
-    x = normal(2, 24, 32, 3)
-    power = np.abs(np.fft.fft2(x, axes=(1, 2))) ** 2
-    lattice = power[:, :: 24 // period, :: 32 // period].sum((1, 2)) - power[:, 0, 0]
-    variance = np.var(_phase_means(x, period), (1, 2))
-    np.testing.assert_allclose(variance, lattice / (24 * 32) ** 2, rtol=1e-4)
 
 
 # DC ripple.
@@ -146,13 +128,13 @@ def test_ripple_has_a_floor():
 
 
 @pytest.mark.parametrize("kind", UPSAMPLING)
-def test_resizing_decoders_are_clean_and_transposed_ones_are_not(kind, normal):
+def test_decoders_are_clean_where_their_kind_says_so(kind, normal):
     settings = {"widths": (8, 8, 8), "latent_channels": 3, "upsampling": kind}
     model = create_model("conv", shape=(28, 28, 1), **settings)
     variables = random_variables(model, normal)
     decode = functools.partial(model.apply, variables, method="decode")
     value = ripple(decode, max(PERIODS))
-    assert value > -60 if UPSAMPLING[kind].transposed else value < -100
+    assert value < -100 if clean_by_construction(kind) else value > -60
 
 
 # Lattice peaks.
@@ -273,56 +255,10 @@ def test_slower_patterns_do_not_count_as_faster_ones(period, normal):
         assert value == pytest.approx(peak(noise, 0 * noise, period), abs=0.01)
 
 
-def test_spectrum_is_a_share_of_each_image(normal):
-    residual = normal(3, 16, 20, 2)
-    residual[1] = 0
-    shares = np.asarray(jax.jit(spectrum, static_argnums=1)(residual, 8))
-    assert shares.shape == (3, 16, 16)
-    np.testing.assert_allclose(shares.sum((1, 2)), [1, 0, 1], rtol=1e-5)
-    assert shares[0, 0, 0] == pytest.approx(0, abs=1e-10)
-
-
 def test_no_residual_has_no_peak():
     x = jnp.ones((2, 16, 16, 1))
     assert peak(x, x, 4) == 0
     assert peak_db(jnp.zeros((16, 16)), 4) == 0
-
-
-def test_masks_by_hand():
-    peaks, neighbours = lattice_masks(4, 4, 2)
-    expected = [[0, 0, 1, 0], [0, 0, 0, 0], [1, 0, 1, 0], [0, 0, 0, 0]]
-    np.testing.assert_array_equal(peaks, expected)
-    expected = [[0, 4, 0, 4], [4, 1, 1, 1], [0, 1, 0, 1], [4, 1, 1, 1]]
-    np.testing.assert_array_equal(neighbours, np.array(expected) / 8)
-
-
-@pytest.mark.parametrize("size", [(16, 16), (24, 40), (64, 32)])
-@pytest.mark.parametrize(
-    ("period", "new", "on_axes"), [(2, 3, 2), (4, 12, 4), (8, 48, 8)]
-)
-def test_masks_weigh_axes_and_the_rest_alike(size, period, new, on_axes):
-    peaks, neighbours = lattice_masks(*size, period)
-    assert peaks.shape == neighbours.shape == size
-    assert set(np.unique(peaks)) == {0, 1}
-    assert not (peaks * neighbours).any()
-    for mask in (peaks, neighbours):
-        assert mask.sum() == pytest.approx(new, rel=1e-5)
-        assert mask[0].sum() + mask[:, 0].sum() == pytest.approx(on_axes, rel=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("size", "period"), [((16, 8), 8), ((6, 6), 4), ((24, 20), 8), ((2, 2), 2)]
-)
-def test_masks_need_two_periods(size, period):
-    with pytest.raises(ValueError, match=f"period {period} needs"):
-        lattice_masks(*size, period)
-
-
-def test_small_or_unlike_images_are_refused():
-    with pytest.raises(ValueError, match="at least 16x16 pixels, got 12x12"):
-        peak(jnp.ones((1, 12, 12, 1)), jnp.zeros((1, 12, 12, 1)), 8)
-    with pytest.raises(ValueError, match="one shape"):
-        peak(jnp.ones((1, 16, 16, 3)), jnp.zeros((1, 16, 16, 1)), 2)
 
 
 def test_blurred_photographs_have_no_peak(data_dir):
@@ -338,3 +274,305 @@ def test_blurred_photographs_have_no_peak(data_dir):
     blurred = gaussian(images, (0, 1, 1, 0))
     for period in PERIODS:
         assert abs(peak(blurred, images, period)) < 0.5
+
+
+# Companions of the lattice's peak.
+
+
+@pytest.mark.parametrize("period", PERIODS)
+def test_unpaired_peak_is_a_difference(period, normal):
+    output, target = INPUTS["planted"](normal), natural(normal, 2, 32)
+    zero = np.zeros_like(target)
+    expected = naive_peak_db(output, zero, period) - naive_peak_db(target, zero, period)
+    value = checkerboard.lattice_peak_unpaired_db(output, target, period).item()
+    assert value == pytest.approx(expected, abs=0.01)
+
+
+def naive_phases(x, period):
+    """(B, S, S): each phase's pixels in a list of their own, then their mean."""
+    height, width = (side - side % period for side in x.shape[1:3])
+    x = np.float64(x)[:, :height, :width]
+    return np.array(
+        [
+            [[image[i::period, j::period].mean() for j in range(period)]]
+            for image in x
+            for i in range(period)
+        ]
+    ).reshape(len(x), period, period)
+
+
+@pytest.mark.parametrize("period", PERIODS)
+def test_power_is_its_definition(period, normal):
+    residual = normal(3, 28, 32, 1) + tiled(unit_pattern(period), 28, 32)
+    target = normal(*residual.shape)
+    mu = naive_phases(residual[..., 0], period)
+    expected = (3 * mu.mean(0).var() - mu.var((1, 2)).mean()) / 2
+    value = checkerboard.lattice_power(target + residual, target, period).item()
+    assert value == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("amplitude", [0.3, 0.002])
+@pytest.mark.parametrize("period", PERIODS)
+def test_power_on_blank_images_is_the_amplitude_squared(period, amplitude):
+    blank = np.zeros((3, 32, 24, 2), np.float32)
+    output = blank + amplitude * tiled(unit_pattern(period), 32, 24)
+    value = checkerboard.lattice_power(output, blank, period).item()
+    assert value == pytest.approx(amplitude**2, rel=1e-4)
+
+
+def test_power_of_noise_is_zero_on_average(normal):
+    noise = normal(4000, 16, 16, 1)
+    few = noise.reshape(1000, 4, 16, 16, 1)
+    power = jax.vmap(checkerboard.lattice_power, (0, None, None))
+    values = np.asarray(power(few, np.zeros_like(few[0]), 8))
+    # Uncorrected, four images would leave a quarter of each one's variance.
+    alone = naive_phases(noise[:100, ..., 0], 8).var((1, 2)).mean() / 4
+    assert abs(values.mean()) < 0.02 * alone
+    assert (values < 0).any()
+
+
+def test_power_needs_two_images():
+    x = jnp.ones((1, 16, 16, 1))
+    with pytest.raises(ValueError, match="at least 2 images"):
+        checkerboard.lattice_power(x, x, 2)
+
+
+# Variance over phases.
+
+
+def naive_phase_power(x, period):
+    """Mean square of each phase, four pixels inside the border."""
+    inside = np.float64(x)[:, 4:-4, 4:-4] ** 2
+    return np.mean(
+        [naive_phases(inside[..., c], period) for c in range(x.shape[-1])], (0, 1)
+    )
+
+
+def naive_detail(x):
+    """Each pixel minus its four neighbours' mean; images continue periodically."""
+    x = np.float64(x)
+    shifts = [np.roll(x, step, axis) for axis in (1, 2) for step in (-1, 1)]
+    return x - np.mean(shifts, 0)
+
+
+def decibels(power):
+    return 10 * np.log10(power.max() / power.min())
+
+
+@pytest.mark.parametrize("name", INPUTS)
+@pytest.mark.parametrize("period", PERIODS)
+def test_phase_variance_is_its_definition(name, period, normal):
+    residual = INPUTS[name](normal)
+    target = normal(*residual.shape)
+    power = naive_phase_power(naive_detail(residual), period)
+    value = checkerboard.phase_var_db(target + residual, target, period).item()
+    assert value == pytest.approx(decibels(power), abs=0.01)
+    value = checkerboard.phase_var_cv(target + residual, target, period).item()
+    assert value == pytest.approx(power.std() / power.mean(), abs=1e-4)
+
+
+def test_phase_variance_by_hand():
+    """1 and 2 on a diagonal: details 1, -1.5, -1.5 and 2."""
+    residual = tiled(np.float32([[1, 0], [0, 2]]), 16, 16)
+    value = checkerboard.phase_var_db(residual, 0 * residual, 2).item()
+    assert value == pytest.approx(10 * np.log10(4), abs=1e-3)
+    value = checkerboard.phase_var_cv(residual, 0 * residual, 2).item()
+    powers = [1, 2.25, 2.25, 4]
+    assert value == pytest.approx(np.std(powers) / np.mean(powers), abs=1e-4)
+
+
+@pytest.mark.parametrize("period", PERIODS)
+def test_phase_variance_sees_ripple_of_random_sign(period, normal):
+    """Which the mean over images, and so lattice_power, does not."""
+    signs = np.sign(normal(64, 1, 1, 1))
+    noise, zero = normal(64, 32, 32, 1), np.zeros((64, 32, 32, 1), np.float32)
+    pattern = signs * tiled(unit_pattern(period), 32, 32)
+    values = [
+        checkerboard.phase_var_db(noise + a * pattern, zero, period).item()
+        for a in (0, 0.5, 1, 2)
+    ]
+    assert values == sorted(values)
+    assert values[-1] > values[0] + 3
+    shared = checkerboard.lattice_power(noise + pattern, zero, period).item()
+    assert shared < 0.1
+
+
+@pytest.mark.parametrize("period", PERIODS)
+def test_phase_variance_is_invariant(period, normal):
+    residual = normal(2, 40, 40, 1) * (1 + tiled(unit_pattern(period), 40, 40))
+    zero = np.zeros_like(residual)
+    value = checkerboard.phase_var_db(residual, zero, period).item()
+    y, x = np.mgrid[:40, :40].astype(np.float32)
+    for other in (
+        1e-3 * residual,
+        residual + 3,
+        residual + (x - 2 * y)[None, ..., None],
+    ):
+        again = checkerboard.phase_var_db(other, zero, period).item()
+        assert again == pytest.approx(value, abs=0.01)
+
+
+# Gradients.
+
+
+@pytest.mark.parametrize("name", INPUTS)
+@pytest.mark.parametrize("period", PERIODS)
+def test_gradient_phases_are_their_definition(name, period, normal):
+    gradient = INPUTS[name](normal)
+    value = checkerboard.grad_phase_db(gradient, period).item()
+    expected = decibels(naive_phase_power(gradient, period))
+    assert value == pytest.approx(expected, abs=0.01)
+
+
+def strided(size, normal):
+    """A convolution of stride 2 with random kernels."""
+    kernel = np.sign(normal(size, size, 1, 32))  # all taps are of equal power
+    layout = ("NHWC", "HWIO", "NHWC")
+    return lambda x: jax.lax.conv_general_dilated(
+        x, kernel, (2, 2), "SAME", dimension_numbers=layout
+    )
+
+
+def pooled(normal):
+    kernel = normal(3, 3, 1, 32)
+    return lambda x: max_pool(nn.relu(conv(x, kernel, ((1, 1), (1, 1)))))
+
+
+ENCODERS = {
+    "stride k3": (lambda normal: strided(3, normal), 6.02),
+    "stride k4": (lambda normal: strided(4, normal), 0.0),
+    "stride k5": (lambda normal: strided(5, normal), 3.52),
+    "max-pool": (pooled, 0.0),
+}
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_gradients_of_encoders_follow_theory(name, normal):
+    make, theory = ENCODERS[name]
+    encode, x = make(normal), normal(64, 40, 40, 1)
+    cotangent = normal(*jax.eval_shape(encode, x).shape)
+    gradient = jax.jit(lambda x: jax.vjp(encode, x)[1](cotangent)[0])(x)
+    value = checkerboard.grad_phase_db(gradient, 2).item()
+    assert value == pytest.approx(theory, abs=0.25)
+
+
+# Overlap and the start.
+
+ODD = {"deconv_k3": 3, "deconv_k5": 5}
+
+
+@pytest.mark.parametrize("kind", UPSAMPLING)
+def test_overlap_belongs_to_odd_kernels(kind):
+    k = ODD.get(kind)
+    theory = 20 * np.log10((k + 1) / (k - 1)) if k else 0
+    value = checkerboard.overlap_db(kind).item()
+    assert value == pytest.approx(theory, abs=0.35)
+
+
+def test_overlap_adds_up_over_stages():
+    """Kernel 2 stays even; kernel 3 has 1:2 taps an axis at every stage."""
+    few = functools.partial(checkerboard.overlap_db, channels=16)
+    assert few("deconv_k2", 4).item() < 1
+    assert few("deconv_k3", 4).item() > few("deconv_k3", 2).item() + 2
+
+
+def test_overlap_does_not_depend_on_the_initialiser():
+    few = functools.partial(checkerboard.overlap_db, "deconv_k3", channels=8)
+    names = ("he_normal", "flax_default")
+    values = [few(initializer=name).item() for name in names]
+    assert values[0] == pytest.approx(values[1], abs=0.5)
+
+
+def test_overlap_knows_its_kinds():
+    with pytest.raises(ValueError, match=r"'deconv_k7' .*known: deconv_k2"):
+        checkerboard.overlap_db("deconv_k7")
+
+
+@pytest.mark.parametrize("stages", [1, 2, 3])
+def test_relative_ripple_follows_theory(stages, normal):
+    """10 log10(4^L - 1) for stages of untied phases: 4.77, 11.76, 17.99 dB."""
+    kernels = [normal(2, 2, 64, 64) / 8 for _ in range(stages)]
+
+    def decode(x):
+        for h in kernels:
+            x = upsample(x, h, origin=0)
+        return x
+
+    features, period = normal(8, 2, 2, 64), 2**stages
+    value = checkerboard.dc_ripple_relative_db(decode, features, period).item()
+    assert value == pytest.approx(10 * np.log10(4**stages - 1), abs=0.6)
+    scaled = checkerboard.dc_ripple_relative_db(
+        lambda x: 1e-3 * decode(x), features, period
+    )
+    assert scaled.item() == pytest.approx(value, abs=1e-2)
+
+
+# What all refuse.
+
+PAIRED = {
+    name: getattr(checkerboard, name)
+    for name in (
+        "lattice_peak_db",
+        "lattice_peak_unpaired_db",
+        "lattice_power",
+        "phase_var_db",
+        "phase_var_cv",
+    )
+}
+ALL = PAIRED | {
+    "grad_phase_db": lambda x, _, period: checkerboard.grad_phase_db(x, period),
+    "dc_ripple_db": lambda x, _, period: dc_ripple_db(lambda c: c, x, period),
+    "dc_ripple_relative_db": lambda x, _, period: checkerboard.dc_ripple_relative_db(
+        lambda c: c, x, period
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("period", [0, 1, 3, 6, -2, 2.0, True])
+def test_a_period_is_a_power_of_two(name, period):
+    x = jnp.ones((2, 48, 48, 1))
+    with pytest.raises(ValueError, match=r"period is .* power of two"):
+        ALL[name](x, 0 * x, period)
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("dtype", [np.uint8, np.int32, bool])
+def test_integers_are_refused(name, dtype):
+    x = np.ones((2, 48, 48, 1), dtype)
+    with pytest.raises(ValueError, match="convert it to floating point"):
+        ALL[name](x, x, 2)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_single_image_is_refused(name):
+    x = jnp.ones((48, 48, 1))
+    with pytest.raises(ValueError, match=r"must (be|have one shape) \(B, H, W, C\)"):
+        ALL[name](x, 0 * x, 2)
+
+
+@pytest.mark.parametrize("name", PAIRED)
+def test_unlike_shapes_are_refused(name):
+    with pytest.raises(ValueError, match="one shape"):
+        PAIRED[name](jnp.ones((2, 32, 32, 3)), jnp.zeros((2, 32, 32, 1)), 2)
+
+
+@pytest.mark.parametrize("name", [*PAIRED, "grad_phase_db"])
+def test_small_images_are_refused(name):
+    x = jnp.ones((2, 40, 7, 1))
+    with pytest.raises(ValueError, match=r"period 8 needs .* got 40x7"):
+        ALL[name](x, 0 * x, 8)
+
+
+def test_a_decoder_of_one_size_is_refused():
+    with pytest.raises(ValueError, match="must take any size"):
+        dc_ripple_db(lambda code: jnp.ones((2, 28, 28, 1)), FEATURES, 8)
+
+
+@pytest.mark.parametrize("period", PERIODS)
+def test_constants_measure_exactly_nothing(period):
+    x = np.full((2, 32, 32, 3), 0.3, np.float32)
+    for name in PAIRED:
+        assert PAIRED[name](x + 0.1, x, period) == 0
+    assert checkerboard.grad_phase_db(x, period) == 0
+    assert ripple(lambda code: jnp.full_like(code, 0.3), period) == -200

@@ -8,9 +8,10 @@ import pytest
 from caejax.ops import polyphase
 
 depth_to_space = jax.jit(polyphase.depth_to_space, static_argnums=1)
+interleave = jax.jit(polyphase.interleave, static_argnums=1)
 phase_gains = jax.jit(polyphase.phase_gains, static_argnums=1)
 phase_kernel = jax.jit(polyphase.phase_kernel, static_argnums=1)
-resize_filter = jax.jit(polyphase.resize_filter, static_argnums=1)
+smooth = jax.jit(polyphase.smooth, static_argnums=1)
 upsample = jax.jit(polyphase.upsample, static_argnames=("origin", "stride", "border"))
 
 NEAREST = (1.0, 1.0)
@@ -50,7 +51,7 @@ def paint(x, h, origin, stride):
 
 
 @pytest.mark.parametrize(("length", "origin", "stride"), FILTERS)
-@pytest.mark.parametrize("border", ["zero", "edge"])
+@pytest.mark.parametrize("border", ["zero", "edge", "wrap"])
 def test_upsample_is_its_definition(length, origin, stride, border, normal):
     x, h = normal(2, 3, 4, 2), normal(length, length, 2, 3)
     if border == "zero":
@@ -58,7 +59,7 @@ def test_upsample_is_its_definition(length, origin, stride, border, normal):
     else:
         ring = ((0, 0), (length, length), (length, length), (0, 0))
         crop = slice(stride * length, -stride * length)
-        expected = paint(np.pad(x, ring, "edge"), h, origin, stride)[:, crop, crop]
+        expected = paint(np.pad(x, ring, border), h, origin, stride)[:, crop, crop]
     y = upsample(x, h, origin=origin, stride=stride, border=border)
     np.testing.assert_allclose(y, expected, rtol=1e-5, atol=1e-5)
 
@@ -108,10 +109,35 @@ def test_edge_continues_a_constant_to_the_border(stride, normal):
     np.testing.assert_allclose(np.asarray(y)[0, ..., 0], expected, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("length", "origin", "stride"), [(2, 0, 2), (3, 0, 2), (10, -4, 2), (7, -3, 3)]
+)
+def test_one_wrapped_pixel_is_one_period(length, origin, stride, normal):
+    """Of what a constant gives; so are two stages in a row."""
+    h, g = normal(length, length, 2, 3), normal(length, length, 3, 2)
+    x = normal(1, 1, 1, 2)
+
+    def stages(x, border):
+        y = upsample(x, h, origin=origin, stride=stride, border=border)
+        z = upsample(y, g, origin=origin, stride=stride, border=border)
+        return map(np.asarray, (y, z))
+
+    y, z = stages(x, "wrap")
+    gains = np.roll(phase_gains(h, stride), (origin, origin), (0, 1))
+    np.testing.assert_allclose(y[0], x[0, 0, 0] @ gains, atol=1e-4)
+    # Nine pixels, of which the middle one sees no border.
+    y_all, z_all = stages(np.tile(x, (1, 9, 9, 1)), "zero")
+    for one, all_, scale in ((y, y_all, stride), (z, z_all, stride**2)):
+        middle = slice(4 * scale, 5 * scale)
+        np.testing.assert_allclose(
+            one, all_[:, middle, middle], rtol=0, atol=1e-5 * np.abs(one).max()
+        )
+
+
 def test_unknown_border():
-    with pytest.raises(ValueError, match="'wrap'"):
+    with pytest.raises(ValueError, match="'mirror'; known: 'zero', 'edge', 'wrap'"):
         upsample(
-            jnp.ones((1, 2, 2, 1)), jnp.ones((2, 2, 1, 1)), origin=0, border="wrap"
+            jnp.ones((1, 2, 2, 1)), jnp.ones((2, 2, 1, 1)), origin=0, border="mirror"
         )
 
 
@@ -147,6 +173,16 @@ def test_phase_kernel_by_hand():
     np.testing.assert_array_equal(np.ravel(phase_kernel(NINE, 3)), np.arange(1, 10))
 
 
+@pytest.mark.parametrize("stride", [2, 3])
+def test_interleave_undoes_phase_kernel(stride, normal):
+    h = normal(3 * stride, 3 * stride, 2, 4)
+    np.testing.assert_array_equal(interleave(phase_kernel(h, stride), stride), h)
+    kernel = normal(2, 2, 3, stride**2)
+    np.testing.assert_array_equal(
+        phase_kernel(interleave(kernel, stride), stride), kernel
+    )
+
+
 def test_phase_gains_by_hand():
     gains = np.asarray(phase_gains(NINE))[..., 0, 0]
     np.testing.assert_array_equal(gains, [[1 + 3 + 7 + 9, 2 + 8], [4 + 6, 5]])
@@ -172,17 +208,18 @@ def test_phase_gains_are_sums_over_phases(length, stride, normal):
         (BILINEAR, np.array([100, 310, 331, 133, 13, 1]) / 4),
     ],
 )
-def test_resize_filter_by_hand(resize, expected):
-    kernel = np.outer([1.0, 10, 100], [2.0, 0, 1]).reshape(3, 3, 1, 1)
-    h = np.asarray(resize_filter(kernel, resize))[..., 0, 0]
+def test_smooth_by_hand(resize, expected):
+    picture = np.outer([100.0, 10, 1], [1.0, 0, 2]).reshape(3, 3, 1, 1)
+    h = np.asarray(smooth(picture, resize))[..., 0, 0]
     turned = np.convolve([1, 0, 2], resize)
     np.testing.assert_allclose(h, np.outer(expected, turned), rtol=1e-6)
+    np.testing.assert_array_equal(smooth(picture, (1.0,)), picture)
 
 
 @pytest.mark.parametrize("resize", [NEAREST, BILINEAR])
 def test_resizing_makes_the_gains_equal(resize, normal):
     kernel = normal(3, 3, 2, 4)
-    gains = phase_gains(resize_filter(kernel, resize))
+    gains = phase_gains(smooth(kernel, resize))
     expected = np.broadcast_to(kernel.sum((0, 1)), gains.shape)
     np.testing.assert_allclose(gains, expected, atol=1e-5)
 

@@ -1,9 +1,10 @@
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 
 from caejax.errors import CaejaxError
-from caejax.report import figures, tables
-from caejax.report.read import SweepFiles, read_sweep
+from caejax.report import figures, patterns, style, tables
+from caejax.report.read import RunFiles, SweepFiles, read_sweep
 from caejax.report.report import report
 
 FIELDS = ["model.latent_channels", "model.upsampling", "corruption.level", "seed"]
@@ -52,6 +53,53 @@ def test_runs_without_a_measure_are_left_out_of_its_panel():
 def test_numeric_fields_leave_out_names_and_seeds():
     fields = figures.numeric_fields(sweep(ROWS))
     assert fields == ["model.latent_channels", "corruption.level"]
+
+
+def test_fourteen_series_look_different():
+    assert len({tuple(style.series_style(i).items()) for i in range(14)}) == 14
+
+
+def runs_with(**arrays):
+    return {name: RunFiles({}, {}, [], arrays) for name in ("one", "two")}
+
+
+def test_rings_mark_what_each_period_adds():
+    figure = patterns.spectra(runs_with(residual_spectrum=np.full((24, 16), 1 / 384)))
+    rings = figure.axes[0].collections
+    assert [len(r.get_offsets()) for r in rings] == [3, 12, 48]
+    assert {tuple(xy) for xy in rings[0].get_offsets()} == {
+        (-0.5, -0.5),
+        (-0.5, 0),
+        (0, -0.5),
+    }
+    # Each ring of period 2 lies in the middle of its pixel.
+    left, right, bottom, top = figure.axes[0].get_images()[0].get_extent()
+    assert (left, right) == pytest.approx((-0.5 - 1 / 32, 0.5 - 1 / 32))
+    assert (top, bottom) == pytest.approx((-0.5 - 1 / 48, 0.5 - 1 / 48))
+    plt.close(figure)
+
+
+def test_phase_maps_lose_their_mean_only():
+    values = np.arange(16.0).reshape(4, 4, 1)
+    figure = patterns.phase_means(runs_with(residual_phase_means=values))
+    shown = figure.axes[1].get_images()[0].get_array()
+    np.testing.assert_allclose(shown, values[..., 0] - 7.5)
+    assert "RMS 13 dBFS" in figure.axes[1].get_title()  # Var 0..15 is 21.25
+    plt.close(figure)
+
+
+def test_gallery_has_the_inputs_and_two_rows_a_run():
+    images = np.zeros((3, 4, 4, 1))
+    names = ("gallery_input", "gallery_output", "gallery_ripple")
+    figure = patterns.gallery(runs_with(**dict.fromkeys(names, images)))
+    rows = [axis.get_ylabel() for axis in figure.axes[::3]]
+    assert rows == ["input", "one\noutput", "its ripple", "two\noutput", "its ripple"]
+    plt.close(figure)
+
+
+def test_runs_without_patterns_have_no_figures():
+    for draw in (patterns.spectra, patterns.phase_means, patterns.gallery):
+        assert draw(runs_with()) is None
 
 
 def test_table_gives_means_and_ranges():

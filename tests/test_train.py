@@ -17,8 +17,10 @@ from caejax.corruptions import gaussian
 from caejax.errors import CaejaxError
 from caejax.losses import LOSSES
 from caejax.metrics import checkerboard, quality
+from caejax.metrics.lattice import spectrum
+from caejax.metrics.phases import phase_means
 from caejax.optimizers import OptimizerSpec, create_optimizer
-from caejax.train import evaluation, folder, loop
+from caejax.train import evaluation, folder, loop, probes
 from caejax.train.checkpoint import Checkpoints
 from caejax.train.state import create_state
 from caejax.train.step import compiled_steps, train_step, zero_sums
@@ -73,9 +75,11 @@ def test_the_folder_holds_what_the_contract_says(finished):
     assert json.loads((workdir / "summary.json").read_text()) == summary
     names = {"loss", "mse", "psnr", "ssim", "psnr_noisy"}
     wanted = {f"test/{name}" for name in names} | {"params", "train_seconds"}
+    start = ("dc_ripple_db", "dc_ripple_relative_db", "overlap_db", "grad_phase_db")
+    end = ("dc_ripple_db", "grad_phase_db", *PAIRED)
     for s in (2, 4, 8):
-        wanted |= {f"{part}/dc_ripple_db_s{s}" for part in ("init", "test")}
-        wanted |= {f"test/lattice_peak_db_s{s}"}
+        wanted |= {f"init/{name}_s{s}" for name in start}
+        wanted |= {f"test/{name}_s{s}" for name in end}
     assert wanted <= set(summary)
     assert all(np.isfinite(value) for value in summary.values())
     environment = json.loads((workdir / "environment.json").read_text())
@@ -340,7 +344,7 @@ def test_early_stopping_keeps_the_best(tmp_path):
     run = loop._create_run(config, verbose=False)
     with Checkpoints(tmp_path / "checkpoints", keep=1) as checkpoints:
         state, _ = checkpoints.restore_best(new_state(run.task))
-    figures = evaluation.evaluate(
+    figures, _ = evaluation.evaluate(
         run.task, state.params, run.images["test"], loop._noise_key(run, "test"), 0.5
     )
     assert summary["test/loss"] == pytest.approx(figures["loss"], rel=1e-6)
@@ -476,6 +480,14 @@ def test_a_model_of_bfloat16_is_measured_in_float32():
 
 # Evaluation.
 
+PAIRED = (
+    "lattice_peak_db",
+    "lattice_peak_unpaired_db",
+    "lattice_power",
+    "phase_var_db",
+    "phase_var_cv",
+)
+
 
 def test_noise_belongs_to_the_example_not_to_the_batch(key):
     images = jnp.full((6, 8, 8, 1), 0.5)
@@ -493,7 +505,7 @@ def test_means_of_a_ragged_split_are_exact(monkeypatch, key):
     task = task_from_config(config, total_steps=1)
     params, images = new_state(task).params, loop.load_images(config)["train"]
     monkeypatch.setattr(evaluation, "BATCH", 7)  # 32 images: the last batch has 4
-    figures = evaluation.evaluate(task, params, images, key, 0.5)
+    figures, maps = evaluation.evaluate(task, params, images, key, 0.5)
     noisy = evaluation.corrupt_examples("gaussian", key, images, 0, 0.5)
     linear = task.model.apply({"params": params}, noisy)
     image = task.model.to_image(linear)
@@ -507,15 +519,19 @@ def test_means_of_a_ragged_split_are_exact(monkeypatch, key):
             "psnr_noisy": float(quality.psnr(noisy, images).mean()),
             "ssim_noisy": float(quality.ssim(noisy, images).mean()),
             **{
-                f"lattice_peak_db_s{s}": float(
-                    checkerboard.lattice_peak_db(image, images, s)
-                )
+                f"{name}_s{s}": float(getattr(checkerboard, name)(image, images, s))
+                for name in PAIRED
                 for s in (2, 4, 8)
             },
         },
-        rel=1e-4,
+        rel=1e-3,
         abs=1e-4,
     )
+    residual = np.asarray(image - images)
+    mu = np.asarray(phase_means(residual, 8)).mean(0)
+    np.testing.assert_allclose(maps["residual_phase_means"], mu, atol=1e-6)
+    shares = np.asarray(spectrum(residual, 8)).mean(0)
+    np.testing.assert_allclose(maps["residual_spectrum"], shares, atol=1e-6)
 
 
 def test_dense_models_have_no_checkerboard_figures(tmp_path):

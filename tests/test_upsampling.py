@@ -1,59 +1,104 @@
 """Tests of the upsampling layers, against the layers of Flax and PyTorch."""
 
-import functools
+import re
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax import lax
 
+from caejax.models.kinds import (
+    STRIDE,
+    check_kernel,
+    find_kind,
+    kernel_shape,
+    multiplications,
+    parameters,
+)
 from caejax.models.layers import INITIALIZERS
+from caejax.models.torch_kernels import from_torch, to_torch
 from caejax.models.upsampling import UPSAMPLING, Upsample, layer_filter
-from caejax.ops.polyphase import phase_gains
 
-# Kernel size of the stock layer, and the resize before it; without one the layer
-# is a transposed convolution.
-STOCK = {
-    "deconv_k2": (2, None),
-    "deconv_k3": (3, None),
-    "deconv_k4": (4, None),
-    "nearest_k3": (3, "nearest"),
-    "bilinear_k3": (3, "bilinear"),
+DECONV = {
+    "deconv_k2": 2,
+    "deconv_k3": 3,
+    "deconv_k4": 4,
+    "deconv_k5": 5,
+    "deconv_k6": 6,
 }
-TRANSPOSED = [kind for kind, (_, resize) in STOCK.items() if not resize]
-RESIZED = [kind for kind, (_, resize) in STOCK.items() if resize]
-
-# (H, W, C) and features: one pixel, one row, an odd and an even side.
-SHAPES = [((1, 1, 3), 2), ((1, 4, 1), 3), ((5, 4, 3), 1)]
+RESIZED = {"nearest_k3": "nearest", "bilinear_k3": "bilinear", "bicubic_k3": "bicubic"}
+SHUFFLED = ("shuffle_k3", "shuffle_icnr", "shuffle_hold")
+FIR = np.outer([1, 3, 3, 1], [1, 3, 3, 1]).astype(np.float32) / 16
 
 
 def stock_layer(kind, features):
-    size, resize = STOCK[kind]
-    if resize:
-        return nn.Conv(features, (size, size), padding="SAME")
-    return nn.ConvTranspose(features, (size, size), strides=(2, 2), padding="SAME")
+    """The stock layer whose kernel a kind has, without the bias of a shuffle."""
+    if kind in DECONV:
+        return nn.ConvTranspose(features, (DECONV[kind],) * 2, (2, 2), "SAME")
+    if kind == "deconv_k3_fir":
+        return nn.ConvTranspose(features, (3, 3), (2, 2), "VALID")
+    if kind in SHUFFLED:
+        return nn.Conv(4 * features, (3, 3), use_bias=False)
+    return nn.Conv(features, (3, 3))
 
 
 def stock_upsample(kind, params, x):
     """What a kind must equal: stock layers with the same parameters."""
     batch, height, width, channels = x.shape
-    if resize := STOCK[kind][1]:
-        x = jax.image.resize(x, (batch, 2 * height, 2 * width, channels), resize)
-    return stock_layer(kind, params["bias"].size).apply({"params": params}, x)
+    features = params["bias"].size
+    bias = params["bias"][None, None, None]
+    layer = stock_layer(kind, features)
+    double = (batch, 2 * height, 2 * width, channels)
+    if kind in RESIZED:
+        x = jax.image.resize(x, double, RESIZED[kind])
+    if kind == "bilinear_additive":
+        x = jax.image.resize(x, double, "bilinear")
+        groups = [x[..., i : i + 4].sum(-1) for i in range(0, channels, 4)]
+        x = jnp.stack(groups, axis=-1)
+    if kind in SHUFFLED:
+        y = layer.apply({"params": {"kernel": params["kernel"]}}, x)
+        y = y.reshape(batch, height, width, 2, 2, features).transpose(0, 1, 3, 2, 4, 5)
+        y = y.reshape(*double[:3], features)
+        if kind == "shuffle_hold":
+            y = jnp.pad(y, ((0, 0), (1, 0), (1, 0), (0, 0)), mode="edge")
+            y = nn.avg_pool(y, (2, 2), (1, 1), "VALID")
+        return y + bias
+    if kind == "deconv_k3_fir":
+        y = layer.apply({"params": params | {"bias": 0 * params["bias"]}}, x)
+        y = lax.conv_general_dilated(
+            y,
+            jnp.tile(FIR[:, :, None, None], features),
+            (1, 1),
+            ((1, 1), (1, 1)),
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+            feature_group_count=features,
+        )
+        return y + bias
+    return layer.apply({"params": params}, x)
 
 
 def random_params(normal, kind, channels, features):
-    size = STOCK[kind][0]
-    return {"kernel": normal(size, size, channels, features), "bias": normal(features)}
+    shape = kernel_shape(UPSAMPLING[kind], channels, features)
+    return {"kernel": normal(*shape), "bias": normal(features)}
 
 
-def test_every_kind_has_a_reference():
-    assert set(STOCK) == set(UPSAMPLING)
+# (H, W, C) and features: one pixel, one row, odd and even sides.
+SHAPES = [((1, 1, 3), 2), ((1, 4, 1), 3), ((5, 4, 3), 1)]
+# A bicubic border is four pixels wide, and channels come in fours.
+MORE_SHAPES = [
+    ("bicubic_k3", (2, 3, 1), 2),
+    ("bicubic_k3", (7, 8, 1), 1),
+    ("bilinear_additive", (3, 2, 6), 2),
+    ("bilinear_additive", (2, 2, 8), 1),
+]
 
 
-@pytest.mark.parametrize("kind", STOCK)
-@pytest.mark.parametrize(("shape", "features"), SHAPES)
+@pytest.mark.parametrize(
+    ("kind", "shape", "features"),
+    [(kind, *shape) for kind in UPSAMPLING for shape in SHAPES] + MORE_SHAPES,
+)
 def test_values_and_gradients_are_those_of_flax(
     kind, shape, features, normal, assert_same_function
 ):
@@ -66,108 +111,242 @@ def test_values_and_gradients_are_those_of_flax(
     )
 
 
-def torch_deconv(torch, params, x, padding, output_padding):
-    """Transposed convolution; PyTorch paints its kernel, Flax the turned one."""
-    kernel = np.flip(params["kernel"], (0, 1)).transpose(2, 3, 0, 1).copy()
-    return torch.nn.functional.conv_transpose2d(
-        x,
-        torch.from_numpy(kernel),
-        torch.from_numpy(params["bias"]),
-        stride=2,
-        padding=padding,
-        output_padding=output_padding,
-    )
-
-
-def torch_resize(torch, params, x, mode, **options):
-    x = torch.nn.functional.interpolate(x, scale_factor=2, mode=mode, **options)
-    kernel = params["kernel"].transpose(3, 2, 0, 1).copy()
-    return torch.nn.functional.conv2d(
-        x, torch.from_numpy(kernel), torch.from_numpy(params["bias"]), padding=1
-    )
-
-
-TORCH = {
-    "deconv_k2": lambda *args: torch_deconv(*args, 0, 0),
-    # One pixel longer than SAME, at the end.
-    "deconv_k3": lambda *args: torch_deconv(*args, 0, 0)[:, :, :-1, :-1],
-    "deconv_k4": lambda *args: torch_deconv(*args, 1, 0),
-    "nearest_k3": lambda *args: torch_resize(*args, "nearest"),
-    "bilinear_k3": lambda *args: torch_resize(*args, "bilinear", align_corners=False),
+# Arguments of PyTorch's conv_transpose2d, and what to cut off at the end: without
+# output_padding, odd kernels give a pixel more than SAME.
+TORCH_DECONV = {
+    "deconv_k2": {"padding": 0},
+    "deconv_k3": {"padding": 0},
+    "deconv_k4": {"padding": 1},
+    "deconv_k5": {"padding": 1},
+    "deconv_k6": {"padding": 2},
 }
+TORCH_RESIZE = {
+    "nearest_k3": {"mode": "nearest"},
+    "bilinear_k3": {"mode": "bilinear"},
+    "bicubic_k3": {"mode": "bicubic", "antialias": True},
+    "bilinear_additive": {"mode": "bilinear"},
+}
+
+
+def torch_upsample(torch, kind, params, x):
+    """The same of PyTorch, as the docstring of `torch_kernels` says."""
+    f = torch.nn.functional
+    x = torch.from_numpy(x.transpose(0, 3, 1, 2).copy())
+    height, width = x.shape[2:]
+    weight = torch.from_numpy(to_torch(params["kernel"], kind))
+    bias = torch.from_numpy(params["bias"])
+    if kind in DECONV:
+        y = f.conv_transpose2d(x, weight, bias, stride=2, **TORCH_DECONV[kind])
+        y = y[:, :, : 2 * height, : 2 * width]
+    elif kind in TORCH_RESIZE:
+        x = f.interpolate(x, scale_factor=2, **TORCH_RESIZE[kind])
+        if kind == "bilinear_additive":
+            x = torch.stack([part.sum(1) for part in x.split(4, 1)], 1)
+        y = f.conv2d(x, weight, bias, padding=1)
+    elif kind == "deconv_k3_fir":
+        y = f.pad(f.conv_transpose2d(x, weight, stride=2), (1, 1, 1, 1))
+        fir = torch.from_numpy(FIR).expand(len(bias), 1, 4, 4)
+        y = f.conv2d(y, fir, groups=len(bias)) + bias[None, :, None, None]
+    else:
+        y = f.pixel_shuffle(f.conv2d(x, weight, padding=1), 2)
+        if kind == "shuffle_hold":
+            y = f.avg_pool2d(f.pad(y, (1, 0, 1, 0), mode="replicate"), 2, stride=1)
+        y = y + bias[None, :, None, None]
+    return y.permute(0, 2, 3, 1)
 
 
 @pytest.mark.parametrize("kind", UPSAMPLING)
 def test_values_are_those_of_pytorch(kind, normal, torch):
-    params, x = random_params(normal, kind, 3, 2), normal(2, 4, 5, 3)
-    nchw = torch.from_numpy(x.transpose(0, 3, 1, 2).copy())
-    expected = TORCH[kind](torch, params, nchw).permute(0, 2, 3, 1)
+    params, x = random_params(normal, kind, 5, 2), normal(2, 4, 5, 5)
+    expected = torch_upsample(torch, kind, params, x)
     y = jax.jit(Upsample(2, kind).apply)({"params": params}, x)
-    np.testing.assert_allclose(y, expected, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(y, expected, rtol=1e-5, atol=3e-5)
 
 
-def test_usual_deconv_k3_of_pytorch_lies_one_pixel_later(normal, torch):
-    params, x = random_params(normal, "deconv_k3", 3, 2), normal(2, 4, 5, 3)
-    nchw = torch.from_numpy(x.transpose(0, 3, 1, 2).copy())
-    usual = torch_deconv(torch, params, nchw, 1, 1).permute(0, 2, 3, 1)
-    y = jax.jit(Upsample(2, "deconv_k3").apply)({"params": params}, x)
+@pytest.mark.parametrize(("kind", "padding"), [("deconv_k3", 1), ("deconv_k5", 2)])
+def test_usual_odd_kernels_of_pytorch_lie_one_pixel_later(kind, padding, normal, torch):
+    params, x = random_params(normal, kind, 3, 2), normal(2, 4, 5, 3)
+    usual = torch.nn.functional.conv_transpose2d(
+        torch.from_numpy(x.transpose(0, 3, 1, 2).copy()),
+        torch.from_numpy(to_torch(params["kernel"], kind)),
+        torch.from_numpy(params["bias"]),
+        stride=2,
+        padding=padding,
+        output_padding=1,
+    ).permute(0, 2, 3, 1)
+    y = jax.jit(Upsample(2, kind).apply)({"params": params}, x)
     assert usual.shape == y.shape
     np.testing.assert_allclose(y[:, 1:, 1:], usual[:, :-1, :-1], rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", UPSAMPLING)
+def test_kernels_come_back_from_pytorch(kind, normal):
+    kernel = random_params(normal, kind, 5, 2)["kernel"]
+    back = from_torch(to_torch(kernel, kind), kind)
+    np.testing.assert_array_equal(back, kernel)
+
+
+def test_torch_layouts_by_hand():
+    kernel = np.arange(4.0).reshape(2, 2, 1, 1)
+    weight = to_torch(kernel, "deconv_k2")
+    np.testing.assert_array_equal(weight[0, 0], [[3, 2], [1, 0]])
+    kernel = np.arange(9 * 8.0).reshape(3, 3, 1, 8)  # four phases, two features
+    weight = to_torch(kernel, "shuffle_k3")
+    assert weight.shape == (8, 1, 3, 3)
+    np.testing.assert_array_equal(weight[:, 0, 0, 0], [0, 2, 4, 6, 1, 3, 5, 7])
+
+
+@pytest.mark.parametrize("convert", [to_torch, from_torch])
+def test_refused_kernels(convert):
+    with pytest.raises(ValueError, match="did you mean 'shuffle_icnr'"):
+        convert(np.zeros((3, 3, 2, 4)), "shuffle_incr")
+    for kind, shape in [
+        ("deconv_k3", (4, 4, 4, 4)),
+        ("nearest_k3", (3, 3, 3)),
+        ("shuffle_k3", (3, 3, 3, 3)),
+    ]:
+        with pytest.raises(ValueError, match=f"has shape .*; {kind} needs"):
+            convert(np.zeros(shape), kind)
+
+
+def test_kinds_by_name():
+    assert find_kind("deconv_k4") is UPSAMPLING["deconv_k4"]
+    assert check_kernel((3, 3, 2, 8), "shuffle_k3") is UPSAMPLING["shuffle_k3"]
+    with pytest.raises(ValueError, match="did you mean 'nearest_k3'"):
+        Upsample(2, "nearest_k4").init(jax.random.key(0), jnp.zeros((1, 2, 2, 1)))
+
+
+@pytest.mark.parametrize("kind", UPSAMPLING)
 def test_parameters_have_stock_names_and_shapes(kind, key):
     x = jnp.zeros((1, 2, 2, 3))
-    ours = jax.eval_shape(Upsample(5, kind).init, key, x)
-    assert ours == jax.eval_shape(stock_layer(kind, 5).init, key, x)
+    ours = jax.eval_shape(Upsample(5, kind).init, key, x)["params"]
+    if kind == "bilinear_additive":
+        x = jnp.zeros((1, 2, 2, 1))
+    stock = jax.eval_shape(stock_layer(kind, 5).init, key, x)["params"]
+    assert ours == {"bias": jax.ShapeDtypeStruct((5,), jnp.float32)} | stock
 
 
-PARAMETERS = {  # from 3 to 5 channels
-    "deconv_k2": 4 * 15 + 5,
-    "deconv_k3": 9 * 15 + 5,
-    "deconv_k4": 16 * 15 + 5,
-    "nearest_k3": 9 * 15 + 5,
-    "bilinear_k3": 9 * 15 + 5,
+COSTS = {  # from 8 to 5 channels: parameters, multiplications per pixel
+    "deconv_k2": (4 * 40 + 5, 4 * 40),
+    "deconv_k3": (9 * 40 + 5, 9 * 40),
+    "deconv_k4": (16 * 40 + 5, 16 * 40),
+    "deconv_k5": (25 * 40 + 5, 25 * 40),
+    "deconv_k6": (36 * 40 + 5, 36 * 40),
+    "nearest_k3": (9 * 40 + 5, 16 * 40),
+    "bilinear_k3": (9 * 40 + 5, 36 * 40),
+    "bicubic_k3": (9 * 40 + 5, 100 * 40),
+    "shuffle_k3": (36 * 40 + 5, 36 * 40),
+    "shuffle_icnr": (36 * 40 + 5, 36 * 40),
+    "shuffle_hold": (36 * 40 + 5, 36 * 40),
+    "deconv_k3_fir": (9 * 40 + 5, 36 * 40),
+    "bilinear_additive": (9 * 10 + 5, 36 * 10),
 }
 
 
-@pytest.mark.parametrize("kind", UPSAMPLING)
-def test_parameter_count(kind, key):
-    params = jax.eval_shape(Upsample(5, kind).init, key, jnp.zeros((1, 2, 2, 3)))
-    assert sum(leaf.size for leaf in jax.tree.leaves(params)) == PARAMETERS[kind]
+def test_every_kind_has_its_costs_in_order():
+    assert list(COSTS) == list(UPSAMPLING)
 
 
 @pytest.mark.parametrize("kind", UPSAMPLING)
-def test_variance_correction_doubles_transposed_kernels(kind, key, monkeypatch):
+def test_costs(kind, key):
+    found = UPSAMPLING[kind]
+    assert (parameters(found, 8, 5), multiplications(found, 8, 5)) == COSTS[kind]
+    for channels in (8, 6):
+        x = jnp.zeros((1, 2, 2, channels))
+        params = jax.eval_shape(Upsample(5, kind).init, key, x)
+        count = sum(leaf.size for leaf in jax.tree.leaves(params))
+        assert count == parameters(found, channels, 5)
+
+
+@pytest.mark.parametrize("kind", UPSAMPLING)
+def test_costs_are_those_of_the_docstring(kind):
+    doc = UPSAMPLING[kind].doc
+    pattern = r"Parameters (\S+) C F \+ F; multiplications (\S+) C F\.$"
+    weights, products = map(float, re.search(pattern, doc).groups())
+    assert (weights * 40 + 5, products * 40) == COSTS[kind]
+    assert "Free of\n        checkerboards" in doc or "Free of checkerboards" in doc
+
+
+@pytest.mark.parametrize("kind", UPSAMPLING)
+def test_filter_is_the_response_to_a_pixel(kind, normal):
+    found, params = UPSAMPLING[kind], random_params(normal, kind, 1, 1)
+    x = np.zeros((1, 11, 11, 1), np.float32)
+    x[0, 5, 5] = 1
+    y = jax.jit(Upsample(1, kind).apply)({"params": params}, x)
+    h = np.asarray(jax.jit(layer_filter, static_argnums=1)(params["kernel"], found))
+    # The average of the hold makes 7 x 7 taps of 6 x 6, but has no products.
+    taps = 49 if kind == "shuffle_hold" else multiplications(found, 1, 1)
+    h = h[:, :, 0]
+    assert np.count_nonzero(h) == taps
+    painted = np.zeros_like(y[0])
+    place = slice(10 + found.origin, 10 + found.origin + len(h))
+    painted[place, place] = h
+    np.testing.assert_allclose(y[0] - params["bias"][None, None], painted, atol=1e-5)
+
+
+# Initialisation.
+
+
+@pytest.mark.parametrize("kind", UPSAMPLING)
+def test_scaled_kernels_have_the_variance_of_their_kind(kind, key, monkeypatch):
     monkeypatch.setitem(INITIALIZERS, "ones", nn.initializers.ones)
-    for correction, expected in [(True, 2 if kind in TRANSPOSED else 1), (False, 1)]:
-        layer = Upsample(8, kind, "ones", variance_correction=correction)
-        params = jax.jit(layer.init)(key, np.zeros((1, 2, 2, 8)))["params"]
-        assert (params["kernel"] == expected).all()
-        assert (params["bias"] == 0).all()
+    layer = Upsample(8, kind, "ones")
+    params = jax.jit(layer.init)(key, np.zeros((1, 2, 2, 8)))["params"]
+    expected = 2 if kind in DECONV else 0.5 if kind == "bilinear_additive" else 1
+    assert (params["kernel"] == expected).all()
+    assert (params["bias"] == 0).all()
 
 
-def test_variance_correction_quadruples_the_variance_of_flax(key):
+@pytest.mark.parametrize("kind", UPSAMPLING)
+def test_initialisation_keeps_the_signal(kind, key, normal):
+    """Of constant images; a resize takes from the variance of noisy ones."""
+    layer = Upsample(64, kind, "lecun_normal")
+    x = np.tile(normal(24, 1, 1, 64), (1, 7, 7, 1))
+    y, _ = jax.jit(layer.init_with_output)(key, x)
+    # One period, clear of the borders.
+    assert np.var(np.asarray(y)[:, 6:8, 6:8]) == pytest.approx(1, rel=0.15)
+
+
+def test_he_normal_doubles_the_variance(key):
+    """Before the ReLU that halves it."""
+
+    @jax.jit
     def kernels():
-        layer = Upsample(8, "deconv_k4", "lecun_normal")
-        layers = (
-            layer,
-            layer.clone(variance_correction=False),
-            stock_layer("deconv_k4", 8),
-        )
         x = jnp.zeros((1, 2, 2, 8))
+        layers = (
+            Upsample(4, "deconv_k4", name) for name in ("lecun_normal", "he_normal")
+        )
         return [layer.init(key, x)["params"]["kernel"] for layer in layers]
 
-    corrected, uncorrected, stock = map(np.var, jax.jit(kernels)())
-    assert corrected / stock == pytest.approx(4)
-    assert uncorrected / stock == pytest.approx(1)
+    lecun, he = kernels()
+    np.testing.assert_allclose(he, np.sqrt(2) * lecun, rtol=1e-4)
 
 
-@pytest.mark.parametrize("kind", TRANSPOSED)
-def test_variance_correction_keeps_the_signal(kind, key, normal):
-    layer = Upsample(32, kind, "lecun_normal")
-    y, _ = jax.jit(layer.init_with_output)(key, normal(1, 12, 12, 64))
-    assert np.var(np.asarray(y)[:, 2:-2, 2:-2]) == pytest.approx(1, rel=0.1)
+@pytest.mark.parametrize(
+    "kind",
+    ["deconv_k3", "nearest_k3", "shuffle_k3", "shuffle_icnr", "bilinear_additive"],
+)
+def test_flax_default_is_the_draw_of_the_stock_layer(kind, key):
+    def kernels():
+        x = jnp.zeros((1, 2, 2, 8))
+        ours = Upsample(6, kind, "flax_default").init(key, x)["params"]["kernel"]
+        tied = UPSAMPLING[kind].tied
+        stock = nn.Conv(6, (3, 3)) if tied else stock_layer(kind, 6)
+        x = x[..., :2] if kind == "bilinear_additive" else x
+        return ours, stock.init(key, x)["params"]["kernel"]
+
+    ours, stock = jax.jit(kernels)()
+    np.testing.assert_array_equal(ours[..., : stock.shape[-1]], stock)
+
+
+@pytest.mark.parametrize("kind", ["shuffle_icnr", "shuffle_hold"])
+@pytest.mark.parametrize("initializer", ["he_normal", "flax_default"])
+def test_tied_phases_start_equal(kind, initializer, key):
+    layer = Upsample(3, kind, initializer)
+    kernel = jax.jit(layer.init)(key, np.zeros((1, 2, 2, 4)))["params"]["kernel"]
+    phases = np.asarray(kernel).reshape(3, 3, 4, STRIDE**2, 3)
+    np.testing.assert_array_equal(phases, np.repeat(phases[:, :, :, :1], 4, axis=3))
+    assert np.ptp(phases, axis=-1).min() > 0
 
 
 @pytest.mark.parametrize("kind", UPSAMPLING)
@@ -181,31 +360,3 @@ def test_bfloat16_is_of_the_computation_only(kind, key, normal):
     y, exact = map(np.asarray, both(variables, x))
     assert y.dtype == jnp.bfloat16
     assert np.abs(y - exact).max() < 0.03 * np.abs(exact).max()
-
-
-@functools.partial(jax.jit, static_argnums=1)
-def kernel_gains(kernel, kind):
-    return phase_gains(layer_filter(kernel, kind))
-
-
-@pytest.mark.parametrize("kind", UPSAMPLING)
-def test_phases_have_one_gain_after_a_resize_only(kind, normal):
-    kernel = random_params(normal, kind, 2, 3)["kernel"]
-    gains = kernel_gains(kernel, UPSAMPLING[kind])
-    spread = np.ptp(gains, axis=(0, 1))
-    assert (spread < 1e-5).all() if kind in RESIZED else (spread > 0.1).all()
-    assert UPSAMPLING[kind].transposed == (kind in TRANSPOSED)
-
-
-@pytest.mark.parametrize("kind", UPSAMPLING)
-def test_constant_input_meets_the_gain_of_each_phase(kind, normal):
-    params = random_params(normal, kind, 1, 1)
-    y = jax.jit(Upsample(1, kind).apply)(
-        {"params": params}, np.ones((1, 6, 6, 1), np.float32)
-    )
-    inside = np.asarray(y)[0, 4:-4, 4:-4, 0] - params["bias"].item()
-    kind = UPSAMPLING[kind]
-    gains = kernel_gains(params["kernel"], kind)[..., 0, 0]
-    # Phases are counted from the filter's first tap, pixels from the origin.
-    expected = np.tile(np.roll(gains, (kind.origin, kind.origin), (0, 1)), (2, 2))
-    np.testing.assert_allclose(inside, expected, atol=1e-5)

@@ -31,13 +31,16 @@ from caejax.metrics.phases import (
     check_period,
     crop_to_multiple,
     drop_border,
+    from_first_pixel,
     high_pass,
     phase_means,
     phase_power,
     phase_ratio_db,
+    phase_variance,
     phase_variation,
 )
-from caejax.models.upsampling import STRIDE, UPSAMPLING, Upsample, layer_filter
+from caejax.models.kinds import STRIDE, find_kind, kernel_shape, layer_filter
+from caejax.models.upsampling import initial_kernel
 from caejax.ops.polyphase import upsample
 
 PERIODS = (2, 4, 8)
@@ -110,7 +113,7 @@ def dc_ripple_db(decode: Decode, features: jax.Array, period: int) -> jax.Array:
 
 @functools.partial(jax.jit, static_argnums=1)
 def _ripple_db(image, period):
-    power = phase_means(image, period).var((1, 2)).mean()
+    power = phase_variance(image, period).mean()
     return 10 * jnp.log10(jnp.maximum(power, _POWER_FLOOR))
 
 
@@ -134,8 +137,7 @@ def dc_ripple_relative_db(
 
 @functools.partial(jax.jit, static_argnums=1)
 def _ripple_relative_db(image, period):
-    mu = phase_means(image, period)
-    power, mean = mu.var((1, 2)).mean(), (mu.mean((1, 2)) ** 2).mean()
+    power, mean = phase_variance(image, period).mean(), (image.mean((1, 2)) ** 2).mean()
     tiny = jnp.finfo(jnp.float32).tiny
     return 10 * jnp.log10(jnp.maximum(power / (mean + tiny), _POWER_FLOOR))
 
@@ -155,10 +157,11 @@ def overlap_db(
 
     10 log10(max_p E y_p^2 / min_p E y_p^2), E over seeds and channels, of the
     phases y_p that log2(S) linear stages make of a constant input. One stage of a
-    transposed convolution has 20 log10((k+1)/(k-1)) for odd k: 6.02 dB for 3, 3.52
-    for 5, since (k+1)/2 taps an axis meet one phase and (k-1)/2 the other; 0 for
-    even k. The estimate of a maximum over a minimum is biased upwards, by about
-    0.1 dB for one stage and 1 dB for three with 512 seeds.
+    transposed convolution has 20 log10((k+1)/(k-1)) for odd k, since (k+1)/2 taps
+    an axis meet one phase and (k-1)/2 the other: 6.02 dB for 3, 3.52 for 5; 0 for
+    even k. Stages of kernel 3 add up to 9.54 dB (two) and 13.98 dB (three). A
+    maximum over a minimum is biased upwards: with 512 seeds by about 0.1 dB for
+    one stage and 0.5 dB for three.
 
     Invariant to the initialiser's scale. Failure mode: blind to phases of equal
     power that differ all the same, which is what `dc_ripple_db` is for.
@@ -167,26 +170,24 @@ def overlap_db(
       kind: a name of `UPSAMPLING`.
       period: S.
       seeds: independent initialisations.
-      channels: of every stage.
+      channels: of every stage; a multiple of 4, for the kinds that add up groups.
       initializer: a name of `caejax.models.layers.INITIALIZERS`.
 
     Returns:
       A scalar, at least 0.
     """
     check_period(period)
-    if kind not in UPSAMPLING:
-        raise ValueError(f"kind is {kind!r}; known: {', '.join(UPSAMPLING)}")
-    layer = Upsample(channels, kind, initializer)
+    layer = find_kind(kind)
+    shape = kernel_shape(layer, channels, channels)
 
     def response(key):
         """(S, S, channels): one period of what constant ones become."""
         y = jnp.ones((1, 1, 1, channels))
         for stage in range(period.bit_length() - 1):
-            params = layer.init(jax.random.fold_in(key, stage), y)["params"]
-            h = layer_filter(params["kernel"], UPSAMPLING[kind])
+            own = jax.random.fold_in(key, stage)
+            h = layer_filter(initial_kernel(own, shape, layer, initializer), layer)
             # One pixel that repeats for ever is a constant without borders.
-            origin = UPSAMPLING[kind].origin
-            y = upsample(y, h, origin=origin, stride=STRIDE, border="wrap")
+            y = upsample(y, h, origin=layer.origin, stride=STRIDE, border="wrap")
         return y[0]
 
     y = jax.lax.map(response, jax.random.split(jax.random.key(0), seeds), batch_size=64)
@@ -265,7 +266,7 @@ def lattice_power(output: jax.Array, target: jax.Array, period: int) -> jax.Arra
     Returns:
       A scalar.
     """
-    mu = phase_means(residual(output, target), period)
+    mu = phase_means(from_first_pixel(residual(output, target)), period)
     return shared_power(mu.mean(0), mu.var((1, 2)).mean(), len(mu))
 
 
@@ -293,8 +294,9 @@ def phase_var_db(output: jax.Array, target: jax.Array, period: int) -> jax.Array
 
     Invariant to the residual's scale and to shifts of the pattern. Failure modes:
     not zero for clean layers, because an interpolated pixel varies less than one
-    that is copied, so read it against `nearest_k3`; biased upwards for few images,
-    since a maximum is compared with a minimum.
+    that is copied, so read it against `nearest_k3`; a maximum over a minimum is
+    biased upwards for few images; and with few periods in an image, content that
+    always lies in the same place (digits) counts as unevenness, mostly at S = 8.
 
     Args:
       output, target: (B, H, W, C).

@@ -84,6 +84,23 @@ def phase_means(x: jax.Array, period: int) -> jax.Array:
     return x.reshape(blocks).mean((1, 3))
 
 
+def phase_variance(x: jax.Array, period: int) -> jax.Array:
+    """Variance of the phase means over phases: (B, H, W, C) to (B, C).
+
+    Cropped and checked as in `phase_means`. Exactly zero for constants.
+    """
+    return phase_means(from_first_pixel(x), period).var((1, 2))
+
+
+def from_first_pixel(x: jax.Array) -> jax.Array:
+    """Each image minus its first pixel.
+
+    Leaves differences between phases as they are, and spares them the rounding
+    that a large common mean brings.
+    """
+    return x - x[:, :1, :1]
+
+
 def phase_power(x: jax.Array, period: int) -> jax.Array:
     """Mean square of every phase, over space and channels: (B, H, W, C) to (B, S, S).
 

@@ -41,7 +41,8 @@ class Kind(NamedTuple):
         same with the border of a resize and a SAME convolution; "average", the
         painted filter, then the fixed one, edges repeated above and on the left.
       transposed: the kernel is that of `nn.ConvTranspose`, not of `nn.Conv`.
-      shuffle: the kernel yields all phases as channels, the phase outermost.
+      phases: so many phases lie side by side in the kernel's channels, the phase
+        outermost, and are shuffled into place; 1 where none are.
       group: so many consecutive input channels are added up first.
       variance: factor that makes the variance of scaled initialisers right where
         their fan-in does not count what an output pixel really adds up.
@@ -54,7 +55,7 @@ class Kind(NamedTuple):
     fixed: tuple[float, ...] = (1.0,)
     run: str = "filter"
     transposed: bool = False
-    shuffle: bool = False
+    phases: int = 1
     group: int = 1
     variance: float = 1.0
     tied: bool = False
@@ -131,7 +132,7 @@ UPSAMPLING: dict[str, Kind] = {
         Parameters 36 C F + F; multiplications 36 C F.""",
         kernel_size=3,
         origin=-2,
-        shuffle=True,
+        phases=STRIDE**2,
     ),
     "shuffle_icnr": Kind(
         """As shuffle_k3, all four phases starting with the same kernel.
@@ -141,7 +142,7 @@ UPSAMPLING: dict[str, Kind] = {
         Parameters 36 C F + F; multiplications 36 C F.""",
         kernel_size=3,
         origin=-2,
-        shuffle=True,
+        phases=STRIDE**2,
         tied=True,
     ),
     "shuffle_hold": Kind(
@@ -156,7 +157,7 @@ UPSAMPLING: dict[str, Kind] = {
         origin=-2,
         fixed=(0.5, 0.5),
         run="average",
-        shuffle=True,
+        phases=STRIDE**2,
         tied=True,
     ),
     "deconv_k3_fir": Kind(
@@ -211,23 +212,18 @@ def check_kernel(shape: tuple[int, ...], name: str) -> Kind:
     """
     kind = find_kind(name)
     k = kind.kernel_size
-    if len(shape) != 4 or shape[:2] != (k, k) or shape[3] % _phases(kind):
-        features = "4F" if kind.shuffle else "F"
+    if len(shape) != 4 or shape[:2] != (k, k) or shape[3] % kind.phases:
+        features = f"{kind.phases}F" if kind.phases > 1 else "F"
         raise ValueError(
             f"kernel has shape {tuple(shape)}; {name} needs ({k}, {k}, C, {features})"
         )
     return kind
 
 
-def _phases(kind):
-    """How many phases lie side by side in the kernel's channels."""
-    return STRIDE**2 if kind.shuffle else 1
-
-
 def kernel_shape(kind: Kind, channels: int, features: int) -> tuple[int, ...]:
     """Shape of the kernel parameter from C to F channels."""
     k, sums = kind.kernel_size, -(-channels // kind.group)
-    return k, k, sums, _phases(kind) * features
+    return k, k, sums, kind.phases * features
 
 
 def layer_filter(kernel: jax.Array, kind: Kind) -> jax.Array:
@@ -256,7 +252,7 @@ def painted_filter(kernel: jax.Array, kind: Kind) -> jax.Array:
       (k, k, C', F), or (2k, 2k, C', F) of a shuffle; C' counts sums of
       `kind.group` channels.
     """
-    if kind.shuffle:
+    if kind.phases > 1:
         return interleave(kernel, STRIDE)
     # Flax's layers correlate, so the picture they draw is the kernel turned.
     return jnp.flip(kernel, (0, 1))
@@ -273,7 +269,7 @@ def multiplications(kind: Kind, channels: int, features: int) -> int:
     As run, away from the border: each tap of the filter meets each input pixel
     once. Zeros that fill a filter up to whole phases are not counted.
     """
-    length = kind.kernel_size * (STRIDE if kind.shuffle else 1)
+    length = kind.kernel_size * (STRIDE if kind.phases > 1 else 1)
     if kind.run != "average":
         length += len(kind.fixed) - 1
     return length**2 * -(-channels // kind.group) * features

@@ -71,9 +71,9 @@ def initial_kernel(
     Returns:
       float32 of that shape.
     """
-    phases = STRIDE**2 if kind.tied else 1
-    one = (*shape[:-1], shape[-1] // phases)
-    kernel = jnp.tile(INITIALIZERS[initializer](key, one), phases)
+    copies = kind.phases if kind.tied else 1
+    one = (*shape[:-1], shape[-1] // copies)
+    kernel = jnp.tile(INITIALIZERS[initializer](key, one), copies)
     return kernel if initializer == "flax_default" else kernel * kind.variance**0.5
 
 

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from caejax.report.read import RunFiles, SweepFiles
-from caejax.report.style import PAGE, series_style
+from caejax.report.style import PAGE, bare, series_style
 
 PERIODS = (2, 4, 8)
 DECODER = "model.upsampling"
@@ -50,14 +50,14 @@ def reconstructions(run: RunFiles) -> Figure:
 def show_image(axis: Axes, image: np.ndarray) -> None:
     """Draws one (H, W, C) image in [0, 1] without axes."""
     axis.imshow(image.squeeze(-1) if image.shape[-1] == 1 else image, vmin=0, vmax=1)
-    _bare(axis)
+    bare(axis)
 
 
 def show_ripple(axis: Axes, image: np.ndarray, scale: float) -> None:
     """Draws how (H, W, C) deviates from its mean, from -scale to scale."""
     ripple = image - image.mean((0, 1), keepdims=True)
     axis.imshow(np.clip(0.5 + 0.5 * ripple.mean(-1) / scale, 0, 1), vmin=0, vmax=1)
-    _bare(axis)
+    bare(axis)
 
 
 def ripple_scale(runs: Sequence[RunFiles]) -> float:
@@ -65,12 +65,6 @@ def ripple_scale(runs: Sequence[RunFiles]) -> float:
     flats = [run.samples["flat"] for run in runs if "flat" in run.samples]
     spans = [np.abs(f - f.mean((1, 2), keepdims=True)).max() for f in flats]
     return max([1e-3, *spans])
-
-
-def _bare(axis):
-    axis.set(xticks=[], yticks=[])
-    axis.spines[:].set_visible(False)
-    axis.grid(False)
 
 
 def curves(run: RunFiles) -> Figure:

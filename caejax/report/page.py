@@ -13,6 +13,12 @@ CAPTIONS = {
     "checkerboard": "Test images, and below what each decoder makes of a constant "
     "code: it ought to be flat.",
     "dc_ripple_steps": "DC ripple while training: mean and range over all runs.",
+    "residual_spectrum": "Mean power spectrum of the test residuals. Rings mark the "
+    "frequencies at which only a pattern of that period can put a peak.",
+    "phase_means": "Mean test residual of every phase of the longest period: without "
+    "a checkerboard they are alike.",
+    "gallery": "Flat colours and gradients, what each model makes of them, and the "
+    "ripple in that: its linear output without the trend.",
 }
 _CAPTION = "Mean over seeds; bars are their range."
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from caejax.errors import CaejaxError
-from caejax.report import figures, page, tables
+from caejax.report import figures, page, patterns, tables
 from caejax.report.read import is_sweep, read_run, read_sweep
 from caejax.report.style import paper_style, save
 from caejax.writers import write_atomically
@@ -26,8 +26,19 @@ def _report_run(workdir):
     run = read_run(workdir)
     save(figures.reconstructions(run), workdir / "figures" / "reconstructions")
     save(figures.curves(run), workdir / "figures" / "curves")
+    for name, figure in _patterns({"": run}).items():
+        save(figure, workdir / "figures" / name)
     tables.print_figures(run.summary)
     print(f"figures in {workdir / 'figures'}")
+
+
+def _patterns(runs):
+    drawn = {
+        "residual_spectrum": patterns.spectra(runs),
+        "phase_means": patterns.phase_means(runs),
+        "gallery": patterns.gallery(runs),
+    }
+    return {name: figure for name, figure in drawn.items() if figure is not None}
 
 
 def _report_sweep(workdir):
@@ -40,6 +51,7 @@ def _report_sweep(workdir):
     drawn = {
         "checkerboard": figures.decoder_grid(sweep),
         "dc_ripple_steps": figures.ripple_steps(sweep),
+        **_patterns(figures.comparable_runs(sweep)),
     }
     for field in figures.numeric_fields(sweep):
         drawn[f"quality_{field.split('.')[-1]}"] = figures.against(sweep, field)

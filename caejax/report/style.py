@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 COLUMN, PAGE = 3.4, 7.0  # inches
@@ -54,6 +55,21 @@ def save(figure: Figure, path: Path, *, formats: tuple[str, ...] = ("png",)) -> 
 
 
 def series_style(index: int) -> dict[str, str]:
-    """Colour and marker of the index-th series, the same in all figures."""
-    i = index % len(COLORS)
-    return {"color": COLORS[i], "marker": MARKERS[i]}
+    """Colour, marker and line of the index-th series, the same in all figures.
+
+    Beyond the seventh the lines are dashed and the markers others, so that 14
+    series can be told apart.
+    """
+    turn, i = divmod(index, len(COLORS))
+    return {
+        "color": COLORS[i],
+        "marker": MARKERS[(i + 3 * turn) % len(MARKERS)],
+        "linestyle": ("-", "--")[turn % 2],
+    }
+
+
+def bare(axis: Axes) -> None:
+    """Leaves nothing of an axis but what is drawn in it."""
+    axis.set(xticks=[], yticks=[])
+    axis.spines[:].set_visible(False)
+    axis.grid(False)

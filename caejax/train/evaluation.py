@@ -11,7 +11,13 @@ from caejax.corruptions import CORRUPTIONS
 from caejax.metrics import checkerboard, quality
 from caejax.metrics.checkerboard import PERIODS
 from caejax.metrics.lattice import peak_db, spectrum
-from caejax.metrics.phases import BORDER, phase_means, phase_ratio_db, phase_variation
+from caejax.metrics.phases import (
+    BORDER,
+    phase_means,
+    phase_ratio_db,
+    phase_variance,
+    phase_variation,
+)
 from caejax.train.step import loss_and_image
 from caejax.train.task import Task
 
@@ -129,13 +135,12 @@ def pattern_parts(output: jax.Array, clean: jax.Array, period: int) -> Arrays:
       something, its detail (B, S, S).
     """
     residual = output - clean
-    mu = phase_means(residual, period)
     parts = {
         "residual": spectrum(residual, period),
         "output": spectrum(output, period),
         "target": spectrum(clean, period),
-        "phase_means": mu,
-        "phase_variance": mu.var((1, 2)).mean(-1),
+        "phase_means": phase_means(residual, period),
+        "phase_variance": phase_variance(residual, period).mean(-1),
     }
     if min(clean.shape[1:3]) >= period + 2 * BORDER:
         parts["detail"] = checkerboard.detail_power(output, clean, period)

@@ -18,6 +18,7 @@ from caejax.train.task import Task
 RIPPLE_IMAGES = 32
 GRADIENT_IMAGES = 200
 GALLERY_SIDE = 32
+SAMPLES = 8
 GREYS = (0.0, 0.25, 0.5, 0.75, 1.0)
 COLOURS = (
     (0.0, 0.0, 0.0),
@@ -184,28 +185,39 @@ def samples(
       gallery_output, gallery_ripple, (m, 32, 32, C): flat colours and gradients,
       what the model makes of them, and its linear output without the trend.
     """
-    clean = images[:8]
-    noisy = corrupt_examples(task.corruption, key, clean, 0, level)
-    model, variables = task.model, {"params": params}
-    arrays = {
-        "target": clean,
-        "input": noisy,
-        "output": jnp.clip(model.to_image(model.apply(variables, noisy)), 0, 1),
-    }
-    if has_lattice(model):
-        model = model.clone(dtype=jnp.float32)
+    images = images[:SAMPLES]
+    run = _compiled_samples(task.model, task.corruption)
+    arrays = run(params, images, key, level)
+    if has_lattice(task.model):
+        run = _compiled_patterns(task.model.clone(dtype=jnp.float32))
         with _exact():
-            arrays["flat"] = _flat(model, variables, clean)
-            arrays |= _gallery(model, variables)
+            arrays |= run(params, images)
     return {name: np.asarray(array) for name, array in arrays.items()}
 
 
-def _flat(model, variables, images):
-    def decode(code):
-        return model.apply(variables, code, method="decode")
+@functools.cache
+def _compiled_samples(model, corruption):
+    def run(params, clean, key, level):
+        noisy = corrupt_examples(corruption, key, clean, 0, level)
+        image = model.to_image(model.apply({"params": params}, noisy))
+        return {"target": clean, "input": noisy, "output": jnp.clip(image, 0, 1)}
 
-    code = model.apply(variables, images, method="encode")
-    return checkerboard.constant_response(decode, code, max(PERIODS))
+    return jax.jit(run)
+
+
+@functools.cache
+def _compiled_patterns(model):
+    def run(params, images):
+        variables = {"params": params}
+
+        def decode(code):
+            return model.apply(variables, code, method="decode")
+
+        code = model.apply(variables, images, method="encode")
+        flat = checkerboard.constant_response(decode, code, max(PERIODS))
+        return {"flat": flat, **_gallery(model, variables)}
+
+    return jax.jit(run)
 
 
 def _gallery(model, variables):
@@ -221,7 +233,7 @@ def _gallery(model, variables):
     return {name: x[:, inside, inside] for name, x in arrays.items()}
 
 
-def gallery_images(side: int, margin: int, channels: int) -> jax.Array:
+def gallery_images(side: int, margin: int, channels: int) -> np.ndarray:
     """Flat colours and gradients, on which every deviation is an artifact.
 
     Args:
@@ -230,15 +242,17 @@ def gallery_images(side: int, margin: int, channels: int) -> jax.Array:
       channels: three give colours, any other number greys.
 
     Returns:
-      (n, side + 2 * margin, side + 2 * margin, channels) in [0, 1].
+      (n, side + 2 * margin, side + 2 * margin, channels) float32 in [0, 1].
     """
-    colours = COLOURS if channels == 3 else [(v,) * channels for v in GREYS]
-    ramp = jnp.clip((jnp.arange(side + 2 * margin) - margin) / (side - 1), 0, 1)
-    across, down = jnp.meshgrid(ramp, ramp)
-    shades = [jnp.full_like(across, 1), across, down, (across + down) / 2]
-    flat = [shades[0][..., None] * jnp.array(colour) for colour in colours]
-    gradients = [shade[..., None] * jnp.ones(channels) for shade in shades[1:]]
-    return jnp.stack(flat + gradients)
+    colours = COLOURS if channels == 3 else [(grey,) * channels for grey in GREYS]
+    ramp = np.clip((np.arange(side + 2 * margin) - margin) / (side - 1), 0, 1)
+    across, down = np.meshgrid(ramp, ramp)
+    flat = [np.broadcast_to(colour, (*across.shape, channels)) for colour in colours]
+    gradients = [
+        np.repeat(shade[..., None], channels, axis=-1)
+        for shade in (across, down, (across + down) / 2)
+    ]
+    return np.stack(flat + gradients).astype(np.float32)
 
 
 def without_trend(x: jax.Array, period: int) -> jax.Array:

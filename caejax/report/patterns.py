@@ -1,0 +1,163 @@
+"""Figures of checkerboards: spectra, phase means, flat colours and gradients.
+
+Each draws any number of runs side by side, given by name; those that left no
+such data (models that are not convolutional) are passed over.
+"""
+
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from caejax.report.read import RunFiles
+from caejax.report.style import PAGE, bare
+
+Runs = Mapping[str, RunFiles]
+
+_PANELS = 4  # in a row
+_DECADES = 5  # of the spectrum's range that are shown
+
+
+def spectra(runs: Runs) -> Figure | None:
+    """Mean power spectrum of the residuals, logarithmic, the lattice marked.
+
+    Rings mark the frequencies that a period has and its half has not.
+    """
+    arrays = _arrays(runs, "residual_spectrum")
+    if not arrays:
+        return None
+    figure, axes = _panels(len(arrays), 1.9, 0.35)
+    highest = np.log10(max(a.max() for a in arrays.values()))
+    for axis, (name, power) in zip(axes, arrays.items(), strict=False):
+        image = axis.imshow(
+            np.log10(np.fft.fftshift(power) + 10.0 ** (highest - 2 * _DECADES)),
+            extent=_extent(power.shape),
+            vmin=highest - _DECADES,
+            vmax=highest,
+            cmap="magma",
+        )
+        _mark_lattice(axis, power.shape)
+        axis.set_title(name)
+        axis.set(xticks=[-0.5, 0, 0.5], yticks=[-0.5, 0, 0.5])
+        axis.grid(False)
+    figure.supxlabel("cycles per pixel", fontsize=8)
+    bar = figure.colorbar(image, ax=list(axes), shrink=0.8, pad=0.02)
+    bar.set_label("log10 share of power")
+    figure.legend(
+        *axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3
+    )
+    return figure
+
+
+def _extent(shape):
+    """Edges of a shifted spectrum's outermost pixels, in cycles per pixel."""
+    edges = [((-(n // 2) - 0.5) / n, ((n + 1) // 2 - 0.5) / n) for n in shape]
+    (top, bottom), (left, right) = edges
+    return left, right, bottom, top
+
+
+def _mark_lattice(axis, shape):
+    for period, color, size in ((2, "#56B4E9", 60), (4, "#009E73", 36), (8, "0.8", 16)):
+        if any(n % period for n in shape):
+            continue
+        points = [
+            (u / period, v / period)
+            for u in range(-period // 2, period // 2)
+            for v in range(-period // 2, period // 2)
+            if u % 2 or v % 2
+        ]
+        axis.scatter(
+            *zip(*points, strict=True),
+            s=size,
+            facecolors="none",
+            edgecolors=color,
+            linewidths=0.8,
+            label=f"period {period}",
+            clip_on=False,
+        )
+
+
+def phase_means(runs: Runs) -> Figure | None:
+    """Heat maps of the residuals' phase means, whose mean is taken away.
+
+    One scale for all; a map without structure is an image without checkerboard.
+    """
+    arrays = _arrays(runs, "residual_phase_means")
+    if not arrays:
+        return None
+    maps = {name: a.mean(-1) - a.mean() for name, a in arrays.items()}
+    scale = max(1e-6, *(np.abs(a).max() for a in maps.values()))
+    figure, axes = _panels(len(maps), 1.9, 0.35)
+    for axis, (name, values) in zip(axes, maps.items(), strict=False):
+        image = axis.imshow(values, vmin=-scale, vmax=scale, cmap="RdBu_r")
+        axis.set_title(f"{name}\nRMS {_power_db(values):.0f} dBFS".strip())
+        ticks = [0, len(values) // 2, len(values) - 1]
+        axis.set(xticks=ticks, yticks=ticks)
+        axis.grid(False)
+    figure.supxlabel("column phase", fontsize=8)
+    axes[0].set_ylabel("row phase")
+    bar = figure.colorbar(image, ax=list(axes), shrink=0.8, pad=0.02)
+    bar.set_label("mean residual")
+    return figure
+
+
+def _power_db(values):
+    return 10 * np.log10(max(np.mean(values**2), 1e-20))
+
+
+def gallery(runs: Runs) -> Figure | None:
+    """Flat colours and gradients, what each run makes of them, and its ripple.
+
+    The ripple is the linear output without its trend, on one grey scale for all.
+    """
+    ripples = _arrays(runs, "gallery_ripple")
+    if not ripples:
+        return None
+    first = runs[next(iter(ripples))].samples["gallery_input"]
+    # Darker than the darkest panel would leave the others grey.
+    scale = max(1e-3, *(np.quantile(np.abs(a), 0.95) for a in ripples.values()))
+    rows = [("input", first)]
+    for name, ripple in ripples.items():
+        output = runs[name].samples["gallery_output"]
+        rows += [(f"{name}\noutput".strip(), output), ("its ripple", ripple)]
+    size = PAGE / (len(first) + 0.9)
+    figure, axes = plt.subplots(
+        len(rows),
+        len(first),
+        figsize=(PAGE, size * len(rows) + 0.25),
+        squeeze=False,
+    )
+    for row, (name, images) in zip(axes, rows, strict=True):
+        for axis, image in zip(row, images, strict=True):
+            if name == "its ripple":
+                image = 0.5 + 0.5 * image.mean(-1, keepdims=True) / scale
+            image = np.clip(image, 0, 1)
+            shown = image.squeeze(-1) if image.shape[-1] == 1 else image[..., :3]
+            axis.imshow(shown, vmin=0, vmax=1)
+            bare(axis)
+            axis.spines[:].set(visible=True, color="0.8", linewidth=0.4)
+        row[0].set_ylabel(name, rotation=0, ha="right", va="center")
+    figure.supxlabel(f"ripple: black -{scale:.2g}, white +{scale:.2g}", fontsize=7)
+    return figure
+
+
+def _arrays(runs, name):
+    return {k: run.samples[name] for k, run in runs.items() if name in run.samples}
+
+
+def _panels(count: int, height: float, extra: float) -> tuple[Figure, list[Axes]]:
+    """A grid of panels, as many as asked for; returns the used ones."""
+    columns = min(count, _PANELS)
+    rows = -(-count // columns)
+    figure, grid = plt.subplots(
+        rows,
+        columns,
+        figsize=(min(PAGE, 1.0 + 1.7 * columns), height * rows + extra),
+        squeeze=False,
+    )
+    axes = list(grid.flat)
+    for axis in axes[count:]:
+        axis.set_visible(False)
+    return figure, axes[:count]

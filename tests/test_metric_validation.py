@@ -1,0 +1,391 @@
+"""Tests of the study of planted artifacts, and its findings on fewer images."""
+
+import importlib
+import itertools
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from caejax.metrics import checkerboard
+from caejax.metrics.checkerboard import PERIODS
+
+FOLDER = Path(__file__).parents[1] / "experiments" / "metric_validation"
+
+
+def modules_of_the_study(*names):
+    """Imports them as the command does, and forgets their everyday names again."""
+    sys.path.insert(0, str(FOLDER))
+    try:
+        return [importlib.import_module(name) for name in names]
+    finally:
+        sys.path.remove(str(FOLDER))
+        for path in FOLDER.glob("*.py"):
+            sys.modules.pop(path.stem, None)
+
+
+literature, planted, scores, study, tables = modules_of_the_study(
+    "literature", "planted", "scores", "study", "tables"
+)
+
+SIZE = 4  # images a set, so that few images make many sets
+
+
+# The area under the ROC curve.
+
+
+def brute_auc(positives, negatives):
+    pairs = list(itertools.product(positives, negatives))
+    return sum((p > n) + 0.5 * (p == n) for p, n in pairs) / len(pairs)
+
+
+def test_auc_by_hand():
+    """3 beats both, 2 beats one and ties with one, 1 beats one: 4.5 of 6 pairs."""
+    assert scores.auc(np.array([1, 2, 3]), np.array([0, 2])) == 0.75
+    assert scores.auc(np.array([1, 1]), np.array([1])) == 0.5
+    assert scores.auc(np.array([0, 1]), np.array([2])) == 0
+
+
+def test_auc_is_the_share_of_pairs():
+    rng = np.random.default_rng(0)
+    positives, negatives = rng.integers(8, size=30), rng.integers(7, size=20)
+    expected = brute_auc(positives, negatives)
+    assert scores.auc(positives, negatives) == pytest.approx(expected)
+
+
+def test_crossover_is_the_mean_of_both_ways():
+    negatives, positives = np.random.default_rng(0).normal(size=(2, 2, 12))
+    area = scores.crossover_auc(negatives, positives, clusters=12)
+    ways = [
+        brute_auc(positives[1], negatives[0]),
+        brute_auc(positives[0], negatives[1]),
+    ]
+    assert area.auc == pytest.approx(np.mean(ways))
+    assert area.sets == 24
+
+
+def test_crossover_cancels_a_difference_between_the_halves():
+    negatives = np.array([[0, 1, 2], [5, 6, 7]])
+    assert scores.crossover_auc(negatives, negatives, clusters=3).auc == 0.5
+
+
+def test_roc_has_the_area():
+    negatives, positives = np.random.default_rng(0).normal(size=(2, 2, 15))
+    false, true = scores.crossover_roc(negatives, positives + 1)
+    expected = scores.crossover_auc(negatives, positives + 1, clusters=15).auc
+    # Without ties each step up is taken at the left end of its column.
+    assert true[:-1].mean() == pytest.approx(expected)
+    assert (false[0], false[-1], true[-1]) == (0, 1, 1)
+
+
+@pytest.mark.parametrize("per_cluster", [1, 4])
+def test_interval_covers_the_truth(per_cluster):
+    """Two normal distributions one standard deviation apart: area 0.760."""
+    rng, covered = np.random.default_rng(0), 0
+    for _ in range(400):
+        shared = rng.normal(size=(2, 2, 30, 1)).repeat(per_cluster, -1)
+        own = rng.normal(size=shared.shape)
+        weight = 0.7 if per_cluster > 1 else 0
+        values = weight**0.5 * shared + (1 - weight) ** 0.5 * own
+        negatives, positives = values.reshape(2, 2, -1)
+        area = scores.crossover_auc(negatives, positives + 1, clusters=30)
+        covered += area.low <= 0.7602 <= area.high
+    assert 0.91 < covered / 400 < 0.98
+
+
+# The literature's metrics.
+
+
+def test_bef_by_hand():
+    """Of 8 pairs at boundaries 4 differ by 1, of the others none: 0.5 * (4/8 - 0)."""
+    image = np.tile(np.float32([0, 0, 1, 1]), (1, 4, 1))[..., None]
+    assert literature.bef(image, 2) == pytest.approx(0.25)
+    assert literature.bef(image.swapaxes(1, 2), 2) == pytest.approx(0.25)
+    # Steps inside blocks count against it, never below nothing.
+    assert literature.bef(np.roll(image, 1, 2), 2) == 0
+    # 0.5 * (4/8 - 4/16) with a step of 1 inside a block, and none of period 4.
+    image = np.tile(np.float32([0, 1, 2, 2]), (1, 4, 1))[..., None]
+    assert literature.bef(image, 2) == pytest.approx(0.125)
+
+
+def test_azimuthal_power_follows_the_amplitude_unless_normalised(normal):
+    image = normal(1, 32, 32, 1)
+    for metric, gain in [
+        (literature.azimuthal_db, 20 * np.log10(2)),
+        (literature.azimuthal_minmax, 0),
+    ]:
+        difference = metric(2 * image) - metric(image)
+        assert difference.item() == pytest.approx(gain, abs=1e-3)
+
+
+def test_rings_are_frequencies():
+    """A cosine of 5 cycles an image stands out of ring 5."""
+    wave = np.cos(2 * np.pi * 5 * np.arange(32, dtype=np.float32) / 32)
+    image = np.broadcast_to(wave[:, None], (1, 32, 32))[..., None]
+    profile = literature.azimuthal_profile(image)
+    assert profile.argmax() == 5 - 1
+    assert profile.shape == (1, 22)  # out to the corner at 16 * sqrt(2)
+
+
+def test_non_dc_energy_is_that_of_the_lattice(normal):
+    image = 1 + normal(1, 16, 16, 1)
+    power = np.abs(np.fft.fft2(image[0, ..., 0])) ** 2
+    expected = (power[::4, ::4].sum() - power[0, 0]) / power.sum()
+    assert literature.non_dc_energy(image, 4).item() == pytest.approx(
+        expected, rel=1e-4
+    )
+
+
+# What is planted.
+
+
+def natural(normal, batch=4, size=32):
+    """Smooth random images around mid grey."""
+    return 0.5 + planted.blur(normal(batch, size, size, 1), 2)
+
+
+def patterns(period, sets, seed=0):
+    return planted.unit_patterns(np.random.default_rng(seed), sets, period)
+
+
+@pytest.mark.parametrize("artifact", planted.ARTIFACTS)
+@pytest.mark.parametrize("period", PERIODS)
+def test_artifacts_have_unit_rms(artifact, period, normal):
+    images = natural(normal)
+    pattern = planted.tile(patterns(period, 2), 2, (32, 32))
+    added = planted.ARTIFACTS[artifact](pattern, images)
+    assert added.shape == images.shape
+    rms = np.sqrt((added**2).mean((1, 2, 3)))
+    np.testing.assert_allclose(rms, 1, rtol=1e-4)
+
+
+@pytest.mark.parametrize("artifact", planted.ARTIFACTS)
+def test_nothing_to_modulate_is_nothing_planted(artifact):
+    if artifact != "tone":
+        pattern = planted.tile(patterns(4, 1), 1, (16, 16))
+        flat = np.full_like(pattern, 0.5)
+        np.testing.assert_array_equal(planted.ARTIFACTS[artifact](pattern, flat), 0)
+
+
+@pytest.mark.parametrize("period", PERIODS)
+def test_patterns_have_exactly_their_period(period):
+    tiled = planted.tile(patterns(period, 1), 1, (32, 32))[0, ..., 0]
+    half = period // 2
+    for axis in (0, 1):
+        np.testing.assert_array_equal(np.roll(tiled, period, axis), tiled)
+    shifts = [np.roll(tiled, (i * half, j * half), (0, 1)) for i, j in np.ndindex(2, 2)]
+    np.testing.assert_allclose(np.mean(shifts, 0), 0, atol=1e-6)
+    assert not np.allclose(shifts[0], shifts[3], atol=0.1) or period == 2
+
+
+def test_each_set_has_its_own_pattern():
+    tiled = planted.tile(patterns(4, 2), 3, (8, 8))
+    assert np.ptp(tiled[:3], axis=0).max() == np.ptp(tiled[3:], axis=0).max() == 0
+    assert np.abs(tiled[0] - tiled[3]).max() > 0.1
+
+
+@pytest.mark.parametrize("artifact", ["content", "low_pass"])
+def test_modulated_patterns_vary_in_sign(artifact, normal):
+    pattern = planted.tile(patterns(4, 4), 1, (32, 32))
+    added = planted.ARTIFACTS[artifact](pattern, natural(normal))
+    signs = np.sign(added / pattern).reshape(4, -1)
+    assert ((signs > 0).mean(1) > 0.2).all()
+    assert ((signs < 0).mean(1) > 0.2).all()
+
+
+@pytest.mark.parametrize("control", planted.CONTROLS)
+def test_controls_keep_the_shape_and_change_little(control, normal):
+    images = natural(normal)
+    changed = planted.CONTROLS[control](np.random.default_rng(0), images)
+    assert (changed.shape, changed.dtype) == (images.shape, np.float32)
+    assert (np.abs(changed - images).max() > 0) == (control != "none")
+    assert np.sqrt(((changed - images) ** 2).mean()) < 0.1
+
+
+def test_shift_is_one_pixel_to_the_right(normal):
+    images = natural(normal)
+    shifted = planted.shifted(None, images)
+    np.testing.assert_array_equal(shifted[:, :, 1:], images[:, :, :-1])
+
+
+# Sets are scored as the public metrics score them.
+
+
+@pytest.mark.parametrize(("period", "size"), [(2, 16), (4, 4), (8, 1)])
+def test_pieces_combine_to_the_public_metrics(period, size, normal):
+    targets = natural(normal, 16)
+    outputs = targets + 0.1 * normal(16, 32, 32, 1)
+    found = scores.set_scores(outputs, targets, period)
+    for metric in scores.OURS:
+        if metric == "lattice_power" and size == 1:
+            assert (metric, size) not in found
+            continue
+        public = getattr(checkerboard, metric)
+        sets = np.stack([outputs, targets]).reshape(2, -1, size, 32, 32, 1)
+        expected = [public(*pair, period).item() for pair in sets.swapaxes(0, 1)]
+        np.testing.assert_allclose(found[metric, size], expected, rtol=1e-3, atol=1e-6)
+
+
+# What the metrics make of planted artifacts.
+
+
+@pytest.mark.parametrize("period", PERIODS)
+def test_constants_score_exactly_nothing(period):
+    outputs = np.full((16, 32, 32, 1), 0.75, np.float32)
+    found = scores.set_scores(outputs, outputs - 0.25, period)
+    for metric in (*scores.OURS, "non_dc_energy", "bef"):
+        assert not np.any(found[metric, 16])
+
+
+@pytest.mark.parametrize("period", PERIODS)
+def test_a_shifted_lattice_scores_the_same(period):
+    pattern, blank = patterns(period, 1), np.full((16, 32, 32, 1), 0.5, np.float32)
+    noise = np.random.default_rng(0).normal(size=blank.shape).astype(np.float32)
+    values = []
+    for shift in [(0, 0), (1, 0), (1, 3)]:
+        rolled = np.roll(pattern, shift, (1, 2))
+        outputs = blank + 0.01 * planted.tile(rolled, 16, (32, 32))
+        found = scores.set_scores(outputs, blank, period)
+        assert found["lattice_power", 16].item() == pytest.approx(1e-4, rel=1e-3)
+        # The lattice's neighbours are empty there, so that a peak needs some noise.
+        outputs += 0.01 * np.roll(noise, shift, (1, 2))
+        peaks = scores.set_scores(outputs, blank, period)["lattice_peak_db", 16]
+        values.append([found["phase_var_db", 16].item(), peaks.item()])
+    np.testing.assert_allclose(values, values[:1] * 3, atol=0.05)
+
+
+class Images:
+    """A content, its base in both roles, and the scores of the negatives."""
+
+    def __init__(self, content, halves):
+        self.content = content
+        self.targets = halves.reshape(-1, *halves.shape[2:])
+        clean, self.base = (
+            planted.base(np.random.default_rng(role), self.targets) for role in (0, 1)
+        )
+        self.negatives = {p: scores.set_scores(clean, self.targets, p) for p in PERIODS}
+
+    def scores(self, artifact, period, amplitude=0.0):
+        case = study.Case(artifact, period, amplitude)
+        output = study.plant(case, self.content, self.base, self.targets)
+        return scores.set_scores(output, self.targets, period)
+
+    def auc(self, metric, *case):
+        period = case[1]
+        both = [
+            found[metric, SIZE].reshape(2, -1)
+            for found in (self.negatives[period], self.scores(*case))
+        ]
+        clusters = len(self.targets) // 2 // scores.SET_SIZE
+        return scores.crossover_auc(*both, clusters=clusters).auc
+
+
+@pytest.fixture(scope="module")
+def leaves():
+    return Images("dead_leaves", study.drawn("dead_leaves", 8))
+
+
+@pytest.fixture
+def photographs(data_dir):
+    return Images("bsds500", study.photographs(data_dir("bsds500") / "val", 16))
+
+
+SEEN = [(*case, period) for case in tables.TARGETS for period in PERIODS]
+
+
+def check_seen(images):
+    for artifact, amplitude, metric, period in SEEN:
+        area = images.auc(metric, artifact, period, amplitude)
+        assert area >= 0.95, (artifact, period, area)
+
+
+def check_controls(images):
+    """Lattice metrics take no side; those of phases at least raise no alarm.
+
+    Noise and sharpening even out the phases' powers: `phase_var_db` falls.
+    """
+    for control, period in itertools.product(["noise", "blur", "sharpen"], PERIODS):
+        for metric in ("lattice_peak_db", "lattice_power"):
+            area = images.auc(metric, control, period)
+            assert abs(area - 0.5) <= 0.1, (metric, control, period, area)
+        for metric in ("phase_var_db", "phase_var_cv"):
+            area = images.auc(metric, control, period)
+            assert area <= 0.6, (metric, control, period, area)
+
+
+def test_planted_artifacts_are_seen_on_dead_leaves(leaves):
+    check_seen(leaves)
+
+
+def test_controls_are_not_seen_on_dead_leaves(leaves):
+    check_controls(leaves)
+
+
+def test_planted_artifacts_and_controls_on_photographs(photographs):
+    check_seen(photographs)
+    check_controls(photographs)
+
+
+@pytest.mark.parametrize(
+    ("metric", "artifact"),
+    [
+        ("lattice_peak_db", "tone"),
+        ("lattice_power", "tone"),
+        ("phase_var_db", "low_pass"),
+        ("phase_var_cv", "low_pass"),
+    ],
+)
+def test_scores_grow_with_the_amplitude(metric, artifact, leaves):
+    for period in PERIODS:
+        values = [
+            leaves.scores(artifact, period, amplitude)[metric, 16].mean()
+            for amplitude in study.AMPLITUDES
+        ]
+        assert (np.diff(values) > 0).all(), (period, values)
+
+
+def test_white_noise_fools_azimuthal_power(leaves):
+    assert leaves.auc("azimuthal_db", "noise", 2) > 0.95
+
+
+# The study.
+
+
+def test_patches_tile_a_photograph(tmp_path):
+    """Reduced by 2, in rows; what fills no patch is dropped."""
+    pixels = np.random.default_rng(0).integers(256, size=(70, 100), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    cut = study.patches(tmp_path / "a.png", 16)
+    half = pixels[:64, :96].reshape(32, 2, 48, 2).mean((1, 3)) / 255
+    assert cut.shape == (6, 16, 16, 1)
+    np.testing.assert_allclose(cut[1, ..., 0], half[:16, 16:32], atol=1e-6)
+    np.testing.assert_allclose(cut[3, ..., 0], half[16:, :16], atol=1e-6)
+
+
+def test_halves_share_no_photograph(tmp_path):
+    """Flat photographs of one grey each."""
+    for grey in range(20):
+        pixels = np.full((256, 256), 10 * grey, np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{grey}.png")
+    halves = study.photographs(tmp_path, sets=64)
+    assert halves.shape == (2, 2 * 16, 64, 64, 1)
+    greys = [set(half.mean((1, 2, 3)).round(3)) for half in halves]
+    assert not greys[0] & greys[1]
+    assert len(greys[0] | greys[1]) > 15
+
+
+def test_all_drawn_cases_are_cases():
+    cases = list(study.cases())
+    assert len(set(cases)) == len(cases) == 3 * 3 * 6 + 2 * 6 + 6 * 3
+    assert set(study.figures.ROC_CASES) < set(cases)
+
+
+def test_the_readme_quotes_the_results():
+    """Every row of its tables stands in results.md."""
+    results = (FOLDER / "results.md").read_text().splitlines()
+    readme = (FOLDER / "README.md").read_text().splitlines()
+    quoted = [line for line in readme if line.startswith("|")]
+    assert len(quoted) > 10
+    assert set(quoted) <= set(results)

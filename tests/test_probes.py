@@ -1,0 +1,97 @@
+"""Tests of what is looked at in convolutional models."""
+
+import jax
+import numpy as np
+import pytest
+from test_train import new_state
+from tiny import tiny_config
+
+from caejax.losses import LOSSES
+from caejax.metrics import checkerboard
+from caejax.train import loop, probes
+from caejax.train.evaluation import corrupt_examples
+from caejax.train.task import task_from_config
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    """Task, parameters and test images."""
+    config = tiny_config()
+    task = task_from_config(config, total_steps=1)
+    return task, new_state(task).params, loop.load_images(config)["test"]
+
+
+def test_gradients_are_those_of_the_loss_for_the_corrupted_input(tiny, key):
+    task, params, images = tiny
+    noisy = corrupt_examples("gaussian", key, images, 0, 0.3)
+
+    def loss(noisy):
+        linear = task.model.apply({"params": params}, noisy)
+        return LOSSES["bce"].per_image(linear, images).sum()
+
+    gradient = jax.jit(jax.grad(loss))(noisy)
+    assert probes.grad_phases(task, params, images, key, 0.3) == pytest.approx(
+        {
+            f"grad_phase_db_s{s}": float(checkerboard.grad_phase_db(gradient, s))
+            for s in (2, 4, 8)
+        },
+        abs=1e-3,
+    )
+
+
+def test_the_start_is_measured_in_each_way(tiny, key):
+    figures = probes.initial_figures(*tiny, key, 0.3)
+    names = ("dc_ripple_db", "dc_ripple_image_db", "dc_ripple_relative_db")
+    names += ("grad_phase_db", "overlap_db")
+    assert set(figures) == {f"{name}_s{s}" for name in names for s in (2, 4, 8)}
+    # A decoder of two stages has no pattern of period 8 of its own.
+    assert figures["overlap_db_s8"] == figures["overlap_db_s4"]
+
+
+def test_models_without_a_lattice_have_nothing_to_show(key):
+    config = tiny_config()
+    config.model.encoder = "dense"
+    task, images = task_from_config(config, 1), loop.load_images(config)["test"]
+    params = new_state(task).params
+    assert probes.initial_figures(task, params, images, key, 0.3) == {}
+    assert probes.grad_phases(task, params, images, key, 0.3) == {}
+    assert probes.dc_ripples(task.model, params, images) == {}
+    arrays = probes.samples(task, params, images, key, 0.3)
+    assert set(arrays) == {"target", "input", "output"}
+
+
+def test_gallery_shows_flat_colours_and_gradients(tiny, key):
+    arrays = probes.samples(*tiny, key, 0.3)
+    inputs = arrays["gallery_input"]
+    assert inputs.shape == (8, 32, 32, 1)
+    for image, grey in zip(inputs, (0, 0.25, 0.5, 0.75, 1), strict=False):
+        assert (image == grey).all()
+    np.testing.assert_allclose(inputs[5, 3, :, 0], np.linspace(0, 1, 32), atol=1e-6)
+    np.testing.assert_allclose(inputs[6, :, 3, 0], np.linspace(0, 1, 32), atol=1e-6)
+    for name in ("gallery_output", "gallery_ripple"):
+        assert arrays[name].shape == inputs.shape
+    # The tiny model resizes by nearest neighbours, so flat inputs stay flat.
+    assert np.abs(arrays["gallery_ripple"][:5]).max() < 1e-5
+
+
+def test_gallery_of_colours():
+    images = probes.gallery_images(8, 4, 3)
+    assert images.shape == (10, 16, 16, 3)
+    assert images.min() == 0
+    assert images.max() == 1
+    assert (images[3] == [1, 0, 0]).all()
+    # The outermost colours go on around the part that is shown.
+    assert (images[7, :, :5] == 0).all()
+    assert (images[7, :, -5:] == 1).all()
+
+
+def test_trends_go_and_patterns_stay(normal):
+    pattern = np.tile(normal(8, 8), (4, 4))
+    pattern -= pattern.mean()
+    y, x = np.mgrid[:32, :32].astype(np.float32)
+    image = (pattern + 3 + 0.5 * y - 0.2 * x)[None, ..., None]
+    rest = np.asarray(jax.jit(probes.without_trend, static_argnums=1)(image, 8))
+    inside = slice(4, -4)
+    np.testing.assert_allclose(
+        rest[0, inside, inside, 0], pattern[inside, inside], atol=1e-4
+    )
