@@ -142,9 +142,6 @@ def _ripple_relative_db(image, period):
     return 10 * jnp.log10(jnp.maximum(power / (mean + tiny), _POWER_FLOOR))
 
 
-@functools.partial(
-    jax.jit, static_argnames=("kind", "period", "seeds", "channels", "initializer")
-)
 def overlap_db(
     kind: str,
     period: int = 2,
@@ -177,21 +174,39 @@ def overlap_db(
       A scalar, at least 0.
     """
     check_period(period)
+    stages = period.bit_length() - 1
+    powers = overlap_powers(kind, stages, seeds, channels, initializer)
+    return phase_ratio_db(powers[-1])
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1, 2, 3, 4))
+def overlap_powers(
+    kind: str,
+    stages: int,
+    seeds: int = 512,
+    channels: int = 32,
+    initializer: str = "he_normal",
+) -> tuple[jax.Array, ...]:
+    """E y_p^2 of `overlap_db` after each stage: (2, 2), (4, 4), (8, 8), ..."""
     layer = find_kind(kind)
     shape = kernel_shape(layer, channels, channels)
 
-    def response(key):
-        """(S, S, channels): one period of what constant ones become."""
-        y = jnp.ones((1, 1, 1, channels))
-        for stage in range(period.bit_length() - 1):
-            own = jax.random.fold_in(key, stage)
-            h = layer_filter(initial_kernel(own, shape, layer, initializer), layer)
+    def filters(key, stage):
+        own = jax.random.fold_in(key, stage)
+        return layer_filter(initial_kernel(own, shape, layer, initializer), layer)
+
+    def responses(key):
+        """One period, (S, S, channels), of what becomes of constant ones."""
+        y, maps = jnp.ones((1, 1, 1, channels)), []
+        for h in jax.vmap(filters, (None, 0))(key, jnp.arange(stages)):
             # One pixel that repeats for ever is a constant without borders.
             y = upsample(y, h, origin=layer.origin, stride=STRIDE, border="wrap")
-        return y[0]
+            maps.append(y[0])
+        return maps
 
-    y = jax.lax.map(response, jax.random.split(jax.random.key(0), seeds), batch_size=64)
-    return phase_ratio_db((y**2).mean((0, 3)))
+    seeded = jax.random.split(jax.random.key(0), seeds)
+    maps = jax.lax.map(responses, seeded, batch_size=64)
+    return tuple((y**2).mean((0, 3)) for y in maps)
 
 
 @functools.partial(jax.jit, static_argnums=2)
@@ -209,9 +224,10 @@ def lattice_peak_db(output: jax.Array, target: jax.Array, period: int) -> jax.Ar
     where a resize has left a null. Invariant to each residual's scale and mean and
     to shifts of the pattern.
 
-    Failure mode: content of the residual at just these frequencies, fine stripes
-    for instance. Patterns of random sign do show, but `phase_var_db` needs fewer
-    images for them.
+    Failure modes: content of the residual at just these frequencies, fine stripes
+    for instance, or digits that always fill their frame alike; patterns whose sign
+    varies within an image have their power beside the lattice, among the neighbours,
+    and make the peak negative: `phase_var_db` is for them.
 
     Args:
       output, target: (B, H, W, C), cropped at the end to multiples of the period.
@@ -294,9 +310,11 @@ def phase_var_db(output: jax.Array, target: jax.Array, period: int) -> jax.Array
 
     Invariant to the residual's scale and to shifts of the pattern. Failure modes:
     not zero for clean layers, because an interpolated pixel varies less than one
-    that is copied, so read it against `nearest_k3`; a maximum over a minimum is
-    biased upwards for few images; and with few periods in an image, content that
-    always lies in the same place (digits) counts as unevenness, mostly at S = 8.
+    that is copied, so read it against `nearest_k3`; blind to a pure +-1 checkerboard,
+    whose phases have equal power; a maximum over a minimum is biased upwards for few
+    images, the more the fewer edges hold the residual, so that added noise lowers
+    it; and with few periods in an image, content that always lies in the same place
+    (digits) counts as unevenness, mostly at S = 8.
 
     Args:
       output, target: (B, H, W, C).

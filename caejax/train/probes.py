@@ -10,7 +10,7 @@ import numpy as np
 
 from caejax.metrics import checkerboard
 from caejax.metrics.checkerboard import PERIODS
-from caejax.metrics.phases import BORDER
+from caejax.metrics.phases import BORDER, phase_ratio_db
 from caejax.train.evaluation import corrupt_examples
 from caejax.train.step import loss_and_image
 from caejax.train.task import Task
@@ -59,18 +59,19 @@ def initial_figures(
     return {
         **_ripples(model, params, images),
         **grad_phases(task, params, images, key, level),
-        **{
-            f"overlap_db_s{s}": _overlap(
-                model.upsampling, min(s, 2 ** len(model.widths)), model.initializer
-            )
-            for s in PERIODS
-        },
+        **_overlaps(model.upsampling, len(model.widths), model.initializer),
     }
 
 
 @functools.cache
-def _overlap(kind, period, initializer):
-    return float(checkerboard.overlap_db(kind, period, initializer=initializer))
+def _overlaps(kind, stages, initializer):
+    stages = min(stages, len(PERIODS))
+    powers = checkerboard.overlap_powers(kind, stages, initializer=initializer)
+    powers += (len(PERIODS) - stages) * powers[-1:]
+    return {
+        f"overlap_db_s{s}": float(phase_ratio_db(power))
+        for s, power in zip(PERIODS, powers, strict=True)
+    }
 
 
 def dc_ripples(model: nn.Module, params: Any, images: jax.Array) -> dict[str, float]:
