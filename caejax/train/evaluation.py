@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from caejax.compilation import quick_jit
 from caejax.corruptions import CORRUPTIONS
 from caejax.metrics import checkerboard, quality
 from caejax.metrics.checkerboard import PERIODS
@@ -119,7 +120,7 @@ def _compiled_evaluation(model, loss_name, corruption):
         mask = jnp.arange(len(clean)) < used
         return jax.tree.map(lambda x: jnp.tensordot(mask.astype(x.dtype), x, 1), values)
 
-    return jax.jit(run)
+    return quick_jit(run)
 
 
 def pattern_parts(output: jax.Array, clean: jax.Array, period: int) -> Arrays:

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from caejax.compilation import quick_jit
 from caejax.metrics import checkerboard
 from caejax.metrics.checkerboard import PERIODS
 from caejax.metrics.phases import BORDER, phase_ratio_db
@@ -66,7 +67,9 @@ def initial_figures(
 @functools.cache
 def _overlaps(kind, stages, initializer):
     stages = min(stages, len(PERIODS))
-    powers = checkerboard.overlap_powers(kind, stages, initializer=initializer)
+    powers = quick_jit(
+        lambda: checkerboard.overlap_powers(kind, stages, initializer=initializer)
+    )()
     powers += (len(PERIODS) - stages) * powers[-1:]
     return {
         f"overlap_db_s{s}": float(phase_ratio_db(power))
@@ -128,7 +131,7 @@ def _compiled_ripples(model):
             for s in PERIODS
         }
 
-    return jax.jit(run)
+    return quick_jit(run)
 
 
 def grad_phases(
@@ -171,7 +174,7 @@ def _compiled_gradients(model, loss_name, corruption):
             if min(clean.shape[1:3]) >= s + 2 * BORDER
         }
 
-    return jax.jit(run)
+    return quick_jit(run)
 
 
 def samples(
@@ -203,7 +206,7 @@ def _compiled_samples(model, corruption):
         image = model.to_image(model.apply({"params": params}, noisy))
         return {"target": clean, "input": noisy, "output": jnp.clip(image, 0, 1)}
 
-    return jax.jit(run)
+    return quick_jit(run)
 
 
 @functools.cache
@@ -218,7 +221,7 @@ def _compiled_patterns(model):
         flat = checkerboard.constant_response(decode, code, max(PERIODS))
         return {"flat": flat, **_gallery(model, variables)}
 
-    return jax.jit(run)
+    return quick_jit(run)
 
 
 def _gallery(model, variables):

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import optax
 
 from caejax import keys
+from caejax.compilation import quick_jit
 
 
 class TrainState(NamedTuple):
@@ -45,10 +46,6 @@ def create_state(
 @functools.cache
 def _compiled_init(model):
     """Draws parameters; compiled, nothing else of the forward pass is left."""
-    # It runs once, and a CPU takes seconds to optimise the random numbers' code.
-    quick = {"xla_backend_optimization_level": 1}
-    options = quick if jax.default_backend() == "cpu" else None
-    return jax.jit(
-        lambda key: model.init(key, jnp.zeros((1, *model.shape)))["params"],
-        compiler_options=options,
+    return quick_jit(
+        lambda key: model.init(key, jnp.zeros((1, *model.shape)))["params"]
     )
