@@ -156,9 +156,9 @@ def overlap_db(
     phases y_p that log2(S) linear stages make of a constant input. One stage of a
     transposed convolution has 20 log10((k+1)/(k-1)) for odd k, since (k+1)/2 taps
     an axis meet one phase and (k-1)/2 the other: 6.02 dB for 3, 3.52 for 5; 0 for
-    even k. Stages of kernel 3 add up to 9.54 dB (two) and 13.98 dB (three). A
-    maximum over a minimum is biased upwards: with 512 seeds by about 0.1 dB for
-    one stage and 0.5 dB for three.
+    even k. Two stages of kernel 3 have 9.54 dB, three 13.98. A maximum over a
+    minimum is biased upwards, for even k by about 0.1 dB with one stage and 0.3 dB
+    with three; see experiments/initialisation.
 
     Invariant to the initialiser's scale. Failure mode: blind to phases of equal
     power that differ all the same, which is what `dc_ripple_db` is for.
