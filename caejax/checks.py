@@ -27,7 +27,7 @@ def check_pair(output: jax.Array, target: jax.Array) -> None:
 
     Broadcasting would make a wrong number of it, silently.
     """
-    if jnp.shape(output) != jnp.shape(target):
+    if jnp.shape(output) != jnp.shape(target) or jnp.ndim(output) != 4:
         raise ValueError(
             "output and target must have one shape (B, H, W, C), "
             f"got {jnp.shape(output)} and {jnp.shape(target)}"

@@ -1,5 +1,6 @@
 """How programs are compiled."""
 
+import os
 from collections.abc import Callable
 
 import jax
@@ -12,6 +13,7 @@ def quick_jit(function: Callable) -> Callable:
     dominates here (convolutions, matrix products, Fourier transforms) are calls
     into libraries that run as fast. Elsewhere nothing is changed.
     """
-    options = {"xla_backend_optimization_level": 1}
-    on_cpu = jax.default_backend() == "cpu"
-    return jax.jit(function, compiler_options=options if on_cpu else None)
+    level = "xla_backend_optimization_level"
+    chosen = level in os.environ.get("XLA_FLAGS", "")  # by the user: let it be
+    quick = jax.default_backend() == "cpu" and not chosen
+    return jax.jit(function, compiler_options={level: 1} if quick else None)
