@@ -4,6 +4,20 @@ import os
 from collections.abc import Callable
 
 import jax
+import pooch
+
+
+def use_cache() -> None:
+    """Keeps compiled programs in the user's cache folder for the next command.
+
+    A folder that the user has given to JAX, or its switch, goes before:
+    JAX_COMPILATION_CACHE_DIR=DIR, JAX_ENABLE_COMPILATION_CACHE=0.
+    """
+    if not jax.config.jax_compilation_cache_dir:
+        folder = pooch.os_cache("caejax") / "programs"
+        jax.config.update("jax_compilation_cache_dir", str(folder))
+    # By default only what takes a second is kept; many of ours take half of that.
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
 
 def quick_jit(function: Callable) -> Callable:

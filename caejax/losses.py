@@ -53,17 +53,17 @@ class Loss(NamedTuple):
     Attributes:
       per_image: two (B, H, W, C) to (B,).
       from_logits: it takes the decoder's linear output, not the image.
-      reduce: (B,) to the scalar that training minimises.
+      summed: training minimises its sum over the batch, not its mean.
     """
 
     per_image: Callable[[jax.Array, jax.Array], jax.Array]
     from_logits: bool = False
-    reduce: Callable[[jax.Array], jax.Array] = jnp.mean
+    summed: bool = False
 
 
 LOSSES: dict[str, Loss] = {
     "bce": Loss(bce, from_logits=True),
     "mse": Loss(mse),
     "l1": Loss(l1),
-    "sse": Loss(sse, reduce=jnp.sum),
+    "sse": Loss(sse, summed=True),
 }

@@ -22,6 +22,12 @@ _CONFIG = config_flags.DEFINE_config_file(
     "config", None, "Config file; --config.section.field=value overrides a field."
 )
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run or sweep.")
+_CORES = flags.DEFINE_integer(
+    "cores", 0, "CPU cores that share each batch; 0 is all.", lower_bound=0
+)
+_CACHE = flags.DEFINE_bool(
+    "cache", True, "Keep compiled programs in the user's cache folder."
+)
 _MODE = flags.DEFINE_enum("mode", "run", MODES, "What to do.")
 
 
@@ -47,7 +53,10 @@ def main(argv: Sequence[str]) -> int:
 def _run() -> int:
     config, workdir = _config(), _workdir()
     from caejax.report import report
+    from caejax.train.devices import use_cores
 
+    _use_cache()
+    use_cores(config.train.batch_size, _CORES.value)
     if not config.sweep:
         from caejax.train.loop import train
 
@@ -72,6 +81,7 @@ def _eval() -> int:
     from caejax.report import tables
     from caejax.train.loop import evaluate_again
 
+    _use_cache()
     figures = evaluate_again(_CONFIG.value, _workdir())
     tables.print_figures(figures)
     return 0
@@ -98,6 +108,13 @@ def _config():
     if _CONFIG.value is None:
         raise CaejaxError("--config is missing; try --config=configs/quickstart.py")
     return _CONFIG.value
+
+
+def _use_cache():
+    from caejax.compilation import use_cache
+
+    if _CACHE.value:
+        use_cache()
 
 
 def _workdir() -> Path:

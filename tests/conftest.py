@@ -1,6 +1,9 @@
 """A strict session, and fixtures for all tests."""
 
+import atexit
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import jax
@@ -11,6 +14,13 @@ os.environ["MPLBACKEND"] = "Agg"
 # Tests wait for the compiler, not for arithmetic: it need not try hard.
 _FLAGS = "--xla_backend_optimization_level=0", os.environ.get("XLA_FLAGS", "")
 os.environ["XLA_FLAGS"] = " ".join(_FLAGS)
+# What one test has compiled, the others and their subprocesses find again.
+if "CAEJAX_TEST_CACHE" not in os.environ:
+    os.environ["CAEJAX_TEST_CACHE"] = tempfile.mkdtemp(prefix="caejax-tests-")
+    atexit.register(shutil.rmtree, os.environ["CAEJAX_TEST_CACHE"], ignore_errors=True)
+os.environ["JAX_COMPILATION_CACHE_DIR"] = os.environ["CAEJAX_TEST_CACHE"]
+jax.config.update("jax_compilation_cache_dir", os.environ["CAEJAX_TEST_CACHE"])
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 # A wrong rank must not broadcast its way to a number.
 jax.config.update("jax_numpy_rank_promotion", "raise")
 # Accelerators, too, compare numbers in full float32.

@@ -23,6 +23,11 @@ CASES = {
     "asymmetric_more_channels": ((3, 4, 3, 2), ((0, 1), (3, 1))),
     "1x1_in_a_frame": ((1, 1, 3, 2), ((0, 1), (2, 0))),
     "wider_than_the_kernel": ((2, 3, 3, 2), ((3, 0), (1, 4))),
+    "3x3_to_few": ((3, 3, 6, 1), ((1, 1), (1, 1))),
+    "asymmetric_to_few": ((2, 3, 6, 2), ((1, 0), (0, 2))),
+    "valid_to_few": ((3, 3, 5, 3), ((0, 0), (0, 0))),
+    "3x3_wide_rows": ((3, 3, 6, 8), ((1, 1), (1, 1))),
+    "3x3_from_more_to_many": ((3, 3, 7, 5), ((1, 1), (1, 1))),
     "valid_more_features": ((3, 3, 2, 4), ((0, 0), (0, 0))),
     "valid_more_channels": ((3, 3, 4, 2), ((0, 0), (0, 0))),
 }
@@ -90,13 +95,13 @@ def test_one_kernel_a_run_under_vmap(normal):
     np.testing.assert_allclose(together, apart, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("size", [1, 2])
-def test_keeps_bfloat16(size):
+@pytest.mark.parametrize(("size", "channels"), [(1, 3), (2, 3), (3, 8)])
+def test_keeps_bfloat16(size, channels):
     def value_and_gradients(x, kernel):
         y, pull = jax.vjp(lambda x, k: conv(x, k, same_padding(k.shape)), x, kernel)
         return y, *pull(y)
 
-    shapes = (1, 4, 4, 3), (size, size, 3, 2)
+    shapes = (1, 4, 4, channels), (size, size, channels, 2)
     arrays = [jax.ShapeDtypeStruct(shape, jnp.bfloat16) for shape in shapes]
     outputs = jax.eval_shape(value_and_gradients, *arrays)
     assert [y.dtype for y in outputs] == 3 * [jnp.bfloat16]

@@ -8,8 +8,9 @@ from tiny import tiny_config
 
 from caejax.losses import LOSSES
 from caejax.metrics import checkerboard
-from caejax.train import loop, probes
+from caejax.train import probes
 from caejax.train.evaluation import corrupt_examples
+from caejax.train.images import load_images
 from caejax.train.task import task_from_config
 
 
@@ -18,7 +19,7 @@ def tiny():
     """Task, parameters and test images."""
     config = tiny_config()
     task = task_from_config(config, total_steps=1)
-    return task, new_state(task).params, loop.load_images(config)["test"]
+    return task, new_state(task).params, load_images(config)["test"]
 
 
 def test_gradients_are_those_of_the_loss_for_the_corrupted_input(tiny, key):
@@ -51,7 +52,7 @@ def test_the_start_is_measured_in_each_way(tiny, key):
 def test_models_without_a_lattice_have_nothing_to_show(key):
     config = tiny_config()
     config.model.encoder = "dense"
-    task, images = task_from_config(config, 1), loop.load_images(config)["test"]
+    task, images = task_from_config(config, 1), load_images(config)["test"]
     params = new_state(task).params
     assert probes.initial_figures(task, params, images, key, 0.3) == {}
     assert probes.grad_phases(task, params, images, key, 0.3) == {}

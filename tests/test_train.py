@@ -22,6 +22,7 @@ from caejax.metrics.phases import phase_means
 from caejax.optimizers import OptimizerSpec, create_optimizer
 from caejax.train import evaluation, folder, loop, probes
 from caejax.train.checkpoint import Checkpoints
+from caejax.train.images import load_images
 from caejax.train.state import create_state
 from caejax.train.step import compiled_steps, train_step, zero_sums
 from caejax.train.task import task_from_config
@@ -308,7 +309,7 @@ def test_a_loss_that_is_not_finite_stops_and_names_the_step(tmp_path):
     config.model.output_activation = "linear"
     loop.train(config, tmp_path, verbose=False)
     config.train.epochs = 9
-    images = loop.load_images(config)
+    images = load_images(config)
     broken = dict(images) | {"train": images["train"].at[:].set(jnp.nan)}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loop, "load_images", lambda config: broken)
@@ -358,7 +359,7 @@ def steps_and_images(**changes):
     for name, value in changes.items():
         config.train[name] = value
     task = task_from_config(config, total_steps=100)
-    return task, loop.load_images(config)["train"]
+    return task, load_images(config)["train"]
 
 
 def test_the_loss_falls_and_the_step_is_traced_once(monkeypatch):
@@ -430,7 +431,7 @@ def test_sgd_takes_the_gradient_s_step_of_a_summed_loss():
     config.optimizer.name, config.optimizer.learning_rate = "sgd", 1e-3
     config.loss = "sse"
     task = task_from_config(config, total_steps=1)
-    images = loop.load_images(config)["train"][:8]
+    images = load_images(config)["train"][:8]
     state, key = new_state(task), jax.random.key(5)
     noisy = gaussian(key, images, level=0.5)
 
@@ -460,7 +461,7 @@ def test_bfloat16_computes_in_it_and_keeps_float32_parameters():
     config = tiny_config()
     config.model.dtype = "bfloat16"
     task = task_from_config(config, total_steps=1)
-    images = loop.load_images(config)["train"]
+    images = load_images(config)["train"]
     state, sums = compiled_steps(task)(new_state(task), zero_sums(), images, 2, 0, 0.5)
     assert {p.dtype for p in jax.tree.leaves(state.params)} == {jnp.dtype("float32")}
     exact, _ = steps_and_images()
@@ -473,7 +474,7 @@ def test_a_model_of_bfloat16_is_measured_in_float32():
     config = tiny_config()
     config.model.dtype = "bfloat16"
     task = task_from_config(config, total_steps=1)
-    images = loop.load_images(config)["test"]
+    images = load_images(config)["test"]
     ripples = probes.dc_ripples(task.model, new_state(task).params, images)
     assert all(value < -100 for value in ripples.values())
 
@@ -503,7 +504,7 @@ def test_noise_belongs_to_the_example_not_to_the_batch(key):
 def test_means_of_a_ragged_split_are_exact(monkeypatch, key):
     config = tiny_config()
     task = task_from_config(config, total_steps=1)
-    params, images = new_state(task).params, loop.load_images(config)["train"]
+    params, images = new_state(task).params, load_images(config)["train"]
     monkeypatch.setattr(evaluation, "BATCH", 7)  # 32 images: the last batch has 4
     figures, maps = evaluation.evaluate(task, params, images, key, 0.5)
     noisy = evaluation.corrupt_examples("gaussian", key, images, 0, 0.5)
@@ -561,11 +562,15 @@ def test_a_batch_larger_than_the_data_is_refused(tmp_path):
 
 TWO_DEVICES = """
 import jax, numpy as np
+from caejax.train.devices import on_all_devices, on_one_device
 from test_train import new_state, steps_and_images
 from caejax.train.step import compiled_steps, zero_sums
 assert jax.device_count() == 2
 task, images = steps_and_images()
-state, sums = compiled_steps(task)(new_state(task), zero_sums(), images, 4, 0, 0.5)
+carry = on_all_devices((new_state(task), zero_sums()))
+state, sums = on_one_device(
+    compiled_steps(task._replace(chunk=2))(*carry, images, 4, 0, 0.5)
+)
 leaves = jax.tree.leaves(state.params)
 np.savez("two.npz", *leaves, loss=sums["loss"])
 """

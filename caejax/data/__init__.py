@@ -37,6 +37,7 @@ def load(
     reduce: int = 1,
     patches_per_image: int = 1,
     download: bool = False,
+    keep_bytes: bool = False,
 ) -> Dataset:
     """Loads a dataset; each source is given only the options that it takes.
 
@@ -55,6 +56,8 @@ def load(
       reduce: integer factor of area averaging (folder).
       patches_per_image: patches cut from each photograph (folder).
       download: fetch (idx) or prepare (tfds) what is missing.
+      keep_bytes: leave images that the source has as uint8 in 0..255 as they are,
+        a quarter of the memory.
 
     Returns:
       Train, validation and test parts, C-contiguous: images (N, H, W, C)
@@ -95,10 +98,17 @@ def load(
         _check_images(split.images, source, (*image_size, channels))
     first = slice(limit or None)
     if val:
-        return Dataset(*(_take(split, first) for split in (train, *val, test)))
+        return Dataset(
+            *(_take(split, first, keep_bytes) for split in (train, *val, test))
+        )
     count = len(train.images[first])
     rest, chosen = split_indices(count, val_fraction, seed, "training examples")
-    return Dataset(_take(train, rest), _take(train, chosen), _take(test, first))
+    return Dataset(
+        *(
+            _take(split, index, keep_bytes)
+            for split, index in ((train, rest), (train, chosen), (test, first))
+        )
+    )
 
 
 def split_indices(
@@ -141,11 +151,13 @@ def _check_images(
         raise CaejaxError(f"{source} has a part without images: add some")
 
 
-def _take(split: Split, index: slice | np.ndarray) -> Split:
+def _take(split: Split, index: slice | np.ndarray, keep_bytes: bool) -> Split:
     images = split.images[index]
-    if images.dtype == np.uint8:
+    if images.dtype != np.uint8:
+        images = images.astype(np.float32, copy=False)
+    elif not keep_bytes:
         images = images.astype(np.float32) / 255
     labels = None
     if split.labels is not None:
         labels = np.ascontiguousarray(split.labels[index], np.int32)
-    return Split(np.ascontiguousarray(images, np.float32), labels)
+    return Split(np.ascontiguousarray(images), labels)

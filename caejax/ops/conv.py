@@ -3,8 +3,8 @@
 XLA:CPU runs forward convolutions well, but the gradient with respect to the
 kernel is itself a convolution with batch and channels exchanged, for which it
 has only a naive loop once the step is the body of a `lax.scan`. On CPU that
-gradient is therefore written as matrix products of shifted images; elsewhere
-JAX's own gradient stays.
+gradient is therefore written as matrix products of shifted images, as is a
+convolution to few outputs; elsewhere JAX's own stay.
 """
 
 import functools
@@ -16,6 +16,8 @@ from jax import lax
 Padding = tuple[tuple[int, int], tuple[int, int]]
 
 _LAYOUT = ("NHWC", "HWIO", "NHWC")
+
+_FEW = 4  # outputs, as the last layer of a decoder has
 
 
 def same_padding(kernel_shape: tuple[int, ...]) -> Padding:
@@ -53,7 +55,30 @@ def _conv(x, kernel, padding):
 def _conv_cpu(x, kernel, padding):
     if kernel.shape[:2] == (1, 1):
         return x @ kernel[0, 0]
+    if kernel.shape[3] <= _FEW < kernel.shape[2]:
+        return _conv_to_few(x, kernel, padding)
     return _conv(x, kernel, padding)
+
+
+def _conv_to_few(x, kernel, padding):
+    """Convolves to few outputs: a matrix product to all taps at once, then sums.
+
+    A convolution's inner loop over outputs would stay short.
+    """
+    h, w = kernel.shape[:2]
+    # Taps outermost, so that each is an image by itself.
+    taps = jnp.einsum(
+        "ijcf,bhwc->ijfbhw", kernel, x, preferred_element_type=jnp.float32
+    )
+    sides = zip(x.shape[1:3], padding, (h, w), strict=True)
+    size = [n + sum(pad) - k + 1 for n, pad, k in sides]
+    taps = jnp.pad(taps, ((0, 0),) * 4 + padding)
+    y = sum(
+        taps[i, j, :, :, i : i + size[0], j : j + size[1]]
+        for i in range(h)
+        for j in range(w)
+    )
+    return y.transpose(1, 2, 3, 0).astype(x.dtype)
 
 
 def _forward(x, kernel, padding):
@@ -93,12 +118,30 @@ def _kernel_gradient(x, grad, shape, padding):
     full = tuple(
         (k - 1 - lo, k - 1 - hi) for k, (lo, hi) in zip((h, w), padding, strict=True)
     )
+    if features <= _FEW:
+        return _kernel_gradient_of_few(x, grad, shape, full)
     rows = _shifted_rows(grad, full, x.shape[1:3], (h, w))
     taps = jnp.stack([_matmul_over_pixels(x, row) for row in rows])
     # Shifting the gradient one way is shifting the image the other way.
     return jnp.flip(
         taps.reshape(h, channels, w, features).transpose(0, 2, 1, 3), (0, 1)
     )
+
+
+def _kernel_gradient_of_few(x, grad, shape, padding):
+    """One matrix product in all, of the image with all shifts of a thin gradient."""
+    h, w, channels, features = shape
+    height, width = x.shape[1:3]
+    grad = jnp.pad(grad.transpose(3, 0, 1, 2), ((0, 0), (0, 0), *padding))
+    shifts = jnp.stack(
+        [
+            grad[:, :, i : i + height, j : j + width]
+            for i in reversed(range(h))
+            for j in reversed(range(w))
+        ]
+    )
+    taps = shifts.reshape(h * w * features, -1) @ x.reshape(-1, channels)
+    return taps.reshape(h, w, features, channels).swapaxes(2, 3)
 
 
 def _shifted_rows(images, padding, size, taps):
@@ -113,4 +156,8 @@ def _shifted_rows(images, padding, size, taps):
 
 def _matmul_over_pixels(a, b):
     """(B, H, W, C) and (B, H, W, F) to (C, F), summed over images and pixels."""
-    return a.reshape(-1, a.shape[-1]).T @ b.reshape(-1, b.shape[-1])
+    a, b = a.reshape(-1, a.shape[-1]), b.reshape(-1, b.shape[-1])
+    if a.shape[1] <= b.shape[1]:
+        return a.T @ b
+    # Fastest with the longer side last; the barrier keeps XLA from turning it back.
+    return jax.lax.optimization_barrier(b.T @ a).T

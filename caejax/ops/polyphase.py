@@ -150,8 +150,13 @@ def smooth(h: jax.Array, taps: tuple[float, ...]) -> jax.Array:
     Returns:
       (L + r - 1, L + r - 1, C, F).
     """
-    length = h.shape[0]
-    matrix = jnp.stack(
-        [jnp.pad(jnp.array(taps), (t, length - 1 - t)) for t in range(length)], axis=1
-    )
-    return jnp.einsum("it,ju,tucf->ijcf", matrix, matrix, h)
+    for axis in (0, 1):
+        h = sum(tap * _shift(h, axis, t, len(taps) - 1) for t, tap in enumerate(taps))
+    return h
+
+
+def _shift(h, axis, by, room):
+    """Moves h along an axis into a space that is longer by `room`."""
+    widths = [(0, 0)] * h.ndim
+    widths[axis] = (by, room - by)
+    return jnp.pad(h, widths)

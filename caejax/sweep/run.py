@@ -9,7 +9,7 @@ from caejax.errors import CaejaxError
 from caejax.sweep import executors, results
 from caejax.sweep.spec import SweepRun, expand
 from caejax.train.folder import environment, is_started
-from caejax.train.loop import load_images
+from caejax.train.images import load_images
 from caejax.writers import write_atomically, write_json
 
 

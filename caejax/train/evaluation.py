@@ -19,6 +19,8 @@ from caejax.metrics.phases import (
     phase_variance,
     phase_variation,
 )
+from caejax.train.devices import over_devices
+from caejax.train.images import as_float
 from caejax.train.step import loss_and_image
 from caejax.train.task import Task
 
@@ -98,6 +100,7 @@ def evaluate(
 @functools.cache
 def _compiled_evaluation(model, loss_name, corruption):
     def run(params, clean, used, key, first, level):
+        clean = as_float(over_devices(clean))
         noisy = corrupt_examples(corruption, key, clean, first, level)
         linear = model.apply({"params": params}, noisy)
         loss, image = loss_and_image(model, loss_name, linear, clean)

@@ -1,6 +1,5 @@
 """One run, from its config to its summary; it goes on where it was stopped."""
 
-import functools
 import math
 import time
 from pathlib import Path
@@ -12,17 +11,16 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from caejax import config as config_lib
-from caejax import data, keys
+from caejax import keys
 from caejax.errors import CaejaxError
 from caejax.optimizers import create_optimizer
-from caejax.train import evaluation, folder, probes
+from caejax.train import devices, evaluation, folder, probes
 from caejax.train.checkpoint import Checkpoints
+from caejax.train.images import Images, load_images
 from caejax.train.state import create_state
 from caejax.train.step import compiled_steps, zero_sums
 from caejax.train.task import Task, task_from_config
 from caejax.writers import MetricsWriter, progress_bar, write_json
-
-Images = dict[str, jax.Array]
 
 
 class Run(NamedTuple):
@@ -81,21 +79,6 @@ def train(config: ConfigDict, workdir: Path, *, verbose: bool = True) -> dict[st
     return figures
 
 
-def load_images(config: ConfigDict) -> Images:
-    """Loads a config's data onto the device, or takes what an earlier run loaded."""
-    settings = config.data.to_dict() | {"image_size": config_lib.image_size(config)}
-    return _load_images(**settings)
-
-
-# A sweep's runs mostly share their data; two sets are enough for axes over it.
-@functools.lru_cache(maxsize=2)
-def _load_images(**settings):
-    dataset = data.load(**settings)
-    return {
-        split: jnp.asarray(part.images) for split, part in dataset._asdict().items()
-    }
-
-
 def _create_run(config, verbose):
     images = load_images(config)
     steps_per_epoch = len(images["train"]) // config.train.batch_size
@@ -125,6 +108,7 @@ def _train(run, workdir, checkpoints):
             state, progress = restored
             if run.verbose:
                 print(f"resuming from step {step}", flush=True)
+        state = devices.on_all_devices(state)
         state, progress = _train_epochs(run, state, progress, writer, checkpoints)
         steps = int(state.step)
         if run.patience:
@@ -139,7 +123,7 @@ def _train(run, workdir, checkpoints):
 def _train_epochs(run, state, progress, writer, checkpoints):
     total = run.epochs * run.steps_per_epoch
     # No step is taken: this compiles, so that speeds leave compilation out.
-    state, _ = _steps(run, state, zero_sums(), stop=0)
+    state, _ = _steps(run, state, _zero_sums(), stop=0)
     with progress_bar(total, f"{run.epochs} epochs") as update:
         while int(state.step) < total and not _stale(run, progress):
             state, figures, seconds = _train_epoch(run, state, writer, update)
@@ -156,7 +140,7 @@ def _train_epochs(run, state, progress, writer, checkpoints):
 
 def _train_epoch(run, state, writer, update):
     """Trains one epoch: a single compiled call, cut where something is looked at."""
-    sums, seconds = zero_sums(), 0.0
+    sums, seconds = _zero_sums(), 0.0
     first = int(state.step)
     last = first + run.steps_per_epoch
     for stop in _stops(run, first, last, pieces=1 if update is None else 20):
@@ -175,6 +159,10 @@ def _train_epoch(run, state, writer, update):
                 writer.write(_row(run, state, "val", ripples))
     figures = {k: float(v) / run.steps_per_epoch for k, v in sums.items()}
     return state, figures | {"images_per_second": speed}, seconds
+
+
+def _zero_sums():
+    return devices.on_all_devices(zero_sums())
 
 
 def _steps(run, state, sums, stop):
@@ -236,7 +224,7 @@ def _measure_start(run, state, writer):
 def _initial(run, state):
     key = _noise_key(run, "test")
     return probes.initial_figures(
-        run.task, state.eval_params, run.images["test"], key, run.level
+        run.task, _params(state), run.images["test"], key, run.level
     )
 
 
@@ -257,7 +245,7 @@ def _measure_end(run, state, progress, writer):
 
 
 def _samples(run, state):
-    params, images = state.eval_params, run.images["test"]
+    params, images = _params(state), run.images["test"]
     return probes.samples(run.task, params, images, _noise_key(run, "test"), run.level)
 
 
@@ -266,7 +254,7 @@ def _evaluate_test(run, state):
     quality, maps = _evaluate(run, state, "test")
     gradients = probes.grad_phases(
         run.task,
-        state.eval_params,
+        _params(state),
         run.images["test"],
         _noise_key(run, "test"),
         run.level,
@@ -283,7 +271,11 @@ def _evaluate(run, state, split):
 
 def _ripples(run, state, split):
     images = run.images[split]
-    return probes.dc_ripples(run.task.model, state.eval_params, images)
+    return probes.dc_ripples(run.task.model, _params(state), images)
+
+
+def _params(state):
+    return devices.on_one_device(state.eval_params)
 
 
 def _noise_key(run, split):

@@ -13,6 +13,7 @@ from caejax.metrics import checkerboard
 from caejax.metrics.checkerboard import PERIODS
 from caejax.metrics.phases import BORDER, phase_ratio_db
 from caejax.train.evaluation import corrupt_examples
+from caejax.train.images import as_float
 from caejax.train.step import loss_and_image
 from caejax.train.task import Task
 
@@ -99,7 +100,7 @@ def dc_ripples(model: nn.Module, params: Any, images: jax.Array) -> dict[str, fl
 def _ripples(model, params, images):
     run = _compiled_ripples(model.clone(dtype=jnp.float32))
     with _exact():
-        figures = run(params, images[:RIPPLE_IMAGES])
+        figures = run(params, as_float(images[:RIPPLE_IMAGES]))
     return {name: float(value) for name, value in figures.items()}
 
 
@@ -154,7 +155,7 @@ def grad_phases(
     model = task.model.clone(dtype=jnp.float32)
     run = _compiled_gradients(model, task.loss, task.corruption)
     with _exact():
-        figures = run(params, images[:GRADIENT_IMAGES], key, level)
+        figures = run(params, as_float(images[:GRADIENT_IMAGES]), key, level)
     return {name: float(value) for name, value in figures.items()}
 
 
@@ -189,7 +190,7 @@ def samples(
       gallery_output, gallery_ripple, (m, 32, 32, C): flat colours and gradients,
       what the model makes of them, and its linear output without the trend.
     """
-    images = images[:SAMPLES]
+    images = as_float(images[:SAMPLES])
     run = _compiled_samples(task.model, task.corruption)
     arrays = run(params, images, key, level)
     if has_lattice(task.model):

@@ -6,15 +6,16 @@ from collections.abc import Callable
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
-from jax.sharding import NamedSharding, PartitionSpec
 
 from caejax import keys
 from caejax.corruptions import CORRUPTIONS
 from caejax.losses import LOSSES
 from caejax.metrics import quality
 from caejax.optimizers import create_optimizer
+from caejax.train.devices import over_devices
+from caejax.train.gradients import summed_gradients
+from caejax.train.images import as_float
 from caejax.train.state import TrainState
 from caejax.train.task import Task
 
@@ -39,12 +40,15 @@ def train_step(
     """
     noisy = CORRUPTIONS[task.corruption](key, clean, level=level)
 
-    def objective(params):
+    def objective(params, noisy, clean):
         linear = task.model.apply({"params": params}, noisy)
         losses, image = loss_and_image(task.model, task.loss, linear, clean)
-        return LOSSES[task.loss].reduce(losses), (losses.mean(), image)
+        psnr = quality.psnr(jnp.clip(image, 0, 1), clean)
+        return losses.sum(), {"loss": losses.sum(), "psnr": psnr.sum()}
 
-    grads, (loss, image) = jax.grad(objective, has_aux=True)(state.params)
+    grads, sums = summed_gradients(objective, state.params, (noisy, clean), task.chunk)
+    if not LOSSES[task.loss].summed:
+        grads = jax.tree.map(lambda x: x / len(clean), grads)
     tx = create_optimizer(task.optimizer)
     updates, opt_state = tx.update(grads, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
@@ -54,8 +58,7 @@ def train_step(
         params if task.ema_decay else (),
     )
     metrics = {
-        "loss": loss,
-        "psnr": quality.psnr(jnp.clip(image, 0, 1), clean).mean(),
+        **{name: x / len(clean) for name, x in sums.items()},
         "grad_norm": optax.tree.norm(grads),
         "update_norm": optax.tree.norm(updates),
     }
@@ -100,7 +103,7 @@ def compiled_steps(task: Task) -> Callable[..., tuple[TrainState, Sums]]:
             state, sums = carry
             start = (state.step % steps_per_epoch) * task.batch_size
             batch = jax.lax.dynamic_slice(order, (start,), (task.batch_size,))
-            clean = _over_devices(images[batch])
+            clean = as_float(over_devices(images[batch]))
             key = keys.stream(seed, "train_noise", state.step)
             state, metrics = train_step(state, clean, key, level=level, task=task)
             return state, {name: sums[name] + metrics[name] for name in sums}
@@ -108,13 +111,3 @@ def compiled_steps(task: Task) -> Callable[..., tuple[TrainState, Sums]]:
         return jax.lax.while_loop(unfinished, step, (state, sums))
 
     return jax.jit(run, donate_argnums=(0, 1))
-
-
-def _over_devices(batch):
-    """Shards a batch over all devices, where it divides evenly."""
-    devices = jax.devices()
-    if len(devices) == 1 or len(batch) % len(devices):
-        return batch
-    mesh = jax.sharding.Mesh(np.array(devices), ("batch",))
-    sharding = NamedSharding(mesh, PartitionSpec("batch"))
-    return jax.lax.with_sharding_constraint(batch, sharding)

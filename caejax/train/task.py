@@ -3,12 +3,14 @@
 from typing import NamedTuple
 
 import flax.linen as nn
+import jax
 from ml_collections import ConfigDict
 
 from caejax.config import image_size
 from caejax.models.autoencoders import create_model
 from caejax.models.layers import DTYPES
 from caejax.optimizers import OptimizerSpec
+from caejax.train.gradients import cache_chunk
 
 
 class Task(NamedTuple):
@@ -21,6 +23,7 @@ class Task(NamedTuple):
       optimizer: see `OptimizerSpec`.
       batch_size: images a step.
       ema_decay: of the parameters' average; 0 for none.
+      chunk: images a device takes at a time, about; 0 for all of the batch.
     """
 
     model: nn.Module
@@ -29,6 +32,7 @@ class Task(NamedTuple):
     optimizer: OptimizerSpec
     batch_size: int
     ema_decay: float = 0.0
+    chunk: int = 0
 
 
 def task_from_config(config: ConfigDict, total_steps: int) -> Task:
@@ -44,7 +48,15 @@ def task_from_config(config: ConfigDict, total_steps: int) -> Task:
         optimizer=optimizer,
         batch_size=config.train.batch_size,
         ema_decay=config.train.ema_decay,
+        chunk=_chunk(config),
     )
+
+
+def _chunk(config):
+    if jax.default_backend() != "cpu" or config.model.encoder != "conv":
+        return 0
+    shape = (*image_size(config), config.data.channels)
+    return cache_chunk(shape, config.model.widths)
 
 
 def model_from_config(config: ConfigDict) -> nn.Module:

@@ -1,0 +1,74 @@
+"""Several devices, or the cores of a CPU as such, sharing each batch."""
+
+import contextlib
+import os
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+BATCH = PartitionSpec("batch")
+EVERYWHERE = PartitionSpec()
+
+
+def use_cores(batch_size: int, limit: int = 0) -> None:
+    """Makes the cores of a CPU devices, as many as divide a batch evenly.
+
+    Must be called before JAX is used; after that, or where the user has set a
+    number, it does nothing. Of no effect if there is an accelerator.
+
+    Args:
+      batch_size: images a step.
+      limit: at most so many; 0 for all that the process may use.
+    """
+    asked = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
+    if asked or "JAX_NUM_CPU_DEVICES" in os.environ:
+        return
+    count = core_count(batch_size, limit or _cores())
+    # In use already, by a program of the user's own.
+    with contextlib.suppress(RuntimeError):
+        jax.config.update("jax_num_cpu_devices", count)
+
+
+def core_count(batch_size: int, cores: int) -> int:
+    """The most cores, of so many, that divide a batch evenly."""
+    return max(n for n in range(1, cores + 1) if batch_size % n == 0)
+
+
+def _cores():
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def mesh() -> Mesh:
+    """All devices in a row."""
+    return Mesh(np.array(jax.devices()), ("batch",))
+
+
+def share(images: int) -> int:
+    """How many of a batch's images each device takes: all, if they do not divide."""
+    count = jax.device_count()
+    return images // count if images % count == 0 else images
+
+
+def over_devices(batch: jax.Array) -> jax.Array:
+    """Shards (B, ...) over all devices, where they divide B evenly."""
+    if share(len(batch)) == len(batch):
+        return batch
+    return jax.lax.with_sharding_constraint(batch, NamedSharding(mesh(), BATCH))
+
+
+def on_all_devices(tree: Any) -> Any:
+    """Copies a tree of arrays to all devices, where compiled steps leave it."""
+    if jax.device_count() == 1:
+        return tree
+    return jax.device_put(tree, NamedSharding(mesh(), EVERYWHERE))
+
+
+def on_one_device(tree: Any) -> Any:
+    """A tree of arrays on the first device, for what the others need not repeat."""
+    if jax.device_count() == 1:
+        return tree
+    return jax.device_put(tree, jax.devices()[0])

@@ -1,0 +1,39 @@
+"""The images of a run: held once, on the devices."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+from ml_collections import ConfigDict
+
+from caejax import config as config_lib
+from caejax import data
+
+Images = dict[str, jax.Array]
+
+
+def load_images(config: ConfigDict) -> Images:
+    """Loads a config's data, or takes what an earlier run loaded.
+
+    Returns:
+      By split, (N, H, W, C): uint8 where the source is, else float32 in [0, 1];
+      for `as_float`.
+    """
+    settings = config.data.to_dict() | {"image_size": config_lib.image_size(config)}
+    return _load_images(**settings)
+
+
+# A sweep's runs mostly share their data; two sets are enough for axes over it.
+@functools.lru_cache(maxsize=2)
+def _load_images(**settings):
+    dataset = data.load(**settings, keep_bytes=True)
+    return {
+        split: jnp.asarray(part.images) for split, part in dataset._asdict().items()
+    }
+
+
+def as_float(images: jax.Array) -> jax.Array:
+    """uint8 in 0..255 to float32 in [0, 1]; floating point stays as it is."""
+    if images.dtype != jnp.uint8:
+        return images
+    return images.astype(jnp.float32) / 255

@@ -1,0 +1,47 @@
+"""Tests of the images that a run holds."""
+
+import jax
+import numpy as np
+import pytest
+from tiny import tiny_config
+
+from caejax import data
+from caejax.train.images import as_float, load_images
+
+
+def test_bytes_become_floats():
+    images = np.array([0, 51, 255], np.uint8)
+    np.testing.assert_allclose(jax.jit(as_float)(images), [0, 0.2, 1], rtol=1e-6)
+    floats = np.float32([0.1, 0.9])
+    assert as_float(floats) is floats
+
+
+@pytest.fixture
+def npz_config(tmp_path):
+    """Bytes in an npz file."""
+    rng = np.random.default_rng(0)
+    arrays = {
+        f"x_{part}": rng.integers(0, 256, (20, 16, 16)) for part in ("train", "test")
+    }
+    np.savez(
+        tmp_path / "bytes.npz", **{k: v.astype(np.uint8) for k, v in arrays.items()}
+    )
+    config = tiny_config()
+    config.data.source, config.data.dir = "npz", str(tmp_path)
+    config.data.name = "bytes.npz"
+    return config
+
+
+def test_bytes_stay_bytes(npz_config):
+    images = load_images(npz_config)
+    assert {x.dtype for x in images.values()} == {np.dtype(np.uint8)}
+    settings = npz_config.data.to_dict() | {"image_size": (16, 16)}
+    floats = data.load(**settings)
+    for split, part in floats._asdict().items():
+        assert part.images.dtype == np.float32
+        np.testing.assert_allclose(as_float(images[split]), part.images, rtol=1e-6)
+
+
+def test_floats_stay_floats():
+    images = load_images(tiny_config())
+    assert {x.dtype for x in images.values()} == {np.dtype(np.float32)}
