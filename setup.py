@@ -48,6 +48,8 @@ setup(
             "ruff==0.17.6",
             "scikit-image>=0.25.0",
         ],
+        # What experiments/speed compares with.
+        "bench": ["torch>=2.8"],
         # Preparing most data sets needs TensorFlow; reading them never does.
         "tfds": [
             "tensorflow-cpu>=2.20; sys_platform == 'linux'",

@@ -1,0 +1,109 @@
+"""The systems in stock Flax: its layers and JAX's, put together plainly."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from systems import System, Weights, layers
+
+RESIZED = {
+    "nearest_k3": "nearest",
+    "bilinear_k3": "bilinear",
+    "bicubic_k3": "cubic",
+    "bilinear_additive": "bilinear",
+}
+
+
+class StockUpsample(nn.Module):
+    """A kind of upsampling; the layer that learns is called "layer"."""
+
+    features: int
+    kind: str
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """(B, H, W, C) to (B, 2H, 2W, features)."""
+        batch, height, width, channels = x.shape
+        double = (batch, 2 * height, 2 * width)
+        options = {"dtype": self.dtype, "name": "layer"}
+        if self.kind in RESIZED:
+            x = jax.image.resize(x, (*double, channels), RESIZED[self.kind])
+            if self.kind == "bilinear_additive":
+                groups = [x[..., i : i + 4].sum(-1) for i in range(0, channels, 4)]
+                x = jnp.stack(groups, axis=-1)
+            return nn.Conv(self.features, (3, 3), **options)(x)
+        if self.kind == "deconv_k3_fir":
+            x = nn.ConvTranspose(
+                *(self.features, (3, 3), (2, 2), "VALID"), use_bias=False, **options
+            )(x)
+            return self._add_bias(blur(x))
+        if self.kind.startswith("deconv"):
+            k = int(self.kind.removeprefix("deconv_k"))
+            return nn.ConvTranspose(self.features, (k, k), (2, 2), **options)(x)
+        x = nn.Conv(4 * self.features, (3, 3), use_bias=False, **options)(x)
+        x = x.reshape(batch, height, width, 2, 2, self.features)
+        x = x.transpose(0, 1, 3, 2, 4, 5).reshape(*double, self.features)
+        if self.kind == "shuffle_hold":
+            x = jnp.pad(x, ((0, 0), (1, 0), (1, 0), (0, 0)), mode="edge")
+            x = nn.avg_pool(x, (2, 2), (1, 1))
+        return self._add_bias(x)
+
+    def _add_bias(self, x):
+        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        return x + bias.astype(x.dtype)[None, None, None]
+
+
+def blur(x: jax.Array) -> jax.Array:
+    """Filters every channel with [1, 3, 3, 1] / 4 along both axes."""
+    taps = np.outer([1, 3, 3, 1], [1, 3, 3, 1]) / 16
+    features = x.shape[-1]
+    return jax.lax.conv_general_dilated(
+        x,
+        jnp.tile(jnp.asarray(taps, x.dtype)[:, :, None, None], features),
+        (1, 1),
+        ((1, 1), (1, 1)),
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        feature_group_count=features,
+    )
+
+
+class StockAutoencoder(nn.Module):
+    """A system; its layers are called "layer_0", "layer_1", ..."""
+
+    system: System
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """(B, H, W, 1) images to logits of the same shape, float32."""
+        for i, layer in enumerate(layers(self.system)):
+            name = f"layer_{i}"
+            if layer.kind == "conv":
+                x = nn.Conv(layer.features, (3, 3), dtype=self.dtype, name=name)(x)
+            else:
+                x = StockUpsample(layer.features, layer.kind, self.dtype, name=name)(x)
+                x = x[:, : layer.size, : layer.size]
+            if layer.part != "image":
+                x = nn.relu(x)
+            if layer.part == "encode":
+                x = nn.max_pool(x, (2, 2), (2, 2), "SAME")
+        return x.astype(jnp.float32)
+
+
+def to_params(system: System, weights: Sequence[Weights]) -> dict[str, Any]:
+    """The parameters of `StockAutoencoder` that hold these weights."""
+
+    def params(layer, weights):
+        kernel, bias = map(jnp.asarray, weights)
+        if layer.kind == "conv":
+            return {"kernel": kernel, "bias": bias}
+        if layer.kind == "deconv_k3_fir" or layer.kind.startswith("shuffle"):
+            return {"layer": {"kernel": kernel}, "bias": bias}
+        return {"layer": {"kernel": kernel, "bias": bias}}
+
+    pairs = zip(layers(system), weights, strict=True)
+    return {f"layer_{i}": params(*pair) for i, pair in enumerate(pairs)}

@@ -1,0 +1,180 @@
+"""Speed of training: caejax against stock Flax and PyTorch, in turns.
+
+    python experiments/speed/study.py
+    python experiments/speed/study.py --scaling
+
+Needs PyTorch (`pip install caejax[bench]`), no data. Writes results.json, results.md
+and speed.png; with --scaling scaling.json, scaling.md and scaling.png. Systems are
+those of `systems.published`, of which some are only like the published ones, as
+their notes say.
+"""
+
+import argparse
+import importlib.metadata
+import json
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import figures
+import systems
+import tables
+from interleave import measure, peaks
+from runners import IMPLEMENTATIONS, Settings
+from systems import System
+
+from caejax.report.style import paper_style, save
+
+PACKAGES = ("caejax", "jax", "flax", "torch")
+
+Record = dict[str, Any]
+Timer = Callable[[System], Record]
+
+
+def chosen(names: str, known: Sequence[str]) -> list[str]:
+    """The names of a comma list, "all" for all of them.
+
+    Raises:
+      ValueError: a name that is not known.
+    """
+    wanted = list(known) if names == "all" else [n for n in names.split(",") if n]
+    if unknown := sorted(set(wanted) - set(known)):
+        raise ValueError(f"no {', '.join(unknown)}; known: {', '.join(known)}")
+    return wanted
+
+
+def speed_results(
+    parts: dict[str, Sequence[System]], timer: Timer, results: Record
+) -> Iterator[Record]:
+    """Measures the sets of systems; yields the results after each system."""
+    for part, members in parts.items():
+        results[part] = []
+        for system in members:
+            results[part].append(timer(system))
+            yield results
+
+
+def scaling_results(timer: Timer, results: Record) -> Iterator[Record]:
+    """Measures system A in all sizes; yields the results after each."""
+    results["scaling"] = []
+    for axis, points in systems.scaling().items():
+        for value, system in points:
+            record = {"axis": axis, "value": value, **timer(system)}
+            results["scaling"].append(record)
+            yield results
+
+
+def write(results: Record, out: Path) -> None:
+    """Writes the numbers, the tables and the figure of either measurement."""
+    name, text = (
+        ("scaling", tables.scaling_report(results))
+        if "scaling" in results
+        else ("results", tables.report(results))
+    )
+    (out / f"{name}.json").write_text(json.dumps(results, indent=1) + "\n")
+    (out / f"{name}.md").write_text(text)
+    with paper_style():
+        if "scaling" in results:
+            save(figures.scaling(results["scaling"]), out / "scaling")
+        else:
+            save(figures.ratios(results), out / "speed")
+
+
+def setting(args: argparse.Namespace) -> Record:
+    """What the numbers depend on, but for the device's name."""
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            versions[package] = "not installed"
+    return {
+        "machine": platform.machine(),
+        "cores": args.cores,
+        "dtype": args.dtype,
+        "rounds": args.rounds,
+        "seconds": args.seconds,
+        "load before": round(os.getloadavg()[0], 2),
+        "Python": platform.python_version(),
+        **versions,
+    }
+
+
+def cores() -> int:
+    """How many this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def say(system: System, record: Record, seconds: float) -> None:
+    """Prints a line on a system that is done."""
+    found = tables.summarise(record).items()
+    times = ", ".join(f"{name} {summary.ms:.3g} ms" for name, summary in found)
+    failed = "".join(f", {name} failed" for name in record["failures"])
+    print(f"{system.name}: {times}{failed}, after {seconds:.0f} s", flush=True)
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add = parser.add_argument
+    names = "comma list, or all"
+    add("--systems", default="all", help=f"{names}: {', '.join(systems.published())}")
+    add("--kinds", default="all", help=f"{names}, of upsampling in system A")
+    add("--implementations", default="all", help=f"{names}: {', '.join(tables.NAMES)}")
+    add("--rounds", type=int, default=11, help="turns of each implementation")
+    add("--seconds", type=float, default=1.0, help="that a turn takes, about")
+    add("--cores", type=int, default=cores(), help="to use")
+    add("--dtype", default="float32", choices=("float32", "bfloat16"))
+    add("--scaling", action="store_true", help="time an image against sizes instead")
+    add("--out", type=Path, default=Path(__file__).parent)
+    args = parser.parse_args(argv)
+    try:
+        args.systems = chosen(args.systems, list(systems.published()))
+        args.kinds = chosen(args.kinds, list(systems.kinds()))
+        args.implementations = chosen(args.implementations, list(IMPLEMENTATIONS))
+    except ValueError as error:
+        parser.error(str(error))
+    return args
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Runs the study."""
+    args = parse(argv)
+    args.out.mkdir(parents=True, exist_ok=True)
+    start = time.perf_counter()
+    settings = Settings(dtype=args.dtype, cores=args.cores)
+
+    def timer(system):
+        record = measure(
+            system,
+            args.implementations,
+            settings,
+            rounds=args.rounds,
+            seconds=args.seconds,
+        )
+        say(system, record, time.perf_counter() - start)
+        return record
+
+    results = {"setting": setting(args)}
+    if args.scaling:
+        progress = scaling_results(timer, results)
+    else:
+        results["peaks"] = peaks(systems.published()["E-like"], settings)
+        published, kinds = systems.published(), systems.kinds()
+        parts = {
+            "systems": [published[name] for name in args.systems],
+            "kinds": [kinds[name] for name in args.kinds],
+        }
+        progress = speed_results(parts, timer, results)
+    for results in progress:
+        write(results, args.out)
+    print(f"{time.perf_counter() - start:.0f} s")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,183 @@
+"""What follows from the measured times, and the tables of it in Markdown."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from interleave import REFERENCE
+
+from caejax.report.tables import to_markdown
+
+Record = dict[str, Any]
+
+NAMES = {
+    "caejax": "caejax",
+    "flax": "stock Flax",
+    "torch_nchw": "PyTorch NCHW",
+    "torch_nhwc": "PyTorch channels_last",
+    "torch_compile": "torch.compile",
+}
+
+
+class Summary(NamedTuple):
+    """One implementation of one system.
+
+    Attributes:
+      ms: median of the rounds' milliseconds a step.
+      ratio: lower quartile, median and upper quartile of the rounds' ratios to
+        caejax; above 1 caejax is faster. None without caejax.
+      gflops: arithmetic of the layers, as defined, a second.
+    """
+
+    ms: float
+    ratio: tuple[float, float, float] | None
+    gflops: float
+
+
+def ratio(
+    ms: Sequence[float], reference: Sequence[float]
+) -> tuple[float, float, float]:
+    """Quartiles of the ratios of times, each of the same round: (25, 50, 75 %)."""
+    low, middle, high = np.percentile(np.divide(ms, reference), [25, 50, 75])
+    return float(low), float(middle), float(high)
+
+
+def summarise(record: Record) -> dict[str, Summary]:
+    """By implementation, what a system's times amount to."""
+    measured = record["implementations"]
+    reference = measured.get(REFERENCE)
+    return {
+        name: Summary(
+            ms=float(np.median(one["ms"])),
+            ratio=reference and ratio(one["ms"], reference["ms"]),
+            gflops=1000 * record["gflop"] / float(np.median(one["ms"])),
+        )
+        for name, one in measured.items()
+    }
+
+
+def best_torch(summaries: dict[str, Summary]) -> str | None:
+    """The PyTorch implementation with the smallest median."""
+    names = [name for name in summaries if name.startswith("torch")]
+    return min(names, key=lambda name: summaries[name].ms, default=None)
+
+
+def highest_peak(peaks: dict[str, dict[str, float] | str]) -> float | None:
+    """The fastest matrix product of any library and size, GFLOP/s."""
+    found = [
+        x
+        for by_size in peaks.values()
+        if isinstance(by_size, dict)
+        for x in by_size.values()
+    ]
+    return max(found, default=None)
+
+
+def report(results: Record) -> str:
+    """All tables of a run of the study."""
+    parts = [
+        "Written by study.py.\n",
+        setting(results["setting"]),
+        "## Matrix products\n",
+        "Fastest of five, GFLOP/s, by side of the square matrices.\n",
+        peak_table(results["peaks"]),
+    ]
+    peak = highest_peak(results["peaks"])
+    titles = {"systems": "Systems", "kinds": "System A with every kind"}
+    for part, title in titles.items():
+        if records := results.get(part):
+            parts += [
+                f"## {title}\n",
+                "ms a step: median over rounds. Ratio: this implementation's time "
+                "over caejax's of the same round, median [quartiles]; above 1 caejax "
+                "is faster. GFLOP/s: of the layers as defined; in brackets the share "
+                "of the fastest matrix product.\n",
+                speed_table(records, peak),
+                failures(records),
+            ]
+    return "\n".join(part for part in parts if part)
+
+
+def setting(values: Record) -> str:
+    """One line on machine, versions and rounds."""
+    return ", ".join(f"{name} {value}" for name, value in values.items()) + ".\n"
+
+
+def peak_table(peaks: dict[str, dict[str, float] | str]) -> str:
+    """A line for each library that has one."""
+    found = {name: sizes for name, sizes in peaks.items() if isinstance(sizes, dict)}
+    sides = list(next(iter(found.values()), {}))
+    lines = [
+        [name, *(f"{sizes[side]:.0f}" for side in sides)]
+        for name, sizes in found.items()
+    ]
+    return to_markdown(["library", *sides], lines)
+
+
+def speed_table(records: Sequence[Record], peak: float | None) -> str:
+    """A line for each implementation of each system."""
+    header = ["system", "implementation", "ms a step", "ratio", "GFLOP/s"]
+    header += ["first 2 steps, s", "memory, MiB", "largest difference"]
+    lines = []
+    for record in records:
+        for name, summary in summarise(record).items():
+            one = record["implementations"][name]
+            share = f" ({summary.gflops / peak:.0%})" if peak else ""
+            lines.append(
+                [
+                    record["name"],
+                    NAMES[name],
+                    f"{summary.ms:.3g}",
+                    interval(summary.ratio),
+                    f"{summary.gflops:.3g}{share}",
+                    f"{one['first_steps_s']:.1f}",
+                    f"{one['resident_mib']:.0f}",
+                    f"{one['max_difference']:.1e}",
+                ]
+            )
+    return to_markdown(header, lines)
+
+
+def interval(quartiles: tuple[float, float, float] | None) -> str:
+    """1.23 [1.20, 1.31]."""
+    if quartiles is None:
+        return ""
+    low, middle, high = quartiles
+    return f"{middle:.2f} [{low:.2f}, {high:.2f}]"
+
+
+def failures(records: Sequence[Record]) -> str:
+    """What was not measured, and why."""
+    return "".join(
+        f"- {record['name']}, {NAMES[name]}: not measured, {reason}\n"
+        for record in records
+        for name, reason in record["failures"].items()
+    )
+
+
+def scaling_report(results: Record) -> str:
+    """Time an image against each size."""
+    header = ["axis", "value", "caejax, us an image", "best PyTorch", "which", "ratio"]
+    lines = []
+    for record in results["scaling"]:
+        summaries = summarise(record)
+        best = best_torch(summaries)
+        line = [record["axis"], f"{record['value']:g}", *["-"] * 4]
+        if REFERENCE in summaries:
+            line[2] = f"{image_us(record, summaries[REFERENCE]):.3g}"
+        if best:
+            line[3] = f"{image_us(record, summaries[best]):.3g}"
+            line[4:] = NAMES[best], interval(summaries[best].ratio)
+        lines.append(line)
+    parts = [
+        "Written by study.py --scaling.\n",
+        setting(results["setting"]),
+        to_markdown(header, lines),
+        failures(results["scaling"]),
+    ]
+    return "\n".join(part for part in parts if part)
+
+
+def image_us(record: Record, summary: Summary) -> float:
+    """Microseconds an image."""
+    return 1000 * summary.ms / record["batch"]
