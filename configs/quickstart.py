@@ -2,7 +2,7 @@
 
 python -m caejax.main --config=configs/quickstart.py --workdir=runs/quickstart
 
-Run time: 1 min 41 s on two x86-64 cores, compilation included.
+Run time: 2 min on two x86-64 cores, compilation included.
 Score: DC ripple of period 2 below -120 dBFS for nearest_k3, above -30 for deconv_k3.
 """
 
