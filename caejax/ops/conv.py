@@ -99,11 +99,13 @@ _conv_cpu.defvjp(_forward, _backward)
 def _input_gradient(grad, kernel, padding):
     """A forward convolution of the output's gradient with the turned kernel."""
     turned = jnp.flip(kernel, (0, 1)).swapaxes(2, 3)
-    full = tuple(
-        (k - 1 - lo, k - 1 - hi)
-        for k, (lo, hi) in zip(kernel.shape[:2], padding, strict=True)
-    )
-    return _conv_cpu(grad, turned, full)
+    return _conv_cpu(grad, turned, _full_padding(kernel.shape, padding))
+
+
+def _full_padding(shape, padding):
+    """Padding of a gradient that a kernel's turned copy slides over."""
+    sides = zip(shape[:2], padding, strict=True)
+    return tuple((k - 1 - lo, k - 1 - hi) for k, (lo, hi) in sides)
 
 
 def _kernel_gradient(x, grad, shape, padding):
@@ -115,9 +117,7 @@ def _kernel_gradient(x, grad, shape, padding):
         return jnp.stack([_matmul_over_pixels(row, grad) for row in rows]).reshape(
             shape
         )
-    full = tuple(
-        (k - 1 - lo, k - 1 - hi) for k, (lo, hi) in zip((h, w), padding, strict=True)
-    )
+    full = _full_padding(shape, padding)
     if features <= _FEW:
         return _kernel_gradient_of_few(x, grad, shape, full)
     rows = _shifted_rows(grad, full, x.shape[1:3], (h, w))

@@ -138,7 +138,7 @@ def pattern_parts(output: jax.Array, clean: jax.Array, period: int) -> Arrays:
       means (B, S, S, C), their variance (B,) and, where its border leaves
       something, its detail (B, S, S).
     """
-    residual = output - clean
+    residual = checkerboard.residual(output, clean)
     parts = {
         "residual": spectrum(residual, period),
         "output": spectrum(output, period),

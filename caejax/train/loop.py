@@ -115,7 +115,7 @@ def _train(run, workdir, checkpoints):
             state, _ = checkpoints.restore_best(state)
         figures, maps = _measure_end(run, state, progress, writer)
         figures |= {"epochs": run.epochs, "steps": steps}
-    arrays = _samples(run, state) | maps
+    arrays = probes.samples(*_probed(run, state)) | maps
     np.savez_compressed(workdir / "samples.npz", **arrays)
     return figures
 
@@ -217,15 +217,8 @@ def _measure_start(run, state, writer):
         "best_loss": quality["loss"],
         "best_step": 0,
         "stale_epochs": 0,
-        "init": _initial(run, state),
+        "init": probes.initial_figures(*_probed(run, state)),
     }
-
-
-def _initial(run, state):
-    key = _noise_key(run, "test")
-    return probes.initial_figures(
-        run.task, _params(state), run.images["test"], key, run.level
-    )
 
 
 def _measure_end(run, state, progress, writer):
@@ -244,22 +237,16 @@ def _measure_end(run, state, progress, writer):
     return figures, maps
 
 
-def _samples(run, state):
-    params, images = _params(state), run.images["test"]
-    return probes.samples(run.task, params, images, _noise_key(run, "test"), run.level)
-
-
 def _evaluate_test(run, state):
     """All figures of the test split, and the maps of its residuals."""
     quality, maps = _evaluate(run, state, "test")
-    gradients = probes.grad_phases(
-        run.task,
-        _params(state),
-        run.images["test"],
-        _noise_key(run, "test"),
-        run.level,
-    )
-    return quality | gradients, maps
+    return quality | probes.grad_phases(*_probed(run, state)), maps
+
+
+def _probed(run, state):
+    """What probes of the test split take: task, parameters, images, key and level."""
+    key = _noise_key(run, "test")
+    return run.task, _params(state), run.images["test"], key, run.level
 
 
 def _evaluate(run, state, split):
