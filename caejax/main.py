@@ -52,7 +52,6 @@ def main(argv: Sequence[str]) -> int:
 
 def _run() -> int:
     config, workdir = _config(), _workdir()
-    from caejax.report import report
     from caejax.train.devices import use_cores
 
     _use_cache()
@@ -61,14 +60,13 @@ def _run() -> int:
         from caejax.train.loop import train
 
         train(config, workdir)
-        report.report(workdir)
-        return 0
+        return _report()
     from caejax.sweep.run import run_sweep
 
     rows = run_sweep(config, workdir)
     failed = [row["run_id"] for row in rows if row["status"] != "done"]
     if len(failed) < len(rows):
-        report.report(workdir)
+        _report()
     if failed:
         raise CaejaxError(
             f"{len(failed)} of {len(rows)} runs failed: {', '.join(failed)}; "

@@ -1,6 +1,7 @@
 """What a run writes as it goes: JSON lines, TensorBoard scalars, progress."""
 
 import contextlib
+import functools
 import json
 import os
 import sys
@@ -42,15 +43,11 @@ class MetricsWriter:
     """
 
     def __init__(self, workdir: Path, step: int | None):
-        # It takes a third of a second to import, which `show` and `report` save.
-        from tensorboardX import SummaryWriter
-
         path = workdir / "metrics.jsonl"
         rows = [] if step is None else [r for r in read_rows(path) if _kept(r, step)]
         write_atomically(path, "".join(json.dumps(row) + "\n" for row in rows))
         self._file = path.open("a")
-        purge = None if step is None else step + 1
-        self._board = SummaryWriter(str(workdir / "tensorboard"), purge_step=purge)
+        self._folder, self._step = workdir / "tensorboard", step
 
     def __enter__(self):
         """Returns itself."""
@@ -59,7 +56,16 @@ class MetricsWriter:
     def __exit__(self, *exception):
         """Closes both files."""
         self._file.close()
-        self._board.close()
+        if "_board" in self.__dict__:
+            self._board.close()
+
+    @functools.cached_property
+    def _board(self):
+        # Imported with the first row, so that training need not wait for it.
+        from tensorboardX import SummaryWriter
+
+        purge = None if self._step is None else self._step + 1
+        return SummaryWriter(str(self._folder), purge_step=purge)
 
     def write(self, row: Row) -> None:
         """Writes one row: step, epoch, split and figures."""

@@ -1,6 +1,7 @@
 """Tests of what is looked at in convolutional models."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from test_train import new_state
@@ -24,7 +25,7 @@ def tiny():
 
 def test_gradients_are_those_of_the_loss_for_the_corrupted_input(tiny, key):
     task, params, images = tiny
-    noisy = corrupt_examples("gaussian", key, images, 0, 0.3)
+    noisy = corrupt_examples("gaussian", key, images, jnp.arange(len(images)), 0.3)
 
     def loss(noisy):
         linear = task.model.apply({"params": params}, noisy)

@@ -492,9 +492,13 @@ PAIRED = (
 
 def test_noise_belongs_to_the_example_not_to_the_batch(key):
     images = jnp.full((6, 8, 8, 1), 0.5)
-    whole = evaluation.corrupt_examples("gaussian", key, images, 0, 0.3)
+    whole = evaluation.corrupt_examples(
+        "gaussian", key, images, jnp.arange(len(images)), 0.3
+    )
     parts = [
-        evaluation.corrupt_examples("gaussian", key, images[i : i + 2], i, 0.3)
+        evaluation.corrupt_examples(
+            "gaussian", key, images[i : i + 2], i + jnp.arange(2), 0.3
+        )
         for i in (0, 2, 4)
     ]
     np.testing.assert_array_equal(whole, jnp.concatenate(parts))
@@ -507,7 +511,9 @@ def test_means_of_a_ragged_split_are_exact(monkeypatch, key):
     params, images = new_state(task).params, load_images(config)["train"]
     monkeypatch.setattr(evaluation, "BATCH", 7)  # 32 images: the last batch has 4
     figures, maps = evaluation.evaluate(task, params, images, key, 0.5)
-    noisy = evaluation.corrupt_examples("gaussian", key, images, 0, 0.5)
+    noisy = evaluation.corrupt_examples(
+        "gaussian", key, images, jnp.arange(len(images)), 0.5
+    )
     linear = task.model.apply({"params": params}, noisy)
     image = task.model.to_image(linear)
     assert figures == pytest.approx(

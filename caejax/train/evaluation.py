@@ -19,6 +19,7 @@ from caejax.metrics.phases import (
     phase_variance,
     phase_variation,
 )
+from caejax.train.batches import sum_over_batch
 from caejax.train.devices import over_devices
 from caejax.train.images import as_float
 from caejax.train.step import loss_and_image
@@ -47,7 +48,7 @@ class Evaluation(NamedTuple):
 
 
 def corrupt_examples(
-    corruption: str, key: jax.Array, images: jax.Array, first: int, level: float
+    corruption: str, key: jax.Array, images: jax.Array, index: jax.Array, level: float
 ) -> jax.Array:
     """Corrupts each example with a key of its own, folded from its index.
 
@@ -56,17 +57,17 @@ def corrupt_examples(
     Args:
       corruption: a name of `CORRUPTIONS`.
       key: of the split's noise.
-      images: (B, H, W, C), examples first, first + 1, ...
-      first: index of the first example in its split.
+      images: (B, H, W, C).
+      index: (B,) of each example in its split.
       level: the corruption's.
     """
     corrupt = CORRUPTIONS[corruption]
 
-    def one(index, image):
-        own = jax.random.fold_in(key, index)
+    def one(i, image):
+        own = jax.random.fold_in(key, i)
         return corrupt(own, image[None], level=level)[0]
 
-    return jax.vmap(one)(first + jnp.arange(len(images)), images)
+    return jax.vmap(one)(index, images)
 
 
 def evaluate(
@@ -81,12 +82,13 @@ def evaluate(
       key: of the split's noise.
       level: the corruption's.
     """
-    run, total = _compiled_evaluation(task.model, task.loss, task.corruption), None
+    run = _compiled_evaluation(task.model, task.loss, task.corruption, task.chunk)
+    shared, total = (params, len(images), key, level), None
     for first in range(0, len(images), BATCH):
         batch = images[first : first + BATCH]
-        used = len(batch)
-        batch = jnp.pad(batch, ((0, BATCH - used), (0, 0), (0, 0), (0, 0)))
-        sums = run(params, batch, used, key, first, level)
+        missing = BATCH - len(batch)
+        batch = jnp.pad(batch, ((0, missing), (0, 0), (0, 0), (0, 0)))
+        sums = run(shared, batch, first)
         total = sums if total is None else jax.tree.map(jnp.add, total, sums)
     means = jax.tree.map(lambda x: x / len(images), total)
     patterns = means.pop("patterns")
@@ -98,32 +100,42 @@ def evaluate(
 
 
 @functools.cache
-def _compiled_evaluation(model, loss_name, corruption):
-    def run(params, clean, used, key, first, level):
-        clean = as_float(over_devices(clean))
-        noisy = corrupt_examples(corruption, key, clean, first, level)
+def _compiled_evaluation(model, loss_name, corruption, chunk):
+    def chunk_sums(shared, clean, index):
+        params, count, key, level = shared
+        clean = as_float(clean)
+        noisy = corrupt_examples(corruption, key, clean, index, level)
         linear = model.apply({"params": params}, noisy)
         loss, image = loss_and_image(model, loss_name, linear, clean)
-        output = jnp.clip(image, 0, 1)
-        values = {
-            "loss": loss,
-            "mse": quality.mse(output, clean),
-            "bce": quality.bce(output, clean),
-            "psnr": quality.psnr(output, clean),
-            "psnr_noisy": quality.psnr(noisy, clean),
-        }
-        if min(clean.shape[1:3]) >= quality.WINDOW:
-            values["ssim"] = quality.ssim(output, clean)
-            values["ssim_noisy"] = quality.ssim(noisy, clean)
-        values["patterns"] = {
-            s: pattern_parts(output, clean, s)
-            for s in PERIODS
-            if min(clean.shape[1:3]) >= 2 * s
-        }
-        mask = jnp.arange(len(clean)) < used
+        values = {"loss": loss, **_values(jnp.clip(image, 0, 1), noisy, clean)}
+        mask = index < count  # the last batch is filled up
         return jax.tree.map(lambda x: jnp.tensordot(mask.astype(x.dtype), x, 1), values)
 
+    def run(shared, images, first):
+        batch = images, first + jnp.arange(len(images))
+        batch = tuple(map(over_devices, batch))
+        return sum_over_batch(chunk_sums, shared, batch, chunk)
+
     return quick_jit(run)
+
+
+def _values(output, noisy, clean):
+    """What is averaged over images besides the loss, for each image."""
+    values = {
+        "mse": quality.mse(output, clean),
+        "bce": quality.bce(output, clean),
+        "psnr": quality.psnr(output, clean),
+        "psnr_noisy": quality.psnr(noisy, clean),
+    }
+    if min(clean.shape[1:3]) >= quality.WINDOW:
+        values["ssim"] = quality.ssim(output, clean)
+        values["ssim_noisy"] = quality.ssim(noisy, clean)
+    values["patterns"] = {
+        s: pattern_parts(output, clean, s)
+        for s in PERIODS
+        if min(clean.shape[1:3]) >= 2 * s
+    }
+    return values
 
 
 def pattern_parts(output: jax.Array, clean: jax.Array, period: int) -> Arrays:

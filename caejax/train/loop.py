@@ -96,18 +96,16 @@ def _create_run(config, verbose):
 
 
 def _train(run, workdir, checkpoints):
-    tx = create_optimizer(run.task.optimizer)
-    state = create_state(run.task.model, tx, run.seed, ema=run.task.ema_decay > 0)
+    state, progress = _initial_state(run), {}
     restored = checkpoints.restore(state)
-    step = None if restored is None else int(restored[0].step)
+    if restored is None:
+        checkpoints.save(state, progress, best=True)
+    else:
+        state, progress = restored
+    step = int(state.step) if progress else None
     with MetricsWriter(workdir, step) as writer:
-        if restored is None:
-            progress = _measure_start(run, state, writer)
-            checkpoints.save(state, progress, best=True)
-        else:
-            state, progress = restored
-            if run.verbose:
-                print(f"resuming from step {step}", flush=True)
+        if progress and run.verbose:
+            print(f"resuming from step {step}", flush=True)
         state = devices.on_all_devices(state)
         state, progress = _train_epochs(run, state, progress, writer, checkpoints)
         steps = int(state.step)
@@ -120,13 +118,20 @@ def _train(run, workdir, checkpoints):
     return figures
 
 
+def _initial_state(run):
+    tx = create_optimizer(run.task.optimizer)
+    return create_state(run.task.model, tx, run.seed, ema=run.task.ema_decay > 0)
+
+
 def _train_epochs(run, state, progress, writer, checkpoints):
     total = run.epochs * run.steps_per_epoch
     # No step is taken: this compiles, so that speeds leave compilation out.
     state, _ = _steps(run, state, _zero_sums(), stop=0)
     with progress_bar(total, f"{run.epochs} epochs") as update:
         while int(state.step) < total and not _stale(run, progress):
-            state, figures, seconds = _train_epoch(run, state, writer, update)
+            state, progress, figures, seconds = _train_epoch(
+                run, state, progress, writer, update
+            )
             writer.write(_row(run, state, "train", figures))
             quality, _ = _evaluate(run, state, "val")
             _check_finite(quality["loss"], "validation loss", run, state)
@@ -138,7 +143,7 @@ def _train_epochs(run, state, progress, writer, checkpoints):
     return state, progress
 
 
-def _train_epoch(run, state, writer, update):
+def _train_epoch(run, state, progress, writer, update):
     """Trains one epoch: a single compiled call, cut where something is looked at."""
     sums, seconds = _zero_sums(), 0.0
     first = int(state.step)
@@ -148,6 +153,8 @@ def _train_epoch(run, state, writer, update):
         state, sums = _steps(run, state, sums, stop)
         loss = float(sums["loss"])  # waits for the device
         seconds += time.perf_counter() - began
+        # Looked at only now, so that training starts at once.
+        progress = progress or _measure_start(run, writer)
         _check_finite(loss, "loss", run, state)
         speed = (stop - first) * run.task.batch_size / seconds
         if update is not None:
@@ -158,7 +165,7 @@ def _train_epoch(run, state, writer, update):
             if ripples:
                 writer.write(_row(run, state, "val", ripples))
     figures = {k: float(v) / run.steps_per_epoch for k, v in sums.items()}
-    return state, figures | {"images_per_second": speed}, seconds
+    return state, progress, figures | {"images_per_second": speed}, seconds
 
 
 def _zero_sums():
@@ -193,7 +200,7 @@ def _check_finite(loss, name, run, state):
 
 
 def _stale(run, progress):
-    return run.patience > 0 and progress["stale_epochs"] >= run.patience
+    return run.patience > 0 and progress.get("stale_epochs", 0) >= run.patience
 
 
 def _advance(progress, state, loss, seconds):
@@ -208,8 +215,9 @@ def _advance(progress, state, loss, seconds):
     return progress, best
 
 
-def _measure_start(run, state, writer):
+def _measure_start(run, writer):
     """Measures the untrained model; returns what is stored beside checkpoints."""
+    state = devices.on_all_devices(_initial_state(run))
     quality, _ = _evaluate(run, state, "val")
     writer.write(_row(run, state, "val", quality))
     return {
@@ -309,8 +317,7 @@ def evaluate_again(config: ConfigDict | None, workdir: Path) -> dict[str, float]
     config = own
     config_lib.check(config)
     run = _create_run(config, verbose=False)
-    tx = create_optimizer(run.task.optimizer)
-    state = create_state(run.task.model, tx, run.seed, ema=run.task.ema_decay > 0)
+    state = _initial_state(run)
     keep = config.train.keep_checkpoints
     with Checkpoints(workdir / "checkpoints", keep=keep) as checkpoints:
         restore = checkpoints.restore_best if run.patience else checkpoints.restore

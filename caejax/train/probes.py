@@ -162,7 +162,8 @@ def grad_phases(
 @functools.cache
 def _compiled_gradients(model, loss_name, corruption):
     def run(params, clean, key, level):
-        noisy = corrupt_examples(corruption, key, clean, 0, level)
+        index = jnp.arange(len(clean))
+        noisy = corrupt_examples(corruption, key, clean, index, level)
 
         def total_loss(noisy):
             linear = model.apply({"params": params}, noisy)
@@ -203,7 +204,8 @@ def samples(
 @functools.cache
 def _compiled_samples(model, corruption):
     def run(params, clean, key, level):
-        noisy = corrupt_examples(corruption, key, clean, 0, level)
+        index = jnp.arange(len(clean))
+        noisy = corrupt_examples(corruption, key, clean, index, level)
         image = model.to_image(model.apply({"params": params}, noisy))
         return {"target": clean, "input": noisy, "output": jnp.clip(image, 0, 1)}
 

@@ -13,8 +13,8 @@ from caejax.corruptions import CORRUPTIONS
 from caejax.losses import LOSSES
 from caejax.metrics import quality
 from caejax.optimizers import create_optimizer
+from caejax.train.batches import sum_over_batch
 from caejax.train.devices import over_devices
-from caejax.train.gradients import summed_gradients
 from caejax.train.images import as_float
 from caejax.train.state import TrainState
 from caejax.train.task import Task
@@ -46,7 +46,8 @@ def train_step(
         psnr = quality.psnr(jnp.clip(image, 0, 1), clean)
         return losses.sum(), {"loss": losses.sum(), "psnr": psnr.sum()}
 
-    grads, sums = summed_gradients(objective, state.params, (noisy, clean), task.chunk)
+    gradient = jax.grad(objective, has_aux=True)
+    grads, sums = sum_over_batch(gradient, state.params, (noisy, clean), task.chunk)
     if not LOSSES[task.loss].summed:
         grads = jax.tree.map(lambda x: x / len(clean), grads)
     tx = create_optimizer(task.optimizer)

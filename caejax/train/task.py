@@ -10,7 +10,7 @@ from caejax.config import image_size
 from caejax.models.autoencoders import create_model
 from caejax.models.layers import DTYPES
 from caejax.optimizers import OptimizerSpec
-from caejax.train.gradients import cache_chunk
+from caejax.train.batches import cache_chunk
 
 
 class Task(NamedTuple):

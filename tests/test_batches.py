@@ -1,11 +1,11 @@
-"""Tests of gradients summed over chunks; several devices are in test_train."""
+"""Tests of sums over chunks; several devices are in test_train."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from caejax.train.gradients import cache_chunk, chunk_size, summed_gradients
+from caejax.train.batches import cache_chunk, chunk_size, sum_over_batch
 
 
 @pytest.mark.parametrize("chunk", [0, 1, 4, 5, 100])
@@ -19,7 +19,8 @@ def test_chunks_sum_to_the_whole(chunk, normal):
 
     @jax.jit
     def run(params, x, y):
-        return summed_gradients(objective, params, (x, y), chunk)
+        gradient = jax.grad(objective, has_aux=True)
+        return sum_over_batch(gradient, params, (x, y), chunk)
 
     grads, sums = run(params, x, y)
     errors = x @ params["w"] - y

@@ -1,8 +1,8 @@
-"""Gradients of a batch, worked through in the way that suits the device.
+"""Sums over a batch, worked through in the way that suits the device.
 
 A GPU takes the batch whole. On a CPU each core is a device of its own with an
 equal share of the batch, and takes that in chunks whose activations stay in its
-cache; gradients are sums over images, so they add up to the same.
+cache; what is a sum over images adds up to the same.
 """
 
 import math
@@ -16,48 +16,47 @@ from caejax.train import devices
 
 CACHE = 2**20  # bytes of second-level cache that a core has, or somewhat less
 
-Objective = Callable[..., tuple[jax.Array, Any]]
 
-
-def summed_gradients(
-    objective: Objective, params: Any, batch: tuple[jax.Array, ...], chunk: int
-) -> tuple[Any, Any]:
-    """Gradients of an objective that is a sum over images, and what it returns besides.
+def sum_over_batch(
+    function: Callable[..., Any],
+    shared: Any,
+    batch: tuple[jax.Array, ...],
+    chunk: int,
+) -> Any:
+    """Evaluates a function that is a sum over images.
 
     Args:
-      objective: (params, *arrays of images) to a scalar and a tree, both sums over
-        the images.
-      params: tree of arrays.
+      function: (shared, *arrays of images) to a tree of arrays, sums over the images.
+      shared: tree of arrays, the same for all images; parameters, for instance.
       batch: arrays of B images each, sharded over all devices if B allows it.
       chunk: images that each device takes at a time, about; 0 for all.
 
     Returns:
-      The gradients and the tree, both summed over the batch.
+      The tree, summed over the batch.
     """
-    gradient = jax.grad(objective, has_aux=True)
 
-    def one_device(params, *batch):
+    def one_device(shared, *batch):
         size = chunk_size(len(batch[0]), chunk)
         if size == len(batch[0]):
-            return gradient(params, *batch)
+            return function(shared, *batch)
         parts = tuple(x.reshape(-1, size, *x.shape[1:]) for x in batch)
 
         def add(total, part):
-            return jax.tree.map(jnp.add, total, gradient(params, *part)), None
+            return jax.tree.map(jnp.add, total, function(shared, *part)), None
 
-        shapes = jax.eval_shape(gradient, params, *(x[0] for x in parts))
+        shapes = jax.eval_shape(function, shared, *(x[0] for x in parts))
         zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
         return jax.lax.scan(add, zeros, parts)[0]
 
     if devices.share(len(batch[0])) == len(batch[0]):
-        return one_device(params, *batch)
+        return one_device(shared, *batch)
     return jax.shard_map(
         lambda *args: jax.lax.psum(one_device(*args), "batch"),
         mesh=devices.mesh(),
         in_specs=(devices.EVERYWHERE, *[devices.BATCH] * len(batch)),
         out_specs=devices.EVERYWHERE,
         check_vma=False,
-    )(params, *batch)
+    )(shared, *batch)
 
 
 def chunk_size(images: int, wanted: int) -> int:
