@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import optax
 
 from caejax import keys
+from caejax.compilation import quick_jit
 from caejax.corruptions import CORRUPTIONS
 from caejax.losses import LOSSES
 from caejax.metrics import quality
@@ -111,4 +112,4 @@ def compiled_steps(task: Task) -> Callable[..., tuple[TrainState, Sums]]:
 
         return jax.lax.while_loop(unfinished, step, (state, sums))
 
-    return jax.jit(run, donate_argnums=(0, 1))
+    return quick_jit(run, donate_argnums=(0, 1))
