@@ -63,7 +63,6 @@ def sign_flip_p(differences: ArrayLike, *, seed: int = 0) -> float:
       ValueError: no differences, another shape, or some that are not finite.
     """
     x = _finite(differences, "differences", 1)
-    x = x / (np.abs(x).max() or 1)
     extreme = abs(x.sum()) - _ROUNDING * np.abs(x).sum()
     if len(x) <= EXACT_SEEDS:
         sums = np.zeros(1)
