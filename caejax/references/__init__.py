@@ -1,0 +1,1 @@
+"""What to compare autoencoders with: other estimators on the same noisy images."""
