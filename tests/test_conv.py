@@ -28,6 +28,11 @@ CASES = {
     "valid_to_few": ((3, 3, 5, 3), ((0, 0), (0, 0))),
     "3x3_wide_rows": ((3, 3, 6, 8), ((1, 1), (1, 1))),
     "3x3_from_more_to_many": ((3, 3, 7, 5), ((1, 1), (1, 1))),
+    "3x3_thin_to_thin": ((3, 3, 8, 8), ((1, 1), (1, 1))),
+    "asymmetric_thin_to_thin": ((3, 2, 6, 7), ((2, 0), (0, 1))),
+    "3x3_thin_to_wide": ((3, 3, 3, 20), ((1, 1), (1, 1))),
+    "3x3_wide_to_few": ((3, 3, 20, 3), ((1, 1), (1, 1))),
+    "2x2_wide_to_wide": ((2, 2, 18, 17), ((1, 1), (0, 1))),
     "valid_more_features": ((3, 3, 2, 4), ((0, 0), (0, 0))),
     "valid_more_channels": ((3, 3, 4, 2), ((0, 0), (0, 0))),
 }
@@ -136,7 +141,7 @@ def taps_of_convolutions(jaxpr):
     return taps
 
 
-def convolutions_of_training(convolution):
+def convolutions_of_training(convolution, channels):
     """Those of a loop of gradient steps on images of 8x8 and a kernel of 3x3."""
 
     def loss(x, kernel):
@@ -149,7 +154,8 @@ def convolutions_of_training(convolution):
     def train(kernel, images):
         return lax.scan(step, kernel, images)
 
-    kernel, images = jnp.zeros((3, 3, 2, 2)), jnp.zeros((5, 1, 8, 8, 2))
+    kernel = jnp.zeros((3, 3, channels, channels))
+    images = jnp.zeros((5, 1, 8, 8, channels))
     return sorted(taps_of_convolutions(jax.make_jaxpr(train)(kernel, images).jaxpr))
 
 
@@ -159,10 +165,12 @@ SLOW = [(3, 3), (3, 3), (8, 8)]
 
 @pytest.mark.skipif(jax.default_backend() != "cpu", reason="about the CPU")
 def test_no_slow_convolution_in_loops_on_cpu():
-    assert convolutions_of_training(stock_conv) == SLOW
-    assert convolutions_of_training(conv) == [(3, 3), (3, 3)]
+    assert convolutions_of_training(stock_conv, 24) == SLOW
+    assert convolutions_of_training(conv, 24) == [(3, 3), (3, 3)]
+    assert convolutions_of_training(conv, 8) == []
 
 
 def test_gradient_is_left_to_jax_elsewhere(monkeypatch):
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    assert convolutions_of_training(conv) == SLOW
+    assert convolutions_of_training(conv, 24) == SLOW
+    assert convolutions_of_training(conv, 8) == SLOW

@@ -38,10 +38,11 @@ class ConvEncoder(nn.Module):
         if self.bottleneck not in BOTTLENECKS:
             raise ValueError(f"bottleneck is {self.bottleneck!r}; known: {BOTTLENECKS}")
         pooled = self.bottleneck == "pooled"
+        # Pooled before the activation, which rises: the same for less work.
         for width in self.widths[:-1] if pooled else self.widths:
-            x = max_pool(nn.relu(self._conv(width)(x)))
+            x = nn.relu(max_pool(self._conv(width)(x)))
         if pooled:
-            return max_pool(activation(self._conv(self.latent_channels)(x)))
+            return activation(max_pool(self._conv(self.latent_channels)(x)))
         return activation(self._conv(self.latent_channels, kernel_size=1)(x))
 
     def _conv(self, features, kernel_size=3):

@@ -3,8 +3,8 @@
 XLA:CPU runs forward convolutions well, but the gradient with respect to the
 kernel is itself a convolution with batch and channels exchanged, for which it
 has only a naive loop once the step is the body of a `lax.scan`. On CPU that
-gradient is therefore written as matrix products of shifted images, as is a
-convolution to few outputs; elsewhere JAX's own stay.
+gradient is therefore written as a matrix product of shifted images, as is a
+convolution of few channels; elsewhere JAX's own stay.
 """
 
 import functools
@@ -17,7 +17,9 @@ Padding = tuple[tuple[int, int], tuple[int, int]]
 
 _LAYOUT = ("NHWC", "HWIO", "NHWC")
 
-_FEW = 4  # outputs, as the last layer of a decoder has
+# A convolution's inner loops stay short up to so many outputs, or channels on
+# either side.
+_FEW, _THIN = 4, 16
 
 
 def same_padding(kernel_shape: tuple[int, ...]) -> Padding:
@@ -53,32 +55,60 @@ def _conv(x, kernel, padding):
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def _conv_cpu(x, kernel, padding):
-    if kernel.shape[:2] == (1, 1):
+    h, w, channels, features = kernel.shape
+    if (h, w) == (1, 1):
         return x @ kernel[0, 0]
-    if kernel.shape[3] <= _FEW < kernel.shape[2]:
-        return _conv_to_few(x, kernel, padding)
+    if features <= _FEW or max(channels, features) <= _THIN:
+        return _conv_by_matmul(x, kernel, padding)
     return _conv(x, kernel, padding)
 
 
-def _conv_to_few(x, kernel, padding):
-    """Convolves to few outputs: a matrix product to all taps at once, then sums.
+def _conv_by_matmul(x, kernel, padding):
+    """One matrix product, shifts on that side of it where they move the least."""
+    h, w, channels, features = kernel.shape
+    height, width = _output_size(x, kernel.shape, padding)
+    traffic = {
+        _shifts_before: h * w * channels + features,
+        _shifts_around: w * channels + h * features,
+        _shifts_after: channels + h * w * features,
+    }
+    y = min(traffic, key=traffic.get)(x, kernel, padding, height, width)
+    return y.astype(x.dtype)
 
-    A convolution's inner loop over outputs would stay short.
-    """
-    h, w = kernel.shape[:2]
-    # Taps outermost, so that each is an image by itself.
-    taps = jnp.einsum(
-        "ijcf,bhwc->ijfbhw", kernel, x, preferred_element_type=jnp.float32
+
+def _output_size(x, shape, padding):
+    sides = zip(x.shape[1:3], padding, shape[:2], strict=True)
+    return [n + sum(pad) - k + 1 for n, pad, k in sides]
+
+
+def _shifts_before(x, kernel, padding, height, width):
+    columns = _columns(x, padding, kernel.shape[:2], height, width)
+    y = _product(columns.T, kernel.reshape(-1, kernel.shape[3]))
+    return y.reshape(len(x), height, width, -1)
+
+
+def _shifts_around(x, kernel, padding, height, width):
+    """Horizontal shifts before the product, vertical ones after it."""
+    h, w, channels, features = kernel.shape
+    x = jnp.pad(x, ((0, 0), *padding, (0, 0)))
+    x = jnp.concatenate([x[:, :, j : j + width] for j in range(w)], axis=-1)
+    kernel = kernel.transpose(1, 2, 0, 3).reshape(w * channels, h * features)
+    y = _product(x, kernel).reshape(*x.shape[:3], h, features)
+    return sum(y[:, i : i + height, :, i] for i in range(h))
+
+
+def _shifts_after(x, kernel, padding, height, width):
+    h, w, channels, features = kernel.shape
+    kernel = kernel.transpose(2, 0, 1, 3).reshape(channels, -1)
+    y = _product(x, kernel).reshape(*x.shape[:3], h, w, features)
+    y = jnp.pad(y, ((0, 0), *padding, (0, 0), (0, 0), (0, 0)))
+    return sum(
+        y[:, i : i + height, j : j + width, i, j] for i in range(h) for j in range(w)
     )
-    sides = zip(x.shape[1:3], padding, (h, w), strict=True)
-    size = [n + sum(pad) - k + 1 for n, pad, k in sides]
-    taps = jnp.pad(taps, ((0, 0),) * 4 + padding)
-    y = sum(
-        taps[i, j, :, :, i : i + size[0], j : j + size[1]]
-        for i in range(h)
-        for j in range(w)
-    )
-    return y.transpose(1, 2, 3, 0).astype(x.dtype)
+
+
+def _product(a, b):
+    return jnp.matmul(a, b, preferred_element_type=jnp.float32)
 
 
 def _forward(x, kernel, padding):
@@ -109,55 +139,24 @@ def _full_padding(shape, padding):
 
 
 def _kernel_gradient(x, grad, shape, padding):
-    """One matrix product a row of taps, over shifts of the thinner operand."""
+    """One matrix product, with all shifts of the thinner operand."""
     h, w, channels, features = shape
     if channels <= features:
-        rows = _shifted_rows(x, padding, grad.shape[1:3], (h, w))
-        # (B, H', W', w*C) against (B, H', W', F), summed over B, H', W'.
-        return jnp.stack([_matmul_over_pixels(row, grad) for row in rows]).reshape(
-            shape
-        )
+        columns = _columns(x, padding, (h, w), *grad.shape[1:3])
+        return (columns @ grad.reshape(-1, features)).reshape(shape)
     full = _full_padding(shape, padding)
-    if features <= _FEW:
-        return _kernel_gradient_of_few(x, grad, shape, full)
-    rows = _shifted_rows(grad, full, x.shape[1:3], (h, w))
-    taps = jnp.stack([_matmul_over_pixels(x, row) for row in rows])
+    columns = _columns(grad, full, (h, w), *x.shape[1:3])
+    taps = (columns @ x.reshape(-1, channels)).reshape(h, w, features, channels)
     # Shifting the gradient one way is shifting the image the other way.
-    return jnp.flip(
-        taps.reshape(h, channels, w, features).transpose(0, 2, 1, 3), (0, 1)
-    )
+    return jnp.flip(taps, (0, 1)).swapaxes(2, 3)
 
 
-def _kernel_gradient_of_few(x, grad, shape, padding):
-    """One matrix product in all, of the image with all shifts of a thin gradient."""
-    h, w, channels, features = shape
-    height, width = x.shape[1:3]
-    grad = jnp.pad(grad.transpose(3, 0, 1, 2), ((0, 0), (0, 0), *padding))
-    shifts = jnp.stack(
-        [
-            grad[:, :, i : i + height, j : j + width]
-            for i in reversed(range(h))
-            for j in reversed(range(w))
-        ]
-    )
-    taps = shifts.reshape(h * w * features, -1) @ x.reshape(-1, channels)
-    return taps.reshape(h, w, features, channels).swapaxes(2, 3)
-
-
-def _shifted_rows(images, padding, size, taps):
-    """For every vertical shift, the horizontal shifts side by side in channels."""
-    height, width = size
-    padded = jnp.pad(images, ((0, 0), *padding, (0, 0)))
-    columns = jnp.concatenate(
-        [padded[:, :, j : j + width] for j in range(taps[1])], axis=-1
-    )
-    return [columns[:, i : i + height] for i in range(taps[0])]
-
-
-def _matmul_over_pixels(a, b):
-    """(B, H, W, C) and (B, H, W, F) to (C, F), summed over images and pixels."""
-    a, b = a.reshape(-1, a.shape[-1]), b.reshape(-1, b.shape[-1])
-    if a.shape[1] <= b.shape[1]:
-        return a.T @ b
-    # Fastest with the longer side last; the barrier keeps XLA from turning it back.
-    return jax.lax.optimization_barrier(b.T @ a).T
+def _columns(images, padding, taps, height, width):
+    """(B, H, W, C) to (h*w*C, B*H'*W'): the pixels that each tap of a kernel meets."""
+    padded = jnp.pad(images.transpose(3, 0, 1, 2), ((0, 0), (0, 0), *padding))
+    shifts = [
+        padded[:, :, i : i + height, j : j + width]
+        for i in range(taps[0])
+        for j in range(taps[1])
+    ]
+    return jnp.stack(shifts).reshape(len(shifts) * images.shape[3], -1)

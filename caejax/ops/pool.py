@@ -1,4 +1,4 @@
-"""Max-pooling as reshape and maximum: its gradient needs no scatter."""
+"""Max-pooling whose gradient needs no scatter."""
 
 import jax
 import jax.numpy as jnp
@@ -7,15 +7,42 @@ import jax.numpy as jnp
 def max_pool(x: jax.Array) -> jax.Array:
     """Takes the largest of each 2 x 2 block, like SAME pooling of stride 2.
 
+    As in `nn.max_pool`, the gradient goes to the first of equal pixels, row by row.
+
     Args:
       x: (B, H, W, C); an odd last row or column makes a smaller block.
 
     Returns:
       (B, ceil(H / 2), ceil(W / 2), C).
     """
-    batch, height, width, channels = x.shape
-    odd = ((0, 0), (0, height % 2), (0, width % 2), (0, 0))
+    _, height, width, _ = x.shape
     if height % 2 or width % 2:
-        x = jnp.pad(x, odd, mode="edge")
-    x = x.reshape(batch, -(-height // 2), 2, -(-width // 2), 2, channels)
-    return x.max((2, 4))
+        odd = ((0, 0), (0, height % 2), (0, width % 2), (0, 0))
+        x = jnp.pad(x, odd, constant_values=-jnp.inf)
+    return _pool(x)
+
+
+@jax.custom_vjp
+def _pool(x):
+    return _forward(x)[0]
+
+
+def _forward(x):
+    """Also says which pixel of its block the largest is, 0 to 3 row by row."""
+    upper, lower = ([x[:, i::2, j::2] for j in (0, 1)] for i in (0, 1))
+    rows = [jnp.maximum(*row) for row in (upper, lower)]
+    columns = [(row[0] < row[1]).astype(jnp.int8) for row in (upper, lower)]
+    below = rows[0] < rows[1]
+    place = jnp.where(below, 2 + columns[1], columns[0])
+    return jnp.maximum(*rows), place
+
+
+def _backward(place, grad):
+    batch, height, width, channels = grad.shape
+    block = jnp.arange(4, dtype=jnp.int8).reshape(1, 1, 2, 1, 2, 1)
+    place, grad = (x[:, :, None, :, None] for x in (place, grad))
+    x = jnp.where(place == block, grad, 0)
+    return (x.reshape(batch, 2 * height, 2 * width, channels),)
+
+
+_pool.defvjp(_forward, _backward)
