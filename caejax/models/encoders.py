@@ -38,11 +38,10 @@ class ConvEncoder(nn.Module):
         if self.bottleneck not in BOTTLENECKS:
             raise ValueError(f"bottleneck is {self.bottleneck!r}; known: {BOTTLENECKS}")
         pooled = self.bottleneck == "pooled"
-        # Pooled before the activation, which rises: the same for less work.
         for width in self.widths[:-1] if pooled else self.widths:
-            x = nn.relu(max_pool(self._conv(width)(x)))
+            x = max_pool(nn.relu(self._conv(width)(x)))
         if pooled:
-            return activation(max_pool(self._conv(self.latent_channels)(x)))
+            return max_pool(activation(self._conv(self.latent_channels)(x)))
         return activation(self._conv(self.latent_channels, kernel_size=1)(x))
 
     def _conv(self, features, kernel_size=3):
