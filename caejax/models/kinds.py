@@ -20,6 +20,7 @@ from caejax.errors import did_you_mean
 from caejax.ops.polyphase import interleave, smooth
 
 STRIDE = 2
+RESIZES = ("linear", "cubic")  # methods of `jax.image`
 
 _BOX = (1.0, 1.0)
 _TRIANGLE = (0.25, 0.75, 0.75, 0.25)
@@ -37,9 +38,10 @@ class Kind(NamedTuple):
       kernel_size: k of the kernel parameter.
       origin: place of the filter's first tap, in output pixels.
       fixed: one axis of the fixed filter.
-      run: "filter", the filter as it is, zeros around the input; "resize", the
-        same with the border of a resize and a SAME convolution; "average", the
-        painted filter, then the fixed one, edges repeated above and on the left.
+      run: "filter", as one filter; "linear" or "cubic", that resize of
+        `jax.image`, then the convolution; "average" or "blur", the painted filter,
+        then the fixed one, where the average repeats the edges above and on the
+        left. All others see zeros around them.
       transposed: the kernel is that of `nn.ConvTranspose`, not of `nn.Conv`.
       phases: so many phases lie side by side in the kernel's channels, the phase
         outermost, and are shuffled into place; 1 where none are.
@@ -108,20 +110,18 @@ UPSAMPLING: dict[str, Kind] = {
         kernel_size=3,
         origin=-2,
         fixed=_TRIANGLE,
-        run="resize",
+        run="linear",
     ),
     "bicubic_k3": Kind(
         """Bicubic resize (a = -1/2), then convolution 3 x 3.
 
         Keys, "Cubic convolution interpolation for digital image processing",
-        1981. Free of checkerboards for every kernel, as nearest_k3. Run as one
-        filter of 10 x 10 taps; a resize and a convolution, one after the other,
-        would take 36 C F and those of the resize.
-        Parameters 9 C F + F; multiplications 100 C F.""",
+        1981. Free of checkerboards for every kernel, as nearest_k3.
+        Parameters 9 C F + F; multiplications 36 C F.""",
         kernel_size=3,
         origin=-4,
         fixed=_CUBIC,
-        run="resize",
+        run="cubic",
     ),
     "shuffle_k3": Kind(
         """Sub-pixel convolution: 3 x 3 to 4 F channels, then depth-to-space.
@@ -166,10 +166,11 @@ UPSAMPLING: dict[str, Kind] = {
         Karras et al. (StyleGAN2), arXiv 1912.04958; Kinoshita & Kiya, arXiv
         2002.02117. Free of checkerboards for every kernel: all phases have the
         gain of the kernel's sum.
-        Parameters 9 C F + F; multiplications 36 C F.""",
+        Parameters 9 C F + F; multiplications 9 C F.""",
         kernel_size=3,
         origin=-2,
         fixed=_TRIANGLE,
+        run="blur",
         transposed=True,
     ),
     "bilinear_additive": Kind(
@@ -182,7 +183,7 @@ UPSAMPLING: dict[str, Kind] = {
         kernel_size=3,
         origin=-2,
         fixed=_TRIANGLE,
-        run="resize",
+        run="linear",
         group=4,
         # The sum of four channels has four times their variance.
         variance=1 / 4,
@@ -264,12 +265,16 @@ def parameters(kind: Kind, channels: int, features: int) -> int:
 
 
 def multiplications(kind: Kind, channels: int, features: int) -> int:
-    """Products with the filter per low-resolution pixel from C to F channels.
+    """Products with the kernel per low-resolution pixel from C to F channels.
 
     As run, away from the border: each tap of the filter meets each input pixel
-    once. Zeros that fill a filter up to whole phases are not counted.
+    once, those of a convolution behind a resize each output pixel. Not counted are
+    zeros that fill a filter up to whole phases and what a resize, a blur or an
+    average does to each channel by itself.
     """
     length = kind.kernel_size * (STRIDE if kind.phases > 1 else 1)
-    if kind.run != "average":
+    if kind.run == "filter":
         length += len(kind.fixed) - 1
+    elif kind.run in RESIZES:
+        length *= STRIDE
     return length**2 * -(-channels // kind.group) * features

@@ -1,6 +1,6 @@
-"""Upsampling layers by name, all as filters of the one polyphase operation.
+"""Upsampling layers by name: how they are run and initialised.
 
-What the kinds are, `caejax.models.kinds` says; here they are run and initialised.
+What the kinds are, `caejax.models.kinds` says.
 """
 
 import flax.linen as nn
@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from caejax.models.kinds import (
+    RESIZES,
     STRIDE,
     UPSAMPLING,
     Kind,
@@ -17,8 +18,8 @@ from caejax.models.kinds import (
     painted_filter,
 )
 from caejax.models.layers import INITIALIZERS, add_bias
+from caejax.ops.conv import conv, same_padding
 from caejax.ops.polyphase import smooth, upsample
-from caejax.ops.resize import correct_border
 
 __all__ = ["STRIDE", "UPSAMPLING", "Kind", "Upsample", "apply_kind", "layer_filter"]
 
@@ -80,16 +81,26 @@ def initial_kernel(
 def apply_kind(x: jax.Array, kernel: jax.Array, kind: Kind) -> jax.Array:
     """Upsamples (B, H, W, C) to (B, 2H, 2W, F) with a kind's float32 kernel."""
     x = _sum_groups(x, kind.group)
+    if kind.run in RESIZES:
+        # As one filter it would need a border of its own, and the cubic thrice the
+        # multiplications.
+        batch, height, width, channels = x.shape
+        shape = (batch, STRIDE * height, STRIDE * width, channels)
+        x = jax.image.resize(x, shape, kind.run)
+        return conv(x, kernel.astype(x.dtype), same_padding(kernel.shape))
     h = painted_filter(kernel, kind)
-    if kind.run != "average":
+    if kind.run == "filter":
         # Rounded only once made, so that all phases keep nearly the same gain.
-        h = smooth(h, kind.fixed)
-    border = "edge" if kind.run == "resize" else "zero"
+        return upsample(x, smooth(h, kind.fixed).astype(x.dtype), origin=kind.origin)
     h = h.astype(x.dtype)
-    y = upsample(x, h, origin=kind.origin, stride=STRIDE, border=border)
-    if kind.run == "resize":
-        return correct_border(y, x, kernel.astype(x.dtype), kind.fixed)
-    return _average(y) if kind.run == "average" else y
+    if kind.run == "average":
+        y = upsample(x, h, origin=kind.origin)
+        y = jnp.pad(y, ((0, 0), (1, 0), (1, 0), (0, 0)), mode="edge")
+        return _filter(y, kind.fixed)
+    # The blur also sees what the kernel paints beyond the borders, then zeros.
+    x = jnp.pad(x, ((0, 0), (1, 0), (1, 0), (0, 0)))
+    y = upsample(x, h, origin=kind.origin + 1)
+    return _filter(jnp.pad(y, ((0, 0), (0, 1), (0, 1), (0, 0))), kind.fixed)
 
 
 def _sum_groups(x: jax.Array, group: int) -> jax.Array:
@@ -100,8 +111,12 @@ def _sum_groups(x: jax.Array, group: int) -> jax.Array:
     return x.reshape(*x.shape[:-1], -1, group).sum(-1)
 
 
-def _average(y: jax.Array) -> jax.Array:
-    """(B, H, W, F): each pixel and those above and on its left, edges repeated."""
-    y = jnp.pad(y, ((0, 0), (1, 0), (1, 0), (0, 0)), mode="edge")
-    y = (y[:, :-1] + y[:, 1:]) / 2
-    return (y[:, :, :-1] + y[:, :, 1:]) / 2
+def _filter(y, taps):
+    """Filters every channel with symmetric taps along both axes where they fit."""
+    for axis in (1, 2):
+        size = y.shape[axis] - len(taps) + 1
+        y = sum(
+            tap * jax.lax.slice_in_dim(y, i, i + size, axis=axis)
+            for i, tap in enumerate(taps)
+        )
+    return y

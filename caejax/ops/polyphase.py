@@ -34,9 +34,8 @@ def upsample(
       origin: where the filter's first tap lies relative to its input pixel, in
         high-resolution pixels, -s*T < origin < s; the same for both axes.
       stride: s.
-      border: what surrounds x: "zero", "edge" for copies of its outermost pixels,
-        or "wrap" for x again and again: one pixel then gives one whole period of
-        what a constant image of any size gives.
+      border: what surrounds x: "zero", or "wrap" for x again and again: one pixel
+        then gives one whole period of what a constant image of any size gives.
 
     Returns:
       (B, s*H, s*W, F).
@@ -52,11 +51,11 @@ def upsample(
     above, below, top = _span(height, kernel.shape[0], origin, stride)
     left, right, start = _span(width, kernel.shape[1], origin, stride)
     padding = ((above, below), (left, right))
-    if border in ("edge", "wrap"):
-        x = jnp.pad(x, ((0, 0), *padding, (0, 0)), mode=border)
+    if border == "wrap":
+        x = jnp.pad(x, ((0, 0), *padding, (0, 0)), mode="wrap")
         padding = ((0, 0), (0, 0))
     elif border != "zero":
-        raise ValueError(f"border is {border!r}; known: 'zero', 'edge', 'wrap'")
+        raise ValueError(f"border is {border!r}; known: 'zero', 'wrap'")
     y = depth_to_space(conv(x, kernel, padding), stride)
     return y[:, top : top + stride * height, start : start + stride * width]
 
