@@ -26,6 +26,7 @@ REQUIREMENTS = [
     "pillow>=11.0.0",
     "pooch>=1.8.2",
     "rich>=13.9.0",
+    "scipy>=1.14.0",
     "tensorboardX>=2.6.4",
     "tensorflow-datasets>=4.9.10",
 ]

@@ -84,6 +84,14 @@ input, output, indices, labels).
 }
 
 
+# Flags that only one command has.
+_OPTIONS = {
+    "neighbours": ("k", "query"),
+    "sample": ("components", "covariance", "seed"),
+    "interpolate": ("between", "steps"),
+}
+
+
 class _Parser(argparse.ArgumentParser):
     """A parser whose errors are one line and exit code 1."""
 
@@ -263,17 +271,8 @@ def _apply(args) -> int:
         limit=args.limit,
         count=getattr(args, "count", 0),
     )
-    options = {
-        "neighbours": lambda: {"k": args.k, "query": args.query},
-        "sample": lambda: {
-            "components": args.components,
-            "diagonal": args.covariance == "diagonal",
-            "seed": args.seed,
-        },
-        "interpolate": lambda: {"between": args.between, "steps": args.steps},
-    }
-    own = options.get(args.command, dict)()
-    failures = getattr(commands, args.command)(job, **own)
+    options = {name: getattr(args, name) for name in _OPTIONS.get(args.command, ())}
+    failures = getattr(commands, args.command)(job, **options)
     return 1 if failures else 0
 
 

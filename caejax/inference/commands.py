@@ -228,7 +228,7 @@ def _write_neighbours(job, queries, everything, part, k, own):
     )
 
 
-def sample(job: Job, *, components: int, diagonal: bool, seed: int) -> int:
+def sample(job: Job, *, components: int, covariance: str, seed: int) -> int:
     """Writes what the decoder makes of codes drawn like those of a split.
 
     Draws are clipped to the range of the split's codes, unit by unit, so that codes
@@ -237,12 +237,12 @@ def sample(job: Job, *, components: int, diagonal: bool, seed: int) -> int:
     Args:
       job: count codes are drawn.
       components: Gaussians in the mixture that is fitted to the codes.
-      diagonal: the units of a component are independent.
+      covariance: "full", or "diagonal": a component's units are independent.
       seed: of the fit and the draws.
     """
     claim(job, "samples")
     part = load_images(job)
-    shape = job.trained.model.code_shape
+    shape, diagonal = job.trained.model.code_shape, covariance == "diagonal"
     numbers = components * np.prod(shape) ** 2
     if not diagonal and numbers > _MOST_NUMBERS:
         raise CaejaxError(
