@@ -1,7 +1,8 @@
-"""The one exception that users are meant to read, and the lookup that raises it."""
+"""The one exception that users are meant to read, how it is raised and shown."""
 
 import difflib
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
 Value = TypeVar("Value")
@@ -10,8 +11,8 @@ Value = TypeVar("Value")
 class CaejaxError(Exception):
     """A mistake or a missing thing outside the code.
 
-    The message is one line that names the thing and the mend. `caejax.main`
-    prints it without a traceback and exits with 1.
+    The message is one line that names the thing and the mend. The commands print
+    it without a traceback and exit with 1.
     """
 
 
@@ -38,3 +39,33 @@ def did_you_mean(name: object, names: Iterable[str]) -> str:
     """ ", did you mean 'x'?" for the nearest name, or nothing."""
     near = difflib.get_close_matches(str(name), list(names), n=1)
     return f" (did you mean {near[0]!r}?)" if near else ""
+
+
+def exit_code(command: Callable[[], int], stopped: str) -> int:
+    """Runs a command, whose foreseen errors become one line each.
+
+    Args:
+      command: returns the exit code.
+      stopped: what is said after Ctrl-C.
+    """
+    try:
+        return command()
+    except (CaejaxError, OSError) as error:
+        return print_error(describe(error))
+    except KeyboardInterrupt:
+        print_error(stopped)
+        return 130
+
+
+def describe(error: CaejaxError | OSError) -> str:
+    """The line that an error is shown as."""
+    if isinstance(error, CaejaxError):
+        return str(error)
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{error.strerror or error}"
+
+
+def print_error(line: str) -> int:
+    """Prints one line to the error output; returns the exit code of a failure."""
+    print(f"error: {' '.join(line.split())}", file=sys.stderr)
+    return 1

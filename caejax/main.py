@@ -13,7 +13,7 @@ from pathlib import Path
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-from caejax.errors import CaejaxError
+from caejax.errors import CaejaxError, exit_code, print_error
 from caejax.flag_errors import flag_error
 
 MODES = ("run", "eval", "report", "show")
@@ -34,20 +34,14 @@ _MODE = flags.DEFINE_enum("mode", "run", MODES, "What to do.")
 def main(argv: Sequence[str]) -> int:
     """Does what the flags say; returns the exit code."""
     logging.set_verbosity(logging.WARNING)  # orbax tells of every file
-    try:
-        if len(argv) > 1:
-            raise CaejaxError(
-                f"{argv[1]!r} is not a flag; flags look like --config=FILE"
-            )
-        return _MODE_FUNCTIONS[_MODE.value]()
-    except CaejaxError as error:
-        return _fail(str(error))
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        return _fail(f"{where}{error.strerror or error}")
-    except KeyboardInterrupt:
-        _fail("interrupted; the same command goes on where this one was stopped")
-        return 130
+    stopped = "interrupted; the same command goes on where this one was stopped"
+    return exit_code(lambda: _main(argv), stopped)
+
+
+def _main(argv):
+    if len(argv) > 1:
+        raise CaejaxError(f"{argv[1]!r} is not a flag; flags look like --config=FILE")
+    return _MODE_FUNCTIONS[_MODE.value]()
 
 
 def _run() -> int:
@@ -121,11 +115,6 @@ def _workdir() -> Path:
     return Path(_WORKDIR.value)
 
 
-def _fail(line: str) -> int:
-    print(f"error: {' '.join(line.split())}", file=sys.stderr)
-    return 1
-
-
 def parse_flags(argv: Sequence[str]) -> list[str]:
     """Parses flags; a mistake in them or in the config file is one line, exit 1."""
     logging.set_verbosity(logging.ERROR)  # what matters is said below
@@ -136,7 +125,7 @@ def parse_flags(argv: Sequence[str]) -> list[str]:
             _ = _CONFIG.value.seed
         return rest
     except Exception as error:
-        sys.exit(_fail(flag_error(error, argv)))
+        sys.exit(print_error(flag_error(error, argv)))
 
 
 def run() -> None:

@@ -7,16 +7,27 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 Row = dict[str, Any]
 
 
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Opens a file that takes its name only when it is whole."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with part.open("wb") as file:
+            yield file
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
 def write_atomically(path: Path, text: str) -> None:
     """Writes a text file that is never seen half-written."""
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text)
-    os.replace(part, path)
+    with replacing(path) as file:
+        file.write(text.encode())
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -93,6 +104,33 @@ def progress_bar(total: int, title: str) -> Iterator[Callable[..., None] | None]
       `update(step, loss, psnr, images_per_second)`, or None where the output is
       not a terminal.
     """
+    with _bar(total, title, figures="compiling") as update:
+        if update is None:
+            yield None
+            return
+
+        def update_figures(step, loss, psnr, images_per_second):
+            speed = f"{images_per_second:,.0f} images/s"
+            figures = f"loss {loss:.4g}  psnr {psnr:.2f} dB  {speed}"
+            update(completed=step, figures=figures)
+
+        yield update_figures
+
+
+@contextlib.contextmanager
+def counting_bar(total: int, title: str) -> Iterator[Callable[[float], None]]:
+    """Shows progress through so many things, where the output is a terminal.
+
+    Yields:
+      `advance(count)`, to be called after each few things, or parts of one.
+    """
+    with _bar(total, title, figures="") as update:
+        yield lambda count: update and update(advance=count)
+
+
+@contextlib.contextmanager
+def _bar(total, title, figures):
+    """Yields a function that changes the bar, or None without a terminal."""
     if not sys.stdout.isatty():
         yield None
         return
@@ -106,11 +144,5 @@ def progress_bar(total: int, title: str) -> Iterator[Callable[..., None] | None]
         progress.TimeRemainingColumn(),
     )
     with progress.Progress(*columns) as bar:
-        task = bar.add_task(title, total=total, figures="compiling")
-
-        def update(step, loss, psnr, images_per_second):
-            speed = f"{images_per_second:,.0f} images/s"
-            figures = f"loss {loss:.4g}  psnr {psnr:.2f} dB  {speed}"
-            bar.update(task, completed=step, figures=figures)
-
-        yield update
+        task = bar.add_task(title, total=total, figures=figures)
+        yield functools.partial(bar.update, task)

@@ -1,6 +1,7 @@
 """Photographs: patches cut from the images of a folder."""
 
 import hashlib
+import warnings
 from pathlib import Path
 from typing import BinaryIO
 
@@ -73,7 +74,7 @@ def load(
     images_needed = -(-limit // patches_per_image) or None
 
     def cut(path: Path) -> np.ndarray:
-        image = _reduce(read_image(path, channels, name=str(path)), reduce)
+        image = reduce_image(read_image(path, channels, name=str(path)), reduce)
         _check_size(image, path, image_size, reduce)
         name = f"{seed}/{path.relative_to(folder).as_posix()}"
         corners = _corners(image.shape, image_size, patches_per_image, name)
@@ -106,12 +107,41 @@ def read_image(file: Path | BinaryIO, channels: int, *, name: str) -> np.ndarray
     Raises:
       CaejaxError: if it cannot be read, or has values outside the range.
     """
+    values = read_as_stored(file, name=name)
+    if channels == values.shape[-1]:
+        return values
+    if channels == 3:
+        return np.repeat(values, 3, axis=-1)
+    return (values @ _LUMA)[..., None]
+
+
+def read_as_stored(file: Path | BinaryIO, *, name: str) -> np.ndarray:
+    """Reads an image as `read_image` does, grey or colour as it is stored.
+
+    Of an animation it is the first frame.
+
+    Returns:
+      (H, W, 1 or 3) float32 in [0, 1].
+
+    Raises:
+      CaejaxError: as `read_image`.
+    """
     try:
-        with Image.open(file) as opened:
-            image = ImageOps.exif_transpose(opened)
-    except Exception as error:  # Pillow's decoders raise many kinds
+        with warnings.catch_warnings():
+            # Of oddities in files that Pillow reads all the same.
+            warnings.simplefilter("ignore")
+            with Image.open(file) as opened:
+                image = ImageOps.exif_transpose(opened)
+    except Image.DecompressionBombError as error:
         raise CaejaxError(
-            f"{name} is not a readable image: replace or remove it"
+            f"{name} has more pixels than are read at once: cut it into pieces"
+        ) from error
+    except Exception as error:  # Pillow's decoders raise many kinds
+        reason = getattr(error, "strerror", None)
+        raise CaejaxError(
+            f"{name} cannot be opened: {reason}"
+            if reason
+            else f"{name} is not a readable image: replace or remove it"
         ) from error
     values = _to_float(image)
     if not (values.min() >= 0 and values.max() <= 1):
@@ -119,11 +149,7 @@ def read_image(file: Path | BinaryIO, channels: int, *, name: str) -> np.ndarray
             f"{name} (mode {image.mode}) has values outside 0..65535, or 0..1 if they "
             "are floats: convert or remove it"
         )
-    if channels == values.shape[-1]:
-        return values
-    if channels == 3:
-        return np.repeat(values, 3, axis=-1)
-    return (values @ _LUMA)[..., None]
+    return values
 
 
 def _to_float(image: Image.Image) -> np.ndarray:
@@ -132,11 +158,12 @@ def _to_float(image: Image.Image) -> np.ndarray:
         return np.asarray(image, np.float32)[..., None]
     if image.mode.startswith("I"):
         return np.asarray(image, np.float32)[..., None] / 65535
+    grey = image.mode in ("1", "L", "LA")
     if image.has_transparency_data:
         rgba = np.asarray(image.convert("RGBA"), np.float32) / 255
         alpha = rgba[..., 3:]
-        return rgba[..., :3] * alpha + (1 - alpha)
-    if image.mode in ("1", "L"):
+        return rgba[..., : 1 if grey else 3] * alpha + (1 - alpha)
+    if grey:
         return np.asarray(image.convert("L"), np.float32)[..., None] / 255
     return np.asarray(image.convert("RGB"), np.float32) / 255
 
@@ -149,8 +176,8 @@ def _list_parts(
         raise CaejaxError(
             f"{folder} has {' and '.join(names)} but no train: add the folder train"
         )
-    parts = {part: _list_images(folder / part) for part in names}
-    parts = parts or {"train": _list_images(folder)}
+    parts = {part: list_images(folder / part) for part in names}
+    parts = parts or {"train": list_images(folder)}
     for part, fraction in (("test", test_fraction), ("val", val_fraction)):
         if part not in parts:
             train = parts["train"]
@@ -161,7 +188,12 @@ def _list_parts(
     return parts
 
 
-def _list_images(folder: Path) -> list[Path]:
+def list_images(folder: Path) -> list[Path]:
+    """The images under a folder, subfolders included, in sorted order.
+
+    Raises:
+      CaejaxError: there is none.
+    """
     paths = [
         path
         for path in folder.rglob("*")
@@ -174,7 +206,11 @@ def _list_images(folder: Path) -> list[Path]:
     return sorted(paths)
 
 
-def _reduce(image: np.ndarray, factor: int) -> np.ndarray:
+def reduce_image(image: np.ndarray, factor: int) -> np.ndarray:
+    """Shrinks (H, W, C) by averaging blocks of factor x factor pixels.
+
+    Trailing rows and columns that fill no block are dropped.
+    """
     height, width, channels = image.shape
     height, width = height // factor, width // factor
     blocks = image[: height * factor, : width * factor]

@@ -19,8 +19,20 @@ def load_images(config: ConfigDict) -> Images:
       By split, (N, H, W, C): uint8 where the source is, else float32 in [0, 1];
       for `as_float`.
     """
-    settings = config.data.to_dict() | {"image_size": config_lib.image_size(config)}
-    return _load_images(**settings)
+    return _load_images(**_settings(config))
+
+
+def load_split(config: ConfigDict, name: str) -> data.Split:
+    """Loads one part of a config's data, "train", "val" or "test", with its labels.
+
+    Returns:
+      Images (N, H, W, C) on the host, uint8 or float32 as in `load_images`.
+    """
+    return getattr(data.load(**_settings(config), keep_bytes=True), name)
+
+
+def _settings(config):
+    return config.data.to_dict() | {"image_size": config_lib.image_size(config)}
 
 
 # A sweep's runs mostly share their data; two sets are enough for axes over it.

@@ -17,6 +17,7 @@ from caejax.optimizers import create_optimizer
 from caejax.train import devices, evaluation, folder, probes
 from caejax.train.checkpoint import Checkpoints
 from caejax.train.images import Images, load_images
+from caejax.train.restore import restore, trained_config
 from caejax.train.state import create_state
 from caejax.train.step import compiled_steps, zero_sums
 from caejax.train.task import Task, task_from_config
@@ -305,21 +306,9 @@ def evaluate_again(config: ConfigDict | None, workdir: Path) -> dict[str, float]
     Raises:
       CaejaxError: the folder holds no trained model.
     """
-    own = folder.read_config(workdir)
-    if own.sweep:
-        raise CaejaxError(
-            f"{workdir} holds a sweep; name one of its runs, {workdir}/runs/RUN_ID"
-        )
-    if not folder.is_started(workdir):
-        raise CaejaxError(f"{workdir} holds no checkpoint; train it with --mode=run")
+    own = trained_config(workdir)
     if config is not None:
         own.data, own.corruption = config.data, config.corruption
-    config = own
-    config_lib.check(config)
-    run = _create_run(config, verbose=False)
-    state = _initial_state(run)
-    keep = config.train.keep_checkpoints
-    with Checkpoints(workdir / "checkpoints", keep=keep) as checkpoints:
-        restore = checkpoints.restore_best if run.patience else checkpoints.restore
-        state, _ = restore(state)
-    return _evaluate_test(run, state)[0]
+    config_lib.check(own)
+    run = _create_run(own, verbose=False)
+    return _evaluate_test(run, restore(workdir, own))[0]

@@ -1,0 +1,280 @@
+"""The command line of trained models: `python -m caejax.apply COMMAND --run=DIR`."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from absl import logging
+
+from caejax.errors import exit_code, print_error
+
+_DESCRIPTION = """\
+Uses the trained model of a run, on the run's own data or on your images: name image
+files, or folders, which are searched for images. Pictures are written as PNG and
+arrays as .npz into the folder --out.
+
+Your images may have any size. Smaller ones than the model's are filled up with their
+outermost pixels, and cropped back; larger ones are done in overlapping tiles that
+are blended. Transparency is laid over white, 16 bits are scaled to [0, 1], EXIF
+orientation is applied, and of an animation the first frame is taken. Images that
+cannot be used are named, the others are done, and the exit code is 1.
+"""
+
+_TILES = """\
+Of your images each tile of the model's own size has a code; larger images are cut
+into such tiles side by side, smaller ones are filled up with their outermost pixels.
+"""
+
+_COMMANDS = {
+    "reconstruct": (
+        "originals above the model's reconstructions",
+        """\
+Writes reconstructions.png, the first images above what the model makes of them, and:
+of the run's own data reconstructions.npz with all images (original, input where the
+run has a corruption, output, indices, labels); of your images NAME.png and NAME.npz
+(output) each. Nothing is added to your images.
+""",
+    ),
+    "encode": (
+        "the codes of images, and pictures of them",
+        f"""\
+Writes codes.npz (codes, indices and labels where there are any) and codes.png, the
+first images above their codes.
+
+{_TILES}codes.npz then says whose they are: files, indices into it, and corners.
+""",
+    ),
+    "neighbours": (
+        "for some images, those with the nearest codes",
+        f"""\
+Finds, for each query, the images of the split whose codes are nearest by Euclidean
+distance. Writes neighbours.png, a row a query, and neighbours.npz (indices into the
+split, distances, labels, query_indices, query_labels). Queries are your images, or
+images of the split, which are not among their own neighbours.
+
+{_TILES}""",
+    ),
+    "sample": (
+        "the decoder as a generator",
+        """\
+Fits a Gaussian, or a mixture of them, to the codes of the training images, draws new
+codes from it, within the range that each unit has there, and decodes them. Writes
+samples.png and samples.npz (images, codes, and the fit: weights, means, covariances,
+log_likelihood in nats a code).
+""",
+    ),
+    "interpolate": (
+        "images between two, linear in their codes",
+        """\
+Decodes codes on the straight line between those of two images, your own or two of
+the split. The first and the last are the reconstructions of the two. Writes
+interpolation.png and interpolation.npz (images, weights, ends).
+""",
+    ),
+    "denoise": (
+        "noisy images denoised",
+        """\
+Applies the model to your noisy images as they are and writes NAME.png and NAME.npz
+(output) each, and denoised.png with the first ones. Without images the run's own
+split is corrupted as the run was measured, and denoised.npz holds all (original,
+input, output, indices, labels).
+""",
+    ),
+}
+
+
+# Flags that only one command has.
+_OPTIONS = {
+    "neighbours": ("k", "query"),
+    "sample": ("components", "covariance", "seed"),
+    "interpolate": ("between", "steps"),
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line and exit code 1."""
+
+    def error(self, message):
+        """Prints what is wrong, and where help is."""
+        sys.exit(print_error(f"{message}; try {self.prog} --help"))
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Parses the command line; a mistake is one line and exit code 1."""
+    kind = argparse.RawDescriptionHelpFormatter
+    parser = _Parser(
+        prog="python -m caejax.apply", description=_DESCRIPTION, formatter_class=kind
+    )
+    commands = parser.add_subparsers(
+        dest="command", required=True, metavar="COMMAND", title="commands"
+    )
+    for name, (line, text) in _COMMANDS.items():
+        command = commands.add_parser(
+            name, help=line, description=text, formatter_class=kind, allow_abbrev=False
+        )
+        _add_arguments(command, name)
+    args, rest = parser.parse_known_args(argv)
+    flags = [word for word in rest if word.startswith("-")]
+    if flags or (rest and "images" not in args):
+        unknown = (flags or rest)[0]
+        commands.choices[args.command].error(f"{unknown!r} is not known")
+    args.images = [*getattr(args, "images", ()), *rest]  # those behind a flag
+    return args
+
+
+def _add_arguments(command, name):
+    add = command.add_argument
+    add("--run", required=True, type=Path, metavar="DIR", help="folder of the run")
+    if name != "sample":
+        add("images", nargs="*", help="files and folders; none: the run's own data")
+        add(
+            "--convert",
+            action="store_true",
+            help="make your images grey or colour, as the model needs",
+        )
+    split = "train" if name == "sample" else "test"
+    add(
+        "--split",
+        choices=("train", "val", "test"),
+        default=split,
+        help=f"of the run's own data (default {split})",
+    )
+    add(
+        "--limit",
+        type=_number(0),
+        default=0,
+        metavar="N",
+        help="use only the first N images of the split (default: all)",
+    )
+    add("--data-dir", metavar="DIR", help="where the run's own data lies now")
+    if name == "neighbours":
+        add("--k", type=_number(1), default=8, help="so many neighbours (default 8)")
+        add(
+            "--query",
+            type=_indices,
+            default=(),
+            metavar="I,J,...",
+            help="images of the split (default: the first ones)",
+        )
+    if name == "sample":
+        _add_sampling(add)
+    if name == "interpolate":
+        add(
+            "--between",
+            type=_pair,
+            default=(0, 1),
+            metavar="I,J",
+            help="images of the split (default 0,1)",
+        )
+        add(
+            "--steps",
+            type=_number(2),
+            default=9,
+            metavar="N",
+            help="so many images, both ends included (default 9)",
+        )
+    else:
+        _add_count(add, name)
+    add(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help=f"folder to write to; it may exist (default: RUN/apply/{name})",
+    )
+    add(
+        "--overwrite",
+        action="store_true",
+        help="replace files of the same names in --out, which otherwise is refused",
+    )
+    add(
+        "--nocache",
+        action="store_true",
+        help="keep no compiled programs in the user's cache folder",
+    )
+
+
+def _add_count(add, name):
+    count, text = (40, "draw") if name == "sample" else (8, "show")
+    add(
+        "--count",
+        type=_number(1),
+        default=count,
+        metavar="N",
+        help=f"{text} so many images (default {count})",
+    )
+
+
+def _add_sampling(add):
+    add(
+        "--components",
+        type=_number(1),
+        default=1,
+        metavar="K",
+        help="Gaussians in the mixture (default 1)",
+    )
+    add(
+        "--covariance",
+        choices=("full", "diagonal"),
+        default="full",
+        help="diagonal: the units of a code are independent (default full)",
+    )
+    add("--seed", type=_number(0), default=0, help="of the draws (default 0)")
+
+
+def _number(least):
+    def parse_number(text):
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(
+                f"{text!r} is not a whole number of at least {least}"
+            )
+        return int(text)
+
+    return parse_number
+
+
+def _indices(text):
+    return tuple(map(_number(0), text.split(",")))
+
+
+def _pair(text):
+    indices = _indices(text)
+    if len(indices) != 2:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a pair, like 0,1")
+    return indices
+
+
+def main(argv: Sequence[str]) -> int:
+    """Does what the command line says; returns the exit code."""
+    args = parse(argv)
+    logging.set_verbosity(logging.WARNING)  # orbax tells of every file
+    return exit_code(lambda: _apply(args), "interrupted; what was written is whole")
+
+
+def _apply(args) -> int:
+    from caejax.compilation import use_cache
+    from caejax.inference import commands, trained
+    from caejax.inference.job import Job
+
+    if not args.nocache:
+        use_cache()
+    model = trained.load(args.run)
+    if args.data_dir:
+        model.config.data.dir = args.data_dir
+    job = Job(
+        trained=model,
+        out=args.out or args.run / "apply" / args.command,
+        overwrite=args.overwrite,
+        images=[Path(image) for image in args.images],
+        convert=getattr(args, "convert", False),
+        split=args.split,
+        limit=args.limit,
+        count=getattr(args, "count", 0),
+    )
+    options = {name: getattr(args, name) for name in _OPTIONS.get(args.command, ())}
+    failures = getattr(commands, args.command)(job, **options)
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,112 @@
+"""A model on images of any size, through the size or sizes that it takes."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from caejax.inference.tiles import Axis, blend, cut
+from caejax.inference.trained import Function, Trained, in_batches, takes_side
+
+# Convolutional models take images beyond their own size in tiles of one of these;
+# a few, so that few programs are compiled.
+SIDES = (64, 128, 256, 512)
+
+
+def apply(
+    function: Function,
+    trained: Trained,
+    image: np.ndarray,
+    advance: Callable[[float], None] = lambda share: None,
+) -> np.ndarray:
+    """Applies a function of batches of tiles to one image.
+
+    Args:
+      function: (B, h, w, C) to (B, h, w, C').
+      trained: whose model the function uses.
+      image: (H, W, C) float32.
+      advance: is told the share of the image that is done, after each batch.
+
+    Returns:
+      (H, W, C').
+    """
+    rows, columns = plan(trained, image.shape[:2])
+    return blend(_outputs(function, image, rows, columns, advance), rows, columns)
+
+
+def encode(
+    function: Function,
+    trained: Trained,
+    image: np.ndarray,
+    advance: Callable[[float], None] = lambda share: None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Encodes one image, in tiles of the model's own size, side by side.
+
+    Args:
+      function: (B, h, w, C) to codes (B, ...).
+      trained, image, advance: as for `apply`.
+
+    Returns:
+      Codes (n, ...), row by row, and where in the image their tiles begin (n, 2);
+      below 0 where a tile extends beyond the image.
+    """
+    rows, columns = own_tiles(trained, image.shape[:2])
+    codes = np.stack(list(_outputs(function, image, rows, columns, advance)))
+    corners = np.array([(y, x) for y in rows.starts for x in columns.starts])
+    return codes, corners
+
+
+def own_tile(trained: Trained, image: np.ndarray, corner: np.ndarray) -> np.ndarray:
+    """The tile of the model's own size that begins at (y, x), as `encode` cuts it."""
+    y, x = (
+        np.clip(np.arange(first, first + length), 0, size - 1)
+        for first, length, size in zip(
+            corner, trained.model.shape[:2], image.shape[:2], strict=True
+        )
+    )
+    return image[y][:, x]
+
+
+def _outputs(function, image, rows, columns, advance):
+    count = rows.count * columns.count
+    return in_batches(
+        function,
+        cut(image, rows, columns),
+        size=_batch_size(rows.tile * columns.tile, count),
+        advance=lambda done: advance(done / count),
+    )
+
+
+def _batch_size(pixels, count):
+    """As many tiles as the largest one has pixels for; a power of two."""
+    most = max(1, SIDES[-1] ** 2 // pixels)
+    return 2 ** min(int(math.log2(most)), math.ceil(math.log2(count)))
+
+
+def plan(trained: Trained, size: tuple[int, int]) -> tuple[Axis, Axis]:
+    """How an image of (H, W) is tiled.
+
+    Up to the model's own size there is one tile of that size, the image in its
+    middle. A larger one is cut, for a model that takes other sizes than its own,
+    into large tiles whose seams lie far from their borders; for any other model
+    into tiles of its own size that overlap by half.
+    """
+    own = trained.model.shape[:2]
+    if all(a <= b for a, b in zip(size, own, strict=True)):
+        return own_tiles(trained, size)
+    for side in SIDES:
+        enough = side >= max(size) or side == SIDES[-1]
+        if enough and takes_side(trained, side):
+            # Steps of 3/4 tile keep to the grid of up to seven poolings.
+            overlap, margin = side // 4, 3 * side // 32
+            return tuple(Axis(n, side, overlap, margin) for n in size)
+    return tuple(
+        Axis(n, tile, tile // 2, centred=True)
+        for n, tile in zip(size, own, strict=True)
+    )
+
+
+def own_tiles(trained: Trained, size: tuple[int, int]) -> tuple[Axis, Axis]:
+    """An image of (H, W) in tiles of the model's own size, side by side."""
+    own = trained.model.shape[:2]
+    return tuple(Axis(n, tile, centred=True) for n, tile in zip(size, own, strict=True))

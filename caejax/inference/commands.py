@@ -1,0 +1,310 @@
+"""The commands of `caejax.apply`: each reads images, asks the model and writes.
+
+Every command returns how many of the user's images it could not do; each of
+those has been named on the error output, and the others are done.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from caejax.errors import CaejaxError
+from caejax.inference import any_size, image_files, mixture
+from caejax.inference import trained as functions
+from caejax.inference.job import (
+    Job,
+    check_indices,
+    claim,
+    each,
+    find_images,
+    load_images,
+    read_image,
+    small,
+    write_arrays,
+    write_figure,
+)
+from caejax.inference.neighbours import nearest
+from caejax.inference.trained import in_batches
+from caejax.report import applied
+from caejax.train.images import as_float
+from caejax.writers import counting_bar
+
+_MOST_NUMBERS = 10**8  # in a mixture's covariances
+
+
+def reconstruct(job: Job) -> int:
+    """Writes what the model makes of images, and a figure of both."""
+    if job.images:
+        return _apply_to_files(job, "reconstructions", "reconstruction")
+    return _apply_to_split(job, "reconstructions", "reconstruction")
+
+
+def denoise(job: Job) -> int:
+    """Writes noisy images denoised: the user's as they are, or a corrupted split."""
+    if job.images:
+        return _apply_to_files(job, "denoised", "denoised")
+    return _apply_to_split(job, "denoised", "denoised")
+
+
+def _apply_to_files(job, title, row):
+    paths, failures = find_images(job)
+    if not paths:
+        return failures
+    names = dict(zip(paths, image_files.output_names(paths, [title]), strict=True))
+    claim(job, title, paths, names.values())
+    model, shown = functions.reconstruct(job.trained), []
+
+    def work(path, advance):
+        image = read_image(job, path)
+        output = any_size.apply(model, job.trained, image, advance)
+        image_files.write_png(job.out / f"{names[path]}.png", output)
+        image_files.write_npz(job.out / f"{names[path]}.npz", {"output": output})
+        print(f"wrote {job.out / names[path]}.png and .npz of {path}")
+        if len(shown) < job.count:
+            shown.append((small(image), small(output)))
+
+    failures += each(paths, work)
+    if shown:
+        images, outputs = zip(*shown, strict=True)
+        write_figure(job, title, lambda: applied.rows({"image": images, row: outputs}))
+    return failures
+
+
+def _apply_to_split(job, title, row):
+    claim(job, title)
+    part = load_images(job)
+    arrays = {"original": as_float(part.images)}
+    indices = np.arange(len(part.images))
+    inputs, corruption = part.images, job.trained.config.corruption
+    if corruption.name != "none":
+        corrupt = functions.corrupt(job.trained, job.split)
+        inputs = np.stack(list(in_batches(corrupt, inputs, indices)))
+        arrays["input"] = inputs
+    model = functions.reconstruct(job.trained)
+    with counting_bar(len(inputs), f"{job.split} images") as advance:
+        outputs = in_batches(model, inputs, advance=advance)
+        arrays["output"] = np.stack(list(outputs))
+    names = {"input": f"{corruption.name}\n{corruption.level:g}", "output": row}
+    shown = {names.get(name, name): x[: job.count] for name, x in arrays.items()}
+    write_arrays(job, title, {**arrays, "indices": indices, **_labels(part)})
+    write_figure(job, title, lambda: applied.rows(shown))
+    return 0
+
+
+def _labels(part):
+    return {} if part.labels is None else {"labels": part.labels}
+
+
+class _Coded(NamedTuple):
+    """Images that have been encoded.
+
+    Attributes:
+      codes: (n, ...).
+      about: says whose they are, by name.
+      shown: indices of codes to be drawn.
+      pictures: their images.
+    """
+
+    codes: np.ndarray
+    about: dict[str, np.ndarray]
+    shown: np.ndarray
+    pictures: Sequence[np.ndarray]
+
+
+def _encode_split(job, part):
+    """Codes of a split, as they are, of clean images."""
+    model = functions.encode(job.trained)
+    with counting_bar(len(part.images), f"{job.split} images") as advance:
+        codes = np.stack(list(in_batches(model, part.images, advance=advance)))
+    shown = np.arange(len(codes))[: job.count]
+    about = {"indices": np.arange(len(codes)), **_labels(part)}
+    return _Coded(codes, about, shown, as_float(part.images[shown]))
+
+
+def _encode_files(job, paths):
+    """Codes of the user's images, tile by tile, and how many could not be done."""
+    model = functions.encode(job.trained)
+    codes, corners, done, pictures = [], [], [], []
+
+    def work(path, advance):
+        image = read_image(job, path)
+        new, places = any_size.encode(model, job.trained, image, advance)
+        first = sum(map(len, codes))
+        for i in _spread(len(new), job.count):
+            tile = any_size.own_tile(job.trained, image, places[i])
+            pictures.append((first + i, tile))
+        codes.append(new)
+        corners.append(places)
+        done.append(path)
+
+    failures = each(paths, work)
+    if not done:
+        return None, failures
+    about = {
+        "indices": np.repeat(np.arange(len(done)), [len(new) for new in codes]),
+        "corners": np.concatenate(corners),
+        "files": np.array([str(path) for path in done]),
+    }
+    chosen = [pictures[i] for i in _spread(len(pictures), job.count)]
+    shown, pictures = zip(*chosen, strict=True)
+    return _Coded(np.concatenate(codes), about, np.array(shown), pictures), failures
+
+
+def _spread(count, most):
+    """At most so many indices, evenly spread over range(count)."""
+    return np.linspace(0, count - 1, min(count, most)).astype(int)
+
+
+def encode(job: Job) -> int:
+    """Writes the codes of images, and a figure of some."""
+    paths, failures = find_images(job)
+    if job.images and not paths:
+        return failures
+    claim(job, "codes", paths)
+    if paths:
+        coded, broken = _encode_files(job, paths)
+        failures += broken
+    else:
+        coded = _encode_split(job, load_images(job))
+    if coded is not None:
+        write_arrays(job, "codes", {"codes": coded.codes, **coded.about})
+        pictures, codes = coded.pictures, coded.codes[coded.shown]
+        write_figure(job, "codes", lambda: applied.codes(pictures, codes))
+    return failures
+
+
+def neighbours(job: Job, *, k: int, query: Sequence[int]) -> int:
+    """Writes which images of a split have the codes nearest to those of others.
+
+    Args:
+      job: the user's images, if there are any, are the queries.
+      k: so many neighbours.
+      query: indices of the queries in the split; empty for the first few.
+    """
+    paths, failures = find_images(job)
+    if job.images and not paths:
+        return failures
+    claim(job, "neighbours", paths)
+    part = load_images(job)
+    others = len(part.images) - (not paths)
+    if k > others:
+        raise CaejaxError(f"--k is {k}, but the split has only {others} to choose from")
+    own = None if paths else np.array(query or range(min(job.count, 1 + others)))
+    if own is not None:
+        check_indices(own, len(part.images), "--query")
+    everything = _encode_split(job, part)
+    if own is not None:
+        queries = _select(everything, own, part)
+    else:
+        queries, broken = _encode_files(job, paths)
+        failures += broken
+    if queries is not None:
+        _write_neighbours(job, queries, everything, part, k, own)
+    return failures
+
+
+def _select(everything, own, part):
+    """The codes of a few images of a split."""
+    about = {name: array[own] for name, array in everything.about.items()}
+    shown = np.arange(len(own))
+    return _Coded(everything.codes[own], about, shown, as_float(part.images[own]))
+
+
+def _write_neighbours(job, queries, everything, part, k, own):
+    flat = [codes.reshape(len(codes), -1) for codes in (queries[0], everything[0])]
+    found, distances = nearest(*flat, k, own)
+    arrays = {"indices": found, "distances": distances}
+    if part.labels is not None:
+        arrays["labels"] = part.labels[found]
+    arrays |= {f"query_{name}": array for name, array in queries.about.items()}
+    write_arrays(job, "neighbours", arrays)
+    shown = queries.shown
+    near = as_float(part.images[found[shown]])
+    write_figure(
+        job,
+        "neighbours",
+        lambda: applied.neighbours(queries.pictures, near, distances[shown]),
+    )
+
+
+def sample(job: Job, *, components: int, covariance: str, seed: int) -> int:
+    """Writes what the decoder makes of codes drawn like those of a split.
+
+    Draws are clipped to the range of the split's codes, unit by unit, so that codes
+    that cannot be negative, for instance, are not.
+
+    Args:
+      job: count codes are drawn.
+      components: Gaussians in the mixture that is fitted to the codes.
+      covariance: "full", or "diagonal": a component's units are independent.
+      seed: of the fit and the draws.
+    """
+    claim(job, "samples")
+    part = load_images(job)
+    shape, diagonal = job.trained.model.code_shape, covariance == "diagonal"
+    numbers = components * np.prod(shape) ** 2
+    if not diagonal and numbers > _MOST_NUMBERS:
+        raise CaejaxError(
+            f"{components} full covariances of {np.prod(shape)} units are too large; "
+            "add --covariance=diagonal or lower --components"
+        )
+    if components > len(part.images):
+        raise CaejaxError(
+            f"--components is {components}, but the split has only "
+            f"{len(part.images)} images"
+        )
+    codes = _encode_split(job, part).codes.reshape(len(part.images), -1)
+    rng = np.random.default_rng(seed)
+    with counting_bar(mixture.STEPS, "EM steps, at most") as advance:
+        fitted, likelihood = mixture.fit(
+            codes, components, diagonal=diagonal, rng=rng, advance=advance
+        )
+    drawn = mixture.draw(fitted, job.count, rng).clip(codes.min(0), codes.max(0))
+    drawn = drawn.astype(np.float32).reshape(-1, *shape)
+    images = np.stack(list(in_batches(functions.decode(job.trained), drawn)))
+    arrays = {"images": images, "codes": drawn, **fitted._asdict()}
+    write_arrays(job, "samples", {**arrays, "log_likelihood": np.array(likelihood)})
+    write_figure(job, "samples", lambda: applied.sheet(images))
+    return 0
+
+
+def interpolate(job: Job, *, between: tuple[int, int], steps: int) -> int:
+    """Writes images decoded between the codes of two.
+
+    Args:
+      job: the user's images are the two, if there are any.
+      between: indices of the two in the split.
+      steps: images, the reconstructions of the two included.
+    """
+    paths, failures = find_images(job)
+    if failures:
+        return failures
+    if job.images and len(paths) != 2:
+        raise CaejaxError(f"interpolate needs two images, and there are {len(paths)}")
+    claim(job, "interpolation", paths)
+    if paths:
+        ends = [read_image(job, path) for path in paths]
+        about = {"files": np.array([str(path) for path in paths])}
+    else:
+        part = load_images(job)
+        check_indices(between, len(part.images), "--between")
+        ends = list(as_float(part.images[list(between)]))
+        about = {"indices": np.array(between)}
+    if ends[0].shape != ends[1].shape:
+        sizes = " and ".join(f"{x.shape[0]}x{x.shape[1]}" for x in ends)
+        raise CaejaxError(f"the two images are {sizes}; give two of one size")
+    weights = tuple(np.linspace(0, 1, steps).tolist())
+    model = functions.interpolate(job.trained, weights)
+    with counting_bar(1, "tiles") as advance:
+        pair = np.concatenate(ends, axis=-1)
+        mixed = any_size.apply(model, job.trained, pair, advance)
+    images = np.stack(np.split(mixed, steps, axis=-1))
+    arrays = {"images": images, "weights": np.array(weights), "ends": np.stack(ends)}
+    write_arrays(job, "interpolation", {**arrays, **about})
+    shown = [small(image) for image in images]
+    pair = tuple(small(image) for image in ends)
+    write_figure(
+        job, "interpolation", lambda: applied.interpolation(pair, shown, weights)
+    )
+    return 0

@@ -1,0 +1,121 @@
+"""The user's images: found, read as the model needs them, and written."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from caejax.data.folder import list_images, read_as_stored, read_image
+from caejax.errors import CaejaxError
+from caejax.writers import replacing
+
+
+def find(path: Path) -> list[Path]:
+    """The image that a path names, or all images under the folder that it names.
+
+    Raises:
+      CaejaxError: there is none.
+    """
+    if path.is_dir():
+        return list_images(path)
+    if not path.exists():
+        raise CaejaxError(f"{path} does not exist; name an image or a folder")
+    return [path]
+
+
+def read(path: Path, channels: int, *, convert: bool) -> np.ndarray:
+    """Reads an image for a model of so many channels.
+
+    Args:
+      path: of the image.
+      channels: of the model's images.
+      convert: turn colour into grey and grey into colour. Otherwise a colour image
+        passes as grey only if all its pixels are grey.
+
+    Returns:
+      (H, W, channels) float32 in [0, 1].
+
+    Raises:
+      CaejaxError: it cannot be read, or is not of the model's kind.
+    """
+    if channels not in (1, 3):
+        raise CaejaxError(
+            f"the model takes images of {channels} channels, which {path} cannot "
+            "have; use the run's own --split"
+        )
+    if convert:
+        return read_image(path, channels, name=str(path))
+    image = read_as_stored(path, name=str(path))
+    if image.shape[-1] > channels and not (image == image[..., :1]).all():
+        raise CaejaxError(
+            f"{path} is in colour, but the model takes grey images; add --convert to "
+            "make it grey"
+        )
+    if image.shape[-1] < channels:
+        raise CaejaxError(
+            f"{path} is grey, but the model takes colour images; add --convert to "
+            "repeat its grey in each colour"
+        )
+    return image[..., :channels]
+
+
+def output_names(paths: Sequence[Path], taken: Sequence[str] = ()) -> list[str]:
+    """Names for outputs, without suffix: the images' own, told apart by numbers.
+
+    Args:
+      paths: of the images.
+      taken: names that cannot be given.
+    """
+    names = []
+    used = {name.lower() for name in taken}  # some file systems ignore case
+    for path in paths:
+        name, number = path.stem, 1
+        while name.lower() in used:
+            number += 1
+            name = f"{path.stem}-{number}"
+        used.add(name.lower())
+        names.append(name)
+    return names
+
+
+def claim(
+    folder: Path, names: Sequence[str], images: Sequence[Path], *, overwrite: bool
+) -> None:
+    """Makes the output folder; nothing in it may get lost.
+
+    Args:
+      folder: may exist.
+      names: of all files to be written.
+      images: that are read, and never written over.
+      overwrite: files of earlier commands may be.
+
+    Raises:
+      CaejaxError: one of the files exists.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    inputs = {path.resolve() for path in images}
+    for path in (folder / name for name in names):
+        if path.resolve() in inputs:
+            raise CaejaxError(
+                f"{path} is an image to be read and would be written over; "
+                "choose another --out"
+            )
+        if path.exists() and not overwrite:
+            raise CaejaxError(
+                f"{path} exists; choose another --out, or add --overwrite"
+            )
+
+
+def write_png(path: Path, image: np.ndarray) -> None:
+    """Writes (H, W, 1 or 3) in [0, 1] with 8 bits a channel."""
+    pixels = np.rint(image * 255).astype(np.uint8)
+    with replacing(path) as file:
+        grey = pixels.shape[-1] == 1
+        Image.fromarray(pixels[..., 0] if grey else pixels).save(file, "png")
+
+
+def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Writes arrays by name."""
+    with replacing(path) as file:
+        np.savez(file, **arrays)

@@ -1,0 +1,139 @@
+"""What the commands of `caejax.apply` share: where images come from and go."""
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from caejax.data import Split
+from caejax.data.folder import reduce_image
+from caejax.errors import CaejaxError, describe, print_error
+from caejax.inference import image_files
+from caejax.inference.trained import Trained
+from caejax.report.style import paper_style, save
+from caejax.train.images import load_split
+from caejax.writers import counting_bar
+
+_SHOWN_SIDE = 150  # pixels of an image in a figure, about
+
+Advance = Callable[[float], None]
+
+
+class Job(NamedTuple):
+    """What every command is told.
+
+    Attributes:
+      trained: the model.
+      out: the folder to write to.
+      overwrite: files in it may be replaced.
+      images: the user's images and folders of such; none for the run's own data.
+      convert: make them grey or colour, as the model needs.
+      split: of the run's own data.
+      limit: use only so many images of the split; 0 is all.
+      count: so many pictures are shown.
+    """
+
+    trained: Trained
+    out: Path
+    overwrite: bool
+    images: Sequence[Path]
+    convert: bool
+    split: str
+    limit: int
+    count: int
+
+
+def find_images(job: Job) -> tuple[list[Path], int]:
+    """The user's images, each once, and how many of the paths led to none.
+
+    Those are named on the error output.
+    """
+    found, failures = [], 0
+    for path in job.images:
+        try:
+            found += image_files.find(path)
+        except (CaejaxError, OSError) as error:
+            failures += print_error(describe(error))
+    return list(dict.fromkeys(found)), failures
+
+
+def read_image(job: Job, path: Path) -> np.ndarray:
+    """Reads one of the user's images as the model needs it, (H, W, C)."""
+    channels = job.trained.model.shape[-1]
+    return image_files.read(path, channels, convert=job.convert)
+
+
+def each(paths: Sequence[Path], work: Callable[[Path, Advance], None]) -> int:
+    """Does something with every image; returns how many could not be done.
+
+    Args:
+      paths: of the images.
+      work: called with the path, and a function to be told the share of the image
+        that is done. Where it raises, the error is printed and the next one done.
+    """
+    failures = 0
+    with counting_bar(len(paths), "images") as advance:
+        for path in paths:
+            try:
+                work(path, advance)
+            except (CaejaxError, OSError) as error:
+                failures += print_error(describe(error))
+    return failures
+
+
+def load_images(job: Job) -> Split:
+    """The job's part of the run's own data."""
+    part = load_split(job.trained.config, job.split)
+    used = slice(job.limit or None)
+    return Split(*(None if array is None else array[used] for array in part))
+
+
+def check_indices(indices: Sequence[int], count: int, flag: str) -> None:
+    """Refuses indices of images that a split does not have."""
+    for index in indices:
+        if not 0 <= index < count:
+            raise CaejaxError(
+                f"{flag} names image {index}, but the split has those from 0 to "
+                f"{count - 1}"
+            )
+
+
+def claim(
+    job: Job,
+    title: str,
+    paths: Sequence[Path] = (),
+    names: Iterable[str] = (),
+) -> None:
+    """Makes the output folder ready for a command's files.
+
+    Args:
+      job: whose folder it is.
+      title: of the figure and its arrays.
+      paths: of the images that are read.
+      names: of other pictures with their arrays.
+    """
+    files = [f"{name}.{suffix}" for name in (title, *names) for suffix in _SUFFIXES]
+    image_files.claim(job.out, files, paths, overwrite=job.overwrite)
+
+
+_SUFFIXES = ("png", "npz")
+
+
+def write_arrays(job: Job, title: str, arrays: dict[str, np.ndarray]) -> None:
+    """Writes a command's arrays."""
+    image_files.write_npz(job.out / f"{title}.npz", arrays)
+    print(f"wrote {job.out / title}.npz: {', '.join(arrays)}")
+
+
+def write_figure(job: Job, title: str, draw: Callable[[], Figure]) -> None:
+    """Draws a command's figure and writes it."""
+    with paper_style():
+        save(draw(), job.out / title)
+    print(f"wrote {job.out / title}.png")
+
+
+def small(image: np.ndarray) -> np.ndarray:
+    """An image (H, W, C), shrunk to what can be seen of it in a figure."""
+    return reduce_image(image, max(1, min(image.shape[:2]) // _SHOWN_SIDE))

@@ -1,0 +1,167 @@
+"""A trained model and its compiled functions, images and codes in batches."""
+
+import functools
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax.errors import FlaxError
+from ml_collections import ConfigDict
+
+from caejax import keys
+from caejax.compilation import quick_jit
+from caejax.train.evaluation import corrupt_examples
+from caejax.train.images import as_float
+from caejax.train.restore import restore, trained_config
+from caejax.train.task import model_from_config
+
+BATCH = 256
+
+Function = Callable[..., jax.Array]
+
+
+class Trained(NamedTuple):
+    """A run's trained model.
+
+    Attributes:
+      config: of the run.
+      model: its Linen module.
+      params: to use: their average where the run kept one.
+    """
+
+    config: ConfigDict
+    model: nn.Module
+    params: Any
+
+
+def load(workdir: Path) -> Trained:
+    """Reads the trained model of a run's folder.
+
+    Raises:
+      CaejaxError: the folder holds no trained model.
+    """
+    config = trained_config(workdir)
+    params = restore(workdir, config).eval_params
+    return Trained(config, model_from_config(config), params)
+
+
+def reconstruct(trained: Trained) -> Function:
+    """Images (B, H, W, C), uint8 or float, to the model's, float32 in [0, 1]."""
+    return functools.partial(_compiled(trained.model, "__call__"), trained.params)
+
+
+def encode(trained: Trained) -> Function:
+    """Images (B, H, W, C), uint8 or float, to codes (B, ...)."""
+    return functools.partial(_compiled(trained.model, "encode"), trained.params)
+
+
+def decode(trained: Trained) -> Function:
+    """Codes (B, ...) to images (B, H, W, C) in [0, 1]."""
+    return functools.partial(_compiled(trained.model, "decode"), trained.params)
+
+
+@functools.cache
+def _compiled(model, method):
+    def run(params, x):
+        y = model.apply({"params": params}, as_float(x), method=method)
+        return y if method == "encode" else _visible(model, y)
+
+    return quick_jit(run)
+
+
+def _visible(model, linear):
+    return jnp.clip(model.to_image(linear), 0, 1)
+
+
+def interpolate(trained: Trained, weights: tuple[float, ...]) -> Function:
+    """Pairs of images to what lies between their codes.
+
+    The function takes (B, H, W, 2C), the second image's channels behind the
+    first's, and returns (B, H, W, TC): for each weight t in turn the decoded code
+    (1 - t) a + t b.
+    """
+    run = _compiled_interpolation(trained.model, weights)
+    return functools.partial(run, trained.params)
+
+
+@functools.cache
+def _compiled_interpolation(model, weights):
+    def run(params, pairs):
+        variables = {"params": params}
+        a, b = (
+            model.apply(variables, images, method="encode")
+            for images in jnp.split(pairs, 2, axis=-1)
+        )
+        between = [
+            model.apply(variables, (1 - t) * a + t * b, method="decode")
+            for t in weights
+        ]
+        return jnp.concatenate([_visible(model, x) for x in between], axis=-1)
+
+    return quick_jit(run)
+
+
+def corrupt(trained: Trained, split: str) -> Function:
+    """Images (B, H, W, C) of a split and their indices (B,) to the corrupted ones.
+
+    The noise is the one that the run was measured with. Indices must be
+    consecutive.
+    """
+    config = trained.config
+    key = keys.stream(config.seed, f"{split}_noise")
+    run = _compiled_corruption(config.corruption.name)
+    return lambda images, indices: run(key, images, indices[0], config.corruption.level)
+
+
+@functools.cache
+def _compiled_corruption(name):
+    def run(key, images, first, level):
+        return corrupt_examples(name, key, as_float(images), first, level)
+
+    return quick_jit(run)
+
+
+def takes_side(trained: Trained, side: int) -> bool:
+    """Whether the model works on images of side x side, as a convolution does."""
+
+    def run(params, images):
+        model, variables = trained.model, {"params": params}
+        code = model.apply(variables, images, method="encode")
+        return model.apply(variables, code, method="decode")
+
+    images = jnp.zeros((1, side, side, trained.model.shape[-1]))
+    try:
+        return jax.eval_shape(run, trained.params, images).shape == images.shape
+    except (FlaxError, TypeError, ValueError):  # what other sizes raise
+        return False
+
+
+def in_batches(
+    function: Function,
+    *streams: Iterable[np.ndarray],
+    size: int = BATCH,
+    advance: Callable[[int], None] = lambda count: None,
+) -> Iterator[np.ndarray]:
+    """Applies a function of batches to items, always to equally many at a time.
+
+    Args:
+      function: of stacked items, an array a stream; returns one output an item.
+      *streams: of items, equally long. The last batch is filled up with copies.
+      size: of a batch.
+      advance: is told how many items are done, after each batch.
+
+    Yields:
+      The output of every item.
+    """
+    items = zip(*streams, strict=True)
+    while batch := list(itertools.islice(items, size)):
+        filled = batch + batch[-1:] * (size - len(batch))
+        stacked = [np.stack(parts) for parts in zip(*filled, strict=True)]
+        outputs = np.asarray(function(*stacked))
+        advance(len(batch))
+        yield from outputs[: len(batch)]

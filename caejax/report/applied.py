@@ -1,0 +1,148 @@
+"""Figures of what a trained model is used for, drawn from arrays."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+
+from caejax.report.figures import show_image
+from caejax.report.style import PAGE, bare
+
+_WIDEST = 1.1  # inches of one picture
+_LABEL = 0.8  # inches beside the pictures, for names of rows
+_GAP = 0.085  # inches between pictures
+_LINE = 0.2  # inches of a line of text
+Images = Sequence[np.ndarray]
+
+
+def rows(named: Mapping[str, Images]) -> Figure:
+    """Rows of pictures, one above the other, each with its name on the left.
+
+    Args:
+      named: images (H, W, C) in [0, 1] by the row's name, equally many in all.
+    """
+    first = next(iter(named.values()))
+    figure, axes = _grid(len(named), len(first), _shape(first), label=_LABEL)
+    for row, (name, images) in zip(axes, named.items(), strict=True):
+        for axis, image in zip(row, images, strict=True):
+            show_image(axis, image)
+        _name(row[0], name)
+    return figure
+
+
+def codes(images: Images, codes: np.ndarray) -> Figure:
+    """Images above their codes as small pictures.
+
+    Args:
+      images: n of (H, W, C).
+      codes: (n, h, w, c), drawn as c maps of h x w, or (n, K).
+    """
+    pictures = [_code_picture(code) for code in codes]
+    heights = [_shape(images), pictures[0].shape[0] / pictures[0].shape[1]]
+    figure, axes = _grid(2, len(images), heights, label=_LABEL, extra=_LINE)
+    low, high = float(codes.min()), float(codes.max())
+    for top, bottom, image, picture in zip(*axes, images, pictures, strict=True):
+        show_image(top, image)
+        bottom.imshow(picture, cmap="magma", vmin=low, vmax=max(high, low + 1e-9))
+        bare(bottom)
+    _name(axes[0, 0], "image")
+    _name(axes[1, 0], "code")
+    figure.supxlabel(f"codes: dark {low:.2g}, bright {high:.2g}", fontsize=7)
+    return figure
+
+
+def _code_picture(code):
+    """One code as an array: its maps in a grid, with a gap between them."""
+    code = code.reshape(1, 1, -1) if code.ndim == 1 else code
+    height, width, maps = code.shape
+    down = max(n for n in range(1, int(maps**0.5) + 1) if maps % n == 0)
+    gap = int(height * width > 1)
+    spaced = np.full((maps, height + gap, width + gap), np.nan)
+    spaced[:, :height, :width] = np.moveaxis(code, -1, 0)
+    grid = spaced.reshape(down, maps // down, height + gap, width + gap)
+    picture = grid.transpose(0, 2, 1, 3).reshape(down * (height + gap), -1)
+    return picture[: picture.shape[0] - gap, : picture.shape[1] - gap]
+
+
+def neighbours(
+    queries: Images, found: Sequence[Images], distances: np.ndarray
+) -> Figure:
+    """A row a query: the image and its nearest, each with its distance.
+
+    Args:
+      queries: n images.
+      found: n times k images, nearest first.
+      distances: (n, k).
+    """
+    figure, axes = _grid(
+        len(queries), 1 + len(found[0]), _shape(queries), below=0.13, extra=2 * _LINE
+    )
+    for row, query, images, values in zip(axes, queries, found, distances, strict=True):
+        show_image(row[0], query)
+        row[0].spines[:].set(visible=True, color="#D55E00", linewidth=1.5)
+        for axis, image, value in zip(row[1:], images, values, strict=True):
+            show_image(axis, image)
+            axis.set_xlabel(f"{value:.3g}", fontsize=6, labelpad=2)
+    axes[0, 0].set_title("query")
+    for rank, axis in enumerate(axes[0, 1:], start=1):
+        axis.set_title(str(rank))
+    figure.supxlabel("below each: Euclidean distance of the codes", fontsize=7)
+    return figure
+
+
+def sheet(images: Images) -> Figure:
+    """Many pictures, ten in a row."""
+    columns = min(10, len(images))
+    down = -(-len(images) // columns)
+    figure, axes = _grid(down, columns, _shape(images))
+    for axis in axes.flat:
+        bare(axis)
+    for axis, image in zip(axes.flat, images, strict=False):
+        show_image(axis, image)
+    return figure
+
+
+def interpolation(
+    ends: tuple[np.ndarray, np.ndarray], images: Images, weights: Sequence[float]
+) -> Figure:
+    """Two images, and between them what the decoder makes of mixed codes.
+
+    Args:
+      ends: the two images.
+      images: one for each weight.
+      weights: of the second image's code.
+    """
+    figure, axes = _grid(1, 2 + len(images), _shape(ends), extra=_LINE)
+    pictures = (ends[0], *images, ends[1])
+    titles = ("image", *(f"{weight:.3g}" for weight in weights), "image")
+    for axis, picture, title in zip(axes[0], pictures, titles, strict=True):
+        show_image(axis, picture)
+        axis.set_title(title)
+    return figure
+
+
+def _shape(images):
+    """Height over width of a cell for these images."""
+    return float(np.clip(np.median([x.shape[0] / x.shape[1] for x in images]), 0.4, 3))
+
+
+def _grid(down, across, heights, *, label=0.0, below=0.0, extra=0.0):
+    """Axes (down, across) for pictures.
+
+    Args:
+      down, across: rows and columns.
+      heights: of the rows, relative to the pictures' width.
+      label: inches left of all pictures.
+      below: inches below each row.
+      extra: inches for a title and a line below all.
+    """
+    width = min(_WIDEST, (PAGE - label) / across)
+    ratios = np.broadcast_to(heights, down)
+    inside = (width - _GAP) * float(ratios.sum())
+    size = width * across + label, inside + (below + _GAP) * down + extra
+    return plt.subplots(down, across, figsize=size, squeeze=False, height_ratios=ratios)
+
+
+def _name(axis, name):
+    axis.set_ylabel(name, rotation=0, ha="right", va="center")

@@ -1,0 +1,56 @@
+"""What a run's folder holds of its trained model."""
+
+from pathlib import Path
+
+from ml_collections import ConfigDict
+
+from caejax import config as config_lib
+from caejax.errors import CaejaxError
+from caejax.optimizers import create_optimizer
+from caejax.train import folder
+from caejax.train.checkpoint import Checkpoints
+from caejax.train.state import TrainState, create_state
+from caejax.train.task import task_from_config
+
+
+def trained_config(workdir: Path) -> ConfigDict:
+    """The config of a folder's run, of which a checkpoint has been saved.
+
+    Raises:
+      CaejaxError: the folder holds no run, a sweep, or a run without checkpoints.
+    """
+    config = folder.read_config(workdir)
+    if config.sweep:
+        raise CaejaxError(
+            f"{workdir} holds a sweep; name one of its runs, {workdir}/runs/RUN_ID"
+        )
+    if not folder.is_started(workdir):
+        raise _no_checkpoint(workdir)
+    return config
+
+
+def restore(workdir: Path, config: ConfigDict) -> TrainState:
+    """The state a run ended with: the best where it stops early, else the last.
+
+    Args:
+      workdir: the run's folder.
+      config: the run's own; its data and corruption may be others.
+
+    Raises:
+      CaejaxError: there is no checkpoint, or it is damaged or of another model.
+    """
+    config_lib.check(config)
+    task = task_from_config(config, total_steps=0)  # no step is taken
+    tx = create_optimizer(task.optimizer)
+    state = create_state(task.model, tx, config.seed, ema=task.ema_decay > 0)
+    keep = config.train.keep_checkpoints
+    with Checkpoints(workdir / "checkpoints", keep=keep) as checkpoints:
+        early = config.train.early_stopping
+        restored = (checkpoints.restore_best if early else checkpoints.restore)(state)
+    if restored is None:
+        raise _no_checkpoint(workdir)
+    return restored[0]
+
+
+def _no_checkpoint(workdir):
+    return CaejaxError(f"{workdir} holds no checkpoint; train it with --mode=run")

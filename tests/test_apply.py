@@ -1,0 +1,340 @@
+"""The command line of trained models, on images of every kind."""
+
+import re
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+from tiny import tiny_config
+
+from caejax import apply, keys
+from caejax.config import to_json
+from caejax.inference import trained
+from caejax.optimizers import create_optimizer
+from caejax.train import folder
+from caejax.train.checkpoint import Checkpoints
+from caejax.train.evaluation import corrupt_examples
+from caejax.train.images import load_split
+from caejax.train.state import create_state
+from caejax.train.task import task_from_config
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run's folder with a checkpoint; a ReLU code has dead units."""
+    config = tiny_config()
+    config.model.code_activation = "relu"
+    workdir = tmp_path_factory.mktemp("apply") / "run"
+    save_checkpoints(workdir, config, seeds=[0])
+    return workdir
+
+
+def save_checkpoints(workdir, config, seeds):
+    """What training leaves: models drawn from seeds, the first one the best."""
+    task = task_from_config(config, total_steps=0)
+    tx = create_optimizer(task.optimizer)
+    folder.claim(workdir, config)
+    with Checkpoints(workdir / "checkpoints", keep=2) as checkpoints:
+        for step, seed in enumerate(seeds):
+            state = create_state(task.model, tx, seed, ema=False)
+            state = state._replace(step=state.step + step)
+            checkpoints.save(state, {}, best=step == 0)
+
+
+@pytest.fixture
+def command(run, tmp_path, capsys):
+    """Runs the program; returns its exit code, error lines and output folder."""
+
+    def call(name, *flags, where=run, out="out"):
+        flags = [f"--run={where}", f"--out={tmp_path / out}", "--nocache", *flags]
+        try:
+            code = apply.main([name, *map(str, flags)])
+        except SystemExit as stop:
+            code = stop.code
+        return code, capsys.readouterr().err.splitlines(), tmp_path / out
+
+    return call
+
+
+def arrays(path):
+    with np.load(path) as file:
+        return dict(file)
+
+
+def save(path, pixels):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def digit(seed=0, size=(16, 16)):
+    return np.random.default_rng(seed).integers(0, 256, size, dtype=np.uint8)
+
+
+def own_output(run, images):
+    """What the run's model makes of images (B, 16, 16, 1)."""
+    own = trained.load(run)
+    linear = own.model.apply({"params": own.params}, images)
+    return np.clip(own.model.to_image(linear), 0, 1)
+
+
+def test_reconstruct_takes_the_noise_that_runs_are_measured_with(run, command):
+    code, errors, out = command("reconstruct", "--split=val")
+    assert (code, errors) == (0, [])
+    made, part = arrays(out / "reconstructions.npz"), load_split(tiny_config(), "val")
+    noisy = corrupt_examples(
+        "gaussian", keys.stream(0, "val_noise"), part.images, 0, 0.5
+    )
+    np.testing.assert_array_equal(made["original"], part.images)
+    np.testing.assert_array_equal(made["labels"], part.labels)
+    np.testing.assert_allclose(made["input"], noisy, atol=1e-5)
+    np.testing.assert_allclose(made["output"], own_output(run, noisy), atol=1e-5)
+    with Image.open(out / "reconstructions.png") as figure:
+        assert figure.width == 1400
+
+
+def test_runs_that_stop_early_are_used_at_their_best(tmp_path):
+    config = tiny_config()
+    for patience, seed in ((0, 2), (3, 1)):
+        config.train.early_stopping = patience
+        workdir = tmp_path / str(patience)
+        save_checkpoints(workdir, config, seeds=[1, 2])
+        save_checkpoints(tmp_path / f"only {patience}", config, seeds=[seed])
+        used = trained.load(workdir).params
+        expected = trained.load(tmp_path / f"only {patience}").params
+        jax.tree.map(np.testing.assert_array_equal, used, expected)
+
+
+def test_encode_saves_codes_labels_and_indices(run, command):
+    code, _, out = command("encode", "--split=val", "--limit=5")
+    made = arrays(out / "codes.npz")
+    part, own = load_split(tiny_config(), "val"), trained.load(run)
+    expected = own.model.apply({"params": own.params}, part.images[:5], method="encode")
+    assert code == 0
+    np.testing.assert_allclose(made["codes"], expected, atol=1e-5)
+    np.testing.assert_array_equal(made["labels"], part.labels[:5])
+    assert made["indices"].tolist() == [0, 1, 2, 3, 4]
+
+
+def test_encode_cuts_images_into_tiles(run, command, tmp_path):
+    image = save(tmp_path / "wide.png", digit(size=(16, 40)))
+    code, _, out = command("encode", image)
+    made = arrays(out / "codes.npz")
+    pixels = np.pad(np.asarray(Image.open(image)), ((0, 0), (4, 4)), mode="edge")
+    tiles = pixels.reshape(16, 3, 16, 1).swapaxes(0, 1) / np.float32(255)
+    own = trained.load(run)
+    expected = own.model.apply({"params": own.params}, tiles, method="encode")
+    assert code == 0
+    np.testing.assert_allclose(made["codes"], expected, atol=1e-5)
+    assert made["corners"].tolist() == [[0, -4], [0, 12], [0, 28]]
+    assert made["files"][made["indices"]].tolist() == [str(image)] * 3
+
+
+def test_neighbours_leave_the_query_out_and_find_its_copy(command, tmp_path):
+    code, _, out = command("neighbours", "--query=7,2", "--k=3")
+    made = arrays(out / "neighbours.npz")
+    assert code == 0
+    assert made["query_indices"].tolist() == [7, 2]
+    assert made["indices"].shape == (2, 3)
+    assert not (made["indices"] == [[7], [2]]).any()
+    assert np.all(np.diff(made["distances"], axis=1) >= 0)
+    part = load_split(tiny_config(), "test")
+    np.testing.assert_array_equal(made["labels"], part.labels[made["indices"]])
+    eight_bits = np.rint(part.images[7, ..., 0] * 255).astype(np.uint8)
+    image = save(tmp_path / "seven.png", eight_bits)
+    code, _, out = command("neighbours", image, "--k=1", out="own")
+    assert code == 0
+    assert arrays(out / "neighbours.npz")["indices"].tolist() == [[7]]
+
+
+@pytest.mark.parametrize("covariance", ["full", "diagonal"])
+def test_samples_are_decoded_draws_within_the_codes_range(run, command, covariance):
+    flags = (f"--covariance={covariance}", "--components=2", "--count=7", "--seed=3")
+    code, _, out = command("sample", *flags)
+    made = arrays(out / "samples.npz")
+    own, part = trained.load(run), load_split(tiny_config(), "train")
+    decoded = own.model.apply({"params": own.params}, made["codes"], method="decode")
+    codes = own.model.apply({"params": own.params}, part.images, method="encode")
+    codes = np.asarray(codes)
+    assert code == 0
+    np.testing.assert_allclose(
+        made["images"], np.clip(own.model.to_image(decoded), 0, 1), atol=1e-5
+    )
+    assert np.all(made["codes"] >= codes.min(0) - 1e-5)
+    assert np.all(made["codes"] <= codes.max(0) + 1e-5)
+    assert made["images"].std(axis=0).max() > 1e-3
+    assert made["weights"].sum() == pytest.approx(1)
+    assert made["means"].shape == (2, 32)
+    assert made["covariances"].shape == (
+        (2, 32, 32) if covariance == "full" else (2, 32)
+    )
+    assert np.isfinite(made["log_likelihood"])
+
+
+def test_interpolation_begins_and_ends_with_reconstructions(run, command):
+    code, _, out = command("interpolate", "--between=4,1", "--steps=3")
+    made = arrays(out / "interpolation.npz")
+    pair = load_split(tiny_config(), "test").images[[4, 1]]
+    own = trained.load(run)
+    variables = {"params": own.params}
+    codes = own.model.apply(variables, pair, method="encode")
+    middle = own.model.apply(variables, codes.mean(0, keepdims=True), method="decode")
+    assert code == 0
+    np.testing.assert_allclose(made["images"][::2], own_output(run, pair), atol=1e-5)
+    np.testing.assert_allclose(
+        made["images"][1:2], own.model.to_image(middle), atol=1e-5
+    )
+    np.testing.assert_array_equal(made["ends"], pair)
+
+
+def test_interpolation_of_large_images_ends_like_their_reconstructions(
+    command, tmp_path
+):
+    images = [save(tmp_path / f"{i}.png", digit(i, (20, 31))) for i in range(2)]
+    code, _, out = command("interpolate", *images, "--steps=2")
+    made = arrays(out / "interpolation.npz")
+    assert code == 0
+    code, _, out = command("reconstruct", *images)
+    assert code == 0
+    for i in range(2):
+        expected = arrays(out / f"{i}.npz")["output"]
+        np.testing.assert_allclose(made["images"][i], expected, atol=1e-5)
+
+
+def test_denoise_adds_nothing_to_the_users_images(run, command, tmp_path):
+    image = save(tmp_path / "own.png", digit())
+    code, _, out = command("denoise", image)
+    output = arrays(out / "own.npz")["output"]
+    expected = own_output(run, digit()[None, ..., None] / np.float32(255))[0]
+    assert code == 0
+    np.testing.assert_allclose(output, expected, atol=1e-5)
+    written = np.asarray(Image.open(out / "own.png"))
+    np.testing.assert_array_equal(written, np.rint(output[..., 0] * 255))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 40), (16, 17), (70, 9)])
+def test_outputs_have_the_size_of_the_images(command, tmp_path, size):
+    image = save(tmp_path / "any.png", digit(size=size))
+    code, errors, out = command("denoise", image)
+    assert (code, errors) == (0, [])
+    assert arrays(out / "any.npz")["output"].shape == (*size, 1)
+    assert np.asarray(Image.open(out / "any.png")).shape == size
+
+
+def test_kinds_of_image_are_read_right(run, command, tmp_path):
+    pixels = digit()
+    save(tmp_path / "in" / "deep.png", pixels.astype(np.uint16) * 257)
+    save(tmp_path / "in" / "rgb.png", np.repeat(pixels[..., None], 3, axis=-1))
+    Image.fromarray(pixels).convert("P").save(tmp_path / "in" / "palette.png")
+    opaque = np.stack([pixels, np.full_like(pixels, 255)], axis=-1)
+    Image.fromarray(opaque, "LA").save(tmp_path / "in" / "alpha.png")
+    still = Image.fromarray(pixels)
+    still.save(tmp_path / "in" / "moving.gif", save_all=True, append_images=[still])
+    code, errors, out = command("denoise", tmp_path / "in")
+    assert (code, errors) == (0, [])
+    expected = own_output(run, pixels[None, ..., None] / np.float32(255))[0]
+    for name in ("deep", "rgb", "palette", "alpha", "moving"):
+        output = arrays(out / f"{name}.npz")["output"]
+        np.testing.assert_allclose(output, expected, atol=1e-5, err_msg=name)
+
+
+def test_broken_images_are_named_and_the_others_done(command, tmp_path):
+    for name in "ace":
+        save(tmp_path / "in" / f"{name}.png", digit())
+    (tmp_path / "in" / "b.png").write_text("text")
+    whole = (tmp_path / "in" / "a.png").read_bytes()
+    (tmp_path / "in" / "d.png").write_bytes(whole[:80])
+    for name, done in (("denoise", "{}.png"), ("encode", None)):
+        code, errors, out = command(name, tmp_path / "in", out=name)
+        assert code == 1
+        assert [line.count("is not a readable image") for line in errors] == [1, 1]
+        assert ["b.png" in errors[0], "d.png" in errors[1]] == [True, True]
+        if done:
+            assert {"a.png", "c.png", "e.png"} < {path.name for path in out.iterdir()}
+        else:
+            assert len(arrays(out / "codes.npz")["codes"]) == 3
+
+
+def test_images_of_one_name_are_both_kept(command, tmp_path):
+    first = save(tmp_path / "a" / "x.png", digit(0))
+    second = save(tmp_path / "b" / "x.png", digit(1))
+    third = save(tmp_path / "reconstructions.png", digit(2))
+    code, _, out = command("reconstruct", first, second, third)
+    names = {path.name for path in out.glob("*.npz")}
+    assert code == 0
+    assert names == {"x.npz", "x-2.npz", "reconstructions-2.npz"}
+    outputs = [arrays(out / name)["output"] for name in ("x.npz", "x-2.npz")]
+    assert np.abs(outputs[0] - outputs[1]).max() > 1e-3
+
+
+def test_nothing_is_written_over_unasked(command, tmp_path):
+    image = save(tmp_path / "out" / "x.png", digit())
+    before = image.read_bytes()
+    code, errors, _ = command("denoise", image, "--overwrite")
+    assert (code, len(errors)) == (1, 1)
+    assert "would be written over; choose another --out" in errors[0]
+    other = save(tmp_path / "x.png", digit(1))
+    code, errors, _ = command("denoise", other)
+    assert (code, len(errors)) == (1, 1)
+    assert re.search(r"out/x\.png exists; .*--overwrite", errors[0])
+    assert image.read_bytes() == before
+    assert command("denoise", other, "--overwrite")[:2] == (0, [])
+    assert image.read_bytes() != before
+
+
+def test_images_may_stand_behind_flags(command, tmp_path):
+    images = [save(tmp_path / f"{i}.png", digit(i)) for i in range(2)]
+    code, _, out = command("denoise", images[0], "--count=1", images[1])
+    assert code == 0
+    assert (out / "0.npz").exists()
+    assert (out / "1.npz").exists()
+
+
+MISTAKES = {
+    "an unknown command": (["remove"], "invalid choice: 'remove'"),
+    "no run": (["encode", "--run=TMP/none"], "TMP/none holds no run"),
+    "a sweep": (["encode", "--run=TMP/sweep"], "holds a sweep; name one of its runs"),
+    "no checkpoint": (["encode", "--run=TMP/bare"], "holds no checkpoint"),
+    "a summary alone": (["encode", "--run=TMP/done"], "holds no checkpoint"),
+    "an unknown flag": (["encode", "--run=RUN", "--fast"], "'--fast' is not known"),
+    "an image to sample": (["sample", "--run=RUN", "a.png"], "'a.png' is not known"),
+    "no neighbours": (["neighbours", "--run=RUN", "--k=0"], "--k: '0' is not a whole"),
+    "few neighbours": (["neighbours", "--run=RUN", "--k=12"], "only 11"),
+    "no such query": (["neighbours", "--run=RUN", "--query=12", "--k=1"], "0 to 11"),
+    "no such end": (["interpolate", "--run=RUN", "--between=0,12"], "0 to 11"),
+    "three ends": (["interpolate", "--run=RUN", "--between=0,1,2"], "not a pair"),
+    "one image": (["interpolate", "--run=RUN", "TMP/red.png"], "needs two images"),
+    "many components": (["sample", "--run=RUN", "--components=41"], "only 32 images"),
+    "a missing image": (
+        ["denoise", "--run=RUN", "TMP/no.png"],
+        "no.png does not exist",
+    ),
+    "an empty folder": (["denoise", "--run=RUN", "TMP/empty"], "no image in TMP/empty"),
+    "colour": (["denoise", "--run=RUN", "TMP/red.png"], "red.png is in colour.*--conv"),
+    "no folder to write": (["encode", "--run=RUN", "--out=TMP/red.png"], "red.png"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_mistakes_are_one_line_and_exit_code_1(name, run, tmp_path, capsys):
+    words, expected = MISTAKES[name]
+    (tmp_path / "empty").mkdir()
+    Image.new("RGB", (9, 9), "red").save(tmp_path / "red.png")
+    for kind in ("sweep", "bare", "done"):
+        (tmp_path / kind).mkdir()
+        config = tiny_config()
+        if kind == "sweep":
+            config.sweep = {"seed": {"field": "seed", "values": (0, 1)}}
+        (tmp_path / kind / "config.json").write_text(to_json(config))
+    (tmp_path / "done" / "summary.json").write_text("{}")
+    words = [w.replace("TMP", str(tmp_path)).replace("RUN", str(run)) for w in words]
+    out = [] if any("--out" in w for w in words) or len(words) == 1 else ["--out"]
+    try:
+        code = apply.main([*words, *out, *[str(tmp_path / "out")] * len(out)])
+    except SystemExit as stop:
+        code = stop.code
+    lines = capsys.readouterr().err.splitlines()
+    assert code == 1
+    assert len(lines) == 1, lines
+    assert re.search(f"^error: .*{expected.replace('TMP', str(tmp_path))}", lines[0])
