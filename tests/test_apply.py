@@ -84,7 +84,11 @@ def test_reconstruct_takes_the_noise_that_runs_are_measured_with(run, command):
     assert (code, errors) == (0, [])
     made, part = arrays(out / "reconstructions.npz"), load_split(tiny_config(), "val")
     noisy = corrupt_examples(
-        "gaussian", keys.stream(0, "val_noise"), part.images, 0, 0.5
+        "gaussian",
+        keys.stream(0, "val_noise"),
+        part.images,
+        np.arange(len(part.images)),
+        0.5,
     )
     np.testing.assert_array_equal(made["original"], part.images)
     np.testing.assert_array_equal(made["labels"], part.labels)

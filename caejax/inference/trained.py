@@ -109,19 +109,18 @@ def _compiled_interpolation(model, weights):
 def corrupt(trained: Trained, split: str) -> Function:
     """Images (B, H, W, C) of a split and their indices (B,) to the corrupted ones.
 
-    The noise is the one that the run was measured with. Indices must be
-    consecutive.
+    The noise is the one that the run was measured with.
     """
     config = trained.config
     key = keys.stream(config.seed, f"{split}_noise")
     run = _compiled_corruption(config.corruption.name)
-    return lambda images, indices: run(key, images, indices[0], config.corruption.level)
+    return lambda images, indices: run(key, images, indices, config.corruption.level)
 
 
 @functools.cache
 def _compiled_corruption(name):
-    def run(key, images, first, level):
-        return corrupt_examples(name, key, as_float(images), first, level)
+    def run(key, images, indices, level):
+        return corrupt_examples(name, key, as_float(images), indices, level)
 
     return quick_jit(run)
 
