@@ -95,7 +95,7 @@ def read_config(workdir: Path) -> ConfigDict:
         return config_lib.from_json(path.read_text())
     except FileNotFoundError:
         raise CaejaxError(
-            f"{workdir} holds no run: it has no config.json; check --workdir"
+            f"{workdir} holds no run: it has no config.json; check its name"
         ) from None
     except json.JSONDecodeError as error:
         raise CaejaxError(f"{path} is not JSON ({error}); delete the folder") from error

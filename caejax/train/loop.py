@@ -17,7 +17,7 @@ from caejax.optimizers import create_optimizer
 from caejax.train import devices, evaluation, folder, probes
 from caejax.train.checkpoint import Checkpoints
 from caejax.train.images import Images, load_images
-from caejax.train.state import create_state
+from caejax.train.state import create_state, first_state
 from caejax.train.step import compiled_steps, zero_sums
 from caejax.train.task import Task, task_from_config
 from caejax.writers import MetricsWriter, progress_bar, write_json
@@ -34,6 +34,7 @@ class Run(NamedTuple):
       epochs: to be done in all.
       patience: epochs without a better validation loss; 0 is no limit.
       probe_steps: where checkerboards are measured besides every epoch's end.
+      start_from: folder of the run whose parameters are the first; or "".
       verbose: print a line an epoch.
     """
 
@@ -45,6 +46,7 @@ class Run(NamedTuple):
     epochs: int
     patience: int
     probe_steps: tuple[int, ...]
+    start_from: str
     verbose: bool
 
 
@@ -91,6 +93,7 @@ def _create_run(config, verbose):
         epochs=config.train.epochs,
         patience=config.train.early_stopping,
         probe_steps=tuple(config.train.probe_steps),
+        start_from=config.train.start_from,
         verbose=verbose,
     )
 
@@ -102,6 +105,8 @@ def _train(run, workdir, checkpoints):
     step = None if restored is None else int(restored[0].step)
     with MetricsWriter(workdir, step) as writer:
         if restored is None:
+            if run.start_from:
+                state = _start_from(run, tx, state)
             progress = _measure_start(run, state, writer)
             checkpoints.save(state, progress, best=True)
         else:
@@ -118,6 +123,18 @@ def _train(run, workdir, checkpoints):
     arrays = probes.samples(*_probed(run, state)) | maps
     np.savez_compressed(workdir / "samples.npz", **arrays)
     return figures
+
+
+def _start_from(run, tx, state):
+    """The state of new parameters with those of another run in their place."""
+    other = Path(run.start_from)
+    params = _trained_state(_trained_config(other), other).eval_params
+    if jax.tree.map(jnp.shape, params) != jax.tree.map(jnp.shape, state.params):
+        raise CaejaxError(
+            f"config.train.start_from is {run.start_from!r}, a run of another model; "
+            "name one of the same"
+        )
+    return first_state(params, tx, ema=run.task.ema_decay > 0)
 
 
 def _train_epochs(run, state, progress, writer, checkpoints):
@@ -297,22 +314,32 @@ def evaluate_again(config: ConfigDict | None, workdir: Path) -> dict[str, float]
     Raises:
       CaejaxError: the folder holds no trained model.
     """
-    own = folder.read_config(workdir)
-    if own.sweep:
+    own = _trained_config(workdir)
+    if config is not None:
+        own.data, own.corruption = config.data, config.corruption
+    config_lib.check(own)
+    run = _create_run(own, verbose=False)
+    return _evaluate_test(run, _trained_state(own, workdir))[0]
+
+
+def _trained_config(workdir):
+    config = folder.read_config(workdir)
+    if config.sweep:
         raise CaejaxError(
             f"{workdir} holds a sweep; name one of its runs, {workdir}/runs/RUN_ID"
         )
     if not folder.is_started(workdir):
         raise CaejaxError(f"{workdir} holds no checkpoint; train it with --mode=run")
-    if config is not None:
-        own.data, own.corruption = config.data, config.corruption
-    config = own
-    config_lib.check(config)
-    run = _create_run(config, verbose=False)
-    tx = create_optimizer(run.task.optimizer)
-    state = create_state(run.task.model, tx, run.seed, ema=run.task.ema_decay > 0)
+    return config
+
+
+def _trained_state(config, workdir):
+    task = task_from_config(config, total_steps=1)
+    tx = create_optimizer(task.optimizer)
+    state = create_state(task.model, tx, config.seed, ema=task.ema_decay > 0)
     keep = config.train.keep_checkpoints
     with Checkpoints(workdir / "checkpoints", keep=keep) as checkpoints:
-        restore = checkpoints.restore_best if run.patience else checkpoints.restore
+        best = config.train.early_stopping > 0
+        restore = checkpoints.restore_best if best else checkpoints.restore
         state, _ = restore(state)
-    return _evaluate_test(run, state)[0]
+    return devices.on_all_devices(state)
