@@ -19,6 +19,7 @@ from caejax.losses import LOSSES
 from caejax.models.autoencoders import MODELS
 from caejax.models.encoders import BOTTLENECKS
 from caejax.models.layers import ACTIVATIONS, DTYPES, INITIALIZERS
+from caejax.models.stack import parse, shapes_after
 from caejax.models.upsampling import UPSAMPLING
 from caejax.optimizers import OPTIMIZERS, SCHEDULES
 
@@ -49,7 +50,8 @@ def _default_data() -> ConfigDict:
             "image_size": FieldReference(28, field_type=object),
             "channels": 1,
             "limit": 0,  # use only the first N examples; 0 is all
-            "val_fraction": 0.1,  # of train, where the source has no val part
+            # Of train, where the source has no val part; 0: the test part validates.
+            "val_fraction": 0.1,
             "seed": 0,  # of synthetic images, patches and the validation split
             "train_size": 5000,  # of synthetic sources
             "test_size": 1000,
@@ -64,6 +66,9 @@ def _default_model() -> ConfigDict:
     return ConfigDict(
         {
             "encoder": "conv",
+            # Of "layers", as caejax.models.stack says, instead of the next five.
+            "encoder_layers": (),
+            "decoder_layers": (),
             "widths": (16, 32, 32),
             "latent_channels": 8,  # the bottleneck
             "bottleneck": "projection",
@@ -94,6 +99,7 @@ def _default_train() -> ConfigDict:
         {
             "batch_size": 128,
             "epochs": 10,
+            "start_from": "",  # folder of a run, whose trained parameters are taken
             "ema_decay": 0.0,  # 0: no average of the parameters is kept
             "early_stopping": 0,  # epochs without a better val loss; 0: never stop
             "keep_checkpoints": 2,  # the last so many, besides the best
@@ -126,6 +132,43 @@ def check(config: ConfigDict) -> None:
         raise CaejaxError(
             "config.model.widths is empty: a 'conv' encoder needs a width per stage, "
             "(16, 32, 32) for instance"
+        )
+    _check_layers(config)
+
+
+def _check_layers(config):
+    layers = {
+        name: tuple(config.model[name]) for name in ("encoder_layers", "decoder_layers")
+    }
+    if config.model.encoder != "layers":
+        if any(layers.values()):
+            raise CaejaxError(
+                f"config.model.encoder is {config.model.encoder!r}, but layers are "
+                "given: set it to 'layers', or encoder_layers=() and decoder_layers=()"
+            )
+        return
+    if not all(layers.values()):
+        raise CaejaxError(
+            "config.model.encoder 'layers' needs config.model.encoder_layers and "
+            "decoder_layers, ('conv3 16 relu', 'pool') for instance"
+        )
+    image = shape = (*image_size(config), config.data.channels)
+    for name, words in layers.items():
+        try:
+            shape = shapes_after(words, shape)[-1]
+        except ValueError as error:
+            raise CaejaxError(f"config.model.{name}: {error}") from error
+    if shape != image:
+        made, wanted = ("x".join(map(str, x)) for x in (shape, image))
+        raise CaejaxError(
+            f"config.model.decoder_layers make images of {made}, but those of the "
+            f"data are {wanted}; change the layers"
+        )
+    last = config.model.decoder_layers[-1]
+    if parse(last).activation != "linear":
+        raise CaejaxError(
+            f"config.model.decoder_layers end in {last!r}; leave its activation to "
+            "config.model.output_activation"
         )
 
 
@@ -176,7 +219,7 @@ def _check_numbers(config):
             bound = "above 0" if field in positive else "at least 0"
             raise CaejaxError(f"config.{field} is {value}; it must be {bound}")
     for field, fine in (
-        ("data.val_fraction", 0 < config.data.val_fraction < 1),
+        ("data.val_fraction", 0 <= config.data.val_fraction < 1),
         ("train.ema_decay", config.train.ema_decay < 1),
         # A standard deviation may be larger, a probability or a size may not.
         ("corruption.level", _is_noise(config) or config.corruption.level <= 1),

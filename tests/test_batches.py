@@ -39,6 +39,6 @@ def test_chunks_divide_the_batch(images, wanted, expected):
 
 def test_chunks_fit_the_cache():
     # 28 * 28 * 32 floats of 4 bytes are 98 KiB: ten in one MiB.
-    assert cache_chunk((28, 28, 1), (32, 16)) == 10
-    assert cache_chunk((28, 28, 3), (2,)) == 111
-    assert cache_chunk((512, 512, 3), (64,)) == 1
+    assert cache_chunk(28 * 28 * 32) == 10
+    assert cache_chunk(28 * 28 * 3) == 111
+    assert cache_chunk(512 * 512 * 64) == 1

@@ -7,7 +7,8 @@ from caejax import config as config_lib
 from caejax.errors import CaejaxError, did_you_mean, lookup
 from caejax.sweep.spec import expand
 
-CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.py"))
+ROOT = Path(__file__).parents[1]
+CONFIGS = sorted((ROOT / "configs").rglob("*.py"))
 
 CONTRACT = """
 seed data.source data.name data.dir data.image_size data.limit corruption.name
@@ -28,7 +29,7 @@ def test_every_config_is_valid_locked_and_documented(path):
     module = load_config(path)
     config = module.get_config()
     assert config.is_locked
-    assert f"--config=configs/{path.name}" in module.__doc__
+    assert f"--config={path.relative_to(ROOT).as_posix()} " in module.__doc__
     assert set(CONTRACT) <= set(config_lib.field_names(config))
     assert len(expand(config)) >= 1
 
@@ -75,7 +76,7 @@ def test_image_size_refuses_anything_else(size):
         ("data.source", "glyph", r"did you mean 'glyphs'.*known: glyphs, dead_leaves"),
         ("corruption.name", "gauss", "known: none, gaussian, masking"),
         ("model.upsampling", "deconv_k33", "did you mean 'deconv_k3'.*bilinear_k3"),
-        ("model.encoder", "unet", "known: conv, dense, tied_dense"),
+        ("model.encoder", "unet", "known: conv, layers, dense, tied_dense"),
         ("loss", "l2", "known: bce, mse, l1, sse"),
         ("optimizer.name", "lion", "known: adam, adamw, sgd, adadelta"),
         ("corruption.level", -0.1, "at least 0"),
@@ -84,16 +85,44 @@ def test_image_size_refuses_anything_else(size):
         ("corruption.level", float("nan"), "at least 0"),
         ("seed", -1, "between 0 and 2"),
         ("data.seed", 2**31, "between 0 and 2"),
-        ("data.val_fraction", 0.0, "between 0 and 1"),
+        ("data.val_fraction", 1.0, "between 0 and 1"),
+        ("data.val_fraction", -0.1, "between 0 and 1"),
         ("model.widths", (16, 0), "whole numbers above 0"),
         ("model.widths", (), "a width per stage"),
         ("model.output_activation", "linear", "bce"),
         ("model.encoder", "tied_dense", "one layer"),
+        ("model.encoder", "layers", "needs config.model.encoder_layers and decoder_"),
+        ("model.decoder_layers", ("pool",), "is 'conv', but layers are given: set it"),
     ],
 )
 def test_check_names_the_field_and_the_mend(field, value, words):
     config = config_lib.default()
     config_lib.override(config, field, value)
+    with pytest.raises(CaejaxError, match=words) as error:
+        config_lib.check(config)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("encoder", "decoder", "words"),
+    [
+        (("cnv3 4",), ("conv3 1",), r"encoder_layers: 'cnv3 4' is no layer .*'conv3'"),
+        (("conv3 4",), ("conv3",), r"decoder_layers: 'conv3' is no layer; layers look"),
+        (("pool",) * 9, ("conv29 1 valid",), "leaves nothing of 1x1"),
+        (("pool",), ("conv3 1",), "images of 14x14x1, but those of the data are 28x28"),
+        (("conv3 4 relu",), ("conv1 3",), "images of 28x28x3, but .* 28x28x1; change"),
+        (
+            ("pool",),
+            ("deconv_k2 1 relu",),
+            "end in 'deconv_k2 1 relu'; leave its activ",
+        ),
+    ],
+)
+def test_layers_are_checked(encoder, decoder, words):
+    config = config_lib.default()
+    config.model.encoder = "layers"
+    config.model.encoder_layers = encoder
+    config.model.decoder_layers = decoder
     with pytest.raises(CaejaxError, match=words) as error:
         config_lib.check(config)
     assert "\n" not in str(error.value)

@@ -65,6 +65,8 @@ def test_validation_comes_from_train_if_only_test_has_a_folder(tmp_path):
     train, val, test = load(tmp_path)
     assert (len(train.images), len(val.images), values(test)) == (3, 1, [9])
     assert sorted(values(train) + values(val)) == [0, 1, 2, 3]
+    train, test = load(tmp_path, val_fraction=0)
+    assert (values(train), values(test)) == ([0, 1, 2, 3], [9])
 
 
 def test_limit_reads_only_the_images_it_needs(tmp_path):

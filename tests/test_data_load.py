@@ -66,6 +66,14 @@ def test_validation_is_split_off_train(fake):
     assert others != [val, val]
 
 
+def test_without_a_validation_share_the_test_part_validates(fake, register):
+    train, val, test = (split.labels.tolist() for split in load(val_fraction=0))
+    assert (train, val, test) == (list(range(10)), [0, 1, 2, 3], [0, 1, 2, 3])
+    assert [len(split.images) for split in load(val_fraction=0, limit=3)] == [3, 3, 3]
+    register(lambda: (Split(PIXELS), Split(PIXELS[5:]), Split(PIXELS[:4])))
+    assert [len(split.images) for split in load(val_fraction=0)] == [10, 5, 4]
+
+
 @pytest.mark.parametrize(("fraction", "size"), [(0.001, 1), (0.999, 9)])
 def test_both_parts_have_an_example(fake, fraction, size):
     assert len(load(val_fraction=fraction).val.images) == size
@@ -121,7 +129,7 @@ def test_unknown_source():
         data.load("mnist")
 
 
-@pytest.mark.parametrize("fraction", [0, 1, -0.1, float("nan")])
+@pytest.mark.parametrize("fraction", [1, -0.1, float("nan")])
 def test_impossible_fraction(fake, fraction):
     with pytest.raises(CaejaxError, match=rf"\Adata\.val_fraction is {fraction}.*\Z"):
         load(val_fraction=fraction)

@@ -93,6 +93,11 @@ CASES = {
         ["--config.model.upsampling=deconv_k9"],
         "known: deconv_k2, deconv_k3, .* bilinear_additive",
     ),
+    "an unknown layer": (
+        ["--config.model.encoder=layers", "--config.model.decoder_layers=('conv3 1',)"]
+        + ["--config.model.encoder_layers=('conv3 8 relu', 'pol')"],
+        "config.model.encoder_layers: 'pol' is no layer .did you mean 'pool'",
+    ),
     "an unknown source": (
         ["--config.data.source=mnist"],
         "known: glyphs, dead_leaves, idx, folder, npz, tfds",

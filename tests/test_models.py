@@ -98,6 +98,15 @@ COUNTS = [
         + (9 * 8 * 3 + 3),
     ),
     (
+        "layers",
+        {
+            "shape": (8, 8, 3),
+            "encoder_layers": ("conv5 4 relu", "pool", "conv1 2"),
+            "decoder_layers": ("nearest 2", "conv3 5 relu", "conv3 3"),
+        },
+        (25 * 3 * 4 + 4) + (4 * 2 + 2) + (9 * 2 * 5 + 5) + (9 * 5 * 3 + 3),
+    ),
+    (
         "dense",
         {"shape": (28, 28, 1), "widths": (), "latent_channels": 64},
         784 * 64 + 64 + 64 * 784 + 784,
@@ -161,6 +170,36 @@ def test_shapes_of_convolutional_models(shape, stages, upsampling):
     assert code == (2, *model.code_shape) == (2, *halved, 3)
     assert decoded == both == (2, *shape)
     assert other == (1, 6 * 2**stages, 5 * 2**stages, shape[-1])
+
+
+LAYERS = {
+    "encoder_layers": ("conv3 4 relu", "pool", "pool valid"),
+    "decoder_layers": ("deconv_k3 6 valid relu", "nearest 1", "deconv_k4 3"),
+}
+
+
+def test_shapes_of_layered_models():
+    model = create_model("layers", shape=(14, 10, 3), **LAYERS)
+    code, decoded, both, other = shapes_of_all_methods(model, code_size=(6, 5))
+    assert code == (2, *model.code_shape) == (2, 3, 2, 4)
+    assert decoded == both == (2, 14, 10, 3)
+    assert other == (1, 26, 22, 3)
+    assert model.output_size((14, 10)) == (14, 10)
+    assert model.output_size((16, 10)) == (18, 10)
+
+
+def test_what_probes_ask_of_convolutional_models():
+    conv = small_model("deconv_k4", widths=(2, 6))
+    assert conv.convolutional
+    assert (conv.stride, conv.stages) == (4, ("deconv_k4",) * 2)
+    assert conv.largest_map == 13 * 10 * 3
+    assert conv.output_size((9, 8)) == (9, 8)
+    layers = create_model("layers", shape=(14, 10, 3), **LAYERS)
+    assert layers.convolutional
+    assert (layers.stride, layers.stages) == (4, ("deconv_k3", "deconv_k4"))
+    assert layers.largest_map == 14 * 10 * 4
+    assert not small_model("dense").convolutional
+    assert not small_model("tied_dense").convolutional
 
 
 @pytest.mark.parametrize("encoder", ["dense", "tied_dense"])
@@ -341,7 +380,7 @@ def test_to_image_applies_the_output_activation(name):
 
 
 def test_create_model_takes_what_a_model_has():
-    settings = SMALL | {"upsampling": "nearest_k3", "bottleneck": "pooled"}
+    settings = SMALL | LAYERS | {"upsampling": "nearest_k3", "bottleneck": "pooled"}
     for name, model in MODELS.items():
         assert type(create_model(name, **settings)) is model
     with pytest.raises(TypeError, match="'depth', 'width'"):

@@ -22,6 +22,15 @@ def test_values_and_gradients_are_those_of_flax(size, offset, assert_same_functi
     assert_same_function(max_pool, stock_pool, x)
 
 
+def test_valid_is_that_of_flax(assert_same_function):
+    x = np.random.default_rng(0).permutation(2 * 5 * 4).astype(np.float32)
+    assert_same_function(
+        lambda x: max_pool(x, valid=True),
+        lambda x: nn.max_pool(x, (2, 2), strides=(2, 2), padding="VALID"),
+        x.reshape(2, 5, 4, 1),
+    )
+
+
 def test_worked_by_hand():
     x = jnp.array([[1.0, -2, -3], [4, 3, -5], [-7, -8, -9]]).reshape(1, 3, 3, 1)
     np.testing.assert_array_equal(max_pool(x)[0, ..., 0], [[4, -3], [-7, -9]])

@@ -50,6 +50,47 @@ def test_the_start_is_measured_in_each_way(tiny, key):
     assert figures["overlap_db_s8"] == figures["overlap_db_s4"]
 
 
+def layered(*, image_size, encoder, decoder):
+    """Task, parameters and test images of a model given layer by layer."""
+    config = tiny_config()
+    config.data.image_size = image_size
+    config.model.encoder = "layers"
+    config.model.encoder_layers = encoder
+    config.model.decoder_layers = decoder
+    task = task_from_config(config, total_steps=1)
+    return task, new_state(task).params, load_images(config)["test"]
+
+
+def test_layers_of_sizes_of_their_own_are_looked_into(key):
+    """Sides of 2, 6, 10, ... pixels are kept, others are not."""
+    task, params, images = layered(
+        image_size=14,
+        encoder=("conv3 2 relu", "pool", "pool valid"),
+        decoder=("deconv_k3 4 valid relu", "nearest_k3 1"),
+    )
+    figures = probes.initial_figures(task, params, images, key, 0.3)
+    assert figures["dc_ripple_db_s4"] > -60
+    assert figures["overlap_db_s2"] > 4
+    arrays = probes.samples(task, params, images, key, 0.3)
+    np.testing.assert_allclose(
+        arrays["gallery_input"][5, 3, :, 0], np.linspace(0, 1, 32), atol=1e-6
+    )
+    assert arrays["gallery_ripple"].shape == (8, 32, 32, 1)
+
+
+def test_layers_that_keep_one_size_only_have_no_gallery(key):
+    task, params, images = layered(
+        image_size=14,
+        encoder=("conv3 2", "pool", "pool"),
+        decoder=("nearest 7/4", "nearest 2", "conv3 1"),
+    )
+    figures = probes.initial_figures(task, params, images, key, 0.3)
+    assert figures["dc_ripple_db_s8"] < -100
+    assert "overlap_db_s2" not in figures
+    arrays = probes.samples(task, params, images, key, 0.3)
+    assert set(arrays) == {"target", "input", "output", "flat"}
+
+
 def test_models_without_a_lattice_have_nothing_to_show(key):
     config = tiny_config()
     config.model.encoder = "dense"

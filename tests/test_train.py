@@ -559,6 +559,35 @@ def test_small_images_are_measured_as_far_as_they_can_be(tmp_path):
     assert "test/lattice_peak_db_s8" not in summary
 
 
+def test_a_run_may_start_from_another(finished, tmp_path):
+    """From the average, which the other's figures are of."""
+    config = long_config()
+    config.train.start_from = str(finished[0])
+    summary = loop.train(config, tmp_path, verbose=False)
+    last = [row for row in rows_of(finished[0]) if row["split"] == "val"][-1]
+    first, *_, end = [row for row in rows_of(tmp_path) if row["split"] == "val"]
+    assert (first["step"], last["step"], summary["steps"]) == (0, 12, 12)
+    assert first["loss"] == pytest.approx(last["loss"], rel=1e-6)
+    assert end["loss"] < first["loss"]
+    # The other run is needed no more once this one has begun.
+    (tmp_path / "summary.json").unlink()
+    config.train.start_from = "nowhere"
+    text = (tmp_path / "config.json").read_text()
+    (tmp_path / "config.json").write_text(text.replace(str(finished[0]), "nowhere"))
+    assert loop.train(config, tmp_path, verbose=False)["steps"] == 12
+
+
+def test_a_run_starts_from_its_own_model_only(finished, tmp_path):
+    config = long_config()
+    config.train.start_from = str(tmp_path / "none")
+    with pytest.raises(CaejaxError, match="none holds no run"):
+        loop.train(config, tmp_path, verbose=False)
+    config.train.start_from = str(finished[0])
+    config.model.latent_channels = 3
+    with pytest.raises(CaejaxError, match=r"train\.start_from is .* of another model"):
+        loop.train(config, tmp_path, verbose=False)
+
+
 def test_a_batch_larger_than_the_data_is_refused(tmp_path):
     config = tiny_config()
     config.train.batch_size = 64

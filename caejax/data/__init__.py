@@ -49,7 +49,8 @@ def load(
       channels: number of channels that the images must have.
       limit: use only the first N examples of each part, N train examples
         being counted before the validation part is split off; 0 means all.
-      val_fraction: share of train that becomes validation, in (0, 1).
+      val_fraction: share of train that becomes validation, in [0, 1), where the
+        source has no validation part; 0 takes the test part for it.
       seed: seeds generated images, patch positions and the splits.
       train_size: number of generated train images (glyphs, dead_leaves).
       test_size: number of generated test images (glyphs, dead_leaves).
@@ -71,9 +72,9 @@ def load(
         raise CaejaxError(
             f"unknown data.source {source!r}: choose one of {', '.join(SOURCES)}"
         )
-    if not 0 < val_fraction < 1:
+    if not 0 <= val_fraction < 1:
         raise CaejaxError(
-            f"data.val_fraction is {val_fraction}: it must lie between 0 and 1"
+            f"data.val_fraction is {val_fraction}: it must be at least 0 and below 1"
         )
     if limit < 0:
         raise CaejaxError(f"data.limit is {limit}: use 0 for all, or a positive number")
@@ -97,6 +98,8 @@ def load(
     for split in (train, *val, test):
         _check_images(split.images, source, (*image_size, channels))
     first = slice(limit or None)
+    if not val and not val_fraction:
+        val = [test]
     if val:
         return Dataset(
             *(_take(split, first, keep_bytes) for split in (train, *val, test))

@@ -31,7 +31,7 @@ def load(
     val_fraction: float = 0.1,
     limit: int = 0,
     seed: int = 0,
-) -> tuple[Split, Split, Split]:
+) -> tuple[Split, ...]:
     """Cuts patches from every image under a folder.
 
     With a subfolder `train/` the parts are `train/`, `val/` and `test/`.
@@ -57,8 +57,8 @@ def load(
       seed: of the shuffle and of the patches' places.
 
     Returns:
-      Train, validation and test parts: images (N, H, W, C) float32 in [0, 1],
-      no labels.
+      Train, validation and test parts, without validation if its share is 0:
+      images (N, H, W, C) float32 in [0, 1], no labels.
 
     Raises:
       CaejaxError: for a missing folder, one without images, a broken image,
@@ -85,6 +85,7 @@ def load(
     return tuple(
         Split(np.concatenate([cut(path) for path in parts[part][:images_needed]]))
         for part in ("train", "val", "test")
+        if part in parts
     )
 
 
@@ -179,7 +180,7 @@ def _list_parts(
     parts = {part: list_images(folder / part) for part in names}
     parts = parts or {"train": list_images(folder)}
     for part, fraction in (("test", test_fraction), ("val", val_fraction)):
-        if part not in parts:
+        if part not in parts and fraction:
             train = parts["train"]
             what = f"training image(s) in {folder}"
             rest, chosen = split_indices(len(train), fraction, seed, what)

@@ -55,7 +55,7 @@ def constant_response(decode: Decode, features: jax.Array, period: int) -> jax.A
     """Decodes constant feature maps, clear of the borders.
 
     Args:
-      decode: (B, h, w, K) to (B, s*h, s*w, C) for any h and w.
+      decode: (B, h, w, K) to (B, s*h, s*w, C), or nearly, for any h and w.
       features: (B, h, w, K) codes of real images; averaged over space and tiled
         to 12 x 12, or as many as the period needs.
       period: S; at least four periods, and four of the decoder's own strides s,
@@ -69,7 +69,8 @@ def constant_response(decode: Decode, features: jax.Array, period: int) -> jax.A
     image = decode(_constant(features, _TILES))
     scale = -(-image.shape[1] // _TILES)
     margin = 4 * max(scale, period)
-    tiles = -(-(2 * margin + period) // scale)
+    # Layers without padding make the image somewhat larger or smaller than s h.
+    tiles = -(-(2 * margin + period) // max(1, image.shape[1] // _TILES))
     if tiles > _TILES:
         image = decode(_constant(features, tiles))
     if min(image.shape[1:3]) < 2 * margin + period:
@@ -175,30 +176,27 @@ def overlap_db(
     """
     check_period(period)
     stages = period.bit_length() - 1
-    powers = overlap_powers(kind, stages, seeds, channels, initializer)
+    powers = overlap_powers((kind,) * stages, seeds, channels, initializer)
     return phase_ratio_db(powers[-1])
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1, 2, 3, 4))
+@functools.partial(jax.jit, static_argnums=(0, 1, 2, 3))
 def overlap_powers(
-    kind: str,
-    stages: int,
+    kinds: tuple[str, ...],
     seeds: int = 512,
     channels: int = 32,
     initializer: str = "he_normal",
 ) -> tuple[jax.Array, ...]:
-    """E y_p^2 of `overlap_db` after each stage: (2, 2), (4, 4), (8, 8), ..."""
-    layer = find_kind(kind)
-    shape = kernel_shape(layer, channels, channels)
-
-    def filters(key, stage):
-        own = jax.random.fold_in(key, stage)
-        return layer_filter(initial_kernel(own, shape, layer, initializer), layer)
+    """E y_p^2 of `overlap_db` after each stage's kind: (2, 2), (4, 4), (8, 8), ..."""
+    layers = [find_kind(kind) for kind in kinds]
 
     def responses(key):
         """One period, (S, S, channels), of what becomes of constant ones."""
         y, maps = jnp.ones((1, 1, 1, channels)), []
-        for h in jax.vmap(filters, (None, 0))(key, jnp.arange(stages)):
+        for stage, layer in enumerate(layers):
+            own = jax.random.fold_in(key, stage)
+            shape = kernel_shape(layer, channels, channels)
+            h = layer_filter(initial_kernel(own, shape, layer, initializer), layer)
             # One pixel that repeats for ever is a constant without borders.
             y = upsample(y, h, origin=layer.origin, stride=STRIDE, border="wrap")
             maps.append(y[0])

@@ -15,10 +15,36 @@ import jax.numpy as jnp
 
 from caejax.models.decoders import ConvDecoder, DenseDecoder, pooled_size
 from caejax.models.encoders import ConvEncoder, DenseEncoder
-from caejax.models.layers import ACTIVATIONS, INITIALIZERS, add_bias
+from caejax.models.layers import (
+    ACTIVATIONS,
+    INITIALIZERS,
+    add_bias,
+    initial_bias,
+)
+from caejax.models.stack import Stack, parse, shapes_after
+from caejax.models.upsampling import UPSAMPLING
 
 
-class ConvAutoencoder(nn.Module):
+class Autoencoder(nn.Module):
+    """What all autoencoders have; those below add layers and `code_shape`."""
+
+    def to_image(self, linear: jax.Array) -> jax.Array:
+        """Applies the output activation."""
+        return ACTIVATIONS[self.output_activation](linear)
+
+    @property
+    def convolutional(self) -> bool:
+        """Whether codes have a height and a width, so that they take any size.
+
+        Such models also have `stride`, pixels an axis for each of the code's;
+        `stages`, the kinds of the decoder's upsampling layers from the code
+        outwards; `largest_map`, the numbers in an image's largest feature map; and
+        `output_size`, the (H, W) that images of one (H, W) come out with.
+        """
+        return len(self.code_shape) == 3
+
+
+class ConvAutoencoder(Autoencoder):
     """Fully convolutional: works on images of any size.
 
     Attributes:
@@ -76,17 +102,97 @@ class ConvAutoencoder(nn.Module):
         """(B, H, W, C) images in [0, 1] to linear images of the same shape."""
         return self.decoder(self.encoder(x), x.shape[1:3]).astype(jnp.float32)
 
-    def to_image(self, linear: jax.Array) -> jax.Array:
-        """Applies the output activation."""
-        return ACTIVATIONS[self.output_activation](linear)
-
     @property
     def code_shape(self) -> tuple[int, int, int]:
         """(h, w, latent_channels) of one image's code."""
         return (*pooled_size(self.shape[:2], len(self.widths)), self.latent_channels)
 
+    @property
+    def stride(self) -> int:
+        """2^L of L stages."""
+        return 2 ** len(self.widths)
 
-class DenseAutoencoder(nn.Module):
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """The same kind for every width."""
+        return (self.upsampling,) * len(self.widths)
+
+    @property
+    def largest_map(self) -> int:
+        """That of the image or of the first stage."""
+        height, width, channels = self.shape
+        return height * width * max(channels, self.widths[0])
+
+    def output_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        """The size itself."""
+        return size
+
+
+class LayersAutoencoder(Autoencoder):
+    """Given layer by layer.
+
+    Attributes:
+      shape: (H, W, C) of the images it is made for. Others can be put in, but may
+        come out with another size: see `output_size`.
+      encoder_layers, decoder_layers: words as in `caejax.models.stack`. The last
+        layer has no activation, as the output activation follows it.
+      output_activation, initializer, dtype: as in `ConvAutoencoder`.
+    """
+
+    shape: tuple[int, int, int]
+    encoder_layers: tuple[str, ...]
+    decoder_layers: tuple[str, ...]
+    output_activation: str = "sigmoid"
+    initializer: str = "he_normal"
+    dtype: jnp.dtype = jnp.float32
+
+    def setup(self):
+        """Makes the two halves."""
+        settings = {"initializer": self.initializer, "dtype": self.dtype}
+        self.encoder = Stack(self.encoder_layers, **settings)
+        self.decoder = Stack(self.decoder_layers, **settings)
+
+    def encode(self, x: jax.Array) -> jax.Array:
+        """(B, H, W, C) images in [0, 1] to (B, h, w, K) float32."""
+        return self.encoder(x).astype(jnp.float32)
+
+    def decode(self, code: jax.Array) -> jax.Array:
+        """(B, h, w, K) to the linear image, float32."""
+        return self.decoder(code).astype(jnp.float32)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """(B, H, W, C) images in [0, 1] to linear images of `output_size`."""
+        return self.decoder(self.encoder(x)).astype(jnp.float32)
+
+    @property
+    def code_shape(self) -> tuple[int, int, int]:
+        """(h, w, K) of one image's code."""
+        return shapes_after(self.encoder_layers, self.shape)[-1]
+
+    @property
+    def stride(self) -> int:
+        """2^L of L poolings."""
+        return 2 ** sum(parse(words).op == "pool" for words in self.encoder_layers)
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """Layers that only resize are not among them: they have no kernel."""
+        ops = (parse(words).op for words in self.decoder_layers)
+        return tuple(op for op in ops if op in UPSAMPLING)
+
+    @property
+    def largest_map(self) -> int:
+        """That of the image or of any layer."""
+        shapes = shapes_after(self.encoder_layers + self.decoder_layers, self.shape)
+        return max(map(math.prod, shapes))
+
+    def output_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        """That of `shape` is kept; others may not be."""
+        layers = self.encoder_layers + self.decoder_layers
+        return shapes_after(layers, (*size, self.shape[-1]))[-1][:2]
+
+
+class DenseAutoencoder(Autoencoder):
     """Fully connected, for images of one size.
 
     Attributes:
@@ -133,17 +239,13 @@ class DenseAutoencoder(nn.Module):
         """(B, H, W, C) images in [0, 1] to linear images of the same shape."""
         return self.decode(self.encode(x))
 
-    def to_image(self, linear: jax.Array) -> jax.Array:
-        """Applies the output activation."""
-        return ACTIVATIONS[self.output_activation](linear)
-
     @property
     def code_shape(self) -> tuple[int]:
         """(latent_channels,)."""
         return (self.latent_channels,)
 
 
-class TiedDenseAutoencoder(nn.Module):
+class TiedDenseAutoencoder(Autoencoder):
     """One dense layer whose decoder is its transpose (Vincent et al., ICML 2008).
 
     Attributes:
@@ -161,10 +263,12 @@ class TiedDenseAutoencoder(nn.Module):
     def setup(self):
         """Makes the one kernel and the two biases."""
         pixels, units = math.prod(self.shape), self.latent_channels
-        kernel_init = INITIALIZERS[self.initializer]
-        self.kernel = self.param("kernel", kernel_init, (pixels, units))
-        self.code_bias = self.param("code_bias", nn.initializers.zeros, (units,))
-        self.pixel_bias = self.param("pixel_bias", nn.initializers.zeros, (pixels,))
+        start = self.initializer
+        self.kernel = self.param("kernel", INITIALIZERS[start], (pixels, units))
+        self.code_bias = self.param("code_bias", initial_bias, (units,), start, pixels)
+        self.pixel_bias = self.param(
+            "pixel_bias", initial_bias, (pixels,), start, units
+        )
 
     def encode(self, x: jax.Array) -> jax.Array:
         """(B, H, W, C) images in [0, 1] to (B, latent_channels) float32."""
@@ -182,24 +286,21 @@ class TiedDenseAutoencoder(nn.Module):
         """(B, H, W, C) images in [0, 1] to linear images of the same shape."""
         return self.decode(self.encode(x))
 
-    def to_image(self, linear: jax.Array) -> jax.Array:
-        """Applies the output activation."""
-        return ACTIVATIONS[self.output_activation](linear)
-
     @property
     def code_shape(self) -> tuple[int]:
         """(latent_channels,)."""
         return (self.latent_channels,)
 
 
-MODELS: dict[str, type[nn.Module]] = {
+MODELS: dict[str, type[Autoencoder]] = {
     "conv": ConvAutoencoder,
+    "layers": LayersAutoencoder,
     "dense": DenseAutoencoder,
     "tied_dense": TiedDenseAutoencoder,
 }
 
 
-def create_model(encoder: str, **settings) -> nn.Module:
+def create_model(encoder: str, **settings) -> Autoencoder:
     """Makes an autoencoder by name.
 
     Args:

@@ -6,7 +6,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from caejax.models.layers import INITIALIZERS, Conv
+from caejax.models.layers import Conv, Dense
 from caejax.models.upsampling import Upsample
 
 
@@ -85,5 +85,4 @@ class DenseDecoder(nn.Module):
         return self._dense(math.prod(self.shape))(x).reshape(-1, *self.shape)
 
     def _dense(self, features):
-        kernel_init = INITIALIZERS[self.initializer]
-        return nn.Dense(features, dtype=self.dtype, kernel_init=kernel_init)
+        return Dense(features, initializer=self.initializer, dtype=self.dtype)

@@ -4,7 +4,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from caejax.models.layers import ACTIVATIONS, INITIALIZERS, Conv
+from caejax.models.layers import ACTIVATIONS, Conv, Dense
 from caejax.ops.pool import max_pool
 
 BOTTLENECKS = ("projection", "pooled")
@@ -74,5 +74,4 @@ class DenseEncoder(nn.Module):
         return ACTIVATIONS[self.code_activation](self._dense(self.latent_channels)(x))
 
     def _dense(self, features):
-        kernel_init = INITIALIZERS[self.initializer]
-        return nn.Dense(features, dtype=self.dtype, kernel_init=kernel_init)
+        return Dense(features, initializer=self.initializer, dtype=self.dtype)

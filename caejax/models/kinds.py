@@ -264,6 +264,20 @@ def parameters(kind: Kind, channels: int, features: int) -> int:
     return math.prod(kernel_shape(kind, channels, features)) + features
 
 
+def valid_growth(kind: Kind) -> int | None:
+    """How many pixels more than twice its input's a side has with VALID padding.
+
+    That of the convolution behind a resize takes the border away; that of a
+    transposed convolution keeps all that the kernel paints, as PyTorch does without
+    padding. None for other kinds, which have no such stock layer.
+    """
+    if kind.transposed and kind.fixed == (1.0,):
+        return kind.kernel_size - STRIDE
+    if kind.transposed or kind.phases > 1:
+        return None
+    return 1 - kind.kernel_size
+
+
 def multiplications(kind: Kind, channels: int, features: int) -> int:
     """Products with the kernel per low-resolution pixel from C to F channels.
 

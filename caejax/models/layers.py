@@ -1,5 +1,6 @@
 """Layers shared by encoders and decoders, and the names configs give to parts."""
 
+import math
 from collections.abc import Callable
 
 import flax.linen as nn
@@ -10,14 +11,20 @@ from caejax.ops.conv import conv, same_padding
 
 Initializer = Callable[..., jax.Array]
 
-# An upsampling layer corrects their scale; "flax_default" draws what `nn.Conv` and
-# `nn.ConvTranspose` draw by default, and stays as drawn.
+# How kernels start. An upsampling layer corrects the scale, but not that of a
+# library's default, which is what the library's own layers draw.
 INITIALIZERS: dict[str, Initializer] = {
     "flax_default": nn.initializers.lecun_normal(),
     "glorot_uniform": nn.initializers.glorot_uniform(),
     "he_normal": nn.initializers.he_normal(),
+    "keras_default": nn.initializers.glorot_uniform(),
     "lecun_normal": nn.initializers.lecun_normal(),
+    # Up to 4 sqrt(6 / (fan_in + fan_out)): Glorot & Bengio 2010, for sigmoids.
+    "sigmoid_uniform": nn.initializers.variance_scaling(16, "fan_avg", "uniform"),
+    # Up to 1 / sqrt(fan_in), biases too: see `initial_bias`.
+    "torch_default": nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform"),
 }
+LIBRARY_DEFAULTS = ("flax_default", "keras_default", "torch_default")
 
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "linear": lambda x: x,
@@ -33,7 +40,7 @@ DTYPES: dict[str, jnp.dtype] = {
 
 
 class Conv(nn.Module):
-    """`nn.Conv` of stride 1 with SAME padding, over `caejax.ops.conv`.
+    """`nn.Conv` of stride 1 with SAME or VALID padding, over `caejax.ops.conv`.
 
     Parameters have the names and shapes of `nn.Conv`: kernel (k, k, C, features)
     and bias (features,), so weights can be exchanged.
@@ -43,15 +50,58 @@ class Conv(nn.Module):
     kernel_size: int = 3
     initializer: str = "he_normal"
     dtype: jnp.dtype = jnp.float32
+    valid: bool = False
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """(B, H, W, C) to (B, H, W, features)."""
+        """(B, H, W, C) to (B, H, W, features); VALID, k - 1 pixels less a side."""
         shape = (self.kernel_size, self.kernel_size, x.shape[-1], self.features)
-        kernel = self.param("kernel", INITIALIZERS[self.initializer], shape)
-        bias = self.param("bias", nn.initializers.zeros, (self.features,))
-        y = conv(x.astype(self.dtype), kernel.astype(self.dtype), same_padding(shape))
+        kernel, bias = _kernel_and_bias(self, shape)
+        padding = ((0, 0), (0, 0)) if self.valid else same_padding(shape)
+        y = conv(x.astype(self.dtype), kernel.astype(self.dtype), padding)
         return add_bias(y, bias)
+
+
+class Dense(nn.Module):
+    """`nn.Dense`, its parameters started by name."""
+
+    features: int
+    initializer: str = "he_normal"
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """(B, K) to (B, features)."""
+        kernel, bias = _kernel_and_bias(self, (x.shape[-1], self.features))
+        return add_bias(x.astype(self.dtype) @ kernel.astype(self.dtype), bias)
+
+
+def _kernel_and_bias(module, shape):
+    """Parameters of a layer whose kernel ends in inputs and outputs."""
+    kernel = module.param("kernel", INITIALIZERS[module.initializer], shape)
+    fan_in = math.prod(shape[:-1])
+    bias = module.param("bias", initial_bias, shape[-1:], module.initializer, fan_in)
+    return kernel, bias
+
+
+def initial_bias(
+    key: jax.Array, shape: tuple[int], initializer: str, fan_in: int
+) -> jax.Array:
+    """Draws a bias: zeros, but as PyTorch does for "torch_default".
+
+    Args:
+      key: random key.
+      shape: (F,).
+      initializer: a name of `INITIALIZERS`.
+      fan_in: as PyTorch counts it for the kernel.
+
+    Returns:
+      (F,) float32, for "torch_default" uniform up to 1 / sqrt(fan_in).
+    """
+    if initializer != "torch_default":
+        return jnp.zeros(shape)
+    bound = fan_in**-0.5
+    return jax.random.uniform(key, shape, minval=-bound, maxval=bound)
 
 
 def add_bias(x: jax.Array, bias: jax.Array) -> jax.Array:

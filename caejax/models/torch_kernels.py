@@ -6,6 +6,7 @@ equals
 - deconv_k2, k4, k6: `F.conv_transpose2d(x, w, b, stride=2, padding=P)`, P = 0, 1, 2;
 - deconv_k3, k5: the same with P = 0, 1, without its last row and column. The usual
   padding=1 (k3) or 2 (k5) with output_padding=1 lies one pixel later;
+- all of these with `valid`: the same with P = 0, nothing cut off;
 - nearest_k3, bilinear_k3: `F.interpolate(x, scale_factor=2, mode=...)`, then
   `F.conv2d(..., w, b, padding=1)`;
 - bicubic_k3: the same with mode="bicubic", antialias=True. Without antialias PyTorch

@@ -3,6 +3,8 @@
 What the kinds are, `caejax.models.kinds` says.
 """
 
+import math
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -16,8 +18,14 @@ from caejax.models.kinds import (
     kernel_shape,
     layer_filter,
     painted_filter,
+    valid_growth,
 )
-from caejax.models.layers import INITIALIZERS, add_bias
+from caejax.models.layers import (
+    INITIALIZERS,
+    LIBRARY_DEFAULTS,
+    add_bias,
+    initial_bias,
+)
 from caejax.ops.conv import conv, same_padding
 from caejax.ops.polyphase import smooth, upsample
 
@@ -37,24 +45,29 @@ class Upsample(nn.Module):
       features: output channels.
       kind: a name of `UPSAMPLING`.
       initializer: a name of `caejax.models.layers.INITIALIZERS`, with the kind's
-        `variance`, so that every kind keeps the signal's variance alike;
-        "flax_default" goes without.
+        `variance`, so that every kind keeps the signal's variance alike; the
+        defaults of libraries go without.
       dtype: of the computation; parameters stay float32.
+      valid: VALID instead of SAME padding, for kinds with a `valid_growth`.
     """
 
     features: int
     kind: str
     initializer: str = "he_normal"
     dtype: jnp.dtype = jnp.float32
+    valid: bool = False
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """(B, H, W, C) to (B, 2H, 2W, features)."""
+        """(B, H, W, C) to (B, 2H, 2W, features), VALID to `valid_growth` more."""
         kind = find_kind(self.kind)
         shape = kernel_shape(kind, x.shape[-1], self.features)
         kernel = self.param("kernel", initial_kernel, shape, kind, self.initializer)
-        bias = self.param("bias", nn.initializers.zeros, (self.features,))
-        y = apply_kind(x.astype(self.dtype), kernel, kind)
+        fan_in = _torch_fan_in(shape, kind)
+        bias = self.param(
+            "bias", initial_bias, (self.features,), self.initializer, fan_in
+        )
+        y = apply_kind(x.astype(self.dtype), kernel, kind, valid=self.valid)
         return add_bias(y, bias)
 
 
@@ -75,11 +88,49 @@ def initial_kernel(
     copies = kind.phases if kind.tied else 1
     one = (*shape[:-1], shape[-1] // copies)
     kernel = jnp.tile(INITIALIZERS[initializer](key, one), copies)
-    return kernel if initializer == "flax_default" else kernel * kind.variance**0.5
+    if initializer == "torch_default":
+        fan_in = math.prod(shape[:-1])
+        return kernel * (fan_in / _torch_fan_in(shape, kind)) ** 0.5
+    if initializer in LIBRARY_DEFAULTS:
+        return kernel
+    return kernel * kind.variance**0.5
 
 
-def apply_kind(x: jax.Array, kernel: jax.Array, kind: Kind) -> jax.Array:
-    """Upsamples (B, H, W, C) to (B, 2H, 2W, F) with a kind's float32 kernel."""
+def _torch_fan_in(shape, kind):
+    """PyTorch takes the outputs of a transposed convolution for its inputs."""
+    k, _, channels, features = shape
+    return k * k * (features if kind.transposed else channels)
+
+
+def apply_kind(
+    x: jax.Array, kernel: jax.Array, kind: Kind, *, valid: bool = False
+) -> jax.Array:
+    """Upsamples images with a kind's kernel.
+
+    Args:
+      x: (B, H, W, C).
+      kernel: float32 kernel parameter, `kernel_shape`.
+      kind: of the layer.
+      valid: VALID instead of SAME padding; the kind must have a `valid_growth`.
+
+    Returns:
+      (B, 2H, 2W, F); VALID, `valid_growth` pixels more a side.
+    """
+    if not valid:
+        return _apply_same(x, kernel, kind)
+    growth = valid_growth(kind)
+    if growth < 0:
+        # SAME and VALID differ in the pixels that see the border, and only there.
+        border = -growth // 2
+        return _apply_same(x, kernel, kind)[:, border:-border, border:-border]
+    height, width = (STRIDE * side + growth for side in x.shape[1:3])
+    extra = -(-growth // STRIDE)
+    x = jnp.pad(x, ((0, 0), (0, extra), (0, extra), (0, 0)))
+    h = painted_filter(kernel, kind).astype(x.dtype)
+    return upsample(x, h, origin=0, stride=STRIDE)[:, :height, :width]
+
+
+def _apply_same(x, kernel, kind):
     x = _sum_groups(x, kind.group)
     if kind.run in RESIZES:
         # As one filter it would need a border of its own, and the cubic thrice the

@@ -70,13 +70,10 @@ def chunk_size(images: int, wanted: int) -> int:
     return min(divisors, key=lambda n: abs(math.log(n / wanted)))
 
 
-def cache_chunk(shape: tuple[int, int, int], widths: tuple[int, ...]) -> int:
-    """How many images' largest activations a core's cache holds, at least one.
+def cache_chunk(largest_map: int) -> int:
+    """How many images a core's cache holds the largest feature maps of, at least one.
 
     Args:
-      shape: (H, W, C) of an image.
-      widths: channels of the stages, from the image inwards.
+      largest_map: float32 numbers in that of one image.
     """
-    height, width, channels = shape
-    largest = 4 * height * width * max(channels, widths[0])
-    return max(1, CACHE // largest)
+    return max(1, CACHE // (4 * largest_map))

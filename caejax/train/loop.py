@@ -18,7 +18,7 @@ from caejax.train import devices, evaluation, folder, probes
 from caejax.train.checkpoint import Checkpoints
 from caejax.train.images import Images, load_images
 from caejax.train.restore import restore, trained_config
-from caejax.train.state import create_state
+from caejax.train.state import create_state, first_state
 from caejax.train.step import compiled_steps, zero_sums
 from caejax.train.task import Task, task_from_config
 from caejax.writers import MetricsWriter, progress_bar, write_json
@@ -35,6 +35,7 @@ class Run(NamedTuple):
       epochs: to be done in all.
       patience: epochs without a better validation loss; 0 is no limit.
       probe_steps: where checkerboards are measured besides every epoch's end.
+      start_from: folder of the run whose parameters are the first; or "".
       verbose: print a line an epoch.
     """
 
@@ -46,6 +47,7 @@ class Run(NamedTuple):
     epochs: int
     patience: int
     probe_steps: tuple[int, ...]
+    start_from: str
     verbose: bool
 
 
@@ -92,17 +94,16 @@ def _create_run(config, verbose):
         epochs=config.train.epochs,
         patience=config.train.early_stopping,
         probe_steps=tuple(config.train.probe_steps),
+        start_from=config.train.start_from,
         verbose=verbose,
     )
 
 
 def _train(run, workdir, checkpoints):
-    state, progress = _initial_state(run), {}
-    restored = checkpoints.restore(state)
+    restored = checkpoints.restore(_new_state(run))
+    state, progress = restored or (_initial_state(run), {})
     if restored is None:
         checkpoints.save(state, progress, best=True)
-    else:
-        state, progress = restored
     step = int(state.step) if progress else None
     with MetricsWriter(workdir, step) as writer:
         if progress and run.verbose:
@@ -119,9 +120,25 @@ def _train(run, workdir, checkpoints):
     return figures
 
 
-def _initial_state(run):
+def _new_state(run):
     tx = create_optimizer(run.task.optimizer)
     return create_state(run.task.model, tx, run.seed, ema=run.task.ema_decay > 0)
+
+
+def _initial_state(run):
+    """What the run starts from: new parameters, or those of another run."""
+    state = _new_state(run)
+    if not run.start_from:
+        return state
+    other = Path(run.start_from)
+    params = restore(other, trained_config(other)).eval_params
+    if jax.tree.map(jnp.shape, params) != jax.tree.map(jnp.shape, state.params):
+        raise CaejaxError(
+            f"config.train.start_from is {run.start_from!r}, a run of another model; "
+            "name one of the same"
+        )
+    tx = create_optimizer(run.task.optimizer)
+    return first_state(params, tx, ema=run.task.ema_decay > 0)
 
 
 def _train_epochs(run, state, progress, writer, checkpoints):

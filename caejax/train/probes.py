@@ -3,7 +3,6 @@
 import functools
 from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,6 +11,7 @@ from caejax.compilation import quick_jit
 from caejax.metrics import checkerboard
 from caejax.metrics.checkerboard import PERIODS
 from caejax.metrics.phases import BORDER, phase_ratio_db
+from caejax.models.autoencoders import Autoencoder
 from caejax.train.evaluation import corrupt_examples
 from caejax.train.images import as_float
 from caejax.train.step import loss_and_image
@@ -33,11 +33,6 @@ COLOURS = (
 )
 
 
-def has_lattice(model: nn.Module) -> bool:
-    """Whether the model's decoder can draw checkerboards at all."""
-    return hasattr(model, "upsampling")
-
-
 def initial_figures(
     task: Task, params: Any, images: jax.Array, key: jax.Array, level: float
 ) -> dict[str, float]:
@@ -52,33 +47,34 @@ def initial_figures(
 
     Returns:
       Of `dc_ripples` and `grad_phases`, and with _s2, _s4, _s8
-      dc_ripple_relative_db and overlap_db; that of three stages counts as that
-      of all the decoder has.
+      dc_ripple_relative_db and overlap_db, but no overlap_db for a decoder that
+      resizes only; that of three stages counts as that of all the decoder has.
     """
     model = task.model
-    if not has_lattice(model):
+    if not model.convolutional:
         return {}
     return {
         **_ripples(model, params, images),
         **grad_phases(task, params, images, key, level),
-        **_overlaps(model.upsampling, len(model.widths), model.initializer),
+        **_overlaps(model.stages[: len(PERIODS)], model.initializer),
     }
 
 
 @functools.cache
-def _overlaps(kind, stages, initializer):
-    stages = min(stages, len(PERIODS))
+def _overlaps(kinds, initializer):
+    if not kinds:
+        return {}
     powers = quick_jit(
-        lambda: checkerboard.overlap_powers(kind, stages, initializer=initializer)
+        lambda: checkerboard.overlap_powers(kinds, initializer=initializer)
     )()
-    powers += (len(PERIODS) - stages) * powers[-1:]
+    powers += (len(PERIODS) - len(kinds)) * powers[-1:]
     return {
         f"overlap_db_s{s}": float(phase_ratio_db(power))
         for s, power in zip(PERIODS, powers, strict=True)
     }
 
 
-def dc_ripples(model: nn.Module, params: Any, images: jax.Array) -> dict[str, float]:
+def dc_ripples(model: Autoencoder, params: Any, images: jax.Array) -> dict[str, float]:
     """`dc_ripple_db` on the codes of clean images, for all periods.
 
     Args:
@@ -91,7 +87,7 @@ def dc_ripples(model: nn.Module, params: Any, images: jax.Array) -> dict[str, fl
       follows, also dc_ripple_image_db_s2, _s4, _s8 of what it leaves visible: on
       black or white it hides nearly all.
     """
-    if not has_lattice(model):
+    if not model.convolutional:
         return {}
     figures = _ripples(model, params, images)
     return {name: x for name, x in figures.items() if "relative" not in name}
@@ -150,7 +146,7 @@ def grad_phases(
     Returns:
       grad_phase_db_s2, _s4, _s8; none whose period does not fit.
     """
-    if not has_lattice(task.model):
+    if not task.model.convolutional:
         return {}
     model = task.model.clone(dtype=jnp.float32)
     run = _compiled_gradients(model, task.loss, task.corruption)
@@ -187,14 +183,15 @@ def samples(
     Returns:
       target, input and output, (n, H, W, C) in [0, 1]; for convolutional models
       also flat, (n, H', W', C): the linear output for each example's code averaged
-      over space, which would be constant without checkerboards; and gallery_input,
-      gallery_output, gallery_ripple, (m, 32, 32, C): flat colours and gradients,
-      what the model makes of them, and its linear output without the trend.
+      over space, which would be constant without checkerboards; and, if there is a
+      size for it that the model keeps, gallery_input, gallery_output,
+      gallery_ripple, (m, 32, 32, C): flat colours and gradients, what the model
+      makes of them, and its linear output without the trend.
     """
     images = as_float(images[:SAMPLES])
     run = _compiled_samples(task.model, task.corruption)
     arrays = run(params, images, key, level)
-    if has_lattice(task.model):
+    if task.model.convolutional:
         run = _compiled_patterns(task.model.clone(dtype=jnp.float32))
         with _exact():
             arrays |= run(params, images)
@@ -228,7 +225,9 @@ def _compiled_patterns(model):
 
 
 def _gallery(model, variables):
-    margin = 6 * max(2 ** len(model.widths), max(PERIODS))
+    margin = _gallery_margin(model)
+    if margin is None:
+        return {}
     images = gallery_images(GALLERY_SIDE, margin, model.shape[-1])
     linear = model.apply(variables, images)
     inside = slice(margin, margin + GALLERY_SIDE)
@@ -238,6 +237,16 @@ def _gallery(model, variables):
         "gallery_ripple": without_trend(linear, max(PERIODS)),
     }
     return {name: x[:, inside, inside] for name, x in arrays.items()}
+
+
+def _gallery_margin(model):
+    """Wide enough that borders are not seen, and such that the size is kept."""
+    least = 6 * max(model.stride, max(PERIODS))
+    for margin in range(least, least + model.stride):
+        size = (GALLERY_SIDE + 2 * margin,) * 2
+        if model.output_size(size) == size:
+            return margin
+    return None
 
 
 def gallery_images(side: int, margin: int, channels: int) -> np.ndarray:

@@ -7,7 +7,7 @@ from ml_collections import ConfigDict
 from caejax import config as config_lib
 from caejax.errors import CaejaxError
 from caejax.optimizers import create_optimizer
-from caejax.train import folder
+from caejax.train import devices, folder
 from caejax.train.checkpoint import Checkpoints
 from caejax.train.state import TrainState, create_state
 from caejax.train.task import task_from_config
@@ -49,7 +49,7 @@ def restore(workdir: Path, config: ConfigDict) -> TrainState:
         restored = (checkpoints.restore_best if early else checkpoints.restore)(state)
     if restored is None:
         raise _no_checkpoint(workdir)
-    return restored[0]
+    return devices.on_all_devices(restored[0])
 
 
 def _no_checkpoint(workdir):

@@ -38,6 +38,13 @@ def create_state(
 ) -> TrainState:
     """Initialises a model and its optimiser from a seed."""
     params = _compiled_init(model)(keys.stream(seed, "params"))
+    return first_state(params, tx, ema=ema)
+
+
+def first_state(
+    params: Any, tx: optax.GradientTransformation, *, ema: bool
+) -> TrainState:
+    """The state before any step, of given parameters."""
     # A copy, because a donated buffer must not appear twice.
     average = jax.tree.map(jnp.copy, params) if ema else ()
     return TrainState(jnp.int32(0), params, tx.init(params), average)

@@ -2,12 +2,11 @@
 
 from typing import NamedTuple
 
-import flax.linen as nn
 import jax
 from ml_collections import ConfigDict
 
 from caejax.config import image_size
-from caejax.models.autoencoders import create_model
+from caejax.models.autoencoders import Autoencoder, create_model
 from caejax.models.layers import DTYPES
 from caejax.optimizers import OptimizerSpec
 from caejax.train.batches import cache_chunk
@@ -26,7 +25,7 @@ class Task(NamedTuple):
       chunk: images a device takes at a time, about; 0 for all of the batch.
     """
 
-    model: nn.Module
+    model: Autoencoder
     loss: str
     corruption: str
     optimizer: OptimizerSpec
@@ -37,29 +36,29 @@ class Task(NamedTuple):
 
 def task_from_config(config: ConfigDict, total_steps: int) -> Task:
     """Makes a run's task; total_steps is where decaying learning rates end."""
+    model = model_from_config(config)
     constant = config.optimizer.schedule == "constant"
     optimizer = OptimizerSpec(
         **config.optimizer.to_dict(), total_steps=0 if constant else total_steps
     )
     return Task(
-        model=model_from_config(config),
+        model=model,
         loss=config.loss,
         corruption=config.corruption.name,
         optimizer=optimizer,
         batch_size=config.train.batch_size,
         ema_decay=config.train.ema_decay,
-        chunk=_chunk(config),
+        chunk=_chunk(model),
     )
 
 
-def _chunk(config):
-    if jax.default_backend() != "cpu" or config.model.encoder != "conv":
+def _chunk(model):
+    if jax.default_backend() != "cpu" or not model.convolutional:
         return 0
-    shape = (*image_size(config), config.data.channels)
-    return cache_chunk(shape, config.model.widths)
+    return cache_chunk(model.largest_map)
 
 
-def model_from_config(config: ConfigDict) -> nn.Module:
+def model_from_config(config: ConfigDict) -> Autoencoder:
     """Makes a run's autoencoder."""
     settings = config.model.to_dict()
     settings["dtype"] = DTYPES[settings["dtype"]]
