@@ -21,6 +21,7 @@ from caejax.models.encoders import BOTTLENECKS
 from caejax.models.layers import ACTIVATIONS, DTYPES, INITIALIZERS
 from caejax.models.stack import parse, shapes_after
 from caejax.models.upsampling import UPSAMPLING
+from caejax.ops.paths import PATHS
 from caejax.optimizers import OPTIMIZERS, SCHEDULES
 
 
@@ -77,6 +78,7 @@ def _default_model() -> ConfigDict:
             "output_activation": "sigmoid",
             "initializer": "he_normal",
             "dtype": "float32",  # of the computation
+            "path": "auto",  # of caejax.ops.paths: how layers are computed
         }
     )
 
@@ -183,6 +185,7 @@ def _check_names(config):
         "model.output_activation": ACTIVATIONS,
         "model.initializer": INITIALIZERS,
         "model.dtype": DTYPES,
+        "model.path": dict.fromkeys(PATHS),
         "loss": LOSSES,
         "optimizer.name": OPTIMIZERS,
         "optimizer.schedule": SCHEDULES,
@@ -294,12 +297,11 @@ def override(config: ConfigDict, field: str, value: Any) -> None:
 def unknown_field(field: str) -> str:
     """The line that says a field does not exist, naming the nearest that does."""
     fields = field_names(default())
-    near = difflib.get_close_matches(field, fields, n=1)
-    if not near:
-        # The right field, perhaps, in the wrong section.
-        by_last_part = {name.split(".")[-1]: name for name in fields}
-        last = difflib.get_close_matches(field.split(".")[-1], by_last_part, n=1)
-        near = [by_last_part[name] for name in last]
+    by_last_part = {name.split(".")[-1]: name for name in fields}
+    last = field.split(".")[-1]
+    # The right field, perhaps, in the wrong section.
+    near = [by_last_part[x] for x in difflib.get_close_matches(last, by_last_part, 1)]
+    near = difflib.get_close_matches(field, fields, n=1, cutoff=0.8) or near
     hint = f" (did you mean {near[0]!r}?)" if near else ""
     return f"config has no field {field!r}{hint}; --mode=show lists all fields"
 

@@ -7,6 +7,7 @@ sigmoid. `to_image` applies the activation.
 """
 
 import dataclasses
+import functools
 import math
 
 import flax.linen as nn
@@ -23,6 +24,7 @@ from caejax.models.layers import (
 )
 from caejax.models.stack import Stack, parse, shapes_after
 from caejax.models.upsampling import UPSAMPLING
+from caejax.ops import paths
 
 
 class Autoencoder(nn.Module):
@@ -44,6 +46,17 @@ class Autoencoder(nn.Module):
         return len(self.code_shape) == 3
 
 
+def _on_its_path(method):
+    """A model's method, with operations computed in the way the model says."""
+
+    @functools.wraps(method)
+    def run(self, x):
+        with paths.use(self.path):
+            return method(self, x)
+
+    return run
+
+
 class ConvAutoencoder(Autoencoder):
     """Fully convolutional: works on images of any size.
 
@@ -54,6 +67,7 @@ class ConvAutoencoder(Autoencoder):
       upsampling: of `ConvDecoder`.
       output_activation, initializer: names of `caejax.models.layers`.
       dtype: of the computation; parameters and outputs are float32.
+      path: how layers are computed, one of `caejax.ops.paths.PATHS`.
     """
 
     shape: tuple[int, int, int]
@@ -65,6 +79,7 @@ class ConvAutoencoder(Autoencoder):
     output_activation: str = "sigmoid"
     initializer: str = "he_normal"
     dtype: jnp.dtype = jnp.float32
+    path: str = "auto"
 
     def setup(self):
         """Makes the two halves."""
@@ -84,10 +99,12 @@ class ConvAutoencoder(Autoencoder):
             dtype=self.dtype,
         )
 
+    @_on_its_path
     def encode(self, x: jax.Array) -> jax.Array:
         """(B, H, W, C) images in [0, 1] to (B, h, w, latent_channels) float32."""
         return self.encoder(x).astype(jnp.float32)
 
+    @_on_its_path
     def decode(self, code: jax.Array) -> jax.Array:
         """(B, h, w, latent_channels) to the linear image, float32.
 
@@ -98,6 +115,7 @@ class ConvAutoencoder(Autoencoder):
         size = self.shape[:2] if own else None
         return self.decoder(code, size).astype(jnp.float32)
 
+    @_on_its_path
     def __call__(self, x: jax.Array) -> jax.Array:
         """(B, H, W, C) images in [0, 1] to linear images of the same shape."""
         return self.decoder(self.encoder(x), x.shape[1:3]).astype(jnp.float32)
@@ -136,7 +154,7 @@ class LayersAutoencoder(Autoencoder):
         come out with another size: see `output_size`.
       encoder_layers, decoder_layers: words as in `caejax.models.stack`. The last
         layer has no activation, as the output activation follows it.
-      output_activation, initializer, dtype: as in `ConvAutoencoder`.
+      output_activation, initializer, dtype, path: as in `ConvAutoencoder`.
     """
 
     shape: tuple[int, int, int]
@@ -145,6 +163,7 @@ class LayersAutoencoder(Autoencoder):
     output_activation: str = "sigmoid"
     initializer: str = "he_normal"
     dtype: jnp.dtype = jnp.float32
+    path: str = "auto"
 
     def setup(self):
         """Makes the two halves."""
@@ -152,14 +171,17 @@ class LayersAutoencoder(Autoencoder):
         self.encoder = Stack(self.encoder_layers, **settings)
         self.decoder = Stack(self.decoder_layers, **settings)
 
+    @_on_its_path
     def encode(self, x: jax.Array) -> jax.Array:
         """(B, H, W, C) images in [0, 1] to (B, h, w, K) float32."""
         return self.encoder(x).astype(jnp.float32)
 
+    @_on_its_path
     def decode(self, code: jax.Array) -> jax.Array:
         """(B, h, w, K) to the linear image, float32."""
         return self.decoder(code).astype(jnp.float32)
 
+    @_on_its_path
     def __call__(self, x: jax.Array) -> jax.Array:
         """(B, H, W, C) images in [0, 1] to linear images of `output_size`."""
         return self.decoder(self.encoder(x)).astype(jnp.float32)

@@ -22,7 +22,7 @@ from caejax.ops.polyphase import interleave, smooth
 STRIDE = 2
 RESIZES = ("linear", "cubic")  # methods of `jax.image`
 
-_BOX = (1.0, 1.0)
+BOX = (1.0, 1.0)
 _TRIANGLE = (0.25, 0.75, 0.75, 0.25)
 # Keys' cubic with a = -1/2, a quarter and three quarters of a pixel off centre.
 _CUBIC = tuple(w / 128 for w in (-3, -9, 29, 111, 111, 29, -9, -3))
@@ -99,7 +99,7 @@ UPSAMPLING: dict[str, Kind] = {
         Parameters 9 C F + F; multiplications 16 C F.""",
         kernel_size=3,
         origin=-1,
-        fixed=_BOX,
+        fixed=BOX,
     ),
     "bilinear_k3": Kind(
         """Bilinear resize, then convolution 3 x 3.

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from caejax.models.kinds import (
+    BOX,
     RESIZES,
     STRIDE,
     UPSAMPLING,
@@ -26,10 +27,13 @@ from caejax.models.layers import (
     add_bias,
     initial_bias,
 )
+from caejax.ops import paths
 from caejax.ops.conv import conv, same_padding
-from caejax.ops.polyphase import smooth, upsample
+from caejax.ops.polyphase import depth_to_space, smooth, upsample
 
 __all__ = ["STRIDE", "UPSAMPLING", "Kind", "Upsample", "apply_kind", "layer_filter"]
+
+_AROUND = ((0, 0), (1, 1), (1, 1), (0, 0))
 
 
 class Upsample(nn.Module):
@@ -123,35 +127,63 @@ def apply_kind(
         # SAME and VALID differ in the pixels that see the border, and only there.
         border = -growth // 2
         return _apply_same(x, kernel, kind)[:, border:-border, border:-border]
-    height, width = (STRIDE * side + growth for side in x.shape[1:3])
-    extra = -(-growth // STRIDE)
-    x = jnp.pad(x, ((0, 0), (0, extra), (0, extra), (0, 0)))
-    h = painted_filter(kernel, kind).astype(x.dtype)
-    return upsample(x, h, origin=0, stride=STRIDE)[:, :height, :width]
+    return _transposed_valid(x, kernel, kind)
 
 
 def _apply_same(x, kernel, kind):
     x = _sum_groups(x, kind.group)
-    if kind.run in RESIZES:
-        # As one filter it would need a border of its own, and the cubic thrice the
-        # multiplications.
-        batch, height, width, channels = x.shape
-        shape = (batch, STRIDE * height, STRIDE * width, channels)
-        x = jax.image.resize(x, shape, kind.run)
-        return conv(x, kernel.astype(x.dtype), same_padding(kernel.shape))
-    h = painted_filter(kernel, kind)
-    if kind.run == "filter":
-        # Rounded only once made, so that all phases keep nearly the same gain.
-        return upsample(x, smooth(h, kind.fixed).astype(x.dtype), origin=kind.origin)
-    h = h.astype(x.dtype)
-    if kind.run == "average":
-        y = upsample(x, h, origin=kind.origin)
-        y = jnp.pad(y, ((0, 0), (1, 0), (1, 0), (0, 0)), mode="edge")
+    stock = paths.chosen() == "stock"
+    if kind.run in RESIZES or (stock and kind.fixed == BOX):
+        # As one filter, smooth resizes would need a border of their own, and the
+        # cubic thrice the multiplications.
+        return _resize_and_convolve(x, kernel, kind)
+    if kind.run == "blur":
+        y = jnp.pad(_transposed_valid(x, kernel, kind), _AROUND)
         return _filter(y, kind.fixed)
-    # The blur also sees what the kernel paints beyond the borders, then zeros.
-    x = jnp.pad(x, ((0, 0), (1, 0), (1, 0), (0, 0)))
-    y = upsample(x, h, origin=kind.origin + 1)
-    return _filter(jnp.pad(y, ((0, 0), (0, 1), (0, 1), (0, 0))), kind.fixed)
+    if stock:
+        y = _paint_stock(x, kernel, kind, "SAME")
+    else:
+        # An average comes behind; a resize is part of the filter, which is rounded
+        # only once made, so that all phases keep nearly the same gain.
+        h = painted_filter(kernel, kind)
+        h = smooth(h, kind.fixed) if kind.run == "filter" else h
+        y = upsample(x, h.astype(x.dtype), origin=kind.origin)
+    if kind.run == "filter":
+        return y
+    y = jnp.pad(y, ((0, 0), (1, 0), (1, 0), (0, 0)), mode="edge")
+    return _filter(y, kind.fixed)
+
+
+def _resize_and_convolve(x, kernel, kind):
+    batch, height, width, channels = x.shape
+    shape = (batch, STRIDE * height, STRIDE * width, channels)
+    method = kind.run if kind.run in RESIZES else "nearest"
+    x = jax.image.resize(x, shape, method)
+    return conv(x, kernel.astype(x.dtype), same_padding(kernel.shape))
+
+
+def _transposed_valid(x, kernel, kind):
+    """All that a transposed convolution paints: 2H + k - 2 pixels a side."""
+    if paths.chosen() == "stock":
+        return _paint_stock(x, kernel, kind, "VALID")
+    growth = kind.kernel_size - STRIDE
+    height, width = (STRIDE * side + growth for side in x.shape[1:3])
+    extra = -(-growth // STRIDE)
+    x = jnp.pad(x, ((0, 0), (0, extra), (0, extra), (0, 0)))
+    h = painted_filter(kernel, kind).astype(x.dtype)
+    return upsample(x, h, origin=0)[:, :height, :width]
+
+
+def _paint_stock(x, kernel, kind, padding):
+    """Flax's transposed convolution, or convolution and depth-to-space."""
+    kernel = kernel.astype(x.dtype)
+    if kind.transposed:
+        strides = (STRIDE, STRIDE)
+        layout = ("NHWC", "HWIO", "NHWC")
+        return jax.lax.conv_transpose(
+            x, kernel, strides, padding, dimension_numbers=layout
+        )
+    return depth_to_space(conv(x, kernel, same_padding(kernel.shape)), STRIDE)
 
 
 def _sum_groups(x: jax.Array, group: int) -> jax.Array:

@@ -2,9 +2,9 @@
 
 XLA:CPU runs forward convolutions well, but the gradient with respect to the
 kernel is itself a convolution with batch and channels exchanged, for which it
-has only a naive loop once the step is the body of a `lax.scan`. On CPU that
-gradient is therefore written as a matrix product of shifted images, as is a
-convolution of few channels; elsewhere JAX's own stay.
+has only a naive loop once the step is the body of a `lax.scan`. On the path
+"matmul" that gradient is therefore a matrix product of shifted images, as is a
+convolution of few channels; on others JAX's own stay. See `caejax.ops.paths`.
 """
 
 import functools
@@ -12,6 +12,8 @@ import functools
 import jax
 import jax.numpy as jnp
 from jax import lax
+
+from caejax.ops import paths
 
 Padding = tuple[tuple[int, int], tuple[int, int]]
 
@@ -38,13 +40,13 @@ def conv(x: jax.Array, kernel: jax.Array, padding: Padding) -> jax.Array:
     Returns:
       (B, H', W', F) with H' = H + above + below - h + 1, likewise W'.
     """
-    if jax.default_backend() != "cpu":
+    if paths.chosen() != "matmul":
         return _conv(x, kernel, padding)
     sides = zip(kernel.shape[:2], padding, strict=True)
     if any(max(side) >= k for k, side in sides):
         # Outputs that see no image at all; the fast gradient leaves them out.
         x, padding = jnp.pad(x, ((0, 0), *padding, (0, 0))), ((0, 0), (0, 0))
-    return _conv_cpu(x, kernel, padding)
+    return _conv_matmul(x, kernel, padding)
 
 
 def _conv(x, kernel, padding):
@@ -54,7 +56,7 @@ def _conv(x, kernel, padding):
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
-def _conv_cpu(x, kernel, padding):
+def _conv_matmul(x, kernel, padding):
     h, w, channels, features = kernel.shape
     if (h, w) == (1, 1):
         return x @ kernel[0, 0]
@@ -112,7 +114,7 @@ def _product(a, b):
 
 
 def _forward(x, kernel, padding):
-    return _conv_cpu(x, kernel, padding), (x, kernel)
+    return _conv_matmul(x, kernel, padding), (x, kernel)
 
 
 def _backward(padding, residuals, grad):
@@ -123,13 +125,13 @@ def _backward(padding, residuals, grad):
     )
 
 
-_conv_cpu.defvjp(_forward, _backward)
+_conv_matmul.defvjp(_forward, _backward)
 
 
 def _input_gradient(grad, kernel, padding):
     """A forward convolution of the output's gradient with the turned kernel."""
     turned = jnp.flip(kernel, (0, 1)).swapaxes(2, 3)
-    return _conv_cpu(grad, turned, _full_padding(kernel.shape, padding))
+    return _conv_matmul(grad, turned, _full_padding(kernel.shape, padding))
 
 
 def _full_padding(shape, padding):

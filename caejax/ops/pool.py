@@ -1,7 +1,10 @@
 """Max-pooling whose gradient needs no scatter."""
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
+
+from caejax.ops import paths
 
 
 def max_pool(x: jax.Array, *, valid: bool = False) -> jax.Array:
@@ -19,6 +22,8 @@ def max_pool(x: jax.Array, *, valid: bool = False) -> jax.Array:
     if valid:
         height, width = (side // 2 * 2 for side in x.shape[1:3])
         x = x[:, :height, :width]
+    if paths.chosen() == "stock":
+        return nn.max_pool(x, (2, 2), (2, 2), "SAME")
     _, height, width, _ = x.shape
     if height % 2 or width % 2:
         odd = ((0, 0), (0, height % 2), (0, width % 2), (0, 0))

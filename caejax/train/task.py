@@ -8,6 +8,7 @@ from ml_collections import ConfigDict
 from caejax.config import image_size
 from caejax.models.autoencoders import Autoencoder, create_model
 from caejax.models.layers import DTYPES
+from caejax.ops import paths
 from caejax.optimizers import OptimizerSpec
 from caejax.train.batches import cache_chunk
 
@@ -54,6 +55,8 @@ def task_from_config(config: ConfigDict, total_steps: int) -> Task:
 
 def _chunk(model):
     if jax.default_backend() != "cpu" or not model.convolutional:
+        return 0
+    if paths.resolve(model.path) != "matmul":
         return 0
     return cache_chunk(model.largest_map)
 

@@ -1,0 +1,48 @@
+"""Ways to compute the same layers, of which one device likes one, another another.
+
+They give the same values and gradients but for rounding:
+
+- "matmul": upsampling in polyphase form; convolutions' gradients, and those of few
+  channels themselves, as matrix products. Made for CPUs.
+- "polyphase": upsampling in polyphase form, JAX's convolutions.
+- "stock": the layers of Flax as they come.
+- "auto": "matmul" on a CPU, "stock" elsewhere.
+"""
+
+import contextlib
+import contextvars
+from collections.abc import Iterator
+
+import jax
+
+PATHS = ("auto", "matmul", "polyphase", "stock")
+
+_path = contextvars.ContextVar("path", default="auto")
+
+
+@contextlib.contextmanager
+def use(path: str) -> Iterator[None]:
+    """Takes a path for all operations that are traced inside.
+
+    Args:
+      path: one of `PATHS`.
+    """
+    token = _path.set(path)
+    try:
+        yield
+    finally:
+        _path.reset(token)
+
+
+def chosen() -> str:
+    """The path to be taken here, "auto" resolved."""
+    return resolve(_path.get())
+
+
+def resolve(path: str) -> str:
+    """What a path means on this device: "matmul", "polyphase" or "stock"."""
+    if path not in PATHS:
+        raise ValueError(f"path is {path!r}; known: {', '.join(PATHS)}")
+    if path != "auto":
+        return path
+    return "matmul" if jax.default_backend() == "cpu" else "stock"
