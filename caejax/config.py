@@ -59,6 +59,7 @@ def _default_data() -> ConfigDict:
             "reduce": 1,  # folder: shrink by this factor, area-averaging
             "patches_per_image": 1,  # folder
             "download": False,  # idx, tfds
+            "budget_mib": 4096.0,  # of a split on the device; more is streamed
         }
     )
 
@@ -201,6 +202,7 @@ def _check_numbers(config):
         "data.test_size",
         "data.reduce",
         "data.patches_per_image",
+        "data.budget_mib",
         "model.latent_channels",
         "optimizer.learning_rate",
         "train.batch_size",

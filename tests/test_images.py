@@ -36,6 +36,7 @@ def test_bytes_stay_bytes(npz_config):
     images = load_images(npz_config)
     assert {x.dtype for x in images.values()} == {np.dtype(np.uint8)}
     settings = npz_config.data.to_dict() | {"image_size": (16, 16)}
+    del settings["budget_mib"]
     floats = data.load(**settings)
     for split, part in floats._asdict().items():
         assert part.images.dtype == np.float32

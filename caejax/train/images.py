@@ -1,15 +1,16 @@
-"""The images of a run: held once, on the devices."""
+"""The images of a run: held once, on the device where they fit."""
 
 import functools
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from ml_collections import ConfigDict
 
 from caejax import config as config_lib
 from caejax import data
 
-Images = dict[str, jax.Array]
+Images = dict[str, jax.Array | np.ndarray]
 
 
 def load_images(config: ConfigDict) -> Images:
@@ -17,9 +18,15 @@ def load_images(config: ConfigDict) -> Images:
 
     Returns:
       By split, (N, H, W, C): uint8 where the source is, else float32 in [0, 1];
-      for `as_float`.
+      for `as_float`. A split of more than data.budget_mib stays on the host, a
+      NumPy array.
     """
-    return _load_images(**_settings(config))
+    return _load_images(budget(config), **_settings(config))
+
+
+def budget(config: ConfigDict) -> float:
+    """Bytes that a split may take on the device."""
+    return config.data.budget_mib * 2**20
 
 
 def load_split(config: ConfigDict, name: str) -> data.Split:
@@ -32,15 +39,19 @@ def load_split(config: ConfigDict, name: str) -> data.Split:
 
 
 def _settings(config):
-    return config.data.to_dict() | {"image_size": config_lib.image_size(config)}
+    settings = config.data.to_dict() | {"image_size": config_lib.image_size(config)}
+    del settings["budget_mib"]
+    return settings
 
 
 # A sweep's runs mostly share their data; two sets are enough for axes over it.
 @functools.lru_cache(maxsize=2)
-def _load_images(**settings):
+def _load_images(budget, **settings):
     dataset = data.load(**settings, keep_bytes=True)
+    images = {split: part.images for split, part in dataset._asdict().items()}
     return {
-        split: jnp.asarray(part.images) for split, part in dataset._asdict().items()
+        split: part if part.nbytes > budget else jnp.asarray(part)
+        for split, part in images.items()
     }
 
 

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,8 +17,9 @@ from caejax.errors import CaejaxError
 from caejax.optimizers import create_optimizer
 from caejax.train import devices, evaluation, folder, probes
 from caejax.train.checkpoint import Checkpoints
-from caejax.train.images import Images, load_images
+from caejax.train.images import Images, budget, load_images
 from caejax.train.restore import restore, trained_config
+from caejax.train.shards import Shard, create_shards
 from caejax.train.state import create_state, first_state
 from caejax.train.step import compiled_steps, zero_sums
 from caejax.train.task import Task, task_from_config
@@ -29,7 +31,8 @@ class Run(NamedTuple):
 
     Attributes:
       task: the static part of its compiled programs.
-      images: by split, (N, H, W, C) on the device.
+      images: by split, (N, H, W, C) as `load_images` has them.
+      shard_at: loads what a step needs, where training images stay on the host.
       seed, level: of the config.
       steps_per_epoch: whole batches in the training images.
       epochs: to be done in all.
@@ -41,6 +44,7 @@ class Run(NamedTuple):
 
     task: Task
     images: Images
+    shard_at: Callable[[int], Shard] | None
     seed: int
     level: float
     steps_per_epoch: int
@@ -88,6 +92,7 @@ def _create_run(config, verbose):
     return Run(
         task=task_from_config(config, config.train.epochs * steps_per_epoch),
         images=images,
+        shard_at=_shards(config, images["train"]),
         seed=config.seed,
         level=config.corruption.level,
         steps_per_epoch=steps_per_epoch,
@@ -97,6 +102,13 @@ def _create_run(config, verbose):
         start_from=config.train.start_from,
         verbose=verbose,
     )
+
+
+def _shards(config, images):
+    batch_size = config.train.batch_size
+    if isinstance(images, jax.Array) or len(images) < batch_size:
+        return None
+    return create_shards(images, batch_size, config.seed, budget(config))
 
 
 def _train(run, workdir, checkpoints):
@@ -191,8 +203,18 @@ def _zero_sums():
 
 
 def _steps(run, state, sums, stop):
+    """Takes steps until so many are done, from one shard after the other if any."""
     steps = compiled_steps(run.task)
-    return steps(state, sums, run.images["train"], stop, run.seed, run.level)
+    if run.shard_at is None:
+        return steps(state, sums, run.images["train"], stop, run.seed, run.level)
+    step = int(state.step)
+    while True:
+        first, end, shard = run.shard_at(step)
+        last = min(stop, end)
+        state, sums = steps(state, sums, shard, last, run.seed, run.level, first)
+        step = int(state.step)
+        if step != end or end >= stop:
+            return state, sums
 
 
 def _stops(run: Run, first: int, last: int, pieces: int) -> list[int]:

@@ -81,6 +81,11 @@ def zero_sums() -> Sums:
     return {name: jnp.float32(0) for name in names}
 
 
+def epoch_order(seed: int, epoch: jax.Array | int, count: int) -> jax.Array:
+    """The order in which an epoch takes so many images."""
+    return jax.random.permutation(keys.stream(seed, "order", epoch), count)
+
+
 @functools.cache
 def compiled_steps(task: Task) -> Callable[..., tuple[TrainState, Sums]]:
     """Makes the function that runs many steps of one epoch in one call.
@@ -89,13 +94,18 @@ def compiled_steps(task: Task) -> Callable[..., tuple[TrainState, Sums]]:
     are done in all, but none after a loss that is not finite. It returns the
     state and the sums of the metrics, whose loss then is not finite either.
     `stop` is traced: the same program runs a whole epoch, a part of one, and
-    with stop = 0, nothing, which compiles it.
+    with stop = 0, nothing, which compiles it. With a further argument `first`,
+    images are batches in the order of the steps, from step `first` on: see
+    `caejax.train.shards`.
     """
 
-    def run(state, sums, images, stop, seed, level):
-        steps_per_epoch = len(images) // task.batch_size
-        epoch = state.step // steps_per_epoch
-        order = jax.random.permutation(keys.stream(seed, "order", epoch), len(images))
+    def run(state, sums, images, stop, seed, level, first=None):
+        if first is None:
+            steps_per_epoch = len(images) // task.batch_size
+            first = state.step // steps_per_epoch * steps_per_epoch
+            order = epoch_order(seed, state.step // steps_per_epoch, len(images))
+        else:
+            order = jnp.arange(len(images))
 
         def unfinished(carry):
             state, sums = carry
@@ -103,7 +113,7 @@ def compiled_steps(task: Task) -> Callable[..., tuple[TrainState, Sums]]:
 
         def step(carry):
             state, sums = carry
-            start = (state.step % steps_per_epoch) * task.batch_size
+            start = (state.step - first) * task.batch_size
             batch = jax.lax.dynamic_slice(order, (start,), (task.batch_size,))
             clean = as_float(over_devices(images[batch]))
             key = keys.stream(seed, "train_noise", state.step)

@@ -1,0 +1,54 @@
+"""Tests of training sets that are streamed to the device."""
+
+import json
+
+import numpy as np
+import pytest
+from tiny import tiny_config
+
+from caejax.train import loop
+from caejax.train.images import load_images
+from caejax.train.shards import create_shards
+from caejax.train.step import epoch_order
+
+IMAGES = np.arange(22, dtype=np.float32).reshape(22, 1, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("batches", "spans"),
+    [
+        (1, [(0, 1), (1, 2), (2, 3), (3, 4), (4, 5)]),
+        (2, [(0, 2), (2, 4), (4, 5)]),
+        (9, [(0, 5)]),
+    ],
+)
+def test_shards_are_the_epoch_in_its_order(batches, spans):
+    shard_at = create_shards(IMAGES, 4, 3, budget=2 * batches * 4 * 4)
+    for epoch in (0, 1):
+        order, seen = np.asarray(epoch_order(3, epoch, 22)), []
+        for step in range(5 * epoch, 5 * epoch + 5):
+            first, end, shard = shard_at(step)
+            assert (first - 5 * epoch, end - 5 * epoch) in spans
+            assert first <= step < end
+            assert len(shard) == 4 * min(batches, 5)
+            seen += np.asarray(shard)[4 * (step - first) :][:4].ravel().tolist()
+        assert seen == order[:20].tolist()
+
+
+def test_one_batch_is_loaded_at_least():
+    assert len(create_shards(IMAGES, 4, 0, budget=1)(0)[2]) == 4
+
+
+def test_a_streamed_run_is_that_from_the_device(tmp_path):
+    figures = {}
+    for name, budget_mib in (("device", 1.0), ("host", 0.03)):
+        config = tiny_config()
+        config.data.budget_mib = budget_mib
+        train = load_images(config)["train"]
+        # 32 images of 16 x 16 floats are 32 KiB; half the budget holds 15.
+        assert isinstance(train, np.ndarray) == (name == "host")
+        loop.train(config, tmp_path / name, verbose=False)
+        figures[name] = json.loads((tmp_path / name / "summary.json").read_text())
+        del figures[name]["train_seconds"]
+    # Another compiled program, hence other rounding.
+    assert figures["host"] == pytest.approx(figures["device"], rel=1e-4, abs=1e-6)
