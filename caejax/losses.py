@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import optax
 
 from caejax.checks import check_pair
+from caejax.ops.sums import mean_over_pixels
 
 
 def bce(logits: jax.Array, target: jax.Array) -> jax.Array:
@@ -26,25 +27,25 @@ def bce(logits: jax.Array, target: jax.Array) -> jax.Array:
       (B,).
     """
     check_pair(logits, target)
-    return optax.sigmoid_binary_cross_entropy(logits, target).mean((1, 2, 3))
+    return mean_over_pixels(optax.sigmoid_binary_cross_entropy(logits, target))
 
 
 def mse(output: jax.Array, target: jax.Array) -> jax.Array:
     """Mean squared error: (B, H, W, C) images twice to (B,)."""
     check_pair(output, target)
-    return jnp.mean((output - target) ** 2, (1, 2, 3))
+    return mean_over_pixels((output - target) ** 2)
 
 
 def l1(output: jax.Array, target: jax.Array) -> jax.Array:
     """Mean absolute error: (B, H, W, C) images twice to (B,)."""
     check_pair(output, target)
-    return jnp.mean(jnp.abs(output - target), (1, 2, 3))
+    return mean_over_pixels(jnp.abs(output - target))
 
 
 def sse(output: jax.Array, target: jax.Array) -> jax.Array:
     """Summed squared error: (B, H, W, C) images twice to (B,)."""
     check_pair(output, target)
-    return jnp.sum((output - target) ** 2, (1, 2, 3))
+    return mse(output, target) * output[0].size
 
 
 class Loss(NamedTuple):

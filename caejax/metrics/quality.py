@@ -9,6 +9,7 @@ import numpy as np
 
 from caejax.checks import check_pair
 from caejax.losses import mse
+from caejax.ops.sums import mean_over_pixels
 
 _MSE_FLOOR = 1e-10  # 100 dB, so that identical images stay finite
 WINDOW, _SIGMA = 11, 1.5  # pixels
@@ -27,7 +28,7 @@ def bce(output: jax.Array, target: jax.Array) -> jax.Array:
     """
     check_pair(output, target)
     p = jnp.clip(output, 1e-7, 1 - 1e-7)
-    return -jnp.mean(target * jnp.log(p) + (1 - target) * jnp.log1p(-p), axis=(1, 2, 3))
+    return -mean_over_pixels(target * jnp.log(p) + (1 - target) * jnp.log1p(-p))
 
 
 def psnr(output: jax.Array, target: jax.Array) -> jax.Array:
@@ -70,7 +71,7 @@ def ssim(output: jax.Array, target: jax.Array) -> jax.Array:
     covariance = _blur(x * y) - mean_x * mean_y
     similarity = (2 * mean_x * mean_y + _C1) * (2 * covariance + _C2)
     similarity /= (mean_x**2 + mean_y**2 + _C1) * (var_x + var_y + _C2)
-    return similarity.mean((1, 2, 3))
+    return mean_over_pixels(similarity)
 
 
 def _blur(x):
