@@ -52,8 +52,8 @@ class Step(NamedTuple):
     Attributes:
       half: "encoder" or "decoder".
       layer: what its words say.
-      before, after: (H, W, C) that goes in and comes out. After an upsampling layer,
-        rows and columns beyond are cropped.
+      before, after: (H, W, C) that goes in and comes out, cropped where the system
+        crops.
     """
 
     half: str
@@ -156,6 +156,7 @@ def plan(system: System) -> list[Step]:
     for half, layers in words(system).items():
         for one in layers:
             layer, (_, after) = parse(one), shapes_after((one,), shape)
+            # The general model crops to the sizes that it has pooled.
             if system.model["encoder"] == "conv":
                 if layer.op == "pool":
                     pooled.append(shape[:2])
