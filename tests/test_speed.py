@@ -16,6 +16,7 @@ from caejax.models.kinds import UPSAMPLING
 FOLDER = Path(__file__).parents[1] / "experiments" / "speed"
 MODULES = (
     "study",
+    "epoch",
     "systems",
     "flax_model",
     "torch_model",
@@ -50,9 +51,36 @@ def small(systems):
     """A system with an odd size inside: 7 to 4 to 2 pixels."""
 
     def make(kind):
-        return systems.System("small", (6, 5), 3, kind, batch=2, side=7)
+        return systems.general((6, 3), kind, batch=2, side=7)
 
     return make
+
+
+@pytest.fixture
+def layered(systems):
+    """A system of these layers."""
+
+    def make(encoder, decoder, **settings):
+        model = {
+            "encoder": "layers",
+            "encoder_layers": encoder,
+            "decoder_layers": decoder,
+        }
+        return systems.System("made up", model, **settings)
+
+    return make
+
+
+@pytest.fixture
+def every_layer(layered):
+    """All that layers can be, 14 pixels wide."""
+    return layered(
+        ("conv3 4 relu", "pool", "conv3 4 valid sigmoid", "pool valid"),
+        ("nearest 7/2", "conv1 4", "nearest_k3 5 valid", "pool", "deconv_k3 3 valid")
+        + ("conv5 3 valid relu", "conv3 3", "nearest_k3 3 relu", "conv5 1 valid"),
+        batch=2,
+        side=14,
+    )
 
 
 @pytest.fixture
@@ -60,15 +88,7 @@ def logits_of_caejax(find, systems):
     """caejax's output for a system's random weights."""
 
     def compute(system, images):
-        model = create_model(
-            "conv",
-            shape=(system.side, system.side, 1),
-            widths=system.widths,
-            latent_channels=system.latent,
-            upsampling=system.kind,
-            bottleneck="pooled",
-            code_activation="relu",
-        )
+        model = create_model(**system.model, shape=(system.side, system.side, 1))
         params = find("runners").caejax_params(system)
         return jax.jit(model.apply)({"params": params}, images)
 
@@ -93,46 +113,53 @@ def record(**ms):
     }
 
 
-def test_flops_by_hand(systems):
-    conv = systems.Layer("encode", "conv", channels=2, features=3, side=5, size=5)
-    # 25 pixels, 3 features, 9 taps of 2 channels: as many products as additions.
-    assert systems.forward_flops(conv) == 2 * 25 * 3 * 18
-    up = {"part": "upsample", "channels": 8, "features": 3, "side": 5, "size": 10}
-    by_hand = {
-        "deconv_k4": 2 * 25 * 16 * 8 * 3,  # every input pixel meets every tap
-        "deconv_k3_fir": 2 * 25 * 9 * 8 * 3,
-        "nearest_k3": 2 * 100 * 9 * 8 * 3,  # at the high resolution
-        "bilinear_additive": 2 * 100 * 9 * 2 * 3,  # 8 channels become 2
-        "shuffle_k3": 2 * 25 * 9 * 8 * 12,  # to 4 x 3 channels at the low one
-    }
-    found = {
-        kind: systems.forward_flops(systems.Layer(kind=kind, **up)) for kind in by_hand
-    }
-    assert found == by_hand
+@pytest.mark.parametrize(
+    ("words", "flops"),
+    [
+        # 25 pixels, 3 features, 9 taps of 8 channels: as many products as additions.
+        ("conv3 3", 2 * 25 * 3 * 9 * 8),
+        ("conv3 3 valid", 2 * 9 * 3 * 9 * 8),
+        ("pool", 0),
+        ("nearest 7/5", 0),
+        ("deconv_k4 3", 2 * 25 * 16 * 8 * 3),  # every input pixel meets every tap
+        ("deconv_k4 3 valid", 2 * 25 * 16 * 8 * 3),
+        ("deconv_k3_fir 3", 2 * 25 * 9 * 8 * 3),
+        ("nearest_k3 3", 2 * 100 * 9 * 8 * 3),  # at the high resolution
+        ("nearest_k3 3 valid", 2 * 64 * 9 * 8 * 3),
+        ("bilinear_additive 3", 2 * 100 * 9 * 2 * 3),  # 8 channels become 2
+        ("shuffle_k3 3", 2 * 25 * 9 * 8 * 12),  # to 4 x 3 channels at the low one
+    ],
+)
+def test_flops_by_hand(systems, layered, words, flops):
+    *_, step = systems.plan(layered(("conv3 8",), (words,), side=5))
+    assert systems.forward_flops(step) == flops
 
 
 def test_step_is_three_forward_passes(systems):
-    system = systems.System("one stage", (4,), 2, "deconv_k2", batch=7, side=6)
+    system = systems.general((2,), "deconv_k2", batch=7, side=6)
     encode = 2 * 36 * 9 * 1 * 2
-    upsample = 2 * 9 * 4 * 2 * 4
-    image = 2 * 36 * 9 * 4
+    upsample = 2 * 9 * 4 * 2 * 2
+    image = 2 * 36 * 9 * 2
     assert systems.step_flops(system) == 3 * 7 * (encode + upsample + image)
 
 
-def test_layers_of_system_a(systems):
-    sizes = [
-        (layer.part, layer.channels, layer.features, layer.side, layer.size)
-        for layer in systems.layers(systems.published()["A"])
-    ]
-    assert sizes == [
-        ("encode", 1, 32, 28, 28),
-        ("encode", 32, 32, 14, 14),
-        ("encode", 32, 16, 7, 7),
-        ("upsample", 16, 16, 4, 7),
-        ("upsample", 16, 32, 7, 14),
-        ("upsample", 32, 32, 14, 28),
-        ("image", 32, 1, 28, 28),
-    ]
+def test_general_model_is_cropped_to_odd_sizes(systems):
+    sides = [step.after[:2] for step in systems.plan(systems.general())]
+    assert [side for side, _ in sides] == [28, 14, 14, 7, 7, 4, 7, 14, 28, 28]
+    assert all(height == width for height, width in sides)
+
+
+def test_published_systems_end_in_their_images(systems):
+    for system in systems.published().values():
+        steps = systems.plan(system)
+        assert steps[0].before == steps[-1].after == (28, 28, 1), system.name
+
+
+def test_published_batches(systems):
+    batches = {name: system.batch for name, system in systems.published().items()}
+    assert (batches["A"], batches["A batch 200"]) == (128, 200)
+    assert (batches["E upsampling"], batches["E upsampling batch 20"]) == (128, 20)
+    assert batches["mnist_denoise"] == 32
 
 
 def test_system_f_has_the_source_s_parameters(systems):
@@ -143,27 +170,31 @@ def test_every_kind_is_measured(systems):
     assert list(systems.kinds()) == list(UPSAMPLING)
 
 
-@pytest.mark.parametrize("kind", ["nearest_k3", "shuffle_hold"])
-def test_stock_flax_is_the_same_model(kind, find, systems, small, logits_of_caejax):
-    system, flax_model = small(kind), find("flax_model")
-    images = systems.random_images(system, 2)
-    params = flax_model.to_params(system, systems.random_weights(system))
-    model = flax_model.StockAutoencoder(system)
+@pytest.fixture(params=["every_layer", "nearest_k3", "shuffle_hold", "deconv_k3_fir"])
+def compared(request, small):
+    """Systems that other libraries must compute alike."""
+    if request.param == "every_layer":
+        return request.getfixturevalue("every_layer")
+    return small(request.param)
+
+
+def test_stock_flax_is_the_same_model(find, systems, compared, logits_of_caejax):
+    images, flax_model = systems.random_images(compared, 2), find("flax_model")
+    params = flax_model.to_params(compared, systems.random_weights(compared))
+    model = flax_model.StockAutoencoder(compared)
     stock = jax.jit(model.apply)({"params": params}, images)
-    np.testing.assert_allclose(stock, logits_of_caejax(system, images), atol=1e-5)
+    np.testing.assert_allclose(stock, logits_of_caejax(compared, images), atol=1e-5)
     assert np.ptp(stock) > 0.1
 
 
-@pytest.mark.parametrize("kind", ["deconv_k3", "deconv_k3_fir"])
-def test_pytorch_is_the_same_model(kind, find, systems, small, logits_of_caejax, torch):
-    system, torch_model = small(kind), find("torch_model")
-    images = systems.random_images(system, 2)
-    weights = systems.random_weights(system)
-    model = torch_model.TorchAutoencoder(system, weights)
+def test_pytorch_is_the_same_model(find, systems, compared, logits_of_caejax, torch):
+    images, torch_model = systems.random_images(compared, 2), find("torch_model")
+    weights = systems.random_weights(compared)
+    model = torch_model.TorchAutoencoder(compared, weights)
     with torch.no_grad():
         logits = model(torch.from_numpy(images.transpose(0, 3, 1, 2).copy()))
     found = logits.permute(0, 2, 3, 1).numpy()
-    np.testing.assert_allclose(found, logits_of_caejax(system, images), atol=1e-5)
+    np.testing.assert_allclose(found, logits_of_caejax(compared, images), atol=1e-5)
 
 
 def test_ratio_pairs_rounds(find):
@@ -250,6 +281,45 @@ def test_worker_answers_every_line(find, monkeypatch, small):
     assert ran["seconds"] >= 0
     assert forward["logits"]
     assert failed["error"] == "KeyError: 'steps'"
+
+
+def test_worker_rebuilds_a_system_from_json(find, systems, monkeypatch):
+    worker, got = find("worker"), []
+    create = lambda system, settings: got.append((system, settings))  # noqa: E731
+    monkeypatch.setitem(worker.IMPLEMENTATIONS, "caejax", (create, {}))
+    monkeypatch.delattr(worker.os, "sched_setaffinity", raising=False)
+    system = systems.published()["E denoiser"]
+    message = {"implementation": "caejax", "system": system._asdict(), "settings": {}}
+    worker.make(json.loads(json.dumps(message)))
+    assert got == [(system, find("runners").Settings())]
+
+
+def test_other_paths_are_measured_only_when_asked(find):
+    study, runners = find("study"), find("runners")
+    ordinary = study.parse([]).implementations
+    every = study.parse(["--implementations=all"]).implementations
+    assert set(every) == set(runners.IMPLEMENTATIONS)
+    others = [name for name in every if name not in ordinary]
+    paths = [runners.IMPLEMENTATIONS[name][1]["path"] for name in others]
+    assert sorted(paths) == ["matmul", "polyphase", "stock"]
+
+
+def test_epochs_are_timed_in_one_call_each(find):
+    asked = []
+
+    class Fake:
+        def make(self):
+            asked.append("make")
+
+        def warm_up(self):
+            asked.append("warm up")
+
+        def ask(self, do, steps):
+            asked.append((do, steps))
+            return {"seconds": len(asked)}
+
+    assert find("epoch").epochs(Fake(), 300, 2) == [3, 4]
+    assert asked == ["make", "warm up", ("run", 300), ("run", 300)]
 
 
 def test_names_are_checked(find):

@@ -16,7 +16,7 @@ from caejax.report.style import PAGE, series_style
 Record = dict[str, Any]
 
 LINES = (1.0, 1.3)  # level with caejax, and slower by a margin worth having
-TITLES = {"systems": "systems", "kinds": "system A, every kind of upsampling"}
+TITLES = {"systems": "systems", "kinds": "every kind of upsampling"}
 
 
 def ratios(results: Record) -> Figure:
@@ -33,15 +33,14 @@ def ratios(results: Record) -> Figure:
     for axis in axes[0]:
         found = zip(*axis.get_legend_handles_labels(), strict=True)
         handles |= {label: handle for handle, label in found}
-    figure.legend(
-        handles.values(), handles, loc="outside lower center", ncols=len(NAMES)
-    )
+    figure.legend(handles.values(), handles, loc="outside lower center", ncols=5)
     return figure
 
 
 def _panel(axis: Axes, records: Sequence[Record]) -> None:
-    others = [name for name in NAMES if name != REFERENCE]
     summaries = [summarise(record) for record in records]
+    measured = {name for one in summaries for name in one} - {REFERENCE}
+    others = [name for name in NAMES if name in measured]
     for i, name in enumerate(others):
         found = [
             (y, one[name].ratio)
@@ -50,9 +49,9 @@ def _panel(axis: Axes, records: Sequence[Record]) -> None:
         ]
         if not found:
             continue
-        y = np.array([y for y, _ in found]) + 0.16 * (i - (len(others) - 1) / 2)
+        y = np.array([y for y, _ in found]) + 0.64 * ((i + 0.5) / len(others) - 0.5)
         low, middle, high = np.array([quartiles for _, quartiles in found]).T
-        style = series_style(i) | {"linestyle": "none"}
+        style = series_style(list(NAMES).index(name)) | {"linestyle": "none"}
         errors = [middle - low, high - middle]
         axis.errorbar(middle, y, xerr=errors, label=NAMES[name], **style)
     for x, line in zip(LINES, ("-", "--"), strict=True):

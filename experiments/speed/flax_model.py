@@ -7,7 +7,9 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-from systems import System, Weights, layers
+from systems import System, Weights, plan
+
+from caejax.models.kinds import UPSAMPLING
 
 RESIZED = {
     "nearest_k3": "nearest",
@@ -22,11 +24,12 @@ class StockUpsample(nn.Module):
 
     features: int
     kind: str
+    padding: str = "SAME"
     dtype: jnp.dtype = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """(B, H, W, C) to (B, 2H, 2W, features)."""
+        """(B, H, W, C) to (B, 2H, 2W, features); VALID, `valid_growth` more."""
         batch, height, width, channels = x.shape
         double = (batch, 2 * height, 2 * width)
         options = {"dtype": self.dtype, "name": "layer"}
@@ -35,7 +38,7 @@ class StockUpsample(nn.Module):
             if self.kind == "bilinear_additive":
                 groups = [x[..., i : i + 4].sum(-1) for i in range(0, channels, 4)]
                 x = jnp.stack(groups, axis=-1)
-            return nn.Conv(self.features, (3, 3), **options)(x)
+            return nn.Conv(self.features, (3, 3), padding=self.padding, **options)(x)
         if self.kind == "deconv_k3_fir":
             x = nn.ConvTranspose(
                 *(self.features, (3, 3), (2, 2), "VALID"), use_bias=False, **options
@@ -43,7 +46,9 @@ class StockUpsample(nn.Module):
             return self._add_bias(blur(x))
         if self.kind.startswith("deconv"):
             k = int(self.kind.removeprefix("deconv_k"))
-            return nn.ConvTranspose(self.features, (k, k), (2, 2), **options)(x)
+            return nn.ConvTranspose(
+                self.features, (k, k), (2, 2), self.padding, **options
+            )(x)
         x = nn.Conv(4 * self.features, (3, 3), use_bias=False, **options)(x)
         x = x.reshape(batch, height, width, 2, 2, self.features)
         x = x.transpose(0, 1, 3, 2, 4, 5).reshape(*double, self.features)
@@ -72,7 +77,7 @@ def blur(x: jax.Array) -> jax.Array:
 
 
 class StockAutoencoder(nn.Module):
-    """A system; its layers are called "layer_0", "layer_1", ..."""
+    """A system; its layers are called by their place, "layer_0" and so on."""
 
     system: System
     dtype: jnp.dtype = jnp.float32
@@ -80,30 +85,42 @@ class StockAutoencoder(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """(B, H, W, 1) images to logits of the same shape, float32."""
-        for i, layer in enumerate(layers(self.system)):
-            name = f"layer_{i}"
-            if layer.kind == "conv":
-                x = nn.Conv(layer.features, (3, 3), dtype=self.dtype, name=name)(x)
-            else:
-                x = StockUpsample(layer.features, layer.kind, self.dtype, name=name)(x)
-                x = x[:, : layer.size, : layer.size]
-            if layer.part != "image":
-                x = nn.relu(x)
-            if layer.part == "encode":
-                x = nn.max_pool(x, (2, 2), (2, 2), "SAME")
+        for i, step in enumerate(plan(self.system)):
+            x = self._run(step, x, f"layer_{i}")
+            if step.layer.activation != "linear":
+                x = getattr(nn, step.layer.activation)(x)
         return x.astype(jnp.float32)
 
+    def _run(self, step, x, name):
+        layer, (height, width, _) = step.layer, step.after
+        padding = "VALID" if layer.valid else "SAME"
+        if layer.op == "pool":
+            return nn.max_pool(x, (2, 2), (2, 2), padding)
+        if layer.op == "nearest":
+            # TensorFlow 1's mapping, which `jax.image.resize` does not have.
+            for axis, size in ((1, height), (2, width)):
+                index = np.arange(size) * x.shape[axis] // size
+                x = jnp.take(x, index, axis)
+            return x
+        options = {"padding": padding, "dtype": self.dtype, "name": name}
+        if layer.op == "conv":
+            k = layer.kernel_size
+            return nn.Conv(layer.features, (k, k), **options)(x)
+        x = StockUpsample(layer.features, layer.op, **options)(x)
+        return x[:, :height, :width]
 
-def to_params(system: System, weights: Sequence[Weights]) -> dict[str, Any]:
+
+def to_params(system: System, weights: Sequence[Weights | None]) -> dict[str, Any]:
     """The parameters of `StockAutoencoder` that hold these weights."""
 
-    def params(layer, weights):
+    def params(step, weights):
         kernel, bias = map(jnp.asarray, weights)
-        if layer.kind == "conv":
+        op = step.layer.op
+        if op not in UPSAMPLING:
             return {"kernel": kernel, "bias": bias}
-        if layer.kind == "deconv_k3_fir" or layer.kind.startswith("shuffle"):
+        if op == "deconv_k3_fir" or op.startswith("shuffle"):
             return {"layer": {"kernel": kernel}, "bias": bias}
         return {"layer": {"kernel": kernel, "bias": bias}}
 
-    pairs = zip(layers(system), weights, strict=True)
-    return {f"layer_{i}": params(*pair) for i, pair in enumerate(pairs)}
+    pairs = zip(plan(system), weights, strict=True)
+    return {f"layer_{i}": params(*pair) for i, pair in enumerate(pairs) if pair[1]}

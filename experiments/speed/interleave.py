@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from runners import IMPLEMENTATIONS, Settings
-from systems import System, parameters, step_flops
+from systems import System, parameters, step_flops, words
 
 WARM_UP = 2  # steps behind the first two
 REFERENCE = "caejax"
@@ -141,7 +141,7 @@ def measure(
     workers, made, failures = {}, {}, {}
     try:
         for name in sorted(implementations, key=list(IMPLEMENTATIONS).index):
-            own = settings._replace(channels_last=IMPLEMENTATIONS[name][1])
+            own = settings._replace(**IMPLEMENTATIONS[name][1])
             if name == "torch_compile":
                 own = own._replace(channels_last=_faster_layout(workers))
             if name != REFERENCE and REFERENCE in made:
@@ -164,7 +164,10 @@ def measure(
             worker.close()
     reference = made.get(REFERENCE, next(iter(made.values()), None))
     return {
-        **system._asdict(),
+        "name": system.name,
+        **{f"{half}_layers": layers for half, layers in words(system).items()},
+        "batch": system.batch,
+        "side": system.side,
         "parameters": parameters(system),
         "gflop": step_flops(system) / 1e9,
         "failures": failures,

@@ -6,6 +6,7 @@ shuffled batches from images that lie on the device. A library is imported only 
 the functions that need it, after the process's settings are made.
 """
 
+import collections
 import itertools
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -45,12 +46,14 @@ class Settings(NamedTuple):
       cores: to use.
       platform: to run on; "" is the library's own choice.
       channels_last: memory layout of PyTorch's images.
+      path: of `caejax.ops.paths`, how caejax computes its layers.
     """
 
     dtype: str = "float32"
     cores: int = 1
     platform: str = ""
     channels_last: bool = False
+    path: str = "auto"
 
 
 def caejax(system: System, settings: Settings) -> Runner:
@@ -68,12 +71,9 @@ def caejax(system: System, settings: Settings) -> Runner:
     config = config_lib.default()
     config.data.image_size = system.side
     config.corruption.level = NOISE
-    config.model.widths = system.widths
-    config.model.latent_channels = system.latent
-    config.model.upsampling = system.kind
-    config.model.bottleneck = "pooled"
-    config.model.code_activation = "relu"
+    config.model.update(system.model)
     config.model.dtype = settings.dtype
+    config.model.path = settings.path
     config.optimizer.learning_rate = RATE
     config.train.batch_size = system.batch
     task = task_from_config(config, 0)
@@ -101,18 +101,15 @@ def caejax(system: System, settings: Settings) -> Runner:
 def caejax_params(system: System) -> dict[str, Any]:
     """The parameters of caejax's model that hold the random weights."""
     import jax.numpy as jnp
-    from systems import layers
+    from systems import plan
 
-    counts = {name: itertools.count() for name in ("encode", "upsample", "image")}
-    names = {
-        "encode": ("encoder", "Conv"),
-        "upsample": ("decoder", "Upsample"),
-        "image": ("decoder", "Conv"),
-    }
+    counts = collections.defaultdict(itertools.count)
     params = {"encoder": {}, "decoder": {}}
-    for layer, weights in zip(layers(system), random_weights(system), strict=True):
-        half, name = names[layer.part]
-        params[half][f"{name}_{next(counts[layer.part])}"] = {
+    for step, weights in zip(plan(system), random_weights(system), strict=True):
+        if weights is None:
+            continue
+        name = "Conv" if step.layer.op == "conv" else "Upsample"
+        params[step.half][f"{name}_{next(counts[step.half, name])}"] = {
             field: jnp.asarray(x) for field, x in weights._asdict().items()
         }
     return params
@@ -280,12 +277,17 @@ def _torch_device(torch, settings):
     return "cuda"
 
 
-# Name to what makes it, and the memory layout that it asks for.
-IMPLEMENTATIONS: dict[str, tuple[Callable[[System, Settings], Runner], bool]] = {
-    "caejax": (caejax, False),
-    "flax": (flax, False),
-    "torch_nchw": (torch_eager, False),
-    "torch_nhwc": (torch_eager, True),
+# Name to what makes it, and the settings of its own.
+IMPLEMENTATIONS: dict[
+    str, tuple[Callable[[System, Settings], Runner], dict[str, Any]]
+] = {
+    "caejax": (caejax, {}),
+    "flax": (flax, {}),
+    "torch_nchw": (torch_eager, {"channels_last": False}),
+    "torch_nhwc": (torch_eager, {"channels_last": True}),
     # In the layout that was faster without.
-    "torch_compile": (torch_compiled, True),
+    "torch_compile": (torch_compiled, {"channels_last": True}),
+    "caejax_matmul": (caejax, {"path": "matmul"}),
+    "caejax_polyphase": (caejax, {"path": "polyphase"}),
+    "caejax_stock": (caejax, {"path": "stock"}),
 }

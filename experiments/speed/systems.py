@@ -1,64 +1,65 @@
 """What is measured: systems as plain data, their layers, weights and arithmetic.
 
-Nothing here knows of a library's layers; caejax, Flax and PyTorch are made from
-`layers` and `random_weights` alike.
+caejax makes a system from its config's fields, Flax and PyTorch from `plan`; all take
+`random_weights`.
 """
 
 import importlib.util
 import math
-from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from caejax.models.decoders import pooled_size
-from caejax.models.kinds import UPSAMPLING, kernel_shape
+from caejax.models.kinds import STRIDE, UPSAMPLING, kernel_shape, valid_growth
+from caejax.models.stack import Layer, parse, shapes_after
 
 CONFIGS = Path(__file__).parents[2] / "configs"
+BATCH = 128
+PUBLISHED = {
+    "A": "a_conv_denoiser",
+    "B": "b_conv_denoiser",
+    "C": "c_keras_conv",
+    "E transposed": "e_transposed",
+    "E upsampling": "e_upsampling",
+    "E denoiser": "e_denoiser",
+    "F": "f_keras_io",
+}  # files of configs/seeds
+
+Shape = tuple[int, int, int]
 
 
 class System(NamedTuple):
-    """A convolutional denoiser, 3 x 3 convolutions and 2 x 2 max-pools.
+    """A convolutional autoencoder of square images with one channel.
 
     Attributes:
       name: of the system.
-      widths: channels of the decoder's stages, from the image inwards, and of the
-        encoder's but for the last.
-      latent: channels of the encoder's last stage, hence of the code.
-      kind: a name of `caejax.models.kinds.UPSAMPLING`.
+      model: fields of `config.model`, encoder "layers", or "conv" with a pooled code
+        and a ReLU behind it.
       batch: images a step.
-      side: height and width of the images, which have one channel.
-      note: how it differs from the published system, if it does.
+      side: height and width of the images.
     """
 
     name: str
-    widths: tuple[int, ...]
-    latent: int
-    kind: str = "nearest_k3"
-    batch: int = 128
+    model: dict[str, Any]
+    batch: int = BATCH
     side: int = 28
-    note: str = ""
 
 
-class Layer(NamedTuple):
-    """One layer with weights.
+class Step(NamedTuple):
+    """A layer and its place in a system.
 
     Attributes:
-      part: "encode" (convolution, ReLU, pool), "upsample" (upsampling, crop, ReLU)
-        or "image" (convolution).
-      kind: "conv" or a name of `UPSAMPLING`.
-      channels, features: going in and coming out.
-      side: of the square input.
-      size: side of the output.
+      half: "encoder" or "decoder".
+      layer: what its words say.
+      before, after: (H, W, C) that goes in and comes out, cropped where the system
+        crops.
     """
 
-    part: str
-    kind: str
-    channels: int
-    features: int
-    side: int
-    size: int
+    half: str
+    layer: Layer
+    before: Shape
+    after: Shape
 
 
 class Weights(NamedTuple):
@@ -69,130 +70,132 @@ class Weights(NamedTuple):
 
 
 def published() -> dict[str, System]:
-    """The published systems that caejax's general model expresses, and its own."""
-    systems = (
-        System(
-            "A",
-            (32, 32, 16),
-            16,
-            batch=200,
-            note="4 x 4 is doubled and cropped to 7 x 7; the source resizes 4 to 7",
-        ),
-        System("B", (64, 64, 32), 32, note="the same about 4 to 7"),
-        System(
-            "C-like",
-            (16, 8, 8),
-            8,
-            note="resizes come before convolutions, SAME everywhere, Adam; the "
-            "source resizes after them, one convolution is VALID, Adadelta",
-        ),
-        System(
-            "E-like",
-            (16, 4),
-            4,
-            "deconv_k2",
-            batch=20,
-            note="the decoder mirrors the encoder, 4 then 16, and a convolution ends "
-            "it; the source goes to 16 and straight to the image, squared error",
-        ),
-        System("F", (32, 32), 32, "deconv_k3", note="noise 0.5, the source has 0.4"),
-        mnist_denoise(),
-    )
-    return {system.name: system for system in systems}
+    """The published systems, with their own batch too, and configs/mnist_denoise.py."""
+    found = []
+    for name, stem in PUBLISHED.items():
+        own = from_config(name, f"seeds/{stem}")
+        found.append(own._replace(batch=BATCH))
+        if own.batch != BATCH:
+            found.append(own._replace(name=f"{name} batch {own.batch}"))
+    found.append(from_config("mnist_denoise", "mnist_denoise"))
+    return {system.name: system for system in found}
 
 
-def mnist_denoise() -> System:
-    """Layers and batch of configs/mnist_denoise.py."""
-    path = CONFIGS / "mnist_denoise.py"
+def from_config(name: str, stem: str) -> System:
+    """Layers and batch of a file of configs."""
+    path = CONFIGS / f"{stem}.py"
     spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     config = module.get_config()
-    return System(
-        path.stem,
-        tuple(config.model.widths),
-        config.model.latent_channels,
-        config.model.upsampling,
-        config.train.batch_size,
-        note="the config's layers and batch, a constant learning rate",
-    )
+    return System(name, config.model.to_dict(), config.train.batch_size)
+
+
+def general(
+    widths: tuple[int, ...] = (32, 32, 16),
+    kind: str = "nearest_k3",
+    **settings: Any,
+) -> System:
+    """caejax's general model, by default with the widths of system A.
+
+    The code has the last of the widths; every stage doubles its input, and odd sizes
+    are cropped to.
+    """
+    model = {
+        "encoder": "conv",
+        "widths": widths,
+        "latent_channels": widths[-1],
+        "upsampling": kind,
+        "bottleneck": "pooled",
+        "code_activation": "relu",
+    }
+    return System("general", model, **settings)
 
 
 def kinds() -> dict[str, System]:
-    """System A with every kind of upsampling."""
-    base = published()["A"]
-    return {kind: base._replace(name=kind, kind=kind, note="") for kind in UPSAMPLING}
+    """The general model with every kind of upsampling."""
+    return {kind: general(kind=kind)._replace(name=kind) for kind in UPSAMPLING}
 
 
 def scaling() -> dict[str, list[tuple[float, System]]]:
-    """System A with one of its sizes varied: by axis, values and systems."""
-    base = published()["A"]._replace(batch=128)
-    narrow, wide = ((16, 16, 8), 8), ((64, 64, 32), 32)
+    """The general model with one of its sizes varied: by axis, values and systems."""
+    widths = {0.5: (16, 16, 8), 1: (32, 32, 16), 2: (64, 64, 32)}
     axes = {
-        "batch size": [(n, base._replace(batch=n)) for n in (32, 64, 128, 256, 512)],
+        "batch size": {n: general(batch=n) for n in (32, 64, 128, 256, 512)},
         # The largest images bound the batch.
-        "image side": [
-            (n, base._replace(batch=16, side=n)) for n in (28, 64, 128, 256)
-        ],
-        "width": [
-            (factor, base._replace(widths=widths, latent=latent))
-            for factor, (widths, latent) in (
-                (0.5, narrow),
-                (1, (base.widths, base.latent)),
-                (2, wide),
-            )
-        ],
-        "depth": [
-            (n, base._replace(widths=(32,) * (n - 1) + (16,))) for n in (2, 3, 4)
-        ],
+        "image side": {n: general(batch=16, side=n) for n in (28, 64, 128, 256)},
+        "width": {factor: general(widths[factor]) for factor in widths},
+        "depth": {n: general((32,) * (n - 1) + (16,)) for n in (2, 3, 4)},
     }
     return {
-        axis: [(x, s._replace(name=f"{axis} {x}", note="")) for x, s in points]
+        axis: [(x, s._replace(name=f"{axis} {x}")) for x, s in points.items()]
         for axis, points in axes.items()
     }
 
 
-def layers(system: System) -> list[Layer]:
-    """All layers with weights, from image to image."""
-    return [*_encoder(system), *_decoder(system)]
+def words(system: System) -> dict[str, tuple[str, ...]]:
+    """The layers of each half, as in `caejax.models.stack`.
+
+    Those of the general model do not say what it crops.
+    """
+    model = system.model
+    if model["encoder"] == "layers":
+        return {half: model[f"{half}_layers"] for half in ("encoder", "decoder")}
+    *outer, _ = widths = model["widths"]
+    encoder = []
+    for features in (*outer, model["latent_channels"]):
+        encoder += [f"conv3 {features} relu", "pool"]
+    decoder = [f"{model['upsampling']} {features} relu" for features in widths[::-1]]
+    return {"encoder": tuple(encoder), "decoder": (*decoder, "conv3 1")}
 
 
-def _encoder(system: System) -> Iterator[Layer]:
-    channels, side = 1, system.side
-    for features in (*system.widths[:-1], system.latent):
-        yield Layer("encode", "conv", channels, features, side, side)
-        channels, side = features, -(-side // 2)
+def plan(system: System) -> list[Step]:
+    """All layers, from image to image."""
+    shape: Shape = (system.side, system.side, 1)
+    steps, pooled = [], []
+    for half, layers in words(system).items():
+        for one in layers:
+            layer, (_, after) = parse(one), shapes_after((one,), shape)
+            # The general model crops to the sizes that it has pooled.
+            if system.model["encoder"] == "conv":
+                if layer.op == "pool":
+                    pooled.append(shape[:2])
+                elif layer.op in UPSAMPLING:
+                    after = (*pooled.pop(), after[2])
+            steps.append(Step(half, layer, shape, after))
+            shape = after
+    return steps
 
 
-def _decoder(system: System) -> Iterator[Layer]:
-    depth = len(system.widths)
-    channels = system.latent
-    for stage, features in enumerate(system.widths[::-1], start=1):
-        side, size = (
-            pooled_size((system.side,) * 2, depth - n)[0] for n in (stage - 1, stage)
-        )
-        yield Layer("upsample", system.kind, channels, features, side, size)
-        channels = features
-    yield Layer("image", "conv", channels, 1, system.side, system.side)
+def random_weights(system: System, seed: int = 0) -> list[Weights | None]:
+    """He-normal kernels and small biases, the same in every process.
 
-
-def random_weights(system: System, seed: int = 0) -> list[Weights]:
-    """He-normal kernels and small biases, the same in every process."""
+    One for each step of `plan`, None where nothing is learnt.
+    """
     rng = np.random.default_rng(seed)
 
-    def draw(layer):
-        if layer.kind == "conv":
-            shape, variance = (3, 3, layer.channels, layer.features), 1.0
-        else:
-            kind = UPSAMPLING[layer.kind]
-            shape = kernel_shape(kind, layer.channels, layer.features)
-            variance = kind.variance
+    def draw(step):
+        shape = weight_shape(step)
+        if shape is None:
+            return None
+        kind = UPSAMPLING.get(step.layer.op)
+        variance = kind.variance if kind else 1
         scale = math.sqrt(2 * variance / math.prod(shape[:3]))
         kernel = scale * rng.standard_normal(shape, np.float32)
-        bias = 0.1 * rng.standard_normal(layer.features, np.float32)
+        bias = 0.1 * rng.standard_normal(step.layer.features, np.float32)
         return Weights(kernel.astype(np.float32), bias.astype(np.float32))
 
-    return [draw(layer) for layer in layers(system)]
+    return [draw(step) for step in plan(system)]
+
+
+def weight_shape(step: Step) -> tuple[int, ...] | None:
+    """Shape of a step's kernel in caejax's layout, None where nothing is learnt."""
+    layer, channels = step.layer, step.before[2]
+    if layer.op == "conv":
+        return layer.kernel_size, layer.kernel_size, channels, layer.features
+    if layer.op in UPSAMPLING:
+        return kernel_shape(UPSAMPLING[layer.op], channels, layer.features)
+    return None
 
 
 def random_images(system: System, count: int, seed: int = 0) -> np.ndarray:
@@ -204,25 +207,30 @@ def random_images(system: System, count: int, seed: int = 0) -> np.ndarray:
 
 def parameters(system: System) -> int:
     """Numbers learnt."""
-    return sum(kernel.size + bias.size for kernel, bias in random_weights(system))
+    learnt = filter(None, random_weights(system))
+    return sum(kernel.size + bias.size for kernel, bias in learnt)
 
 
-def forward_flops(layer: Layer) -> int:
+def forward_flops(step: Step) -> int:
     """Additions and multiplications of a layer for one image.
 
     As the layer is defined, whatever shortcuts are taken: a resize is done before
     its convolution, a transposed convolution multiplies every input pixel with
     every tap, and zeros beyond the border count. Resizes, blurs, sums of channels,
-    biases, ReLUs and pools are left out.
+    biases, activations and pools are left out.
     """
-    if layer.kind == "conv":
-        return 2 * 9 * layer.channels * layer.features * layer.side**2
-    kind = UPSAMPLING[layer.kind]
-    taps = math.prod(kernel_shape(kind, layer.channels, layer.features))
-    low = kind.transposed or kind.phases > 1
-    return 2 * taps * (layer.side if low else 2 * layer.side) ** 2
+    shape = weight_shape(step)
+    if shape is None:
+        return 0
+    layer, (height, width, _) = step.layer, step.before
+    sides = step.after[:2]
+    if kind := UPSAMPLING.get(layer.op):
+        low = kind.transposed or kind.phases > 1
+        growth = valid_growth(kind) if layer.valid else 0
+        sides = [n if low else STRIDE * n + growth for n in (height, width)]
+    return 2 * math.prod(shape) * math.prod(sides)
 
 
 def step_flops(system: System) -> int:
     """Of one training step: forward, and twice that backward."""
-    return 3 * system.batch * sum(map(forward_flops, layers(system)))
+    return 3 * system.batch * sum(map(forward_flops, plan(system)))

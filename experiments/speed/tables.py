@@ -16,6 +16,9 @@ NAMES = {
     "torch_nchw": "PyTorch NCHW",
     "torch_nhwc": "PyTorch channels_last",
     "torch_compile": "torch.compile",
+    "caejax_matmul": "caejax, matmul",
+    "caejax_polyphase": "caejax, polyphase",
+    "caejax_stock": "caejax, stock",
 }
 
 
@@ -83,7 +86,7 @@ def report(results: Record) -> str:
         peak_table(results["peaks"]),
     ]
     peak = highest_peak(results["peaks"])
-    titles = {"systems": "Systems", "kinds": "System A with every kind"}
+    titles = {"systems": "Systems", "kinds": "The general model with every kind"}
     for part, title in titles.items():
         if records := results.get(part):
             parts += [

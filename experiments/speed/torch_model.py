@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from systems import Layer, System, Weights, layers
+from systems import Step, System, Weights, plan
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -26,22 +26,26 @@ DECONV_PADDING = {
 
 
 class TorchUpsample(nn.Module):
-    """A kind of upsampling: (B, C, H, W) to (B, features, 2H, 2W)."""
+    """A kind of upsampling: (B, C, H, W) to (B, features, 2H, 2W), or beyond.
 
-    def __init__(self, channels: int, features: int, kind: str):
+    A transposed convolution with an odd kernel leaves a last row and column to be
+    cropped; one without padding, all that it paints.
+    """
+
+    def __init__(self, channels: int, features: int, kind: str, *, valid: bool):
         super().__init__()
         self.kind = kind
         own_bias = kind in RESIZED or kind in DECONV_PADDING
         if kind in RESIZED:
             groups = -(-channels // 4) if kind == "bilinear_additive" else channels
-            self.layer = nn.Conv2d(groups, features, 3, padding=1)
+            self.layer = nn.Conv2d(groups, features, 3, padding=0 if valid else 1)
         elif kind.startswith("deconv"):
             self.layer = nn.ConvTranspose2d(
                 channels,
                 features,
                 3 if kind == "deconv_k3_fir" else int(kind[-1]),
                 stride=2,
-                padding=DECONV_PADDING.get(kind, 0),
+                padding=0 if valid else DECONV_PADDING.get(kind, 0),
                 bias=own_bias,
             )
         else:
@@ -61,8 +65,7 @@ class TorchUpsample(nn.Module):
                 x = torch.stack([part.sum(1) for part in x.split(4, 1)], 1)
             return self.layer(x)
         if self.kind in DECONV_PADDING:
-            height, width = x.shape[2:]
-            return self.layer(x)[:, :, : 2 * height, : 2 * width]
+            return self.layer(x)
         x = self.layer(x)
         if self.kind == "deconv_k3_fir":
             taps = self.taps.to(x.dtype)
@@ -86,31 +89,36 @@ class TorchUpsample(nn.Module):
 class TorchAutoencoder(nn.Module):
     """A system: (B, 1, H, W) images to logits of the same shape, float32."""
 
-    def __init__(self, system: System, weights: Sequence[Weights]):
+    def __init__(self, system: System, weights: Sequence[Weights | None]):
         super().__init__()
-        self.plan = layers(system)
+        self.plan = plan(system)
         pairs = zip(self.plan, weights, strict=True)
         self.layers = nn.ModuleList([_module(*pair) for pair in pairs])
 
     def forward(self, x: Tensor) -> Tensor:
         """Encodes and decodes."""
-        for layer, module in zip(self.plan, self.layers, strict=True):
-            x = module(x)
-            if layer.part == "upsample":
-                x = x[:, :, : layer.size, : layer.size]
-            if layer.part != "image":
-                x = functional.relu(x)
-            if layer.part == "encode":
-                x = functional.max_pool2d(x, 2, ceil_mode=True)
+        for step, module in zip(self.plan, self.layers, strict=True):
+            x, (height, width, _) = module(x), step.after
+            if x.shape[2:] != (height, width):
+                x = x[:, :, :height, :width]
+            if step.layer.activation != "linear":
+                x = getattr(torch, step.layer.activation)(x)
         return x.float()
 
 
-def _module(layer: Layer, weights: Weights) -> nn.Module:
-    if layer.kind != "conv":
-        module = TorchUpsample(layer.channels, layer.features, layer.kind)
+def _module(step: Step, weights: Weights | None) -> nn.Module:
+    layer, channels = step.layer, step.before[2]
+    if layer.op == "pool":
+        return nn.MaxPool2d(2, ceil_mode=not layer.valid)
+    if layer.op == "nearest":
+        return nn.Upsample(step.after[:2])
+    if layer.op != "conv":
+        module = TorchUpsample(channels, layer.features, layer.op, valid=layer.valid)
         module.set_weights(weights)
         return module
-    module = nn.Conv2d(layer.channels, layer.features, 3, padding=1)
+    k = layer.kernel_size
+    padding = 0 if layer.valid else k // 2
+    module = nn.Conv2d(channels, layer.features, k, padding=padding)
     with torch.no_grad():
         # (h, w, C, F) to (F, C, h, w).
         kernel = weights.kernel.transpose(3, 2, 0, 1).copy()

@@ -30,7 +30,9 @@ Message = dict[str, Any]
 def make(message: Message) -> Runner:
     """The runner that a message asks for."""
     system = System(**message["system"])
-    system = system._replace(widths=tuple(system.widths))
+    # JSON has no tuples.
+    model = {k: tuple(v) if isinstance(v, list) else v for k, v in system.model.items()}
+    system = system._replace(model=model)
     settings = Settings(**message["settings"])
     if hasattr(os, "sched_setaffinity"):
         cores = sorted(os.sched_getaffinity(0))

@@ -1,0 +1,10 @@
+#!/bin/sh
+# The systems on a CUDA machine with all of caejax's paths, then an epoch of system A.
+# JAX and PyTorch must both see the GPU: pip install "jax[cuda12]" caejax[bench]
+set -e
+here=$(dirname "$0")
+for dtype in float32 bfloat16; do
+    python "$here/study.py" --kinds= --implementations=all --dtype=$dtype \
+        --out="$here/gpu_$dtype"
+done
+python "$here/epoch.py" | tee "$here/gpu_epoch.txt"
