@@ -158,6 +158,8 @@ def _train_epochs(run, state, progress, writer, checkpoints):
     # No step is taken: this compiles, so that speeds leave compilation out.
     state, _ = _steps(run, state, _zero_sums(), stop=0)
     with progress_bar(total, f"{run.epochs} epochs") as update:
+        if run.verbose and update is None:
+            print(f"training for {total:,} steps", flush=True)
         while int(state.step) < total and not _stale(run, progress):
             state, progress, figures, seconds = _train_epoch(
                 run, state, progress, writer, update

@@ -1,0 +1,147 @@
+"""What a user waits for: start-up, evaluation and memory of the command line.
+
+    python experiments/speed/commands.py --data=DIR
+
+DIR holds MNIST's four IDX files. Runs configs/mnist_denoise.py: until its first step
+without and with compiled programs from the last time, `--mode=show`, and one epoch.
+Prints a table and writes commands.json and commands.md.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+
+from caejax.report.tables import to_markdown
+from caejax.writers import read_rows
+
+ROOT = Path(__file__).parents[2]
+REPEATS = 3
+GOALS = {
+    "first step, nothing compiled, s": 8,
+    "first step, compiled before, s": 5,
+    "--mode=show, s": 3,
+    "peak memory of an epoch, GB": 2.5,
+    "evaluation of 10,000 images, share of an epoch": 0.1,
+}
+
+
+def command(data: Path, *flags: str) -> list[str]:
+    """The command line of the run."""
+    main = [sys.executable, "-m", "caejax.main"]
+    config = ROOT / "configs" / "mnist_denoise.py"
+    return [*main, f"--config={config}", f"--config.data.dir={data}", *flags]
+
+
+def until_first_step(data: Path, cache: Path) -> float:
+    """Seconds from the command to its first training step."""
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.perf_counter()
+        with subprocess.Popen(
+            command(data, f"--workdir={folder}/run"),
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"JAX_COMPILATION_CACHE_DIR": str(cache)},
+        ) as process:
+            for line in process.stdout:
+                if line.startswith("training for"):
+                    break
+            else:
+                raise RuntimeError("the command ended before it trained")
+            seconds = time.perf_counter() - start
+            process.kill()
+    return seconds
+
+
+def show(data: Path) -> float:
+    """Seconds that --mode=show takes."""
+    start = time.perf_counter()
+    subprocess.run(command(data, "--mode=show"), stdout=subprocess.DEVNULL, check=True)
+    return time.perf_counter() - start
+
+
+def epoch(data: Path, workdir: Path) -> tuple[float, float]:
+    """Trains one epoch; returns its seconds and the peak resident memory in GB."""
+    flags = f"--workdir={workdir}", "--config.train.epochs=1"
+    process = subprocess.Popen(command(data, *flags), stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(f"the command ended with {process.returncode}")
+    rows = read_rows(workdir / "metrics.jsonl")
+    train = next(row for row in rows if row["split"] == "train")
+    config = json.loads((workdir / "config.json").read_text())
+    images = train["step"] * config["train"]["batch_size"]
+    unit = 1 if sys.platform == "darwin" else 1024  # there in bytes, here in KiB
+    return images / train["images_per_second"], usage.ru_maxrss * unit / 1e9
+
+
+def evaluation(workdir: Path) -> float:
+    """Seconds for all metrics of the 10,000 test images, once compiled."""
+    from caejax import keys
+    from caejax.train.devices import use_cores
+    from caejax.train.evaluation import evaluate
+    from caejax.train.images import load_images
+    from caejax.train.restore import restore, trained_config
+    from caejax.train.task import task_from_config
+
+    config = trained_config(workdir)
+    use_cores(config.train.batch_size)
+    task, params = task_from_config(config, 0), restore(workdir, config).params
+    images, key = load_images(config)["test"], keys.stream(config.seed, "test_noise")
+    seconds = []
+    for _ in range(1 + REPEATS):
+        start = time.perf_counter()
+        evaluate(task, params, images, key, config.corruption.level)
+        seconds.append(time.perf_counter() - start)
+    return median(seconds[1:])
+
+
+def measure(data: Path) -> dict[str, float]:
+    """All figures, by the names of `GOALS`; medians of three."""
+    cold, warm = [], []
+    for _ in range(REPEATS):
+        with tempfile.TemporaryDirectory() as cache:
+            cold.append(until_first_step(data, Path(cache)))
+            warm.append(until_first_step(data, Path(cache)))
+    shown = median(show(data) for _ in range(REPEATS))
+    with tempfile.TemporaryDirectory() as folder:
+        seconds, memory = epoch(data, Path(folder) / "run")
+        share = evaluation(Path(folder) / "run") / seconds
+    values = median(cold), median(warm), shown, memory, share
+    return dict(zip(GOALS, (round(x, 3) for x in values), strict=True))
+
+
+def main() -> None:
+    """Measures and writes."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent)
+    args = parser.parse_args()
+    figures = measure(args.data.resolve())
+    setting = {
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+        "Python": platform.python_version(),
+        "jax": version("jax"),
+        "flax": version("flax"),
+    }
+    rows = [[name, f"{x:g}", f"{GOALS[name]:g}"] for name, x in figures.items()]
+    table = to_markdown(["", "measured", "at most"], rows)
+    line = ", ".join(f"{name} {value}" for name, value in setting.items())
+    text = f"Written by commands.py.\n\n{line}.\n\n{table}"
+    print(text)
+    (args.out / "commands.md").write_text(text)
+    results = {"setting": setting, "figures": figures}
+    (args.out / "commands.json").write_text(json.dumps(results, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
