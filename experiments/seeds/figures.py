@@ -11,8 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from systems import System
 
-from caejax.report.applied import rows as rows_of_pictures
-from caejax.report.style import COLORS, PAGE, paper_style, save
+from caejax.report.style import COLORS, PAGE, bare, paper_style, save
 
 Row = dict[str, Any]
 
@@ -75,6 +74,14 @@ def reconstructions(samples: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
     named = {"original": next(iter(samples.values()))["target"][:SHOWN]}
     for name, arrays in samples.items():
         if not np.array_equal(arrays["input"], arrays["target"]):
-            named[f"{name}:\ninput"] = arrays["input"][:SHOWN]
+            named[f"{name}: input"] = arrays["input"][:SHOWN]
         named[name] = arrays["output"][:SHOWN]
-    return rows_of_pictures(named)
+    # One picture of all: as hundreds of axes it takes minutes to lay out.
+    rows = [np.hstack(images.squeeze(-1)) for images in named.values()]
+    side = rows[0].shape[0]
+    figure, axis = plt.subplots(figsize=(0.85 * PAGE, 0.45 * len(rows)))
+    axis.imshow(np.vstack(rows), vmin=0, vmax=1)
+    bare(axis)
+    axis.set_yticks(side * (np.arange(len(rows)) + 0.5), list(named))
+    axis.tick_params(length=0)
+    return figure

@@ -28,9 +28,9 @@ class Unit(NamedTuple):
 
 
 TRAIN_BCE = Unit("training cross-entropy", "train")
-TEST_BCE = Unit("cross-entropy of the test images", "val")
+TEST_BCE = Unit("test cross-entropy", "val")
 TRAIN_MSE_20 = Unit("training MSE x 20", "train", 20)
-TEST_SSE = Unit("squared error, summed over the test images", "val", 10_000)
+TEST_SSE = Unit("summed squared test error", "val", 10_000)
 
 
 class Source(NamedTuple):
