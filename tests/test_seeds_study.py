@@ -63,7 +63,8 @@ def write_run(runs, system, seed, losses, *, epochs=None):
     summary |= {"train_seconds": 60.0}
     (folder / "summary.json").write_text(json.dumps(summary))
     (folder / "environment.json").write_text('{"device": "cpu", "devices": 2}')
-    (folder / "dead.json").write_text("1")
+    codes = {"epochs": epochs, "dead_units": 1}
+    (folder / "codes.json").write_text(json.dumps(codes))
     return folder
 
 
@@ -182,6 +183,8 @@ def test_second_phase_waits_for_all_of_the_first(study, tmp_path, capsys):
     folder = write_run(tmp_path, "f_keras_io", 0, falling(49, (0.1, 0.1)))
     assert left() == []
     (folder / "summary.json").write_text('{"epochs": 50}')
+    assert left() == []  # its code is still to be measured
+    (folder / "codes.json").write_text('{"epochs": 50}')
     (config,) = left()
     assert config.train.start_from == str(folder)
     assert (config.seed, config.train.epochs) == (0, 100)

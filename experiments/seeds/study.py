@@ -70,9 +70,12 @@ def folder_of(runs: Path, system: str, seed: int) -> Path:
 
 
 def epochs_done(folder: Path) -> int:
-    """Epochs of a finished run, 0 where there is none."""
-    path = folder / "summary.json"
-    return json.loads(path.read_text())["epochs"] if path.exists() else 0
+    """Epochs of a run that is finished and whose code is measured, else 0."""
+    paths = folder / "summary.json", folder / "codes.json"
+    if not all(path.exists() for path in paths):
+        return 0
+    done, measured = (json.loads(path.read_text())["epochs"] for path in paths)
+    return done if done == measured else 0
 
 
 def run_config(
@@ -117,8 +120,9 @@ def train_run(config: ConfigDict, folder: Path) -> None:
     # The number of devices must be chosen before this makes the first array.
     from caejax.train.loop import train
 
-    train(config, folder)
-    write_json(folder / "dead.json", dead_units(folder))
+    epochs = train(config, folder)["epochs"]
+    codes = {"epochs": epochs, "dead_units": dead_units(folder)}
+    write_json(folder / "codes.json", codes)
 
 
 def dead_units(folder: Path) -> int:
@@ -144,9 +148,9 @@ def finished(runs: Path) -> tuple[list[Row], list[Row]]:
 
 def run_rows(system: System, seed: int, folder: Path) -> tuple[Row, list[Row]]:
     """What a run found, and its curve."""
-    summary, machine, dead = (
+    summary, machine, codes = (
         json.loads((folder / f"{name}.json").read_text())
-        for name in ("summary", "environment", "dead")
+        for name in ("summary", "environment", "codes")
     )
     # A run that goes on beyond its summary has more of them.
     metrics = [
@@ -166,7 +170,7 @@ def run_rows(system: System, seed: int, folder: Path) -> tuple[Row, list[Row]]:
         "figure": unit.factor * losses[unit.split][last],
         "train_loss": losses["train"][last],
         **{f"test_{k}": summary[f"test/{k}"] for k in ("mse", "psnr", "ssim")},
-        "dead_units": dead,
+        "dead_units": codes["dead_units"],
         "params": summary["params"],
         "seconds": summary["train_seconds"],
         "device": f"{machine['devices']} x {machine['device']}",
