@@ -45,6 +45,7 @@ def losses(systems: Sequence[System], curves: Sequence[Row]) -> Figure:
         axis.set_axis_off()
     for axis, system in zip(axes.flat, shown, strict=False):
         _panel(axis, system, [r for r in curves if r["system"] == system.name])
+    figure.supxlabel("epoch", fontsize=8)
     handles = [
         Line2D([], [], color=LINE, label="caejax, a line a seed"),
         Line2D([], [], color=SOURCE, marker="o", ls="none", label="reported"),
