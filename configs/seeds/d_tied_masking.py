@@ -7,6 +7,8 @@ DIR holds MNIST's four IDX files, gzipped or not.
 
 Squared error, summed over pixels and batch, by plain SGD. The source measures its
 10,000 test images after each epoch, hence the test set is the validation set.
+TensorFlow's MNIST has 55,000 training images, hence the limit. Not as there: the
+source's batches are the same in every epoch, caejax's are drawn anew.
 
 Reported by the source: no figures.
 """
@@ -20,6 +22,7 @@ def get_config():
     config.data.source = "idx"
     config.data.name = "mnist"
     config.data.val_fraction = 0.0
+    config.data.limit = 55_000
     config.corruption.name = "masking"
     config.corruption.level = 0.3
     config.model.encoder = "tied_dense"

@@ -1,0 +1,154 @@
+"""Encoders with and without pre-training, and the classifiers that start from them.
+
+The encoder is that of Vincent et al. (ICML 2008), 784 sigmoid units to 500; the
+classifier is the encoder and a softmax layer, all of it trained.
+"""
+
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from caejax import keys
+from caejax.compilation import quick_jit
+from caejax.data import Split
+from caejax.models.autoencoders import create_model
+from caejax.optimizers import OptimizerSpec, create_optimizer
+from caejax.train.state import create_state
+from caejax.train.step import compiled_steps, zero_sums
+from caejax.train.task import Task
+
+ARMS = ("random", "pre-trained")
+CLASSES = 10
+MASKED = 0.3
+BATCH = 100  # of fine-tuning; divides all numbers of labels
+RATE = 1e-3
+EVERY = 50  # steps between looks at the validation images
+
+# As in configs/seeds/d_tied_masking.py.
+DENOISER = Task(
+    model=create_model(
+        "tied_dense",
+        shape=(28, 28, 1),
+        latent_channels=500,
+        code_activation="sigmoid",
+        initializer="sigmoid_uniform",
+    ),
+    loss="sse",
+    corruption="masking",
+    optimizer=OptimizerSpec("sgd", 0.02),
+    batch_size=128,
+)
+
+Params = dict[str, jax.Array]
+
+
+class Best(NamedTuple):
+    """A classifier at the step at which it was best.
+
+    Attributes:
+      params: of encoder and softmax layer.
+      step: at which its validation accuracy was highest, the first of such steps.
+      accuracy: on the validation images, in [0, 1].
+    """
+
+    params: Params
+    step: int
+    accuracy: float
+
+
+def encoders(images: np.ndarray, seed: int, epochs: int) -> dict[str, Any]:
+    """A seed's encoder as drawn, and after training as a denoiser from there.
+
+    Args:
+      images: (N, 28, 28, 1) in [0, 1], without labels.
+      seed: of the draw, the order of the images and the masks.
+      epochs: of denoising.
+
+    Returns:
+      Parameters of the autoencoder by arm.
+    """
+    tx = create_optimizer(DENOISER.optimizer)
+    state = create_state(DENOISER.model, tx, seed, ema=False)
+    drawn = jax.tree.map(jnp.copy, state.params)  # the step donates its state
+    steps, images = compiled_steps(DENOISER), jnp.asarray(images)
+    for epoch in range(1, epochs + 1):
+        stop = epoch * (len(images) // DENOISER.batch_size)
+        state, _ = steps(state, zero_sums(), images, stop, seed, MASKED)
+    return dict(zip(ARMS, (drawn, state.params), strict=True))
+
+
+def fine_tune(encoder: Any, train: Split, val: Split, *, seed: int, steps: int) -> Best:
+    """Trains encoder and softmax layer with Adam on cross-entropy.
+
+    Args:
+      encoder: parameters of the autoencoder. The softmax layer starts at zero.
+      train: labelled images, a multiple of `BATCH`.
+      val: what the step is chosen on.
+      seed: of the order of the images.
+      steps: a multiple of `EVERY`.
+    """
+    units = len(encoder["code_bias"])
+    params = {
+        "kernel": encoder["kernel"],
+        "bias": encoder["code_bias"],
+        "softmax_kernel": jnp.zeros((units, CLASSES)),
+        "softmax_bias": jnp.zeros(CLASSES),
+    }
+    opt_state = optax.adam(RATE).init(params)
+    best, train = Best(params, 0, 0.0), Split(*map(jnp.asarray, train))
+    for first in range(0, steps, EVERY):
+        params, opt_state = _some_steps()(params, opt_state, *train, seed, first)
+        found = accuracy(params, *val)
+        if found > best.accuracy:
+            best = Best(params, first + EVERY, found)
+    return best
+
+
+@functools.cache
+def _some_steps():
+    def run(params, opt_state, images, labels, seed, first):
+        def step(carry, i):
+            params, opt_state = carry
+            epoch, place = jnp.divmod(i * BATCH, len(images))
+            key = keys.stream(seed, "labelled_order", epoch)
+            order = jax.random.permutation(key, len(images))
+            batch = jax.lax.dynamic_slice(order, (place,), (BATCH,))
+            grads = jax.grad(cross_entropy)(params, images[batch], labels[batch])
+            updates, opt_state = optax.adam(RATE).update(grads, opt_state)
+            return (optax.apply_updates(params, updates), opt_state), None
+
+        steps = first + jnp.arange(EVERY)
+        return jax.lax.scan(step, (params, opt_state), steps)[0]
+
+    return quick_jit(run)
+
+
+def cross_entropy(params: Params, images: jax.Array, labels: jax.Array) -> jax.Array:
+    """Mean over a batch."""
+    losses = optax.softmax_cross_entropy_with_integer_labels
+    return losses(logits(params, images), labels).mean()
+
+
+def logits(params: Params, images: jax.Array) -> jax.Array:
+    """Images (B, H, W, C) to (B, 10)."""
+    pixels = images.reshape(len(images), -1)
+    code = jax.nn.sigmoid(jnp.dot(pixels, params["kernel"]) + params["bias"][None])
+    return jnp.dot(code, params["softmax_kernel"]) + params["softmax_bias"][None]
+
+
+def accuracy(params: Params, images: np.ndarray, labels: np.ndarray) -> float:
+    """Share of the images whose class is found."""
+    return float(_accuracy()(params, images, labels))
+
+
+@functools.cache
+def _accuracy():
+    return quick_jit(
+        lambda params, images, labels: jnp.mean(
+            logits(params, images).argmax(-1) == labels
+        )
+    )

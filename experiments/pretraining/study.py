@@ -1,0 +1,179 @@
+"""Does a denoiser's encoder help a classifier that has few labels?
+
+    python experiments/pretraining/study.py --data=DIR [--seeds=N]
+
+DIR holds MNIST's four IDX files. Writes results.csv, results.md and accuracy.png.
+"""
+
+import argparse
+import csv
+import platform
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import classifier
+import jax
+import matplotlib.pyplot as plt
+import numpy as np
+from classifier import ARMS
+from matplotlib.figure import Figure
+
+from caejax import data
+from caejax.data import Dataset
+from caejax.report.style import PAGE, paper_style, save, series_style
+from caejax.report.tables import to_markdown
+from caejax.sweep.statistics import Contrast, contrast_table
+
+# Labels and the steps of training with them.
+STEPS = {100: 300, 1000: 1000, 10_000: 3000}
+
+Row = dict[str, Any]
+
+
+def balanced(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """Indices (count,) of equally many examples of every class.
+
+    A seed's smaller subsets are parts of its larger ones.
+    """
+    order = np.random.default_rng(seed).permutation(len(labels))
+    classes = np.unique(labels)
+    size = count // len(classes)
+    return np.concatenate([order[labels[order] == c][:size] for c in classes])
+
+
+def seed_rows(dataset: Dataset, seed: int, epochs: int) -> Iterator[Row]:
+    """A row for each number of labels and arm; both arms have the same labels."""
+    encoders = classifier.encoders(dataset.train.images, seed, epochs)
+    for count, steps in STEPS.items():
+        chosen = balanced(dataset.train.labels, count, seed)
+        labelled = type(dataset.train)(*(x[chosen] for x in dataset.train))
+        for arm in ARMS:
+            found = classifier.fine_tune(
+                encoders[arm], labelled, dataset.val, seed=seed, steps=steps
+            )
+            yield {
+                "seed": seed,
+                "labels": count,
+                "encoder": arm,
+                "best_step": found.step,
+                "val_accuracy": found.accuracy,
+                "test_accuracy": classifier.accuracy(found.params, *dataset.test),
+            }
+
+
+def by_seed(rows: Sequence[Row], count: int, arm: str) -> np.ndarray:
+    """Test accuracy (seeds,) in %."""
+    found = (r for r in rows if (r["labels"], r["encoder"]) == (count, arm))
+    return np.array([100 * row["test_accuracy"] for row in found])
+
+
+def contrasts(rows: Sequence[Row]) -> list[Row]:
+    """Pre-trained minus random for each number of labels, paired by seed."""
+    seeds = list(dict.fromkeys(row["seed"] for row in rows))
+    return contrast_table(
+        [
+            Contrast(
+                str(count),
+                by_seed(rows, count, "pre-trained") - by_seed(rows, count, "random"),
+                seeds,
+            )
+            for count in STEPS
+        ]
+    )
+
+
+def report(rows: Sequence[Row], epochs: int) -> str:
+    """The table of accuracies and paired differences."""
+    header = ["labels", *(f"{arm}: test accuracy (%)" for arm in ARMS)]
+    header += ["difference (points)", "by seed", "n", "p (Holm)"]
+    lines = []
+    for count, row in zip(STEPS, contrasts(rows), strict=True):
+        arms = [by_seed(rows, count, arm) for arm in ARMS]
+        low, high = (row[end] for end in ("low", "high"))
+        interval = "" if low is None else f" [{low:+.2f}, {high:+.2f}]"
+        lines.append(
+            [
+                f"{count:,}",
+                *(f"{x.mean():.2f} [{x.min():.2f}, {x.max():.2f}]" for x in arms),
+                f"{row['mean']:+.2f}{interval}",
+                ", ".join(f"{x:+.2f}" for x in arms[1] - arms[0]),
+                str(row["n"]),
+                row["p_text"],
+            ]
+        )
+    return (
+        f"Written by study.py; encoders pre-trained for {epochs} epochs.\n\n"
+        "Accuracies are means and, in brackets, ranges over seeds; differences are "
+        "means of pairs with BCa intervals of 95 %.\n\n" + to_markdown(header, lines)
+    )
+
+
+def figure(rows: Sequence[Row]) -> Figure:
+    """Test error of both arms, and their differences by seed."""
+    figure, axes = plt.subplots(1, 2, figsize=(PAGE, 2.8))
+    counts = list(STEPS)
+    for i, arm in enumerate(ARMS):
+        errors = np.array([100 - by_seed(rows, count, arm) for count in counts])
+        ends = errors.mean(1) - errors.min(1), errors.max(1) - errors.mean(1)
+        look = series_style(i)
+        axes[0].errorbar(counts, errors.mean(1), ends, **look, label=f"{arm} encoder")
+    axes[0].set(xscale="log", yscale="log", xlabel="labels", ylabel="test error (%)")
+    axes[0].set_yticks([3, 5, 10, 20, 30], ["3", "5", "10", "20", "30"])
+    axes[0].set_yticks([], minor=True)
+    axes[0].legend()
+    for x, row in enumerate(contrasts(rows)):
+        count = counts[x]
+        gaps = by_seed(rows, count, "pre-trained") - by_seed(rows, count, "random")
+        axes[1].plot(np.full(len(gaps), x - 0.12), gaps, "o", color="#999999")
+        if row["n"] > 1:
+            axes[1].vlines(x + 0.12, row["low"], row["high"], color="black")
+        axes[1].plot(x + 0.12, row["mean"], "s", color="black")
+    axes[1].axhline(0, color="black", lw=0.6)
+    axes[1].set_xticks(range(len(counts)), [f"{count:,}" for count in counts])
+    axes[1].set(xlabel="labels", ylabel="gain of pre-training (points)")
+    axes[1].set(xlim=(-0.5, len(counts) - 0.5), title="seeds, mean and 95 % interval")
+    return figure
+
+
+def write_csv(rows: Sequence[Row], path: Path) -> None:
+    """Writes the rows, accuracies to four decimals."""
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
+        writer.writeheader()
+        for row in rows:
+            writer.writerow(
+                {k: f"{v:.4f}" if isinstance(v, float) else v for k, v in row.items()}
+            )
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Runs the study."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--epochs", type=int, default=10, help="of pre-training")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent)
+    args = parser.parse_args(argv)
+    began = time.perf_counter()
+    dataset = data.load("idx", dir=args.data, val_fraction=1 / 12)
+    rows = []
+    for seed in range(args.seeds):
+        rows += seed_rows(dataset, seed, args.epochs)
+        print(
+            f"seed {seed}: done after {time.perf_counter() - began:.0f} s", flush=True
+        )
+    args.out.mkdir(parents=True, exist_ok=True)
+    write_csv(rows, args.out / "results.csv")
+    (args.out / "results.md").write_text(report(rows, args.epochs))
+    with paper_style():
+        save(figure(rows), args.out / "accuracy")
+    print(
+        f"{time.perf_counter() - began:.0f} s on {jax.devices()[0].platform}, Python "
+        f"{platform.python_version()}, jax {jax.__version__}, numpy {np.__version__}"
+    )
+
+
+if __name__ == "__main__":
+    main()

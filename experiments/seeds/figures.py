@@ -1,0 +1,88 @@
+"""The study's figures."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+from systems import System
+
+from caejax.report.style import COLORS, PAGE, bare, paper_style, save
+
+Row = dict[str, Any]
+
+COLUMNS = 4
+SHOWN = 8  # pictures a row
+LINE, SOURCE = COLORS[1], COLORS[0]
+
+
+def draw(
+    systems: Sequence[System],
+    curves: Sequence[Row],
+    samples: Mapping[str, Mapping[str, np.ndarray]],
+    out: Path,
+) -> None:
+    """Draws and saves all figures."""
+    with paper_style():
+        save(losses(systems, curves), out / "curves")
+        if samples:
+            save(reconstructions(samples), out / "reconstructions")
+
+
+def losses(systems: Sequence[System], curves: Sequence[Row]) -> Figure:
+    """The source's figure by epoch: a panel a system, a line a seed."""
+    ran = {row["system"] for row in curves}
+    shown = [system for system in systems if system.name in ran]
+    down = -(-len(shown) // COLUMNS)
+    figure, axes = plt.subplots(
+        down, COLUMNS, figsize=(PAGE, 1.7 * down + 0.4), squeeze=False
+    )
+    for axis in axes.flat[len(shown) :]:
+        axis.set_axis_off()
+    for axis, system in zip(axes.flat, shown, strict=False):
+        _panel(axis, system, [r for r in curves if r["system"] == system.name])
+    figure.supxlabel("epoch", fontsize=8)
+    handles = [
+        Line2D([], [], color=LINE, label="caejax, a line a seed"),
+        Line2D([], [], color=SOURCE, marker="o", ls="none", label="reported"),
+        Line2D([], [], color=SOURCE, ls="--", label="vincent.py"),
+        Line2D([], [], color=SOURCE, lw=6, alpha=0.25, label="reported range"),
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=4)
+    return figure
+
+
+def _panel(axis, system, curves):
+    for seed in dict.fromkeys(row["seed"] for row in curves):
+        points = [(r["epoch"], r["figure"]) for r in curves if r["seed"] == seed]
+        axis.plot(*zip(*points, strict=True), color=LINE, lw=0.8, alpha=0.8)
+    if system.points:
+        # A reference by epoch is a line, single reported figures are points.
+        look = "--" if len(system.points) > 3 else "o"
+        axis.plot(*zip(*system.points, strict=True), look, color=SOURCE, zorder=3)
+    if system.band:
+        axis.axhspan(*system.band, color=SOURCE, alpha=0.25, lw=0)
+    axis.set_title(f"{system.name}\n{system.unit.text}", fontsize=6)
+    axis.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+
+
+def reconstructions(samples: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
+    """Test images, and below what each system's seed 0 is given and makes of it."""
+    named = {"original": next(iter(samples.values()))["target"][:SHOWN]}
+    for name, arrays in samples.items():
+        if not np.array_equal(arrays["input"], arrays["target"]):
+            named[f"{name}: input"] = arrays["input"][:SHOWN]
+        named[name] = arrays["output"][:SHOWN]
+    # One picture of all: as hundreds of axes it takes minutes to lay out.
+    rows = [np.hstack(images.squeeze(-1)) for images in named.values()]
+    side = rows[0].shape[0]
+    figure, axis = plt.subplots(figsize=(0.85 * PAGE, 0.45 * len(rows)))
+    axis.imshow(np.vstack(rows), vmin=0, vmax=1)
+    bare(axis)
+    axis.set_yticks(side * (np.arange(len(rows)) + 0.5), list(named))
+    axis.tick_params(length=0)
+    return figure

@@ -1,0 +1,160 @@
+"""The systems, what their sources report, and in which units."""
+
+import functools
+import runpy
+from pathlib import Path
+from typing import NamedTuple
+
+import vincent
+from ml_collections import ConfigDict
+from numpy import median
+
+HERE = Path(__file__).parent
+CONFIGS = HERE.parents[1] / "configs" / "seeds"
+
+
+class Unit(NamedTuple):
+    """How a source measures: a loss of the last epoch, times a factor.
+
+    Attributes:
+      text: for people.
+      split: whose loss; "val" is the test set here.
+      factor: on the mean loss an image.
+    """
+
+    text: str
+    split: str
+    factor: float = 1.0
+
+
+TRAIN_BCE = Unit("training cross-entropy", "train")
+TEST_BCE = Unit("test cross-entropy", "val")
+TRAIN_MSE_20 = Unit("training MSE x 20", "train", 20)
+TEST_SSE = Unit("summed squared test error", "val", 10_000)
+
+
+class Source(NamedTuple):
+    """A figure that caejax is held against.
+
+    Attributes:
+      who: reports it.
+      figure: in the system's unit.
+      rule: of `tables.RULES`.
+    """
+
+    who: str
+    figure: float
+    rule: str = "as good"
+
+
+class System(NamedTuple):
+    """A published system.
+
+    Attributes:
+      name: of its config in configs/seeds.
+      unit: of its figures.
+      seeds: to be run.
+      sources: what is reported of its end.
+      band: range over batches at the end, where that is reported.
+      points: (epoch, figure), reported.
+      after: the system from whose run of the same seed it goes on.
+    """
+
+    name: str
+    unit: Unit
+    seeds: int
+    sources: tuple[Source, ...] = ()
+    band: tuple[float, ...] = ()
+    points: tuple[tuple[int, float], ...] = ()
+    after: str = ""
+
+
+# The cheapest first.
+SYSTEMS = (
+    System("b_basic", TRAIN_BCE, 5, (Source("source", 0.095),), band=(0.090, 0.101)),
+    System(
+        "b_dense_denoiser",
+        TRAIN_BCE,
+        5,
+        (Source("source", 0.128),),
+        band=(0.123, 0.135),
+    ),
+    System(
+        "e_linear",
+        TRAIN_MSE_20,
+        5,
+        (Source("source", 0.235611),),
+        points=((20, 0.235611),),
+    ),
+    System("d_tied_masking", TEST_SSE, 5),
+    System(
+        "e_transposed",
+        TRAIN_MSE_20,
+        5,
+        (Source("source", 0.213977), Source("the course's run", 0.165248)),
+        points=((1, 0.536067), (30, 0.213977), (30, 0.165248)),
+    ),
+    System(
+        "e_upsampling",
+        TRAIN_MSE_20,
+        5,
+        (Source("source", 0.104016),),
+        points=((1, 0.323222), (30, 0.104016)),
+    ),
+    System(
+        "c_keras_conv", TRAIN_BCE, 3, (Source("source", 0.094),), points=((50, 0.094),)
+    ),
+    System(
+        "b_conv_denoiser",
+        TRAIN_BCE,
+        3,
+        (Source("source", 0.099),),
+        band=(0.096, 0.103),
+    ),
+    System(
+        "e_denoiser",
+        TRAIN_MSE_20,
+        5,
+        (Source("source", 0.522199),),
+        points=((20, 0.522199),),
+    ),
+    System(
+        "f_keras_io",
+        TEST_BCE,
+        3,
+        (Source("source", 0.0622, "at or below"),),
+        points=((50, 0.0622),),
+    ),
+    System(
+        "f_keras_io_noisy",
+        TEST_BCE,
+        3,
+        (Source("source", 0.0839, "at or below"),),
+        points=((100, 0.0839),),
+        after="f_keras_io",
+    ),
+    System("a_conv_denoiser", TRAIN_BCE, 3),
+    System("a_inpaint_cross", TRAIN_BCE, 3),
+)
+
+
+def with_reference(system: System, curves: dict[int, list[float]]) -> System:
+    """System D with what vincent.py found, if that has run to its end."""
+    whole = [curve for curve in curves.values() if len(curve) == vincent.EPOCHS]
+    if system.name != "d_tied_masking" or not whole:
+        return system
+    who = f"vincent.py, {len(whole)} seed{'s' * (len(whole) > 1)}"
+    points = tuple(enumerate((median(x) for x in zip(*whole, strict=True)), start=1))
+    source = Source(who, points[-1][1], "agrees")
+    return system._replace(sources=(source,), points=points)
+
+
+def config_of(system: System) -> ConfigDict:
+    """The system's config, to be changed at will."""
+    return runpy.run_path(str(CONFIGS / f"{system.name}.py"))["get_config"]()
+
+
+@functools.cache
+def planned_epochs(system: System) -> int:
+    """The source's schedule."""
+    return config_of(system).train.epochs

@@ -1,0 +1,248 @@
+"""Tests of the study in experiments/seeds, without any training."""
+
+import importlib
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from caejax.errors import CaejaxError
+
+FOLDER = Path(__file__).parents[1] / "experiments" / "seeds"
+MODULES = ("study", "systems", "tables", "figures", "vincent")
+
+
+@pytest.fixture(scope="module")
+def modules():
+    """The study's modules by name; other studies have modules of these names."""
+    before = {name: sys.modules.pop(name, None) for name in MODULES}
+    sys.path.insert(0, str(FOLDER))
+    yield {name: importlib.import_module(name) for name in MODULES}
+    sys.path.remove(str(FOLDER))
+    for name, module in before.items():
+        del sys.modules[name]
+        if module is not None:
+            sys.modules[name] = module
+
+
+@pytest.fixture(scope="module")
+def study(modules):
+    return modules["study"]
+
+
+@pytest.fixture(scope="module")
+def tables(modules):
+    return modules["tables"]
+
+
+@pytest.fixture(scope="module")
+def systems(modules):
+    return {system.name: system for system in modules["systems"].SYSTEMS}
+
+
+@pytest.fixture(scope="module")
+def vincent(modules):
+    return modules["vincent"]
+
+
+def write_run(runs, system, seed, losses, *, epochs=None):
+    """A run's folder: (train, val) loss by epoch, finished after so many."""
+    folder = runs / system / f"seed{seed}"
+    folder.mkdir(parents=True)
+    rows = [{"step": 0, "epoch": 0.0, "split": "val", "loss": 9.0}]
+    for epoch, pair in enumerate(losses, start=1):
+        for split, loss in zip(("train", "val"), pair, strict=True):
+            row = {"step": 10 * epoch, "epoch": float(epoch), "split": split}
+            rows.append(row | {"loss": loss})
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+    epochs = len(losses) if epochs is None else epochs
+    summary = {"epochs": epochs, "steps": 10 * epochs, "params": 1234}
+    summary |= {"test/mse": 0.01, "test/psnr": 20.0, "test/ssim": 0.9}
+    summary |= {"train_seconds": 60.0}
+    (folder / "summary.json").write_text(json.dumps(summary))
+    (folder / "environment.json").write_text('{"device": "cpu", "devices": 2}')
+    codes = {"epochs": epochs, "dead_units": 1}
+    (folder / "codes.json").write_text(json.dumps(codes))
+    return folder
+
+
+def falling(epochs, last):
+    """Losses (train, val) that end with these."""
+    return [(1.0, 1.0)] * (epochs - 1) + [last]
+
+
+@pytest.mark.parametrize(
+    ("rule", "values", "figure", "text"),
+    [
+        ("as good", [0.9, 1.0, 1.1], 0.95, "yes"),
+        ("as good", [0.9, 1.0, 1.1], 0.89, "no: the figure is below the minimum"),
+        ("as good", [0.9, 1.1, 1.2], 1.0, "yes"),  # 10 % above, not more
+        ("as good", [0.9, 1.2, 1.3], 1.0, "no: 20.0 % above"),
+        ("as good", [0.5, 0.5, 0.5], 1.0, "yes"),
+        ("at or below", [0.05, 0.06, 0.08], 0.06, "yes"),
+        ("at or below", [0.05, 0.066, 0.08], 0.06, "no: 10.0 % above"),
+        ("agrees", [101.0], 100.0, "yes"),
+        ("agrees", [97.0], 100.0, "no: -3.0 %"),
+        ("agrees", [103.0], 100.0, "no: +3.0 %"),
+    ],
+)
+def test_rules(tables, rule, values, figure, text):
+    assert tables.RULES[rule](np.array(values), figure) == text
+
+
+def test_verdict_says_where_seeds_are_missing(tables, modules):
+    source = modules["systems"].Source("source", 1.0)
+    assert tables.verdict(np.ones(5), source, 5) == "as good: yes"
+    assert tables.verdict(np.ones(4), source, 5) == "as good: yes, so far"
+
+
+def test_units_are_the_sources(study, systems, tmp_path):
+    def figure(name, last):
+        epochs = study.planned_epochs(systems[name])
+        folder = write_run(tmp_path, name, 0, falling(epochs, last))
+        row, curve = study.run_rows(systems[name], 0, folder)
+        assert [point["figure"] for point in curve][-1] == row["figure"]
+        assert [point["epoch"] for point in curve] == list(range(1, epochs + 1))
+        return row["figure"]
+
+    assert figure("b_basic", (0.095, 0.2)) == 0.095  # training loss
+    assert figure("e_linear", (0.0125, 0.2)) == 0.25  # training MSE x 20
+    assert figure("f_keras_io", (0.07, 0.0625)) == 0.0625  # of the test images
+    assert figure("d_tied_masking", (9.0, 5.5)) == 55_000  # of 10,000 test images
+
+
+def test_figures_are_of_the_epochs_that_the_summary_is_of(study, systems, tmp_path):
+    losses = [(0.3, 0.3), (0.2, 0.2), (0.1, 0.1)]
+    folder = write_run(tmp_path, "b_basic", 0, losses, epochs=2)
+    row, curve = study.run_rows(systems["b_basic"], 0, folder)
+    assert (row["figure"], row["epochs"], row["planned_epochs"]) == (0.2, 2, 20)
+    assert len(curve) == 2
+
+
+def test_shortened_runs_are_kept_apart(study, tables, systems, tmp_path):
+    for seed, loss in enumerate((0.090, 0.096, 0.1)):
+        write_run(tmp_path, "b_basic", seed, falling(20, (loss, 0.2)))
+    write_run(tmp_path, "b_basic", 3, falling(7, (0.0123, 0.2)))
+    rows, _ = study.finished(tmp_path)
+    text = tables.report(list(systems.values()), rows)
+    whole, short = text.split("## Shortened runs")
+    line = next(line for line in whole.splitlines() if "b_basic | source" in line)
+    assert "| 0.095 | 0.096 [0.09, 0.1] | 1.011 | as good: yes, so far |" in line
+    assert "3 of 5, 20 epochs" in line
+    assert "0.0123" not in whole
+    assert "| b_basic | 3 | 7 of 20 | 0.0123 |" in short
+    assert "| e_linear | source | 0.2356 | not run yet |" in whole
+
+
+def test_every_system_has_a_line_for_each_reported_figure(tables, systems):
+    text = tables.report(list(systems.values()), [])
+    for name, system in systems.items():
+        count = text.count(f"\n| {name} |")
+        assert count == max(1, len(system.sources))
+    configs = (FOLDER.parents[1] / "configs" / "seeds").glob("*.py")
+    assert {path.stem for path in configs} == set(systems)
+
+
+def test_seeds_interleave_the_cheapest_first(study, systems):
+    chosen = study.chosen("c_keras_conv,b_basic")
+    names = [(system.name, seed) for system, seed in study.plan(chosen)]
+    first = [(name, seed) for seed in range(3) for name in ("b_basic", "c_keras_conv")]
+    assert names == [*first, ("b_basic", 3), ("b_basic", 4)]
+    assert [seed for _, seed in study.plan(chosen, most=1)] == [0, 0]
+    assert study.chosen("all") == list(systems.values())
+    assert study.plan(study.chosen("")) == []
+    with pytest.raises(CaejaxError, match="no b_basik; known: b_basic"):
+        study.chosen("b_basik")
+
+
+def test_done_runs_are_left_out_and_shortened_ones_go_on(study, tmp_path, capsys):
+    def left(limit):
+        planned = study.plan(study.chosen("b_basic"), most=3)
+        places = {"data": tmp_path, "runs": tmp_path, "limit": limit}
+        found = study.left_to_do(planned, **places)
+        return [(seed, config.train.epochs) for _, seed, config in found]
+
+    write_run(tmp_path, "b_basic", 0, falling(20, (0.1, 0.1)))
+    write_run(tmp_path, "b_basic", 1, falling(5, (0.1, 0.1)))
+    assert left(0) == [(1, 20), (2, 20)]
+    assert left(5) == [(2, 5)]
+    assert left(8) == [(1, 8), (2, 8)]
+    assert "b_basic, seed 0: done" in capsys.readouterr().out
+
+
+def test_second_phase_waits_for_all_of_the_first(study, tmp_path, capsys):
+    def left():
+        planned = study.plan(study.chosen("f_keras_io_noisy"), most=1)
+        places = {"data": tmp_path, "runs": tmp_path, "limit": 0}
+        return [config for *_, config in study.left_to_do(planned, **places)]
+
+    assert left() == []
+    assert "waits for all epochs of f_keras_io" in capsys.readouterr().out
+    folder = write_run(tmp_path, "f_keras_io", 0, falling(49, (0.1, 0.1)))
+    assert left() == []
+    (folder / "summary.json").write_text('{"epochs": 50}')
+    assert left() == []  # its code is still to be measured
+    (folder / "codes.json").write_text('{"epochs": 50}')
+    (config,) = left()
+    assert config.train.start_from == str(folder)
+    assert (config.seed, config.train.epochs) == (0, 100)
+
+
+def test_study_without_anything_left_writes_all(study, tmp_path):
+    runs, out = tmp_path / "runs", tmp_path / "out"
+    images = np.linspace(0, 1, 8 * 28 * 28).reshape(8, 28, 28, 1)
+    arrays = {"target": images, "input": images[::-1], "output": images}
+    folder = write_run(runs, "b_basic", 0, falling(20, (0.1, 0.1)))
+    np.savez(folder / "samples.npz", **arrays)
+    write_run(runs, "e_transposed", 0, falling(3, (0.1, 0.1)))
+    flags = ["--systems=b_basic", "--seeds=1", f"--runs={runs}", f"--out={out}"]
+    assert study.main([f"--data={tmp_path}", *flags]) == 0
+    names = {path.name for path in out.iterdir()}
+    assert names == {
+        *("results.csv", "curves.csv", "results.md"),
+        *("curves.png", "reconstructions.png"),
+    }
+    header, *lines = (out / "curves.csv").read_text().splitlines()
+    assert header == "system,seed,epoch,train_loss,figure"
+    assert len(lines) == 23
+    assert lines[-1] == "e_transposed,0,3,0.1,2"
+
+
+def test_reference_gradients_are_those_of_the_summed_error(vincent):
+    rng = np.random.default_rng(0)
+    params = [x.astype(float) for x in vincent.create_params(rng)]
+    clean = rng.random((3, 784))
+    noisy = vincent.mask(rng, clean)
+
+    def error(params):
+        return np.sum((vincent.forward(params, noisy)[1] - clean) ** 2)
+
+    gradients = vincent.gradients(params, noisy, clean)
+    for i, gradient in enumerate(gradients):
+        assert gradient.shape == params[i].shape
+        step = 1e-5 * rng.normal(size=gradient.shape)
+        ends = [[*params[:i], params[i] + s * step, *params[i + 1 :]] for s in (1, -1)]
+        above, below = map(error, ends)
+        np.testing.assert_allclose((above - below) / 2, np.sum(gradient * step), 1e-6)
+
+
+def test_reference_masks_three_pixels_of_ten(vincent):
+    masked = vincent.mask(np.random.default_rng(0), np.ones((100, 784)))
+    assert set(np.unique(masked)) == {0, 1}
+    # Five standard deviations of 78,400 draws.
+    assert abs(np.mean(masked == 0) - 0.3) < 5 * np.sqrt(0.21 / 78_400)
+
+
+def test_reference_curves_come_back(vincent, modules, systems, tmp_path):
+    curves = {0: [3.0, 2.0], 1: [30.0, 20.0]}
+    vincent.write_curves(curves, tmp_path / "vincent.csv")
+    assert vincent.read_curves(tmp_path / "vincent.csv") == curves
+    with_reference = modules["systems"].with_reference
+    tied = systems["d_tied_masking"]
+    assert with_reference(tied, curves) == tied  # not whole
+    whole = {seed: [5.0] * 99 + [last] for seed, last in enumerate((1.0, 2.0, 6.0))}
+    (source,) = with_reference(tied, whole).sources
+    assert (source.who, source.figure) == ("vincent.py, 3 seeds", 2.0)
+    assert with_reference(systems["b_basic"], whole) == systems["b_basic"]
