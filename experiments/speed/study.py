@@ -49,12 +49,13 @@ def chosen(names: str, known: Sequence[str]) -> list[str]:
 def speed_results(
     parts: dict[str, Sequence[System]], timer: Timer, results: Record
 ) -> Iterator[Record]:
-    """Measures the sets of systems; yields the results after each system."""
+    """Measures the systems that results lack; yields the results after each."""
     for part, members in parts.items():
-        results[part] = []
+        done = results.setdefault(part, [])
         for system in members:
-            results[part].append(timer(system))
-            yield results
+            if system.name not in [record["name"] for record in done]:
+                done.append(timer(system))
+                yield results
 
 
 def scaling_results(timer: Timer, results: Record) -> Iterator[Record]:
@@ -132,6 +133,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     add("--cores", type=int, default=cores(), help="to use")
     add("--dtype", default="float32", choices=("float32", "bfloat16"))
     add("--scaling", action="store_true", help="time an image against sizes instead")
+    add("--resume", action="store_true", help="keep what results.json has already")
     add("--out", type=Path, default=Path(__file__).parent)
     args = parser.parse_args(argv)
     try:
@@ -162,10 +164,13 @@ def main(argv: list[str] | None = None) -> None:
         return record
 
     results = {"setting": setting(args)}
+    if args.resume:
+        results = json.loads((args.out / "results.json").read_text())
     if args.scaling:
         progress = scaling_results(timer, results)
     else:
-        results["peaks"] = peaks(systems.published()["E transposed"], settings)
+        if "peaks" not in results:
+            results["peaks"] = peaks(systems.published()["E transposed"], settings)
         published, kinds = systems.published(), systems.kinds()
         parts = {
             "systems": [published[name] for name in args.systems],
