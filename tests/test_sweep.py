@@ -4,7 +4,7 @@ import pytest
 from tiny import tiny_config
 
 from caejax.errors import CaejaxError
-from caejax.sweep import executors, results
+from caejax.sweep import results
 from caejax.sweep.run import run_sweep
 from caejax.sweep.spec import expand
 from caejax.train.folder import claim
@@ -77,7 +77,7 @@ def test_bad_axes_are_refused_in_one_line(axis, words):
     assert "\n" not in str(error.value)
 
 
-def test_a_sweep_is_done_once_and_a_failed_run_does_not_stop_it(tmp_path, monkeypatch):
+def test_a_sweep_is_done_once_and_a_failed_run_does_not_stop_it(tmp_path):
     rates = {"field": "optimizer.learning_rate", "values": (1e-3, 1e30)}
     config = sweep_config(rate=rates, seed=SEEDS)
     rows = run_sweep(config, tmp_path)
@@ -91,35 +91,32 @@ def test_a_sweep_is_done_once_and_a_failed_run_does_not_stop_it(tmp_path, monkey
 
     trained = []
 
-    def train(config, workdir, verbose):
+    def fail(config, workdir):
         trained.append(workdir.name)
         raise CaejaxError("again")
 
-    monkeypatch.setattr(executors, "train", train)
-    rows = run_sweep(config, tmp_path)
+    rows = run_sweep(config, tmp_path, fail)
     assert trained == [row["run_id"] for row in rows[2:]]
     assert [row["error"] for row in rows[2:]] == ["again", "again"]
 
 
-def test_an_unforeseen_error_is_kept_with_its_traceback(tmp_path, monkeypatch):
-    def train(config, workdir, verbose):
+def test_an_unforeseen_error_is_kept_with_its_traceback(tmp_path):
+    def fail(config, workdir):
         raise ZeroDivisionError("by\nzero")
 
-    monkeypatch.setattr(executors, "train", train)
-    (row,) = run_sweep(sweep_config(seed={"field": "seed", "values": (3,)}), tmp_path)
+    config = sweep_config(seed={"field": "seed", "values": (3,)})
+    (row,) = run_sweep(config, tmp_path, fail)
     assert row["error"] == "ZeroDivisionError: by zero"
     trace = tmp_path / "runs" / row["run_id"] / "traceback.txt"
     assert "ZeroDivisionError" in trace.read_text()
 
 
-def test_axes_may_grow_but_other_runs_are_never_lost(tmp_path, monkeypatch):
-    def train(config, workdir, verbose):
+def test_axes_may_grow_but_other_runs_are_never_lost(tmp_path):
+    def save(config, workdir):
         (workdir / "checkpoints" / "last" / "0").mkdir(parents=True)
 
-    monkeypatch.setattr(executors, "train", train)
-    run_sweep(sweep_config(seed={"field": "seed", "values": (0,)}), tmp_path)
-    monkeypatch.setattr(executors, "train", lambda *args, **kwargs: None)
-    assert len(run_sweep(sweep_config(seed=SEEDS), tmp_path)) == 2
+    run_sweep(sweep_config(seed={"field": "seed", "values": (0,)}), tmp_path, save)
+    assert len(run_sweep(sweep_config(seed=SEEDS), tmp_path, lambda *_: None)) == 2
     before = (tmp_path / "results.csv").read_text()
     other = sweep_config(seed=SEEDS)
     other.model.latent_channels = 3
