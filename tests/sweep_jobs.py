@@ -1,10 +1,11 @@
 """Quick jobs in place of training, which worker processes can import."""
 
-import json
 import time
 from pathlib import Path
 
 from ml_collections import ConfigDict
+
+from caejax.writers import write_json
 
 
 def log(config: ConfigDict, workdir: Path, word: str) -> None:
@@ -16,7 +17,7 @@ def log(config: ConfigDict, workdir: Path, word: str) -> None:
 def quick(config: ConfigDict, workdir: Path) -> None:
     """Writes a summary, with another time at each call."""
     summary = {"test/psnr": config.seed / 2, "train_seconds": time.time()}
-    (workdir / "summary.json").write_text(json.dumps(summary))
+    write_json(workdir / "summary.json", summary)
 
 
 def wait(config: ConfigDict, workdir: Path) -> None:

@@ -258,7 +258,7 @@ def test_a_run_in_other_hands_is_waited_for(tmp_path, capsys):
 
         def do(config, workdir):
             sweep_jobs.log(config, workdir, "began")
-            (workdir / "summary.json").write_text('{"test/psnr": 1.0}')
+            sweep_jobs.quick(config, workdir)
             if config.seed == 2:
                 elsewhere.close()  # as if the other command had died
 
@@ -310,21 +310,20 @@ sys.exit(exit_code(do, "interrupted"))
 def command(folder):
     """A command of its own that works on folder/sweep; entered when it has begun."""
     paths = f"{Path(__file__).parents[1]}:{Path(__file__).parent}"
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", COMMAND, str(folder)],
         env=os.environ | {"PYTHONPATH": paths},
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-    )
-    try:
-        while not (folder / "log").exists():
-            assert process.poll() is None
-            time.sleep(0.02)
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
+    ) as process:
+        try:
+            while not (folder / "log").exists():
+                assert process.poll() is None
+                time.sleep(0.02)
+            yield process
+        finally:
+            process.kill()
 
 
 def test_commands_share_a_folder_and_one_may_be_killed(tmp_path):
@@ -335,7 +334,7 @@ def test_commands_share_a_folder_and_one_may_be_killed(tmp_path):
 
         def do(config, workdir):
             sweep_jobs.wait(config, workdir)
-            if len(logged(killed, "ended")) > 4:
+            if len(logged(killed, "ended")) > 3:
                 process.kill()
 
         rows = run_sweep(fake_config(12), killed / "sweep", do)
@@ -357,9 +356,8 @@ def test_commands_share_a_folder_and_one_may_be_killed(tmp_path):
 def test_an_interrupt_stops_all_workers_at_once(tmp_path):
     with command(tmp_path) as process:
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-        _, error = process.communicate()
-        assert process.returncode == 130
-        assert error == "error: interrupted\n"
+        assert process.wait() == 130
+        assert process.stderr.read() == "error: interrupted\n"
         before = (tmp_path / "log").read_text()
         time.sleep(0.5)
         assert (tmp_path / "log").read_text() == before
@@ -373,7 +371,7 @@ def crew(monkeypatch):
         pipe, theirs = multiprocessing.Pipe()
 
         def work():
-            with contextlib.suppress(SystemExit, EOFError), theirs:
+            with contextlib.suppress(SystemExit, EOFError, OSError), theirs:
                 theirs.send("ready")
                 while True:
                     run = theirs.recv()
@@ -395,14 +393,14 @@ def test_dead_workers_are_replaced_and_their_runs_go_on(tmp_path, crew):
         sweep_jobs.log(config, workdir, "began")
         times = logged(tmp_path, "began")[f"began {config.seed}"]
         if config.seed == 0 and times < 7:
-            # It comes further each time but the first.
+            # It comes further each time.
             (workdir / f"checkpoints/last/{times}").mkdir(parents=True, exist_ok=True)
             sys.exit()
         if config.seed == 1:
             sys.exit()
         if config.seed == 2:
             raise CaejaxError("no good")
-        (workdir / "summary.json").write_text("{}")
+        sweep_jobs.quick(config, workdir)
 
     config = fake_config(4, name="processes", workers=2)
     rows = run_sweep(config, tmp_path / "sweep", do)
@@ -429,7 +427,7 @@ def test_workers_that_never_start_are_an_error(tmp_path, monkeypatch):
 def test_worker_processes_train_as_one_core_does(tmp_path):
     config = sweep_config(seed=SEEDS)
     alone = run_sweep(config, tmp_path / "serial")
-    config.executor.name, config.executor.workers = "processes", 2
+    config.executor.name, config.executor.workers = "processes", 1
     rows = run_sweep(config, tmp_path / "processes")
     assert [row["status"] for row in rows] == ["done", "done"]
     for row, other in zip(rows, alone, strict=True):

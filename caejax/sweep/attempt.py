@@ -4,7 +4,6 @@ So several commands may work on one folder and never do a run twice, and a run w
 process was killed is free again at once.
 """
 
-import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +18,7 @@ from caejax.writers import write_atomically
 
 Do = Callable[[ConfigDict, Path], object]
 
-_POLL = 0.2  # seconds between two looks at a run that another command does
+POLL = 0.2  # seconds to wait before another look at a run that another command does
 
 
 def attempt(run: SweepRun, folder: Path, do: Do, begin: Callable[[], None]) -> str:
@@ -43,7 +42,6 @@ def attempt(run: SweepRun, folder: Path, do: Do, begin: Callable[[], None]) -> s
                 return state
             begin()
             return _do(run.config, workdir, do)
-    time.sleep(_POLL)
     return "running elsewhere"
 
 

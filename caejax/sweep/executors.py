@@ -1,10 +1,11 @@
 """Ways to get the runs of a sweep done, by the name of config.executor.name."""
 
 import collections
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from caejax.sweep.attempt import Do, attempt
+from caejax.sweep.attempt import POLL, Do, attempt
 from caejax.sweep.spec import SweepRun
 from caejax.sweep.workers import Report, processes
 
@@ -20,12 +21,15 @@ def serial(
 ) -> None:
     """Does one run after another in this process; an `Executor`."""
     del workers
-    waiting = collections.deque(runs)
+    waiting, elsewhere = collections.deque(runs), set()
     while waiting:
         run = waiting.popleft()
+        if run.id in elsewhere:
+            time.sleep(POLL)
         state = attempt(run, folder, do, lambda run=run: report(run, "running"))
         report(run, state)
         if state == "running elsewhere":
+            elsewhere.add(run.id)
             waiting.append(run)
 
 

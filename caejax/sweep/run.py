@@ -132,6 +132,7 @@ def _reported(workdir, runs) -> Iterator[Report]:
             say(f"{already} of {len(runs)} runs are done already")
 
         def report(run: SweepRun, state: str) -> None:
+            _look_elsewhere(states, folder)
             if state == states[run.id]:
                 return
             states[run.id] = state
@@ -141,6 +142,15 @@ def _reported(workdir, runs) -> Iterator[Report]:
             say(_line(run, state, row))
 
         yield report
+    _write_tables(workdir, runs)
+
+
+def _look_elsewhere(states, folder):
+    """Updates the states of runs that other commands have finished."""
+    for name, state in states.items():
+        now = results.status(folder / name)
+        if state == "running elsewhere" and now in progress.FINISHED:
+            states[name] = now
 
 
 def _write_tables(workdir, runs):

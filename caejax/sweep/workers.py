@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Sequence
 from multiprocessing import connection
 from pathlib import Path
@@ -17,7 +18,7 @@ import jax
 from absl import logging
 
 from caejax.errors import CaejaxError
-from caejax.sweep.attempt import Do, attempt
+from caejax.sweep.attempt import POLL, Do, attempt
 from caejax.sweep.spec import SweepRun
 from caejax.train.devices import usable_cores, use_cores
 from caejax.train.folder import last_step
@@ -64,7 +65,7 @@ def processes(
 
 def _direct(crew, start, runs, folder, report):
     """Hands out runs until all are done, and replaces workers that die."""
-    waiting = collections.deque(runs)
+    waiting, elsewhere = collections.deque(runs), set()
     taken: dict[int, SweepRun] = {}  # by place in the crew
     deaths: collections.Counter = collections.Counter()
     while waiting or taken:
@@ -77,7 +78,8 @@ def _direct(crew, start, runs, folder, report):
                 report(taken[place], state)
                 continue
             run, alive = taken.pop(place, None), state != "dead"
-            deaths["starts"] *= state != "ready"
+            if state == "ready":
+                deaths["starts"] = 0
             if not alive:
                 state = _after_death(worker, run, folder, deaths)
                 crew[place] = start(worker.core)
@@ -85,8 +87,12 @@ def _direct(crew, start, runs, folder, report):
                 report(run, state)
             if state in ("pending", "running elsewhere"):
                 waiting.append(run)
+            if state == "running elsewhere":
+                elsewhere.add(run.id)
             if waiting and alive:
                 taken[place] = waiting.popleft()
+                if taken[place].id in elsewhere:
+                    time.sleep(POLL)  # none is left that could be taken at once
                 # If it has just died, its pipe says so next.
                 with contextlib.suppress(OSError):
                     worker.pipe.send(taken[place])
