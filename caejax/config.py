@@ -24,6 +24,10 @@ from caejax.models.upsampling import UPSAMPLING
 from caejax.ops.paths import PATHS
 from caejax.optimizers import OPTIMIZERS, SCHEDULES
 
+EXECUTORS = ("serial", "processes")  # of caejax.sweep.executors
+# Sections that say which runs there are and how they get done, not what a run is.
+_NOT_OF_A_RUN = ("sweep", "sweep_exclude", "executor")
+
 
 def default() -> ConfigDict:
     """Returns the config of a small denoiser on `glyphs`, locked."""
@@ -38,6 +42,10 @@ def default() -> ConfigDict:
     # Named axes, combined by product: sweep.noise = {"field": "corruption.level",
     # "values": (0.1, 0.5)}. Without axes the config is one run.
     config.sweep = ConfigDict()
+    # Points to be left out: ({"corruption.level": 0.0, "loss": "bce"},).
+    config.sweep_exclude = ()
+    # Of a sweep's runs; workers of "processes", 0 is one a core.
+    config.executor = ConfigDict({"name": "serial", "workers": 0})
     return config.lock()
 
 
@@ -190,6 +198,7 @@ def _check_names(config):
         "loss": LOSSES,
         "optimizer.name": OPTIMIZERS,
         "optimizer.schedule": SCHEDULES,
+        "executor.name": dict.fromkeys(EXECUTORS),
     }
     for field, table in names.items():
         lookup(table, get(config, field), field)
@@ -217,6 +226,7 @@ def _check_numbers(config):
         "optimizer.weight_decay",
         "train.ema_decay",
         "train.early_stopping",
+        "executor.workers",
     )
     for field in positive + not_negative:
         value = get(config, field)
@@ -346,6 +356,22 @@ def _axis(axis):
     return {k: tuple(v) if isinstance(v, list) else v for k, v in axis.items()}
 
 
+def one_run(config: ConfigDict) -> ConfigDict:
+    """A copy of a config without its sweep, and of how runs are executed."""
+    run, blank = from_json(to_json(config)), default()
+    for name in _NOT_OF_A_RUN:
+        run[name] = blank[name]
+    return run
+
+
 def run_id(config: ConfigDict) -> str:
-    """Names a run: 10 hexadecimal digits of the resolved config's SHA-256."""
-    return hashlib.sha256(to_json(config).encode()).hexdigest()[:10]
+    """Names a run: 10 hexadecimal digits of the resolved config's SHA-256.
+
+    Sweeps and executors are not part of it.
+    """
+    run: dict[str, Any] = {"sweep": {}}  # as ever, so that folders are found again
+    for name, value in config.to_dict().items():
+        if name not in _NOT_OF_A_RUN:
+            run[name] = value
+    text = json.dumps(run, indent=2, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:10]

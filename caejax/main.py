@@ -49,18 +49,22 @@ def _run() -> int:
     from caejax.train.devices import use_cores
 
     _use_cache()
-    use_cores(config.train.batch_size, _CORES.value)
+    # Workers take a core each; this process only waits for them.
+    waits = config.sweep and config.executor.name == "processes"
+    use_cores(config.train.batch_size, 1 if waits else _CORES.value)
     if not config.sweep:
         from caejax.train.loop import train
 
         train(config, workdir)
         return _report()
-    from caejax.sweep.run import run_sweep
+    from caejax.locks import holding
+    from caejax.sweep.run import FILES_LOCK, run_sweep
 
     rows = run_sweep(config, workdir)
     failed = [row["run_id"] for row in rows if row["status"] != "done"]
     if len(failed) < len(rows):
-        _report()
+        with holding(workdir / FILES_LOCK):
+            _report()
     if failed:
         raise CaejaxError(
             f"{len(failed)} of {len(rows)} runs failed: {', '.join(failed)}; "

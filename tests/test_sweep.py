@@ -1,10 +1,29 @@
+import collections
+import contextlib
 import csv
+import json
+import multiprocessing
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import ANY
 
 import pytest
+import sweep_jobs
 from tiny import tiny_config
 
+from caejax import config as config_lib
 from caejax.errors import CaejaxError
-from caejax.sweep import executors, results
+from caejax.locks import holding, sharing
+from caejax.sweep import progress, results, workers
+from caejax.sweep.attempt import attempt
+from caejax.sweep.executors import EXECUTORS
 from caejax.sweep.run import run_sweep
 from caejax.sweep.spec import expand
 from caejax.train.folder import claim
@@ -77,7 +96,62 @@ def test_bad_axes_are_refused_in_one_line(axis, words):
     assert "\n" not in str(error.value)
 
 
-def test_a_sweep_is_done_once_and_a_failed_run_does_not_stop_it(tmp_path, monkeypatch):
+def test_points_can_be_left_out():
+    config = sweep_config(seed=SEEDS, decoder=DECODERS)
+    everything = expand(config)
+    config.sweep_exclude = ({"seed": 1, "model.upsampling": "deconv_k3"},)
+    left = expand(config)
+    assert left == [everything[0], *everything[2:]]
+    # By a field that is not swept, and one that holds a tuple.
+    config.sweep_exclude += ({"seed": 0, "model.widths": [4, 4]},)
+    assert [run.values["seed"] for run in expand(config)] == [1]
+
+
+@pytest.mark.parametrize(
+    ("exclusion", "words"),
+    [
+        ({"sead": 0}, "no field 'sead'.*'seed'"),
+        ({"seed": 2}, r"\{'seed': 2\}, which leaves out no point"),
+        ({}, "must hold dicts"),
+        ("seed", "must hold dicts"),
+        ({"loss": "bce"}, "leaves out every point"),
+    ],
+)
+def test_bad_exclusions_are_refused_in_one_line(exclusion, words):
+    config = sweep_config(seed=SEEDS)
+    config.sweep_exclude = (exclusion,)
+    with pytest.raises(CaejaxError, match=words) as error:
+        expand(config)
+    assert "\n" not in str(error.value)
+
+
+def test_ids_depend_on_the_run_alone():
+    config = tiny_config()
+    # Of this config before sweeps could be executed in several ways.
+    assert config_lib.run_id(config) == "4155a0553c"
+    plain = expand(sweep_config(seed=SEEDS))
+    config = sweep_config(seed=SEEDS, decoder=DECODERS)
+    config.sweep_exclude = ({"model.upsampling": "deconv_k3"},)
+    config.executor.name, config.executor.workers = "processes", 3
+    config.model.upsampling = "deconv_k4"
+    assert [run.id for run in expand(config)] == [
+        run.id for run in expand(sweep_config(seed=SEEDS, decoder=DECODERS))[2:]
+    ]
+    assert plain[0].config.executor == expand(config)[0].config.executor
+
+
+def test_executors_are_chosen_by_name():
+    assert tuple(EXECUTORS) == config_lib.EXECUTORS
+    config = sweep_config(seed=SEEDS)
+    config.executor.name = "process"
+    with pytest.raises(CaejaxError, match=r"executor\.name.*did you mean 'processes'"):
+        expand(config)
+    config.executor.name, config.executor.workers = "processes", -1
+    with pytest.raises(CaejaxError, match=r"executor\.workers is -1"):
+        expand(config)
+
+
+def test_a_sweep_is_done_once_and_a_failed_run_does_not_stop_it(tmp_path):
     rates = {"field": "optimizer.learning_rate", "values": (1e-3, 1e30)}
     config = sweep_config(rate=rates, seed=SEEDS)
     rows = run_sweep(config, tmp_path)
@@ -91,35 +165,32 @@ def test_a_sweep_is_done_once_and_a_failed_run_does_not_stop_it(tmp_path, monkey
 
     trained = []
 
-    def train(config, workdir, verbose):
+    def fail(config, workdir):
         trained.append(workdir.name)
         raise CaejaxError("again")
 
-    monkeypatch.setattr(executors, "train", train)
-    rows = run_sweep(config, tmp_path)
+    rows = run_sweep(config, tmp_path, fail)
     assert trained == [row["run_id"] for row in rows[2:]]
     assert [row["error"] for row in rows[2:]] == ["again", "again"]
 
 
-def test_an_unforeseen_error_is_kept_with_its_traceback(tmp_path, monkeypatch):
-    def train(config, workdir, verbose):
+def test_an_unforeseen_error_is_kept_with_its_traceback(tmp_path):
+    def fail(config, workdir):
         raise ZeroDivisionError("by\nzero")
 
-    monkeypatch.setattr(executors, "train", train)
-    (row,) = run_sweep(sweep_config(seed={"field": "seed", "values": (3,)}), tmp_path)
+    config = sweep_config(seed={"field": "seed", "values": (3,)})
+    (row,) = run_sweep(config, tmp_path, fail)
     assert row["error"] == "ZeroDivisionError: by zero"
     trace = tmp_path / "runs" / row["run_id"] / "traceback.txt"
     assert "ZeroDivisionError" in trace.read_text()
 
 
-def test_axes_may_grow_but_other_runs_are_never_lost(tmp_path, monkeypatch):
-    def train(config, workdir, verbose):
+def test_axes_may_grow_but_other_runs_are_never_lost(tmp_path):
+    def save(config, workdir):
         (workdir / "checkpoints" / "last" / "0").mkdir(parents=True)
 
-    monkeypatch.setattr(executors, "train", train)
-    run_sweep(sweep_config(seed={"field": "seed", "values": (0,)}), tmp_path)
-    monkeypatch.setattr(executors, "train", lambda *args, **kwargs: None)
-    assert len(run_sweep(sweep_config(seed=SEEDS), tmp_path)) == 2
+    run_sweep(sweep_config(seed={"field": "seed", "values": (0,)}), tmp_path, save)
+    assert len(run_sweep(sweep_config(seed=SEEDS), tmp_path, lambda *_: None)) == 2
     before = (tmp_path / "results.csv").read_text()
     other = sweep_config(seed=SEEDS)
     other.model.latent_channels = 3
@@ -152,3 +223,243 @@ def test_results_have_the_columns_of_all_rows(tmp_path):
         {"run_id": "a", "seed": "0", "error": 'say, "no"', "x": ""},
         {"run_id": "b", "seed": "", "error": "", "x": "1.5"},
     ]
+
+
+def fake_config(seeds, **executor):
+    """A sweep over so many seeds."""
+    config = sweep_config(seed={"field": "seed", "values": tuple(range(seeds))})
+    config.executor.update(executor)
+    return config
+
+
+def logged(folder, word):
+    lines = (folder / "log").read_text().splitlines()
+    return collections.Counter(line for line in lines if line.startswith(word))
+
+
+def test_locks_exclude_others_until_they_are_released(tmp_path):
+    path = tmp_path / "new" / "lock"
+    with holding(path) as mine, holding(path, wait=False) as theirs:
+        assert (mine, theirs) == (True, False)
+    with holding(path, wait=False) as mine:
+        assert mine
+    with sharing(path) as first, sharing(path) as second:
+        assert (first, second) == (True, False)
+        with holding(path, wait=False) as mine:
+            assert not mine
+
+
+def test_a_run_in_other_hands_is_waited_for(tmp_path, capsys):
+    config = fake_config(3)
+    first, *_ = expand(config)
+    lock = (tmp_path / "sweep" / "runs" / first.id) / ".lock"
+    with contextlib.ExitStack() as elsewhere:
+        elsewhere.enter_context(holding(lock))
+
+        def do(config, workdir):
+            sweep_jobs.log(config, workdir, "began")
+            sweep_jobs.quick(config, workdir)
+            if config.seed == 2:
+                elsewhere.close()  # as if the other command had died
+
+        rows = run_sweep(config, tmp_path / "sweep", do)
+    assert [row["status"] for row in rows] == ["done"] * 3
+    assert (tmp_path / "log").read_text().split() == "began 1 began 2 began 0".split()
+    lines = capsys.readouterr().out.splitlines()
+    assert sum("running elsewhere" in line for line in lines) == 1
+    assert "[3 of 3 done, 0 running]" in lines[-1]
+
+
+def test_failures_of_a_command_at_work_are_left_to_it(tmp_path):
+    config = fake_config(2)
+
+    def fail(word):
+        def do(config, workdir):
+            raise CaejaxError(word)
+
+        return [row["error"] for row in run_sweep(config, tmp_path / "sweep", do)]
+
+    assert fail("first") == ["first", "first"]
+    with sharing(tmp_path / "sweep" / ".commands.lock"):
+        assert fail("again") == ["first", "first"]
+        config.executor.workers = 1  # how it is done may differ, what not
+        assert fail("again") == ["first", "first"]
+        config.model.latent_channels = 3
+        with pytest.raises(CaejaxError, match="another command does a sweep"):
+            fail("again")
+        config.model.latent_channels = 2
+    assert fail("again") == ["again", "again"]
+
+
+COMMAND = """
+import sys
+from pathlib import Path
+import sweep_jobs
+from test_sweep import fake_config
+from caejax.errors import exit_code
+from caejax.sweep.run import run_sweep
+
+folder = Path(sys.argv[1])
+config = fake_config(12, name="processes", workers=2)
+do = lambda: run_sweep(config, folder / "sweep", sweep_jobs.wait) and 0
+sys.exit(exit_code(do, "interrupted"))
+"""
+
+
+@contextlib.contextmanager
+def command(folder):
+    """A command of its own that works on folder/sweep; entered when it has begun."""
+    paths = f"{Path(__file__).parents[1]}:{Path(__file__).parent}"
+    with subprocess.Popen(
+        [sys.executable, "-c", COMMAND, str(folder)],
+        env=os.environ | {"PYTHONPATH": paths},
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            while not (folder / "log").exists():
+                assert process.poll() is None
+                time.sleep(0.02)
+            yield process
+        finally:
+            process.kill()
+
+
+def test_commands_share_a_folder_and_one_may_be_killed(tmp_path):
+    killed, undisturbed = tmp_path / "killed", tmp_path / "undisturbed"
+    killed.mkdir()
+    undisturbed.mkdir()
+    with command(killed) as process:
+
+        def do(config, workdir):
+            sweep_jobs.wait(config, workdir)
+            if len(logged(killed, "ended")) > 3:
+                process.kill()
+
+        rows = run_sweep(fake_config(12), killed / "sweep", do)
+        assert process.wait() == -signal.SIGKILL
+    assert [row["status"] for row in rows] == ["done"] * 12
+    # Begun again were those that the two workers had in hand.
+    began, ended = logged(killed, "began"), logged(killed, "ended")
+    assert len(began) == 12
+    assert sum(began.values()) <= 12 + 2
+    assert max(ended.values()) == 1
+    run_sweep(fake_config(12), undisturbed / "sweep", sweep_jobs.quick)
+    tables = [x / "sweep" / "results.csv" for x in (killed, undisturbed)]
+    assert tables[0].read_bytes() == tables[1].read_bytes()
+    times = (killed / "sweep" / "timings.csv").read_text()
+    assert times.startswith("run_id,train_seconds\n")
+    assert times.count("\n") == 13
+
+
+def test_an_interrupt_stops_all_workers_at_once(tmp_path):
+    with command(tmp_path) as process:
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        assert process.wait() == 130
+        assert process.stderr.read() == "error: interrupted\n"
+        before = (tmp_path / "log").read_text()
+        time.sleep(0.5)
+        assert (tmp_path / "log").read_text() == before
+
+
+@pytest.fixture
+def crew(monkeypatch):
+    """Threads in place of worker processes; a job that exits ends its thread."""
+
+    def start(folder, do, core):
+        pipe, theirs = multiprocessing.Pipe()
+
+        def work():
+            with contextlib.suppress(SystemExit, EOFError, OSError), theirs:
+                theirs.send("ready")
+                while True:
+                    run = theirs.recv()
+                    state = attempt(run, folder, do, lambda: theirs.send("running"))
+                    theirs.send(state)
+
+        thread = threading.Thread(target=work, daemon=True)
+        thread.start()
+        process = SimpleNamespace(
+            join=lambda: thread.join(), terminate=pipe.close, exitcode=-9
+        )
+        return workers._Worker(process, pipe, core)
+
+    monkeypatch.setattr(workers, "_start", start)
+
+
+def test_dead_workers_are_replaced_and_their_runs_go_on(tmp_path, crew):
+    def do(config, workdir):
+        sweep_jobs.log(config, workdir, "began")
+        times = logged(tmp_path, "began")[f"began {config.seed}"]
+        if config.seed == 0 and times < 7:
+            # It comes further each time.
+            (workdir / f"checkpoints/last/{times}").mkdir(parents=True, exist_ok=True)
+            sys.exit()
+        if config.seed == 1:
+            sys.exit()
+        if config.seed == 2:
+            raise CaejaxError("no good")
+        sweep_jobs.quick(config, workdir)
+
+    config = fake_config(4, name="processes", workers=2)
+    rows = run_sweep(config, tmp_path / "sweep", do)
+    assert [row["status"] for row in rows] == ["done", "failed", "failed", "done"]
+    assert re.match("5 worker processes .* by SIGKILL; .*memory", rows[1]["error"])
+    assert rows[2]["error"] == "no good"
+    began = logged(tmp_path, "began")
+    assert [began[f"began {seed}"] for seed in range(4)] == [7, 5, 1, 1]
+
+
+def test_workers_that_never_start_are_an_error(tmp_path, monkeypatch):
+    def start(folder, do, core):
+        pipe, theirs = multiprocessing.Pipe()
+        theirs.close()
+        process = SimpleNamespace(join=int, terminate=pipe.close, exitcode=1)
+        return workers._Worker(process, pipe, core)
+
+    monkeypatch.setattr(workers, "_start", start)
+    config = fake_config(2, name="processes")
+    with pytest.raises(CaejaxError, match=r"before they took a run.* exit code 1"):
+        run_sweep(config, tmp_path / "sweep", sweep_jobs.wait)
+
+
+def test_worker_processes_train_as_one_core_does(tmp_path):
+    config = sweep_config(seed=SEEDS)
+    alone = run_sweep(config, tmp_path / "serial")
+    config.executor.name, config.executor.workers = "processes", 1
+    rows = run_sweep(config, tmp_path / "processes")
+    assert [row["status"] for row in rows] == ["done", "done"]
+    for row, other in zip(rows, alone, strict=True):
+        assert row["run_id"] == other["run_id"]
+        assert row["test/psnr"] == pytest.approx(other["test/psnr"], rel=1e-5)
+        workdir = tmp_path / "processes" / "runs" / row["run_id"]
+        about = json.loads((workdir / "environment.json").read_text())
+        assert about["devices"] == 1
+        assert about["cpu_cores"] == (1 if hasattr(os, "sched_setaffinity") else ANY)
+
+
+@pytest.mark.parametrize(
+    ("states", "finished", "seconds", "text"),
+    [
+        ("pp", 0, 9, "0 of 2 done, 0 running"),
+        ("drep", 1, 20, "1 of 4 done, 2 running, about 1 min left"),
+        ("dfrp", 2, 20, "1 of 4 done, 1 running, 1 failed, about 20 s left"),
+        ("dp", 1, 7500, "1 of 2 done, 0 running, about 2 h 5 min left"),
+        ("dd", 1, 7, "2 of 2 done, 0 running"),
+    ],
+)
+def test_progress_tells_counts_and_the_time_left(states, finished, seconds, text):
+    names = {s.split()[-1][0]: s for s in ("pending", "running", "done", "failed")}
+    names["e"] = "running elsewhere"
+    states = [names[state] for state in states]
+    assert progress.summarise(states, finished, seconds) == text
+
+
+def test_a_terminal_shows_a_bar_below_the_lines(monkeypatch, capsys):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    with progress.live({"a": "running", "b": "pending"}) as say:
+        say("a is [done]")
+    shown = capsys.readouterr().out
+    assert shown.index("a is [done]") < shown.rindex("0 of 2 done, 1 running")

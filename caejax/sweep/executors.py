@@ -1,53 +1,36 @@
-"""Ways to get the runs of a sweep done."""
+"""Ways to get the runs of a sweep done, by the name of config.executor.name."""
 
-import traceback
+import collections
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from caejax.errors import CaejaxError
-from caejax.sweep.results import ERROR_FILE, status
+from caejax.sweep.attempt import POLL, Do, attempt
 from caejax.sweep.spec import SweepRun
-from caejax.train.loop import train
-from caejax.writers import write_atomically
+from caejax.sweep.workers import Report, processes
+
+# executor(runs, folder, do, report, workers) returns when all runs are done or failed.
+# It does them by `attempt`; report(run, state) is called when a run's state changes:
+# to "running", "running elsewhere", "done", "failed" or back to "pending". workers at
+# a time, where there are several; 0 is one a core.
+Executor = Callable[[Sequence[SweepRun], Path, Do, Report, int], None]
 
 
 def serial(
-    runs: Sequence[SweepRun],
-    folder: Path,
-    report: Callable[[int, SweepRun, str], None],
+    runs: Sequence[SweepRun], folder: Path, do: Do, report: Report, workers: int = 0
 ) -> None:
-    """Does one run after another in this process.
-
-    A finished run is skipped, one that was stopped half-way goes on, and one that
-    fails leaves its error in its folder while the others are done.
-
-    Args:
-      runs: of the sweep.
-      folder: holds a folder for each run.
-      report: called as report(number, run, status), before and after each.
-    """
-    for number, run in enumerate(runs, start=1):
-        if status(folder / run.id) == "done":
-            report(number, run, "already done")
-            continue
-        report(number, run, "started")
-        report(number, run, _attempt(run, folder / run.id))
+    """Does one run after another in this process; an `Executor`."""
+    del workers
+    waiting, elsewhere = collections.deque(runs), set()
+    while waiting:
+        run = waiting.popleft()
+        if run.id in elsewhere:
+            time.sleep(POLL)
+        state = attempt(run, folder, do, lambda run=run: report(run, "running"))
+        report(run, state)
+        if state == "running elsewhere":
+            elsewhere.add(run.id)
+            waiting.append(run)
 
 
-def _attempt(run, workdir):
-    error_file = workdir / ERROR_FILE
-    try:
-        train(run.config, workdir, verbose=False)
-    except CaejaxError as error:
-        text = str(error)
-    except Exception as error:
-        # One broken run must not end the others; its traceback is kept with it.
-        text = f"{type(error).__name__}: {error}"
-        workdir.mkdir(parents=True, exist_ok=True)
-        write_atomically(workdir / "traceback.txt", traceback.format_exc())
-    else:
-        error_file.unlink(missing_ok=True)
-        return "done"
-    workdir.mkdir(parents=True, exist_ok=True)
-    write_atomically(error_file, " ".join(text.split()) + "\n")
-    return "failed"
+EXECUTORS: dict[str, Executor] = {"serial": serial, "processes": processes}

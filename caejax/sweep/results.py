@@ -1,4 +1,8 @@
-"""The table of a sweep: results.csv, one row a run."""
+"""The tables of a sweep, one row a run.
+
+results.csv holds no times, so that a sweep that was stopped and went on ends with the
+same bytes as one that was not; they are in timings.csv.
+"""
 
 import contextlib
 import csv
@@ -14,6 +18,9 @@ from caejax.writers import write_atomically
 Row = dict[str, Any]
 
 ERROR_FILE = "error.txt"
+TRACEBACK_FILE = "traceback.txt"
+
+_TIMES = ("train_seconds",)
 
 
 def collect(runs: Sequence[SweepRun], folder: Path) -> list[Row]:
@@ -35,6 +42,15 @@ def _row(run, workdir):
     return row
 
 
+def write(workdir: Path, rows: Sequence[Row]) -> None:
+    """Writes results.csv and timings.csv into a sweep's folder."""
+    results = [{k: v for k, v in row.items() if k not in _TIMES} for row in rows]
+    write_csv(workdir / "results.csv", results)
+    columns = ("run_id", *_TIMES)
+    timings = [{k: v for k, v in row.items() if k in columns} for row in rows]
+    write_csv(workdir / "timings.csv", timings)
+
+
 def write_csv(path: Path, rows: Sequence[Row]) -> None:
     """Writes rows as CSV, atomically; the columns are all that any row has."""
     columns = list(dict.fromkeys(name for row in rows for name in row))
@@ -50,6 +66,12 @@ def status(workdir: Path) -> str:
     if (workdir / "summary.json").exists():
         return "done"
     return "failed" if (workdir / ERROR_FILE).exists() else "pending"
+
+
+def forget_failures(workdir: Path) -> None:
+    """Makes a run that failed one that is to be done."""
+    for name in (ERROR_FILE, TRACEBACK_FILE):
+        (workdir / name).unlink(missing_ok=True)
 
 
 def error_text(workdir: Path) -> str:

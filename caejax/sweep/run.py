@@ -1,58 +1,116 @@
 """A whole sweep, from its config to results.csv."""
 
+import contextlib
+import json
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from ml_collections import ConfigDict
 
 from caejax import config as config_lib
 from caejax.errors import CaejaxError
-from caejax.sweep import executors, results
+from caejax.locks import holding, sharing
+from caejax.sweep import progress, results
+from caejax.sweep.attempt import Do
+from caejax.sweep.executors import EXECUTORS
 from caejax.sweep.spec import SweepRun, expand
+from caejax.sweep.workers import Report
 from caejax.train.folder import environment, is_started
 from caejax.train.images import load_images
+from caejax.train.loop import train
 from caejax.writers import write_atomically, write_json
 
+# Held while tables, figures or the sweep's own files are written.
+FILES_LOCK = ".lock"
+# Shared by all commands that work on the sweep.
+_COMMANDS_LOCK = ".commands.lock"
 
-def run_sweep(config: ConfigDict, workdir: Path) -> list[results.Row]:
+
+def train_quietly(config: ConfigDict, workdir: Path) -> None:
+    """Does one run of a sweep."""
+    train(config, workdir, verbose=False)
+
+
+def run_sweep(
+    config: ConfigDict, workdir: Path, do: Do = train_quietly
+) -> list[results.Row]:
     """Does the runs that are not done yet and returns the rows of all.
+
+    Several commands may work on one folder: each takes runs that no other has taken,
+    and returns when all are finished. Runs that failed before are done again, unless
+    another command is at work, whose failures they may be.
 
     Args:
       config: with sweep axes.
-      workdir: the sweep's folder. results.csv is written anew after every run.
+      workdir: the sweep's folder. Its tables are written anew after every run.
+      do: called as do(config, workdir) to do one run, or what is left of it. For
+        worker processes it must be a function of a module.
 
     Raises:
       CaejaxError: a sweep that cannot be expanded, or a folder of something else.
     """
     runs = expand(config)
-    folder = workdir / "runs"
-    unfinished = any(results.status(folder / run.id) != "done" for run in runs)
-    if unfinished and not any(field.startswith("data.") for field in runs[0].values):
-        # Data that all runs share and none can read is one error, not one a run.
+    if config.executor.name == "processes":
+        # They and this process share the memory of an accelerator.
+        os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    _check_data(workdir, runs)
+    with _joined(workdir, config, runs), _reported(workdir, runs) as report:
+        execute, workers = EXECUTORS[config.executor.name], config.executor.workers
+        execute(_unfinished(workdir, runs), workdir / "runs", do, report, workers)
+    return results.collect(runs, workdir / "runs")
+
+
+def _check_data(workdir, runs):
+    """Data that all runs share and none can read is one error, not one a run."""
+    swept = any(field.startswith("data.") for field in runs[0].values)
+    if not swept and _unfinished(workdir, runs):
         load_images(runs[0].config)
-    _claim(workdir, config, runs)
-
-    def report(number: int, run: SweepRun, status: str) -> None:
-        rows = results.collect(runs, folder)
-        results.write_csv(workdir / "results.csv", rows)
-        print(_line(number, len(runs), run, status, rows[number - 1]), flush=True)
-
-    executors.serial(runs, folder, report)
-    return results.collect(runs, folder)
 
 
-def _claim(workdir, config, runs):
-    """Makes the folder this sweep's, or checks that it is; axes may grow."""
-    workdir.mkdir(parents=True, exist_ok=True)
-    path = workdir / "config.json"
-    if not _started_runs(workdir) <= {run.id for run in runs}:
+def _unfinished(workdir, runs):
+    folder = workdir / "runs"
+    return [run for run in runs if results.status(folder / run.id) != "done"]
+
+
+@contextlib.contextmanager
+def _joined(workdir, config, runs) -> Iterator[None]:
+    """Makes the folder this sweep's, alone or along with other commands."""
+    started = _started_runs(workdir)
+    if not started <= {run.id for run in runs}:
         raise CaejaxError(
             f"{workdir} holds other runs than this sweep's; "
             "choose another --workdir or delete this one"
         )
-    text = config_lib.to_json(config) + "\n"
+    with contextlib.ExitStack() as stack:
+        with holding(workdir / FILES_LOCK):
+            alone = stack.enter_context(sharing(workdir / _COMMANDS_LOCK))
+            if alone:
+                _claim(workdir, config, runs)
+            elif _sweep_of(workdir / "config.json") != _without_executor(config):
+                raise CaejaxError(
+                    f"another command does a sweep in {workdir}, and not this one; "
+                    "wait for it or choose another --workdir"
+                )
+        yield
+
+
+def _claim(workdir, config, runs):
+    path, text = workdir / "config.json", config_lib.to_json(config) + "\n"
     if not path.exists() or path.read_text() != text:
         write_json(workdir / "environment.json", environment())
         write_atomically(path, text)
+    for run in runs:
+        results.forget_failures(workdir / "runs" / run.id)
+
+
+def _sweep_of(path):
+    return _without_executor(config_lib.from_json(path.read_text()))
+
+
+def _without_executor(config):
+    values = json.loads(config_lib.to_json(config))
+    return {name: value for name, value in values.items() if name != "executor"}
 
 
 def _started_runs(workdir):
@@ -63,11 +121,49 @@ def _started_runs(workdir):
     return {run.name for run in (workdir / "runs").glob("*") if is_started(run)}
 
 
-def _line(number, total, run, status, row):
+@contextlib.contextmanager
+def _reported(workdir, runs) -> Iterator[Report]:
+    """Keeps the tables up to date, and says how far the sweep is."""
+    folder = workdir / "runs"
+    states = {run.id: results.status(folder / run.id) for run in runs}
+    _write_tables(workdir, runs)
+    with progress.live(states) as say:
+        if already := list(states.values()).count("done"):
+            say(f"{already} of {len(runs)} runs are done already")
+
+        def report(run: SweepRun, state: str) -> None:
+            _look_elsewhere(states, folder)
+            if state == states[run.id]:
+                return
+            states[run.id] = state
+            if state in progress.FINISHED:
+                _write_tables(workdir, runs)
+            (row,) = results.collect([run], folder)
+            say(_line(run, state, row))
+
+        yield report
+    _write_tables(workdir, runs)
+
+
+def _look_elsewhere(states, folder):
+    """Updates the states of runs that other commands have finished."""
+    for name, state in states.items():
+        now = results.status(folder / name)
+        if state == "running elsewhere" and now in progress.FINISHED:
+            states[name] = now
+
+
+def _write_tables(workdir, runs):
+    # Rows are read under the lock, so that no command writes older ones than another.
+    with holding(workdir / FILES_LOCK):
+        results.write(workdir, results.collect(runs, workdir / "runs"))
+
+
+def _line(run, state, row):
     values = "  ".join(f"{field}={value}" for field, value in run.values.items())
-    line = f"[{number}/{total}] {run.id}  {values}  {status}"
-    if row["status"] == "done" and "test/psnr" in row:
+    line = f"{run.id}  {values}  {state}"
+    if state == "done" and "test/psnr" in row:
         line += f"  psnr {row['test/psnr']:.2f} dB"
-    if status == "failed":
+    if state == "failed":
         line += f": {row['error']}"
     return line

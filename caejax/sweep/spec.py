@@ -27,11 +27,14 @@ def expand(config: ConfigDict) -> list[SweepRun]:
     """Expands the axes by product, in the order of their names.
 
     An axis is {"field": "corruption.level", "values": (0.1, 0.5)}. Where several
-    fields change together, "field" is a tuple of them and every value a tuple.
+    fields change together (a zip), "field" is a tuple of them and every value a
+    tuple. Points that agree with a dict of config.sweep_exclude in all its fields,
+    {"corruption.level": 0.1, "loss": "bce"}, are left out.
 
     Raises:
       CaejaxError: an axis that is incomplete, empty, or names no field; a value of
-        the wrong type; two points with the same config.
+        the wrong type; two points with the same config; an exclusion that names no
+        field or leaves out no point; no point that is left.
     """
     axes = [_points(name, axis) for name, axis in sorted(config.sweep.items())]
     runs: dict[str, SweepRun] = {}
@@ -43,7 +46,39 @@ def expand(config: ConfigDict) -> list[SweepRun]:
                 "drop one of the values"
             )
         runs[run.id] = run
-    return list(runs.values())
+    return _without(list(runs.values()), config.sweep_exclude)
+
+
+def _without(runs, exclusions):
+    """Those runs that agree with no exclusion."""
+    for exclusion in exclusions:
+        if not isinstance(exclusion, dict) or not exclusion:
+            raise CaejaxError(
+                f"config.sweep_exclude has {exclusion!r}; it must hold dicts of "
+                'fields and values, {"corruption.level": 0.0, "seed": 1} for instance'
+            )
+        if not any(_agrees(run, exclusion) for run in runs):
+            raise CaejaxError(
+                f"config.sweep_exclude has {exclusion}, which leaves out no point of "
+                "the sweep; drop it or correct its values"
+            )
+    left = [run for run in runs if not any(_agrees(run, e) for e in exclusions)]
+    if not left:
+        raise CaejaxError(
+            "config.sweep_exclude leaves out every point of the sweep; drop some of it"
+        )
+    return left
+
+
+def _agrees(run, exclusion):
+    return all(
+        _plain(config_lib.get(run.config, field)) == _plain(value)
+        for field, value in exclusion.items()
+    )
+
+
+def _plain(value):
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _points(name, axis):
@@ -70,10 +105,10 @@ def _points(name, axis):
 
 
 def _create_run(config, values):
-    run = config_lib.from_json(config_lib.to_json(config))
-    run.sweep = {}
+    run = config_lib.one_run(config)
+    run.executor = config.executor  # to be checked with the rest
     for field, value in values.items():
         config_lib.override(run, field, value)
     config_lib.check(run)
     values = {field: config_lib.get(run, field) for field in values}
-    return SweepRun(config_lib.run_id(run), values, run)
+    return SweepRun(config_lib.run_id(run), values, config_lib.one_run(run))

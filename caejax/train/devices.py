@@ -25,7 +25,7 @@ def use_cores(batch_size: int, limit: int = 0) -> None:
     asked = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
     if asked or "JAX_NUM_CPU_DEVICES" in os.environ:
         return
-    count = core_count(batch_size, limit or _cores())
+    count = core_count(batch_size, limit or len(usable_cores()))
     # In use already, by a program of the user's own.
     with contextlib.suppress(RuntimeError):
         jax.config.update("jax_num_cpu_devices", count)
@@ -36,10 +36,11 @@ def core_count(batch_size: int, cores: int) -> int:
     return max(n for n in range(1, cores + 1) if batch_size % n == 0)
 
 
-def _cores():
+def usable_cores() -> list[int]:
+    """Numbers of the cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
 
 
 def mesh() -> Mesh:

@@ -3,7 +3,6 @@
 import datetime
 import importlib.metadata
 import json
-import os
 import platform
 import shlex
 import subprocess
@@ -16,6 +15,7 @@ from ml_collections import ConfigDict
 
 from caejax import config as config_lib
 from caejax.errors import CaejaxError
+from caejax.train.devices import usable_cores
 from caejax.writers import write_atomically, write_json
 
 _PACKAGES = ("caejax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
@@ -48,11 +48,14 @@ def claim(workdir: Path, config: ConfigDict) -> None:
 
 def is_started(workdir: Path) -> bool:
     """Whether a run has saved anything in its folder."""
-    if (workdir / "summary.json").exists():
-        return True
+    return (workdir / "summary.json").exists() or last_step(workdir) is not None
+
+
+def last_step(workdir: Path) -> int | None:
+    """The step of a run's newest checkpoint, None without one."""
     # Half-written checkpoints have longer names.
-    saved = (workdir / "checkpoints" / "last").glob("*")
-    return any(path.name.isdigit() for path in saved)
+    names = [path.name for path in (workdir / "checkpoints" / "last").glob("*")]
+    return max((int(name) for name in names if name.isdigit()), default=None)
 
 
 def read_summary(workdir: Path, config: ConfigDict) -> dict[str, Any] | None:
@@ -68,7 +71,7 @@ def _check_same_run(workdir, new):
             f"{workdir} has results but no config.json, so they may be of another "
             "model; choose another --workdir or delete this one"
         )
-    old = read_config(workdir)
+    old, new = map(config_lib.one_run, (read_config(workdir), new))
     for field in config_lib.field_names(new):
         before, now = config_lib.get(old, field), config_lib.get(new, field)
         if before == now or field == "train.keep_checkpoints":
@@ -114,9 +117,7 @@ def environment() -> dict[str, Any]:
         "device": device.device_kind,
         "backend": device.platform,
         "devices": jax.device_count(),
-        "cpu_cores": len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count(),
+        "cpu_cores": len(usable_cores()),
     }
 
 

@@ -1,5 +1,6 @@
 """One run, from its config to its summary; it goes on where it was stopped."""
 
+import contextlib
 import math
 import time
 from collections.abc import Callable
@@ -39,7 +40,7 @@ class Run(NamedTuple):
       patience: epochs without a better validation loss; 0 is no limit.
       probe_steps: where checkerboards are measured besides every epoch's end.
       start_from: folder of the run whose parameters are the first; or "".
-      verbose: print a line an epoch.
+      verbose: show progress.
     """
 
     task: Task
@@ -62,7 +63,7 @@ def train(config: ConfigDict, workdir: Path, *, verbose: bool = True) -> dict[st
       config: of one run; its sweep is not looked at.
       workdir: the run's folder. If it holds part of this run, the run goes on from
         the last checkpoint, to the same end.
-      verbose: print a line an epoch.
+      verbose: show progress: a bar on a terminal, else a line an epoch.
 
     Raises:
       CaejaxError: a config or data that cannot be used, a folder of another run,
@@ -157,7 +158,9 @@ def _train_epochs(run, state, progress, writer, checkpoints):
     total = run.epochs * run.steps_per_epoch
     # No step is taken: this compiles, so that speeds leave compilation out.
     state, _ = _steps(run, state, _zero_sums(), stop=0)
-    with progress_bar(total, f"{run.epochs} epochs") as update:
+    title = f"{run.epochs} epochs"
+    bar = progress_bar(total, title) if run.verbose else contextlib.nullcontext()
+    with bar as update:
         if run.verbose and update is None:
             print(f"training for {total:,} steps", flush=True)
         while int(state.step) < total and not _stale(run, progress):

@@ -1,0 +1,60 @@
+"""One run of a sweep, done by whoever holds the lock in its folder.
+
+So several commands may work on one folder and never do a run twice, and a run whose
+process was killed is free again at once.
+"""
+
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+from ml_collections import ConfigDict
+
+from caejax.errors import CaejaxError
+from caejax.locks import holding
+from caejax.sweep.results import ERROR_FILE, TRACEBACK_FILE, status
+from caejax.sweep.spec import SweepRun
+from caejax.writers import write_atomically
+
+Do = Callable[[ConfigDict, Path], object]
+
+POLL = 0.2  # seconds to wait before another look at a run that another command does
+
+
+def attempt(run: SweepRun, folder: Path, do: Do, begin: Callable[[], None]) -> str:
+    """Does a run, unless it is no longer to be done or another process does it.
+
+    Args:
+      run: of the sweep.
+      folder: holds a folder for each run.
+      do: called as do(config, workdir); does the run, or what is left of it. If it
+        fails, its error is written into the run's folder.
+      begin: called before that.
+
+    Returns:
+      "done", "failed" or "running elsewhere".
+    """
+    workdir = folder / run.id
+    with holding(workdir / ".lock", wait=False) as mine:
+        if mine:
+            state = status(workdir)
+            if state != "pending":
+                return state
+            begin()
+            return _do(run.config, workdir, do)
+    return "running elsewhere"
+
+
+def _do(config, workdir, do):
+    try:
+        do(config, workdir)
+    except CaejaxError as error:
+        text = str(error)
+    except Exception as error:
+        # One broken run must not end the others; its traceback is kept with it.
+        text = f"{type(error).__name__}: {error}"
+        write_atomically(workdir / TRACEBACK_FILE, traceback.format_exc())
+    else:
+        return "done"
+    write_atomically(workdir / ERROR_FILE, " ".join(text.split()) + "\n")
+    return "failed"

@@ -1,0 +1,76 @@
+"""How far a sweep is, for people."""
+
+import collections
+import contextlib
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+
+FINISHED = ("done", "failed")
+
+
+@contextlib.contextmanager
+def live(states: dict[str, str]) -> Iterator[Callable[[str], None]]:
+    """Shows how far a sweep is: a bar below all else on a terminal.
+
+    Args:
+      states: of the runs by id. Who is shown the sweep changes them as it goes on.
+
+    Yields:
+      `say(text)`, which prints a line, elsewhere with how far the sweep is before it.
+    """
+    began, before = time.monotonic(), _finished(states)
+
+    def summary() -> str:
+        seconds = time.monotonic() - began
+        return summarise(states.values(), _finished(states) - before, seconds)
+
+    if not sys.stdout.isatty():
+        yield lambda text: print(f"[{summary()}] {text}", flush=True)
+        return
+    from rich.live import Live
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+    from rich.text import Text
+
+    def bar():
+        grid = Table.grid(padding=(0, 1))
+        done = ProgressBar(len(states), _finished(states), width=30)
+        grid.add_row(done, Text(summary()))
+        return grid
+
+    with Live(get_renderable=bar, refresh_per_second=2) as view:
+        yield lambda text: view.console.print(Text(text))
+
+
+def _finished(states):
+    return sum(state in FINISHED for state in states.values())
+
+
+def summarise(states: Iterable[str], finished: int, seconds: float) -> str:
+    """How many runs are done, running and failed, and the time left.
+
+    Args:
+      states: of all runs.
+      finished: how many of them this command has seen finish.
+      seconds: in which they did.
+
+    Returns:
+      "3 of 12 done, 2 running, 1 failed, about 4 min left".
+    """
+    counts = collections.Counter(states)
+    total, done = counts.total(), counts["done"]
+    running = counts["running"] + counts["running elsewhere"]
+    left = total - sum(counts[state] for state in FINISHED)
+    parts = [f"{done} of {total} done", f"{running} running"]
+    parts += [f"{counts['failed']} failed"] * (counts["failed"] > 0)
+    if left and finished:
+        parts.append(f"about {_duration(seconds / finished * left)} left")
+    return ", ".join(parts)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"

@@ -1,0 +1,176 @@
+"""Worker processes that do the runs of a sweep, each on a core of its own."""
+
+import collections
+import contextlib
+import functools
+import itertools
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Sequence
+from multiprocessing import connection
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+from absl import logging
+
+from caejax.errors import CaejaxError
+from caejax.sweep.attempt import POLL, Do, attempt
+from caejax.sweep.spec import SweepRun
+from caejax.train.devices import usable_cores, use_cores
+from caejax.train.folder import last_step
+
+Report = Callable[[SweepRun, str], None]
+
+# So many workers die at one step of a run because of the run, and so many before
+# they take one because of what is installed; fewer were killed by someone.
+_DEATHS = 5
+_FAILED_STARTS = 20
+_CACHE = ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs")
+
+
+class _Worker(NamedTuple):
+    process: multiprocessing.process.BaseProcess
+    pipe: connection.Connection
+    core: int
+
+
+def processes(
+    runs: Sequence[SweepRun], folder: Path, do: Do, report: Report, workers: int = 0
+) -> None:
+    """Does runs in worker processes of one thread each; an `Executor`.
+
+    A worker that dies is replaced, and its run goes on; a run at which _DEATHS died
+    without a new checkpoint has failed. Workers end with this process, even if that
+    is killed.
+
+    Raises:
+      CaejaxError: workers die before they take a run.
+    """
+    cores = usable_cores()
+    count = min(workers or len(cores), len(runs))
+    start = functools.partial(_start, folder, do)
+    crew = [start(core) for core in itertools.islice(itertools.cycle(cores), count)]
+    try:
+        _direct(crew, start, runs, folder, report)
+    finally:
+        for worker in crew:
+            worker.process.terminate()
+        for worker in crew:
+            worker.process.join()
+
+
+def _direct(crew, start, runs, folder, report):
+    """Hands out runs until all are done, and replaces workers that die."""
+    waiting, elsewhere = collections.deque(runs), set()
+    taken: dict[int, SweepRun] = {}  # by place in the crew
+    deaths: collections.Counter = collections.Counter()
+    while waiting or taken:
+        ready = connection.wait([worker.pipe for worker in crew])
+        for place, worker in enumerate(crew):
+            if worker.pipe not in ready:
+                continue
+            state = _receive(worker)
+            if state == "running":
+                report(taken[place], state)
+                continue
+            run, alive = taken.pop(place, None), state != "dead"
+            if state == "ready":
+                deaths["starts"] = 0
+            if not alive:
+                state = _after_death(worker, run, folder, deaths)
+                crew[place] = start(worker.core)
+            if run:
+                report(run, state)
+            if state in ("pending", "running elsewhere"):
+                waiting.append(run)
+            if state == "running elsewhere":
+                elsewhere.add(run.id)
+            if waiting and alive:
+                taken[place] = waiting.popleft()
+                if taken[place].id in elsewhere:
+                    time.sleep(POLL)  # none is left that could be taken at once
+                # If it has just died, its pipe says so next.
+                with contextlib.suppress(OSError):
+                    worker.pipe.send(taken[place])
+
+
+def _receive(worker):
+    try:
+        return worker.pipe.recv()
+    except (EOFError, OSError):
+        return "dead"
+
+
+def _after_death(worker, run, folder, deaths):
+    """What becomes of a dead worker's run; returns its state, None without a run."""
+    worker.process.join()
+    point = (run.id, last_step(folder / run.id)) if run else "starts"
+    deaths[point] += 1
+    code = worker.process.exitcode
+    how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
+    if run is None:
+        if deaths[point] == _FAILED_STARTS:
+            raise CaejaxError(
+                f"{_FAILED_STARTS} worker processes ended before they took a run, the "
+                f"last {how}; try --config.executor.name=serial"
+            )
+        return None
+    if deaths[point] < _DEATHS:
+        return "pending"
+    reason = (
+        f"{_DEATHS} worker processes ended in the midst of this run, the last {how}; "
+        "was there enough memory? Try a smaller config.executor.workers"
+    )
+    return attempt(run, folder, functools.partial(_fail, reason), lambda: None)
+
+
+def _fail(reason, config, workdir):
+    del config, workdir
+    raise CaejaxError(reason)
+
+
+def _start(folder, do, core):
+    context = multiprocessing.get_context("spawn")
+    pipe, theirs = context.Pipe()
+    cache = {name: getattr(jax.config, name) for name in _CACHE}
+    process = context.Process(
+        target=_work, args=(theirs, folder, do, core, cache), daemon=True
+    )
+    # A worker never sees Ctrl-C: this process ends it.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    theirs.close()  # so that a dead worker's pipe ends
+    return _Worker(process, pipe, core)
+
+
+def _work(pipe, folder, do, core, cache):
+    """What a worker does: the runs that come through its pipe."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    logging.set_verbosity(logging.WARNING)  # orbax tells of every file
+    _use_one_core(core)
+    for name, value in cache.items():
+        jax.config.update(name, value)
+    pipe.send("ready")
+    while True:
+        run = pipe.recv()
+        pipe.send(attempt(run, folder, do, lambda: pipe.send("running")))
+
+
+def _end_with_parent():
+    multiprocessing.parent_process().join()
+    os._exit(1)
+
+
+def _use_one_core(core):
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {core})
+    flags = "--xla_cpu_multi_thread_eigen=false", os.environ.get("XLA_FLAGS", "")
+    os.environ["XLA_FLAGS"] = " ".join(flags)
+    use_cores(batch_size=1)
