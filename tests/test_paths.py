@@ -88,9 +88,8 @@ def parameters_after_100_steps(path, chunk, kind):
     return state.params
 
 
-@pytest.mark.parametrize("kind", ["deconv_k3", "nearest_k3"])
-def test_a_hundred_steps_end_with_the_same_parameters(kind):
-    plain = parameters_after_100_steps("stock", 0, kind)
-    fast = parameters_after_100_steps("matmul", 2, kind)
+def test_a_hundred_steps_end_with_the_same_parameters():
+    plain = parameters_after_100_steps("stock", 0, "deconv_k3")
+    fast = parameters_after_100_steps("matmul", 2, "deconv_k3")
     for a, b in zip(jax.tree.leaves(plain), jax.tree.leaves(fast), strict=True):
         np.testing.assert_allclose(b, a, rtol=0, atol=TOLERANCE * np.abs(a).max())
