@@ -73,7 +73,10 @@ def _plain_numbers(axis):
 
 
 def scaling(records: Sequence[Record]) -> Figure:
-    """Time an image of caejax and of the best PyTorch, a panel for each axis."""
+    """Time an image of caejax and of the best PyTorch, a panel for each axis.
+
+    A dotted line grows from caejax's first point as the arithmetic does.
+    """
     names = list(dict.fromkeys(record["axis"] for record in records))
     figure, axes = plt.subplots(
         1, len(names), figsize=(PAGE, 2.2), sharey=False, squeeze=False
@@ -90,10 +93,26 @@ def scaling(records: Sequence[Record]) -> Figure:
                     points.append((record["value"], image_us(record, found[best])))
             if points:
                 axis.plot(*zip(*points, strict=True), label=label, **series_style(i))
+        _plot_arithmetic(axis, chosen)
         axis.set(xlabel=name, xscale="log", yscale="log")
+        _plain_numbers(axis.yaxis)
         axis.set_xticks([record["value"] for record in chosen])
         axis.xaxis.set_major_formatter(ScalarFormatter())
         axis.xaxis.set_minor_formatter(NullFormatter())
     axes[0, 0].set_ylabel("µs an image")
-    axes[0, 0].legend()
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
     return figure
+
+
+def _plot_arithmetic(axis, records):
+    found = [(record, summarise(record).get(REFERENCE)) for record in records]
+    if not found or any(summary is None for _, summary in found):
+        return
+    times = [image_us(record, summary) for record, summary in found]
+    rates = [summary.gflops for _, summary in found]
+    work = np.multiply(times, rates)
+    values = [record["value"] for record in records]
+    grown = times[0] * work / work[0]
+    style = {"color": "0.4", "linestyle": ":", "zorder": 1}
+    axis.plot(values, grown, label="arithmetic, from caejax's first", **style)

@@ -160,17 +160,19 @@ def failures(records: Sequence[Record]) -> str:
 
 def scaling_report(results: Record) -> str:
     """Time an image against each size."""
-    header = ["axis", "value", "caejax, us an image", "best PyTorch", "which", "ratio"]
+    header = ["axis", "value", "caejax, us an image", "GFLOP/s"]
+    header += ["best PyTorch, us an image", "which", "ratio"]
     lines = []
     for record in results["scaling"]:
         summaries = summarise(record)
         best = best_torch(summaries)
-        line = [record["axis"], f"{record['value']:g}", *["-"] * 4]
+        line = [record["axis"], f"{record['value']:g}", *["-"] * 5]
         if REFERENCE in summaries:
-            line[2] = f"{image_us(record, summaries[REFERENCE]):.3g}"
+            line[2] = f"{image_us(record, summaries[REFERENCE]):,.0f}"
+            line[3] = f"{summaries[REFERENCE].gflops:.3g}"
         if best:
-            line[3] = f"{image_us(record, summaries[best]):.3g}"
-            line[4:] = NAMES[best], interval(summaries[best].ratio)
+            line[4] = f"{image_us(record, summaries[best]):,.0f}"
+            line[5:] = NAMES[best], interval(summaries[best].ratio)
         lines.append(line)
     parts = [
         "Written by study.py --scaling.\n",
