@@ -3,7 +3,7 @@
 Modes: `run` trains one model, or the whole sweep if the config defines one, and
 goes on where an earlier command was stopped; `eval` measures a trained model
 again; `report` draws figures and tables anew from the files in the folder;
-`show` prints what would be run.
+`show` prints what would be run and, for a sweep, about how long it takes.
 """
 
 import sys
@@ -27,6 +27,9 @@ _CORES = flags.DEFINE_integer(
 )
 _CACHE = flags.DEFINE_bool(
     "cache", True, "Keep compiled programs in the user's cache folder."
+)
+_CALIBRATE = flags.DEFINE_bool(
+    "calibrate", None, "Estimate the time in --mode=show; by default for sweeps."
 )
 _MODE = flags.DEFINE_enum("mode", "run", MODES, "What to do.")
 
@@ -91,9 +94,17 @@ def _report() -> int:
 
 
 def _show() -> int:
+    config = _config()
     from caejax.show import show
+    from caejax.sweep.workers import work_as_one
+    from caejax.train.devices import use_cores
 
-    show(_config())
+    workers = 1
+    if config.sweep and config.executor.name == "processes":
+        workers = work_as_one(config.executor.workers)
+    else:
+        use_cores(config.train.batch_size, _CORES.value)
+    show(config, workers, _CALIBRATE.value)
     return 0
 
 

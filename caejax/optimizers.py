@@ -1,5 +1,6 @@
 """Optimisers and learning-rate schedules by name, all of them optax's."""
 
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -44,6 +45,7 @@ SCHEDULES: dict[str, Callable[[float, int], optax.Schedule]] = {
 }
 
 
+@functools.cache
 def create_optimizer(spec: OptimizerSpec) -> optax.GradientTransformation:
     """Makes the optimiser with its schedule."""
     return OPTIMIZERS[spec.name](create_schedule(spec), spec)

@@ -12,7 +12,9 @@ import pytest
 
 os.environ["MPLBACKEND"] = "Agg"
 # Tests wait for the compiler, not for arithmetic: it need not try hard.
-_FLAGS = "--xla_backend_optimization_level=0", os.environ.get("XLA_FLAGS", "")
+_FLAGS = ["--xla_backend_optimization_level=0", os.environ.get("XLA_FLAGS", "")]
+if jax.__version_info__ < (0, 11):  # a flag that XLA does not know ends the process
+    _FLAGS.insert(0, "--xla_cpu_use_fusion_emitters=false")
 os.environ["XLA_FLAGS"] = " ".join(_FLAGS)
 # What one test has compiled, the others and their subprocesses find again.
 if "CAEJAX_TEST_CACHE" not in os.environ:

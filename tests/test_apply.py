@@ -1,5 +1,6 @@
 """The command line of trained models, on images of every kind."""
 
+import functools
 import re
 
 import jax
@@ -72,10 +73,15 @@ def digit(seed=0, size=(16, 16)):
     return np.random.default_rng(seed).integers(0, 256, size, dtype=np.uint8)
 
 
+@functools.partial(jax.jit, static_argnames=("model", "method"))
+def applied(model, params, x, method="__call__"):
+    return model.apply({"params": params}, x, method=method)
+
+
 def own_output(run, images):
     """What the run's model makes of images (B, 16, 16, 1)."""
     own = trained.load(run)
-    linear = own.model.apply({"params": own.params}, images)
+    linear = applied(own.model, own.params, images)
     return np.clip(own.model.to_image(linear), 0, 1)
 
 
@@ -114,7 +120,7 @@ def test_encode_saves_codes_labels_and_indices(run, command):
     code, _, out = command("encode", "--split=val", "--limit=5")
     made = arrays(out / "codes.npz")
     part, own = load_split(tiny_config(), "val"), trained.load(run)
-    expected = own.model.apply({"params": own.params}, part.images[:5], method="encode")
+    expected = applied(own.model, own.params, part.images[:5], method="encode")
     assert code == 0
     np.testing.assert_allclose(made["codes"], expected, atol=1e-5)
     np.testing.assert_array_equal(made["labels"], part.labels[:5])
@@ -128,7 +134,7 @@ def test_encode_cuts_images_into_tiles(run, command, tmp_path):
     pixels = np.pad(np.asarray(Image.open(image)), ((0, 0), (4, 4)), mode="edge")
     tiles = pixels.reshape(16, 3, 16, 1).swapaxes(0, 1) / np.float32(255)
     own = trained.load(run)
-    expected = own.model.apply({"params": own.params}, tiles, method="encode")
+    expected = applied(own.model, own.params, tiles, method="encode")
     assert code == 0
     np.testing.assert_allclose(made["codes"], expected, atol=1e-5)
     assert made["corners"].tolist() == [[0, -4], [0, 12], [0, 28]]
@@ -158,8 +164,8 @@ def test_samples_are_decoded_draws_within_the_codes_range(run, command, covarian
     code, _, out = command("sample", *flags)
     made = arrays(out / "samples.npz")
     own, part = trained.load(run), load_split(tiny_config(), "train")
-    decoded = own.model.apply({"params": own.params}, made["codes"], method="decode")
-    codes = own.model.apply({"params": own.params}, part.images, method="encode")
+    decoded = applied(own.model, own.params, made["codes"], method="decode")
+    codes = applied(own.model, own.params, part.images, method="encode")
     codes = np.asarray(codes)
     assert code == 0
     np.testing.assert_allclose(
@@ -181,9 +187,10 @@ def test_interpolation_begins_and_ends_with_reconstructions(run, command):
     made = arrays(out / "interpolation.npz")
     pair = load_split(tiny_config(), "test").images[[4, 1]]
     own = trained.load(run)
-    variables = {"params": own.params}
-    codes = own.model.apply(variables, pair, method="encode")
-    middle = own.model.apply(variables, codes.mean(0, keepdims=True), method="decode")
+    codes = applied(own.model, own.params, pair, method="encode")
+    middle = applied(
+        own.model, own.params, codes.mean(0, keepdims=True), method="decode"
+    )
     assert code == 0
     np.testing.assert_allclose(made["images"][::2], own_output(run, pair), atol=1e-5)
     np.testing.assert_allclose(

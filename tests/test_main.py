@@ -1,4 +1,4 @@
-"""The command line, as users meet it: real processes."""
+"""The command line, as users meet it; in real processes where that is the point."""
 
 import gzip
 import os
@@ -190,8 +190,18 @@ def folder(tmp_path_factory):
     return tmp
 
 
+@pytest.fixture
+def in_process(monkeypatch, capfd):
+    """`caejax`, without the seconds that a new process takes to start."""
+
+    def call(*flags):
+        code = main_in_process(["caejax", *map(str, flags)], monkeypatch)
+        return code, *capfd.readouterr()
+
+    return call
+
+
 def main_in_process(argv, monkeypatch):
-    """The program's exit code, without the seconds a new process takes to start."""
     for name in [name for name in flags.FLAGS if name.startswith("config.")]:
         delattr(flags.FLAGS, name)
     flags.FLAGS.unparse_flags()
@@ -203,15 +213,18 @@ def main_in_process(argv, monkeypatch):
 
 
 # How ml_collections loads a config file.
-@pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")
+LOADS_CONFIG = pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")
+
+
+@LOADS_CONFIG
 @pytest.mark.parametrize("name", CASES)
-def test_mistakes_are_one_line_and_exit_code_1(name, folder, monkeypatch, capfd):
+def test_mistakes_are_one_line_and_exit_code_1(name, folder, in_process):
     cli, words = CASES[name]
     cli = [flag.replace("TMP", str(folder)) for flag in cli]
     first = [f"--config={folder / 'config.py'}", f"--workdir={folder / name}"]
     first = first[1:] if any(flag.startswith("--config=") for flag in cli) else first
-    code = main_in_process(["caejax", *first, *cli], monkeypatch)
-    lines = capfd.readouterr().err.strip().splitlines()
+    code, _, error = in_process(*first, *cli)
+    lines = error.strip().splitlines()
     assert code == 1
     assert len(lines) == 1, lines
     assert re.search(f"^error: .*{words.replace('TMP', str(folder))}", lines[0])
@@ -235,12 +248,13 @@ def test_nothing_written_is_lost_by_a_mistake(folder):
 PATTERNS = ("residual_spectrum", "phase_means", "gallery")
 
 
-def test_a_run_draws_its_figures_and_runs_once(folder):
+@LOADS_CONFIG
+def test_a_run_draws_its_figures_and_runs_once(folder, in_process):
     figures = {path.name for path in (folder / "run" / "figures").iterdir()}
     names = ("reconstructions", "curves", *PATTERNS)
     assert figures == {f"{name}.png" for name in names}
     before = (folder / "run" / "metrics.jsonl").read_bytes()
-    code, output, _ = caejax(
+    code, output, _ = in_process(
         f"--config={folder / 'config.py'}", f"--workdir={folder / 'run'}"
     )
     assert code == 0
@@ -248,11 +262,12 @@ def test_a_run_draws_its_figures_and_runs_once(folder):
     assert (folder / "run" / "metrics.jsonl").read_bytes() == before
 
 
-def test_eval_measures_again_and_elsewhere(folder):
-    code, output, _ = caejax("--mode=eval", f"--workdir={folder / 'run'}")
+@LOADS_CONFIG
+def test_eval_measures_again_and_elsewhere(folder, in_process):
+    code, output, _ = in_process("--mode=eval", f"--workdir={folder / 'run'}")
     assert code == 0
     assert "psnr_noisy" in output
-    code, noisier, _ = caejax(
+    code, noisier, _ = in_process(
         "--mode=eval",
         f"--workdir={folder / 'run'}",
         f"--config={folder / 'config.py'}",
@@ -263,13 +278,16 @@ def test_eval_measures_again_and_elsewhere(folder):
 
 
 def test_show_prints_config_runs_and_shapes_without_training(folder):
-    code, output, _ = caejax(f"--config={folder / 'sweep.py'}", "--mode=show")
+    workers = ["--config.executor.name=processes", "--config.executor.workers=1"]
+    sweep = f"--config={folder / 'sweep.py'}"
+    code, output, _ = caejax(sweep, "--mode=show", *workers)
     assert code == 0
     for word in ("4 runs", '"latent_channels": 2', "deconv_k3", "total", "3x3x1x4"):
         assert word in output
+    assert "training takes about" in output.splitlines()[-1]
 
 
-def test_a_sweep_writes_results_figures_tables_and_page(folder):
+def test_a_sweep_writes_results_figures_tables_and_page(folder, in_process):
     workdir = folder / "sweep"
     flags = [f"--config={folder / 'sweep.py'}", f"--workdir={workdir}"]
     code, output, error = caejax(*flags)
@@ -286,6 +304,6 @@ def test_a_sweep_writes_results_figures_tables_and_page(folder):
     assert table.count("\n") == 2 + 4
     for path in (workdir / "figures").iterdir():
         path.unlink()
-    code, _, error = caejax("--mode=report", f"--workdir={workdir}")
+    code, _, error = in_process("--mode=report", f"--workdir={workdir}")
     assert code == 0, error
     assert {path.name for path in (workdir / "figures").iterdir()} == figures

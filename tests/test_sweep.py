@@ -424,6 +424,7 @@ def test_workers_that_never_start_are_an_error(tmp_path, monkeypatch):
 
 def test_worker_processes_train_as_one_core_does(tmp_path):
     config = sweep_config(seed={"field": "seed", "values": (0,)})
+    config.model.encoder, config.model.widths = "dense", ()
     alone = run_sweep(config, tmp_path / "serial")
     config.executor.name, config.executor.workers = "processes", 1
     rows = run_sweep(config, tmp_path / "processes")

@@ -152,18 +152,30 @@ from tiny import tiny_config
 
 def get_config():
     config = tiny_config()
-    config.train.epochs = 6
+    config.train.epochs = 4
     return config
 """
 
+# Does the runs of several folders, each to its end, as the command does one.
+FINISH = """
+import sys
+from pathlib import Path
+from config import get_config
+from caejax.train.devices import use_cores
+from caejax.train.loop import train
+config = get_config()
+use_cores(config.train.batch_size)
+for workdir in sys.argv[1:]:
+    train(config, Path(workdir), verbose=False)
+"""
 
-def start(tmp_path, workdir):
-    config = tmp_path / "config.py"
-    config.write_text(CONFIG_FILE)
-    command = [sys.executable, "-m", "caejax.main", f"--config={config}"]
+
+def start(folder, *arguments):
+    """A process that finds the config in a folder."""
+    paths = (ROOT, ROOT / "tests", folder)
     return subprocess.Popen(
-        [*command, f"--workdir={workdir}"],
-        env=os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
+        [sys.executable, *map(str, arguments)],
+        env=os.environ | {"PYTHONPATH": ":".join(map(str, paths))},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -185,16 +197,17 @@ def kill_at_epoch(process, workdir, epoch):
 
 def test_killed_processes_lose_nothing(tmp_path):
     straight, killed = tmp_path / "straight", tmp_path / "killed"
-    undisturbed = start(tmp_path, straight)
-    kill_at_epoch(start(tmp_path, killed), killed, epoch=2)
+    (tmp_path / "config.py").write_text(CONFIG_FILE)
+    flags = (f"--config={tmp_path / 'config.py'}", f"--workdir={killed}")
+    process = start(tmp_path, "-m", "caejax.main", *flags)
+    kill_at_epoch(process, killed, epoch=1)
     assert not (killed / "summary.json").exists()
-    last = start(tmp_path, killed)
-    for process in (undisturbed, last):
-        assert process.wait() == 0, process.stderr.read()
-        process.stderr.close()
+    process = start(tmp_path, "-c", FINISH, killed, straight)
+    assert process.wait() == 0, process.stderr.read()
+    process.stderr.close()
     assert rows_of(killed) == rows_of(straight)
     config = tiny_config()
-    config.train.epochs = 6
+    config.train.epochs = 4
     assert_same(state_of(killed, config), state_of(straight, config))
 
 
@@ -303,9 +316,6 @@ def test_evaluating_nothing_writes_nothing(tmp_path):
 
 def test_a_loss_that_is_not_finite_stops_and_names_the_step(tmp_path):
     config = tiny_config()
-    config.optimizer.name = "sgd"
-    config.loss = "mse"
-    config.model.output_activation = "linear"
     loop.train(config, tmp_path, verbose=False)
     config.train.epochs = 9
     images = load_images(config)
@@ -361,12 +371,13 @@ def steps_and_images(**changes):
     return task, load_images(config)["train"]
 
 
-def test_the_loss_falls_and_the_step_is_traced_once(monkeypatch):
-    task, images = steps_and_images(batch_size=16)
+def test_the_loss_falls_and_the_step_is_traced_once():
+    task, images = steps_and_images()
     state, means = new_state(task), []
+    compiled_steps.cache_clear()  # other tests take the same steps
     run = compiled_steps(task)
-    per_epoch = len(images) // 16
-    for epoch in range(1, 31):
+    per_epoch = len(images) // 8
+    for epoch in range(1, 16):
         state, sums = run(state, zero_sums(), images, epoch * per_epoch, 0, 0.5)
         means.append(float(sums["loss"]) / per_epoch)
     assert means[-1] < 0.7 * means[0]
@@ -434,17 +445,20 @@ def test_sgd_takes_the_gradient_s_step_of_a_summed_loss():
     state, key = new_state(task), jax.random.key(5)
     noisy = gaussian(key, images, level=0.5)
 
+    @jax.jit
+    @jax.value_and_grad
     def summed(params):
         image = task.model.to_image(task.model.apply({"params": params}, noisy))
         return ((image - images) ** 2).sum()
 
-    grads = jax.grad(summed)(state.params)
-    after, metrics = train_step(state, images, key, level=jnp.float32(0.5), task=task)
+    loss, grads = summed(state.params)
+    step = jax.jit(train_step, static_argnames="task")
+    after, metrics = step(state, images, key, level=0.5, task=task)
     for p, g, q in zip(
         *map(jax.tree.leaves, (state.params, grads, after.params)), strict=True
     ):
         np.testing.assert_allclose(p - 1e-3 * g, q, atol=1e-6)
-    assert float(metrics["loss"]) == pytest.approx(float(summed(state.params)) / 8)
+    assert float(metrics["loss"]) == pytest.approx(float(loss) / 8)
 
 
 def test_a_run_that_never_gets_better_ends_with_its_start(tmp_path):
@@ -513,7 +527,7 @@ def test_means_of_a_ragged_split_are_exact(monkeypatch, key):
     noisy = evaluation.corrupt_examples(
         "gaussian", key, images, jnp.arange(len(images)), 0.5
     )
-    linear = task.model.apply({"params": params}, noisy)
+    linear = jax.jit(task.model.apply)({"params": params}, noisy)
     image = task.model.to_image(linear)
     assert figures == pytest.approx(
         {
@@ -552,6 +566,7 @@ def test_dense_models_have_no_checkerboard_figures(tmp_path):
 def test_small_images_are_measured_as_far_as_they_can_be(tmp_path):
     config = tiny_config()
     config.data.image_size = (10, 8)
+    config.model.widths = (2,)
     summary = loop.train(config, tmp_path, verbose=False)
     assert "test/ssim" not in summary
     assert "test/lattice_peak_db_s4" in summary
@@ -594,6 +609,7 @@ def test_a_batch_larger_than_the_data_is_refused(tmp_path):
         loop.train(config, tmp_path, verbose=False)
 
 
+TWO = "--xla_force_host_platform_device_count=2"
 TWO_DEVICES = """
 import jax, numpy as np
 from caejax.train.devices import on_all_devices, on_one_device
@@ -612,7 +628,7 @@ np.savez("two.npz", *leaves, loss=sums["loss"])
 
 def test_two_devices_train_the_same_model(tmp_path):
     environment = os.environ | {
-        "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
+        "XLA_FLAGS": f"{os.environ['XLA_FLAGS']} {TWO}",
         "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}",
     }
     command = [sys.executable, "-c", TWO_DEVICES]

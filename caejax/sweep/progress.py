@@ -65,11 +65,12 @@ def summarise(states: Iterable[str], finished: int, seconds: float) -> str:
     parts = [f"{done} of {total} done", f"{running} running"]
     parts += [f"{counts['failed']} failed"] * (counts["failed"] > 0)
     if left and finished:
-        parts.append(f"about {_duration(seconds / finished * left)} left")
+        parts.append(f"about {duration(seconds / finished * left)} left")
     return ", ".join(parts)
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Seconds as people say them: "20 s", "3 min", "2 h 5 min"."""
     if seconds < 60:
         return f"{seconds:.0f} s"
     hours, minutes = divmod(round(seconds / 60), 60)

@@ -168,6 +168,20 @@ def _end_with_parent():
     os._exit(1)
 
 
+def work_as_one(workers: int) -> int:
+    """Makes this process compute as a worker does; before JAX is used.
+
+    Args:
+      workers: of the executor; 0 is one a core.
+
+    Returns:
+      How many there would be at a time, of which no core takes more than one.
+    """
+    cores = usable_cores()
+    _use_one_core(cores[0])
+    return min(workers or len(cores), len(cores))
+
+
 def _use_one_core(core):
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {core})

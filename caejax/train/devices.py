@@ -62,14 +62,16 @@ def over_devices(batch: jax.Array) -> jax.Array:
 
 
 def on_all_devices(tree: Any) -> Any:
-    """Copies a tree of arrays to all devices, where compiled steps leave it."""
+    """Copies a tree of arrays to all devices, where compiled steps leave it.
+
+    A single one counts too: arrays that were put nowhere, and those of a checkpoint,
+    would be compiled for apart.
+    """
     if jax.device_count() == 1:
-        return tree
+        return on_one_device(tree)
     return jax.device_put(tree, NamedSharding(mesh(), EVERYWHERE))
 
 
 def on_one_device(tree: Any) -> Any:
     """A tree of arrays on the first device, for what the others need not repeat."""
-    if jax.device_count() == 1:
-        return tree
     return jax.device_put(tree, jax.devices()[0])

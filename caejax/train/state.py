@@ -47,7 +47,13 @@ def first_state(
     """The state before any step, of given parameters."""
     # A copy, because a donated buffer must not appear twice.
     average = jax.tree.map(jnp.copy, params) if ema else ()
-    return TrainState(jnp.int32(0), params, quick_jit(tx.init)(params), average)
+    return TrainState(jnp.int32(0), params, _compiled_start(tx)(params), average)
+
+
+@functools.cache
+def _compiled_start(tx):
+    """Makes the optimiser's state, all of it in one call."""
+    return quick_jit(tx.init)
 
 
 @functools.cache
