@@ -16,6 +16,9 @@ DECODER = "model.upsampling"
 
 LABELS = {
     "corruption.level": "noise level",
+    "corruption.name": "corruption",
+    "model.upsampling": "upsampling",
+    "data.source": "data",
     "model.latent_channels": "bottleneck channels",
     "test/psnr": "test PSNR (dB)",
 }

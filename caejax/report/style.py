@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-COLUMN, PAGE = 3.4, 7.0  # inches
+COLUMN, PAGE = 3.25, 6.75  # inches
 
 # Okabe and Ito (2008), yellow left out: it is too pale for lines.
 COLORS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
