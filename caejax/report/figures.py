@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from caejax.report.read import RunFiles, SweepFiles
-from caejax.report.style import PAGE, bare, series_style
+from caejax.report.style import PAGE, bare, series_style, strip
 
 PERIODS = (2, 4, 8)
 DECODER = "model.upsampling"
@@ -31,22 +31,14 @@ def label(field: str) -> str:
 
 def reconstructions(run: RunFiles) -> Figure:
     """Targets, inputs and outputs of a run, and its response to constant codes."""
-    names = {"target": "target", "input": "input", "output": "output"}
-    count = len(run.samples["target"])
-    flat = "flat" in run.samples
-    size = PAGE / count
-    figure, axes = plt.subplots(
-        3 + flat, count, figsize=(PAGE, size * (3 + flat)), squeeze=False
-    )
-    for row, (name, title) in enumerate(names.items()):
-        for axis, image in zip(axes[row], run.samples[name], strict=True):
-            show_image(axis, image)
-        axes[row, 0].set_ylabel(title)
-    if flat:
-        scale = ripple_scale([run])
-        for axis, image in zip(axes[3], run.samples["flat"], strict=True):
-            show_ripple(axis, image, scale)
-        axes[3, 0].set_ylabel("flat code")
+    rows = {name: run.samples[name] for name in ("target", "input", "output")}
+    if "flat" in run.samples:
+        rows["ripple"] = ripple(run.samples["flat"], ripple_scale([run]))
+    size = PAGE / len(rows["target"])
+    figure, axes = plt.subplots(len(rows), 1, figsize=(PAGE, size * len(rows)))
+    for axis, (name, images) in zip(axes, rows.items(), strict=True):
+        show_image(axis, strip(images))
+        axis.set_ylabel(name)
     return figure
 
 
@@ -56,11 +48,14 @@ def show_image(axis: Axes, image: np.ndarray) -> None:
     bare(axis)
 
 
-def show_ripple(axis: Axes, image: np.ndarray, scale: float) -> None:
-    """Draws how (H, W, C) deviates from its mean, from -scale to scale."""
-    ripple = image - image.mean((0, 1), keepdims=True)
-    axis.imshow(np.clip(0.5 + 0.5 * ripple.mean(-1) / scale, 0, 1), vmin=0, vmax=1)
-    bare(axis)
+def ripple(images: np.ndarray, scale: float) -> np.ndarray:
+    """How (B, H, W, C) deviate from their means, -scale black and scale white.
+
+    Returns:
+      (B, H, W, 1) in [0, 1].
+    """
+    deviation = images - images.mean((1, 2), keepdims=True)
+    return np.clip(0.5 + 0.5 * deviation.mean(-1, keepdims=True) / scale, 0, 1)
 
 
 def ripple_scale(runs: Sequence[RunFiles]) -> float:
@@ -115,29 +110,35 @@ def decoder_grid(sweep: SweepFiles, examples: int = 4) -> Figure | None:
     columns |= {name: run.samples["output"] for name, run in runs.items()}
     examples = min(examples, len(first.samples["target"]))
     size = min(PAGE / len(columns), 1.15)
+    crowded = len(columns) > 7
     figure, axes = plt.subplots(
-        examples + 1,
+        2,
         len(columns),
-        figsize=(size * len(columns), size * (examples + 1) + 0.45),
+        figsize=(
+            size * len(columns),
+            size * (examples + 1) + (1.4 if crowded else 0.5),
+        ),
+        height_ratios=(examples, 1),
         squeeze=False,
     )
-    for column, (name, images) in enumerate(columns.items()):
-        axes[0, column].set_title(name)
-        for axis, image in zip(axes[:, column], images[:examples], strict=False):
-            show_image(axis, image)
-    for axis in axes[examples, :2]:
+    for axis, (name, images) in zip(axes[0], columns.items(), strict=True):
+        axis.set_title(name, rotation=90 if crowded else 0)
+        show_image(axis, strip(images[:examples], down=True))
+    for axis in axes[1, :2]:
         axis.axis("off")
-    axes[examples, 0].text(
+    axes[1, 0].text(
         0,
         0.5,
-        "what each makes\nof a constant code:\nits ripple, and the\nripple's power",
+        "ripple on a\nconstant code\n(dBFS)",
         va="center",
-        transform=axes[examples, 0].transAxes,
+        fontsize=7,
+        in_layout=False,
+        transform=axes[1, 0].transAxes,
     )
     scale = ripple_scale(list(runs.values()))
-    for axis, run in zip(axes[examples, 2:], runs.values(), strict=True):
-        show_ripple(axis, run.samples["flat"][0], scale)
-        axis.set_xlabel(f"{run.summary['test/dc_ripple_db_s8']:.0f} dBFS")
+    for axis, run in zip(axes[1, 2:], runs.values(), strict=True):
+        show_image(axis, ripple(run.samples["flat"][:1], scale)[0])
+        axis.set_xlabel(f"{run.summary['test/dc_ripple_db_s8']:.0f}")
     return figure
 
 
@@ -204,15 +205,16 @@ def against(sweep: SweepFiles, field: str) -> Figure:
     settings = list(dict.fromkeys(tuple(row[f] for f in others) for row in rows))
     measures = ("test/psnr", "test/dc_ripple_db_s2")
     measures = [m for m in measures if any(m in row for row in rows)]
+    names = list(dict.fromkeys(row.get(DECODER, "all") for row in rows))
+    height = 1.9 if len(names) < 8 else 2.5
     figure, axes = plt.subplots(
         len(measures),
         len(settings),
-        figsize=(min(PAGE, 1.2 + 2.2 * len(settings)), 1.9 * len(measures) + 0.3),
+        figsize=(min(PAGE, 1.2 + 2.2 * len(settings)), height * len(measures) + 0.3),
         squeeze=False,
         sharex=True,
         sharey="row",
     )
-    names = list(dict.fromkeys(row.get(DECODER, "all") for row in rows))
     for column, setting in enumerate(settings):
         chosen = [r for r in rows if tuple(r[f] for f in others) == setting]
         for axis, measure in zip(axes[:, column], measures, strict=True):

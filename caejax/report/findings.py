@@ -27,7 +27,7 @@ CLEAN_DB = -100  # below is rounding
 LEVEL = 0.05
 # Intervals of fewer seeds are too narrow by far, see `bca_interval`.
 _INTERVAL_SEEDS = 5
-_NAMED = 3  # conditions that a sentence has room for
+_NAMED = 3  # conditions or choices that a sentence has room for
 
 Setting = tuple[Any, ...]
 Scores = dict[Setting, dict[int, float]]
@@ -70,8 +70,8 @@ def choices_and_conditions(sweep: SweepFiles) -> tuple[list[str], list[str]]:
 def question(sweep: SweepFiles) -> str:
     """What the sweep asks, from the fields it varies."""
     choices, conditions = choices_and_conditions(sweep)
-    where = _joined([label(f) for f in conditions])
-    where = f"at {'each' if len(conditions) == 1 else 'this'} {where}" if where else ""
+    where = _joined([label(f).removesuffix(" channels") for f in conditions])
+    where = f"at each {where}" if where else ""
     ripples = any(RIPPLE in row for row in sweep.rows)
     if DECODER in choices:
         text = f"Which upsampling should this decoder use{_comma(where)}"
@@ -220,8 +220,10 @@ def _wins(found, winners, conditions, what):
     wins = {w: sum(lead.best == w for lead in found) for w in winners}
     ranked = sorted(winners, key=wins.get, reverse=True)
     where = f"{len(found)} settings of {_joined([label(f) for f in conditions])}"
-    counts = _joined([f"{_name(winner)} at {wins[winner]}" for winner in ranked])
-    text = f"Of {where}, the highest {what} has {counts}"
+    counts = [f"{_name(winner)} at {wins[winner]}" for winner in ranked[:_NAMED]]
+    if others := sum(wins[winner] for winner in ranked[_NAMED:]):
+        counts.append(f"others at {others}")
+    text = f"Of {where}, the highest {what} has {_joined(counts)}"
     means = [np.mean(lead.differences) for lead in found if lead.differences]
     return f"{text}; leads are {_span(means, 2)} dB." if means else f"{text}."
 
@@ -323,11 +325,8 @@ def _price(groups, clean):
         return []
     if max(costs) == 0:
         return ["The best PSNR needs no checkerboards: it is among those free of them."]
-    who = _joined([_name(choice) for choice in names])
-    return [
-        f"To be free of them costs {_span(costs, 2)} dB of PSNR "
-        f"(the best then {'are' if len(names) > 1 else 'is'} {who})."
-    ]
+    who = f", with {_joined(list(map(_name, names)))}" if len(names) <= _NAMED else ""
+    return [f"To be free of them costs {_span(costs, 2)} dB of PSNR{who}."]
 
 
 def _db(value):

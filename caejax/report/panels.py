@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from caejax.report.figures import ripple_scale
+from caejax.report.figures import ripple, ripple_scale
 from caejax.report.read import RunFiles
+from caejax.report.style import strip
 from caejax.report.tables import number
 
 CHART = 240, 110  # units of a chart's view box
@@ -48,9 +49,7 @@ def _strips(run, scale):
     """Rows of pictures, each a name and a PNG."""
     arrays = {name: run.samples[name] for name in _STRIPS}
     if "flat" in run.samples:
-        flat = run.samples["flat"]
-        ripple = flat - flat.mean((1, 2), keepdims=True)
-        arrays["ripple"] = 0.5 + 0.5 * ripple / scale
+        arrays["ripple"] = ripple(run.samples["flat"], scale)
     count = _count(arrays["target"].shape)
     return [
         {"name": name, **png(_row(images[:count]))} for name, images in arrays.items()
@@ -68,9 +67,7 @@ def _row(images):
     top, left = (max(0, (side - _SIDE) // 2) for side in images.shape[1:3])
     cut = images[:, top : top + _SIDE, left : left + _SIDE]
     cut = cut if cut.shape[-1] == 3 else cut.mean(-1, keepdims=True)
-    gap = np.ones((*cut.shape[:2], 1, cut.shape[-1]))
-    spaced = np.concatenate([cut, gap], axis=2)
-    row = np.concatenate(list(spaced), axis=1)[:, :-1]
+    row = strip(cut)
     return np.round(255 * np.clip(row, 0, 1)).astype(np.uint8).squeeze()
 
 
