@@ -27,6 +27,12 @@ CAPTIONS = {
     "reconstructions": "Test images: target, corrupted input and output.",
     "curves": "Loss, PSNR and checkerboards while training.",
 }
+_FACTS = {
+    "params": "parameters",
+    "epochs": "epochs",
+    "steps": "steps",
+    "train_seconds": "seconds of training",
+}
 _CAPTION = "Mean over seeds; bars are their range."
 _CSS_PER_INCH = 150  # a printed page's 6.75 inches are the page's width
 _DPI = 200  # of the figures' PNG
@@ -78,8 +84,8 @@ def write_run(workdir: Path, run: RunFiles, figures: Sequence[str]) -> None:
         question=findings.run_question(run),
         answer=findings.run_answer(run),
         facts={
-            name: tables.number(run.summary[name])
-            for name in ("params", "epochs", "steps", "train_seconds")
+            title: tables.number(run.summary[name])
+            for name, title in _FACTS.items()
             if name in run.summary
         },
         best=((), ()),
