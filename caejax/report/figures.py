@@ -14,6 +14,9 @@ from caejax.report.style import PAGE, bare, series_style, strip
 PERIODS = (2, 4, 8)
 DECODER = "model.upsampling"
 
+_COLUMNS = 4  # of panels that a page's width has room for
+_TICKS = 6  # more values than that are not all written at their axis
+
 LABELS = {
     "corruption.level": "noise level",
     "corruption.name": "corruption",
@@ -207,26 +210,38 @@ def against(sweep: SweepFiles, field: str) -> Figure:
     measures = [m for m in measures if any(m in row for row in rows)]
     names = list(dict.fromkeys(row.get(DECODER, "all") for row in rows))
     height = 1.9 if len(names) < 8 else 2.5
+    across = min(len(settings), _COLUMNS)
+    blocks = -(-len(settings) // across)
+    width = min(PAGE, 1.2 + 2.2 * across)
     figure, axes = plt.subplots(
-        len(measures),
-        len(settings),
-        figsize=(min(PAGE, 1.2 + 2.2 * len(settings)), height * len(measures) + 0.3),
+        blocks * len(measures),
+        across,
+        figsize=(width, height * blocks * len(measures) + 0.3),
         squeeze=False,
         sharex=True,
         sharey="row",
     )
-    for column, setting in enumerate(settings):
+    # A column a setting; those beyond a page's width go below.
+    columns = list(axes.reshape(blocks, len(measures), across).swapaxes(1, 2))
+    columns = [column for block in columns for column in block]
+    for column, setting in zip(columns, settings, strict=False):
         chosen = [r for r in rows if tuple(r[f] for f in others) == setting]
-        for axis, measure in zip(axes[:, column], measures, strict=True):
+        for axis, measure in zip(column, measures, strict=True):
             for index, name in enumerate(names):
                 series = [r for r in chosen if r.get(DECODER, "all") == name]
                 _points(axis, series, field, measure, name, index)
         pairs = zip(others, setting, strict=True)
-        axes[0, column].set_title(", ".join(f"{label(f)} {v}" for f, v in pairs))
-        axes[-1, column].set_xlabel(label(field))
-    for axis, measure in zip(axes[:, 0], measures, strict=True):
-        axis.set_ylabel(LABELS.get(measure, "DC ripple,\nperiod 2 (dBFS)"))
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), **_below(len(names)))
+        column[0].set_title("\n".join(f"{label(f)} {v}" for f, v in pairs))
+        column[-1].set_xlabel(label(field))
+        column[-1].tick_params(labelbottom=True)
+    for axis in np.ravel(columns[len(settings) :]):
+        axis.set_visible(False)
+    for column in columns[::across]:
+        for axis, measure in zip(column, measures, strict=True):
+            axis.set_ylabel(LABELS.get(measure, "DC ripple,\nperiod 2 (dBFS)"))
+    _name_values(axes[0, 0], field, sorted({row[field] for row in rows}))
+    handles = axes[0, 0].get_legend_handles_labels()
+    figure.legend(*handles, **_below(len(names), figure.get_figwidth()))
     return figure
 
 
@@ -242,10 +257,15 @@ def _points(axis, rows, field, measure, name, index):
     low = mean - [min(values[v]) for v in x]
     high = [max(values[v]) for v in x] - mean
     axis.errorbar(x, mean, (low, high), label=name, capsize=2, **series_style(index))
-    if field == "model.latent_channels" and len(x) > 1:
+
+
+def _name_values(axis, field, values):
+    """Writes a field's values at the axis that all panels share."""
+    if field == "model.latent_channels" and len(values) > 1:
         axis.set_xscale("log", base=2)
-        axis.set_xticks(x, [str(v) for v in x])
         axis.minorticks_off()
+    if len(values) <= _TICKS:
+        axis.set_xticks(values, [str(value) for value in values])
 
 
 def numeric_fields(sweep: SweepFiles) -> list[str]:
@@ -259,5 +279,6 @@ def numeric_fields(sweep: SweepFiles) -> list[str]:
     return fields
 
 
-def _below(entries):
-    return {"loc": "outside lower center", "ncols": min(entries, 6)}
+def _below(entries, width=PAGE):
+    """Where a legend goes, with as many columns as so many inches have room for."""
+    return {"loc": "outside lower center", "ncols": min(entries, int(width / 1.1))}

@@ -57,14 +57,21 @@ class Lead(NamedTuple):
 
 
 def choices_and_conditions(sweep: SweepFiles) -> tuple[list[str], list[str]]:
-    """Swept fields that are decided on, and the others; the seed is neither."""
-    fields = [field for field in sweep.fields if field != "seed"]
+    """Swept fields that are decided on, and the others.
+
+    The seed is neither, nor is a field with one value only.
+    """
+    fields = [f for f in sweep.fields if f != "seed" and not _constant(sweep, f)]
     choices = [f for f in fields if f.split(".")[0] not in ("corruption", "data")]
     if DECODER in fields:
         axes = [axis for axis in sweep_axes(sweep.config) if DECODER in axis]
         choices = [f for f in fields if f in (axes[0] if axes else [DECODER])]
     choices = choices or fields
     return choices, [field for field in fields if field not in choices]
+
+
+def _constant(sweep, field):
+    return len({str(row[field]) for row in sweep.rows if field in row}) == 1
 
 
 def question(sweep: SweepFiles) -> str:
