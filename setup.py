@@ -40,10 +40,11 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=find_packages(include=["caejax", "caejax.*"]),
-    package_data={"caejax.report": ["*.jinja"]},
+    package_data={"caejax.report": ["*.jinja", "page.css", "page.js"]},
     install_requires=REQUIREMENTS,
     extras_require={
         "test": [
+            "playwright>=1.49",
             "pytest>=8.3",
             "pytest-xdist>=3.6",
             "ruff==0.17.6",

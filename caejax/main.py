@@ -14,7 +14,6 @@ from absl import app, flags, logging
 from ml_collections import config_flags
 
 from caejax.errors import CaejaxError, exit_code, print_error
-from caejax.flag_errors import flag_error
 
 MODES = ("run", "eval", "report", "show")
 
@@ -140,6 +139,9 @@ def parse_flags(argv: Sequence[str]) -> list[str]:
             _ = _CONFIG.value.seed
         return rest
     except Exception as error:
+        # Imports JAX, which a report must not wait for.
+        from caejax.flag_errors import flag_error
+
         sys.exit(print_error(flag_error(error, argv)))
 
 

@@ -252,7 +252,9 @@ PATTERNS = ("residual_spectrum", "phase_means", "gallery")
 def test_a_run_draws_its_figures_and_runs_once(folder, in_process):
     figures = {path.name for path in (folder / "run" / "figures").iterdir()}
     names = ("reconstructions", "curves", *PATTERNS)
-    assert figures == {f"{name}.png" for name in names}
+    assert figures == {f"{n}.{suffix}" for n in names for suffix in ("png", "pdf")}
+    page = (folder / "run" / "report.html").read_text()
+    assert "How well does this model denoise" in page
     before = (folder / "run" / "metrics.jsonl").read_bytes()
     code, output, _ = in_process(
         f"--config={folder / 'config.py'}", f"--workdir={folder / 'run'}"
@@ -302,6 +304,10 @@ def test_a_sweep_writes_results_figures_tables_and_page(folder, in_process):
     assert "http" not in page
     table = (workdir / "tables" / "results.md").read_text()
     assert table.count("\n") == 2 + 4
+    written = {path.name for path in (workdir / "tables").iterdir()}
+    assert written == {
+        f"{n}.{kind}" for n in ("results", "best") for kind in ("md", "tex")
+    }
     for path in (workdir / "figures").iterdir():
         path.unlink()
     code, _, error = in_process("--mode=report", f"--workdir={workdir}")

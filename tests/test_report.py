@@ -88,13 +88,27 @@ def test_phase_maps_lose_their_mean_only():
     plt.close(figure)
 
 
-def test_gallery_has_the_inputs_and_two_rows_a_run():
+def test_gallery_has_the_inputs_and_a_row_a_run():
     images = np.zeros((3, 4, 4, 1))
     names = ("gallery_input", "gallery_output", "gallery_ripple")
     figure = patterns.gallery(runs_with(**dict.fromkeys(names, images)))
-    rows = [axis.get_ylabel() for axis in figure.axes[::3]]
-    assert rows == ["input", "one\noutput", "its ripple", "two\noutput", "its ripple"]
+    assert [axis.get_ylabel() for axis in figure.axes[::2]] == ["input", "one", "two"]
+    ripple = figure.axes[3].get_images()[0].get_array()
+    assert ripple.shape == (4, 3 * 5 - 1)
+    assert set(np.unique(ripple)) == {0.5, 1}  # no ripple is grey, gaps are white
     plt.close(figure)
+
+
+def test_strips_put_white_between_pictures():
+    images = np.arange(2 * 14 * 3 * 1).reshape(2, 14, 3, 1) / 100
+    beside = style.strip(images)
+    assert beside.shape == (14, 7, 1)
+    np.testing.assert_array_equal(beside[:, 4:], images[1])
+    assert (beside[:, 3] == 1).all()
+    below = style.strip(images, down=True)
+    assert below.shape == (29, 3, 1)
+    np.testing.assert_array_equal(below[:14], images[0])
+    np.testing.assert_array_equal(below[15:], images[1])
 
 
 def test_runs_without_patterns_have_no_figures():
@@ -108,6 +122,33 @@ def test_table_gives_means_and_ranges():
     assert lines[0] == ["2", "deconv_k3", "0.1", "2", "2.50 [2.00, 3.00]"]
     assert len(lines) == 12
     assert tables.to_markdown(["a"], [["b"]]) == "| a |\n| --- |\n| b |\n"
+
+
+def test_runs_that_failed_are_in_the_table_of_runs():
+    failed = {"run_id": "b", "status": "failed"}
+    failed |= dict(zip(FIELDS, (2, "x", 0.1, 3), strict=True))
+    done = row(2, "nearest_k3", 0.1, 0, psnr=9.876) | {"run_id": "a"}
+    header, lines = tables.runs_table(sweep([done, failed]))
+    assert header == [*FIELDS, "status", "PSNR (dB)", "run"]
+    assert lines == [
+        ["2", "nearest_k3", "0.1", "0", "done", "9.88", "a"],
+        ["2", "x", "0.1", "3", "failed", "", "b"],
+    ]
+
+
+def test_latex_tables_escape_and_align():
+    header = ["model.upsampling", "PSNR (dB)", "50 %"]
+    lines = [["deconv_k3", "-1.50 [-2.00, -1.00]", ""], ["[8, 16]", "8,425", "a-1"]]
+    assert tables.to_latex(header, lines).splitlines()[1:] == [
+        r"\begin{tabular}{lrl}",
+        r"\toprule",
+        r"model.upsampling & PSNR (dB) & 50 \% \\",
+        r"\midrule",
+        r"deconv\_k3 & $-$1.50 [$-$2.00, $-$1.00] &  \\",
+        r"{}[8, 16] & 8,425 & a-1 \\",
+        r"\bottomrule",
+        r"\end{tabular}",
+    ]
 
 
 def test_swept_names_may_be_empty_and_run_ids_stay_text(tmp_path):

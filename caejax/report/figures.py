@@ -9,13 +9,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from caejax.report.read import RunFiles, SweepFiles
-from caejax.report.style import PAGE, bare, series_style
+from caejax.report.style import PAGE, bare, series_style, strip
 
 PERIODS = (2, 4, 8)
 DECODER = "model.upsampling"
 
+_COLUMNS = 4  # of panels that a page's width has room for
+_TICKS = 6  # more values than that are not all written at their axis
+
 LABELS = {
     "corruption.level": "noise level",
+    "corruption.name": "corruption",
+    "model.upsampling": "upsampling",
+    "data.source": "data",
     "model.latent_channels": "bottleneck channels",
     "test/psnr": "test PSNR (dB)",
 }
@@ -28,22 +34,14 @@ def label(field: str) -> str:
 
 def reconstructions(run: RunFiles) -> Figure:
     """Targets, inputs and outputs of a run, and its response to constant codes."""
-    names = {"target": "target", "input": "input", "output": "output"}
-    count = len(run.samples["target"])
-    flat = "flat" in run.samples
-    size = PAGE / count
-    figure, axes = plt.subplots(
-        3 + flat, count, figsize=(PAGE, size * (3 + flat)), squeeze=False
-    )
-    for row, (name, title) in enumerate(names.items()):
-        for axis, image in zip(axes[row], run.samples[name], strict=True):
-            show_image(axis, image)
-        axes[row, 0].set_ylabel(title)
-    if flat:
-        scale = ripple_scale([run])
-        for axis, image in zip(axes[3], run.samples["flat"], strict=True):
-            show_ripple(axis, image, scale)
-        axes[3, 0].set_ylabel("flat code")
+    rows = {name: run.samples[name] for name in ("target", "input", "output")}
+    if "flat" in run.samples:
+        rows["ripple"] = ripple(run.samples["flat"], ripple_scale([run]))
+    size = PAGE / len(rows["target"])
+    figure, axes = plt.subplots(len(rows), 1, figsize=(PAGE, size * len(rows)))
+    for axis, (name, images) in zip(axes, rows.items(), strict=True):
+        show_image(axis, strip(images))
+        axis.set_ylabel(name)
     return figure
 
 
@@ -53,11 +51,14 @@ def show_image(axis: Axes, image: np.ndarray) -> None:
     bare(axis)
 
 
-def show_ripple(axis: Axes, image: np.ndarray, scale: float) -> None:
-    """Draws how (H, W, C) deviates from its mean, from -scale to scale."""
-    ripple = image - image.mean((0, 1), keepdims=True)
-    axis.imshow(np.clip(0.5 + 0.5 * ripple.mean(-1) / scale, 0, 1), vmin=0, vmax=1)
-    bare(axis)
+def ripple(images: np.ndarray, scale: float) -> np.ndarray:
+    """How (B, H, W, C) deviate from their means, -scale black and scale white.
+
+    Returns:
+      (B, H, W, 1) in [0, 1].
+    """
+    deviation = images - images.mean((1, 2), keepdims=True)
+    return np.clip(0.5 + 0.5 * deviation.mean(-1, keepdims=True) / scale, 0, 1)
 
 
 def ripple_scale(runs: Sequence[RunFiles]) -> float:
@@ -112,29 +113,35 @@ def decoder_grid(sweep: SweepFiles, examples: int = 4) -> Figure | None:
     columns |= {name: run.samples["output"] for name, run in runs.items()}
     examples = min(examples, len(first.samples["target"]))
     size = min(PAGE / len(columns), 1.15)
+    crowded = len(columns) > 7
     figure, axes = plt.subplots(
-        examples + 1,
+        2,
         len(columns),
-        figsize=(size * len(columns), size * (examples + 1) + 0.45),
+        figsize=(
+            size * len(columns),
+            size * (examples + 1) + (1.4 if crowded else 0.5),
+        ),
+        height_ratios=(examples, 1),
         squeeze=False,
     )
-    for column, (name, images) in enumerate(columns.items()):
-        axes[0, column].set_title(name)
-        for axis, image in zip(axes[:, column], images[:examples], strict=False):
-            show_image(axis, image)
-    for axis in axes[examples, :2]:
+    for axis, (name, images) in zip(axes[0], columns.items(), strict=True):
+        axis.set_title(name, rotation=90 if crowded else 0)
+        show_image(axis, strip(images[:examples], down=True))
+    for axis in axes[1, :2]:
         axis.axis("off")
-    axes[examples, 0].text(
+    axes[1, 0].text(
         0,
         0.5,
-        "what each makes\nof a constant code:\nits ripple, and the\nripple's power",
+        "ripple on a\nconstant code\n(dBFS)",
         va="center",
-        transform=axes[examples, 0].transAxes,
+        fontsize=7,
+        in_layout=False,
+        transform=axes[1, 0].transAxes,
     )
     scale = ripple_scale(list(runs.values()))
-    for axis, run in zip(axes[examples, 2:], runs.values(), strict=True):
-        show_ripple(axis, run.samples["flat"][0], scale)
-        axis.set_xlabel(f"{run.summary['test/dc_ripple_db_s8']:.0f} dBFS")
+    for axis, run in zip(axes[1, 2:], runs.values(), strict=True):
+        show_image(axis, ripple(run.samples["flat"][:1], scale)[0])
+        axis.set_xlabel(f"{run.summary['test/dc_ripple_db_s8']:.0f}")
     return figure
 
 
@@ -201,27 +208,40 @@ def against(sweep: SweepFiles, field: str) -> Figure:
     settings = list(dict.fromkeys(tuple(row[f] for f in others) for row in rows))
     measures = ("test/psnr", "test/dc_ripple_db_s2")
     measures = [m for m in measures if any(m in row for row in rows)]
+    names = list(dict.fromkeys(row.get(DECODER, "all") for row in rows))
+    height = 1.9 if len(names) < 8 else 2.5
+    across = min(len(settings), _COLUMNS)
+    blocks = -(-len(settings) // across)
+    width = min(PAGE, 1.2 + 2.2 * across)
     figure, axes = plt.subplots(
-        len(measures),
-        len(settings),
-        figsize=(min(PAGE, 1.2 + 2.2 * len(settings)), 1.9 * len(measures) + 0.3),
+        blocks * len(measures),
+        across,
+        figsize=(width, height * blocks * len(measures) + 0.3),
         squeeze=False,
         sharex=True,
         sharey="row",
     )
-    names = list(dict.fromkeys(row.get(DECODER, "all") for row in rows))
-    for column, setting in enumerate(settings):
+    # A column a setting; those beyond a page's width go below.
+    columns = list(axes.reshape(blocks, len(measures), across).swapaxes(1, 2))
+    columns = [column for block in columns for column in block]
+    for column, setting in zip(columns, settings, strict=False):
         chosen = [r for r in rows if tuple(r[f] for f in others) == setting]
-        for axis, measure in zip(axes[:, column], measures, strict=True):
+        for axis, measure in zip(column, measures, strict=True):
             for index, name in enumerate(names):
                 series = [r for r in chosen if r.get(DECODER, "all") == name]
                 _points(axis, series, field, measure, name, index)
         pairs = zip(others, setting, strict=True)
-        axes[0, column].set_title(", ".join(f"{label(f)} {v}" for f, v in pairs))
-        axes[-1, column].set_xlabel(label(field))
-    for axis, measure in zip(axes[:, 0], measures, strict=True):
-        axis.set_ylabel(LABELS.get(measure, "DC ripple,\nperiod 2 (dBFS)"))
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), **_below(len(names)))
+        column[0].set_title("\n".join(f"{label(f)} {v}" for f, v in pairs))
+        column[-1].set_xlabel(label(field))
+        column[-1].tick_params(labelbottom=True)
+    for axis in np.ravel(columns[len(settings) :]):
+        axis.set_visible(False)
+    for column in columns[::across]:
+        for axis, measure in zip(column, measures, strict=True):
+            axis.set_ylabel(LABELS.get(measure, "DC ripple,\nperiod 2 (dBFS)"))
+    _name_values(axes[0, 0], field, sorted({row[field] for row in rows}))
+    handles = axes[0, 0].get_legend_handles_labels()
+    figure.legend(*handles, **_below(len(names), figure.get_figwidth()))
     return figure
 
 
@@ -237,10 +257,15 @@ def _points(axis, rows, field, measure, name, index):
     low = mean - [min(values[v]) for v in x]
     high = [max(values[v]) for v in x] - mean
     axis.errorbar(x, mean, (low, high), label=name, capsize=2, **series_style(index))
-    if field == "model.latent_channels" and len(x) > 1:
+
+
+def _name_values(axis, field, values):
+    """Writes a field's values at the axis that all panels share."""
+    if field == "model.latent_channels" and len(values) > 1:
         axis.set_xscale("log", base=2)
-        axis.set_xticks(x, [str(v) for v in x])
         axis.minorticks_off()
+    if len(values) <= _TICKS:
+        axis.set_xticks(values, [str(value) for value in values])
 
 
 def numeric_fields(sweep: SweepFiles) -> list[str]:
@@ -254,5 +279,6 @@ def numeric_fields(sweep: SweepFiles) -> list[str]:
     return fields
 
 
-def _below(entries):
-    return {"loc": "outside lower center", "ncols": min(entries, 6)}
+def _below(entries, width=PAGE):
+    """Where a legend goes, with as many columns as so many inches have room for."""
+    return {"loc": "outside lower center", "ncols": min(entries, int(width / 1.1))}

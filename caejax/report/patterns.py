@@ -12,11 +12,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from caejax.report.read import RunFiles
-from caejax.report.style import PAGE, bare
+from caejax.report.style import PAGE, bare, strip
 
 Runs = Mapping[str, RunFiles]
 
 _PANELS = 4  # in a row
+_BAR = {"shrink": 0.8, "pad": 0.02, "aspect": 40}
+_PICTURES = 5  # of the gallery
+_TALLEST = 8.0  # inches of a gallery
 _DECADES = 5  # of the spectrum's range that are shown
 
 
@@ -43,7 +46,7 @@ def spectra(runs: Runs) -> Figure | None:
         axis.set(xticks=[-0.5, 0, 0.5], yticks=[-0.5, 0, 0.5])
         axis.grid(False)
     figure.supxlabel("cycles per pixel", fontsize=8)
-    bar = figure.colorbar(image, ax=list(axes), shrink=0.8, pad=0.02)
+    bar = figure.colorbar(image, ax=list(axes), **_BAR)
     bar.set_label("log10 share of power")
     figure.legend(
         *axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3
@@ -98,7 +101,7 @@ def phase_means(runs: Runs) -> Figure | None:
         axis.grid(False)
     figure.supxlabel("column phase", fontsize=8)
     axes[0].set_ylabel("row phase")
-    bar = figure.colorbar(image, ax=list(axes), shrink=0.8, pad=0.02)
+    bar = figure.colorbar(image, ax=list(axes), **_BAR)
     bar.set_label("mean residual")
     return figure
 
@@ -110,37 +113,42 @@ def _power_db(values):
 def gallery(runs: Runs) -> Figure | None:
     """Flat colours and gradients, what each run makes of them, and its ripple.
 
-    The ripple is the linear output without its trend, on one grey scale for all.
+    A row a run, outputs on the left. The ripple is the linear output without its
+    trend, on one grey scale for all.
     """
     ripples = _arrays(runs, "gallery_ripple")
     if not ripples:
         return None
-    first = runs[next(iter(ripples))].samples["gallery_input"]
+    inputs = runs[next(iter(ripples))].samples["gallery_input"]
+    chosen = np.linspace(0, len(inputs) - 1, min(len(inputs), _PICTURES)).round()
+    chosen = chosen.astype(int)
     # Darker than the darkest panel would leave the others grey.
     scale = max(1e-3, *(np.quantile(np.abs(a), 0.95) for a in ripples.values()))
-    rows = [("input", first)]
-    for name, ripple in ripples.items():
-        output = runs[name].samples["gallery_output"]
-        rows += [(f"{name}\noutput".strip(), output), ("its ripple", ripple)]
-    size = PAGE / (len(first) + 0.9)
+    count = 1 + len(ripples)
+    size = min(5.5 / (2 * len(chosen)), _TALLEST / count)
     figure, axes = plt.subplots(
-        len(rows),
-        len(first),
-        figsize=(PAGE, size * len(rows) + 0.25),
-        squeeze=False,
+        count, 2, figsize=(PAGE, size * count + 0.4), squeeze=False
     )
-    for row, (name, images) in zip(axes, rows, strict=True):
-        for axis, image in zip(row, images, strict=True):
-            if name == "its ripple":
-                image = 0.5 + 0.5 * image.mean(-1, keepdims=True) / scale
-            image = np.clip(image, 0, 1)
-            shown = image.squeeze(-1) if image.shape[-1] == 1 else image[..., :3]
-            axis.imshow(shown, vmin=0, vmax=1)
-            bare(axis)
-            axis.spines[:].set(visible=True, color="0.8", linewidth=0.4)
-        row[0].set_ylabel(name, rotation=0, ha="right", va="center")
-    figure.supxlabel(f"ripple: black -{scale:.2g}, white +{scale:.2g}", fontsize=7)
+    bare(axes[0, 1])
+    _pictures(axes[0, 0], inputs[chosen])
+    axes[0, 0].set_ylabel("input", rotation=0, ha="right", va="center")
+    axes[0, 0].set_title("input and outputs")
+    for row, (name, ripple) in zip(axes[1:], ripples.items(), strict=True):
+        _pictures(row[0], runs[name].samples["gallery_output"][chosen])
+        grey = 0.5 + 0.5 * ripple[chosen].mean(-1, keepdims=True) / scale
+        _pictures(row[1], grey)
+        row[0].set_ylabel(name or "output", rotation=0, ha="right", va="center")
+    title = f"ripple: black -{scale:.2g}, white +{scale:.2g}"
+    axes[0, 1].text(0.5, 0, title, ha="center", transform=axes[0, 1].transAxes)
     return figure
+
+
+def _pictures(axis, images):
+    """Draws (B, H, W, C) side by side, framed: some are white."""
+    shown = strip(np.clip(images, 0, 1))
+    axis.imshow(shown.squeeze(-1) if shown.shape[-1] == 1 else shown, vmin=0, vmax=1)
+    bare(axis)
+    axis.spines[:].set(visible=True, color="0.8", linewidth=0.4)
 
 
 def _arrays(runs, name):
@@ -151,6 +159,8 @@ def _panels(count: int, height: float, extra: float) -> tuple[Figure, list[Axes]
     """A grid of panels, as many as asked for; returns the used ones."""
     columns = min(count, _PANELS)
     rows = -(-count // columns)
+    # Where the page's width makes them smaller, they need less height.
+    height *= min(1.0, PAGE / (1.0 + 1.7 * columns))
     figure, grid = plt.subplots(
         rows,
         columns,

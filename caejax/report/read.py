@@ -94,7 +94,7 @@ def read_sweep(workdir: Path) -> SweepFiles:
       CaejaxError: no run has been started.
     """
     config = read_json(workdir / "config.json")
-    fields = _swept_fields(config)
+    fields = [field for axis in sweep_axes(config) for field in axis]
     if not (workdir / "results.csv").exists():
         raise _missing(workdir / "results.csv")
     with (workdir / "results.csv").open(newline="") as file:
@@ -111,11 +111,10 @@ def read_sweep(workdir: Path) -> SweepFiles:
     return SweepFiles(config, fields, rows, runs)
 
 
-def _swept_fields(config):
-    fields = []
-    for _, axis in sorted(config["sweep"].items()):
-        fields += [axis["field"]] if isinstance(axis["field"], str) else axis["field"]
-    return fields
+def sweep_axes(config: dict[str, Any]) -> list[list[str]]:
+    """The fields of each axis, in the order of the axes' names."""
+    axes = [axis["field"] for _, axis in sorted(config.get("sweep", {}).items())]
+    return [[field] if isinstance(field, str) else list(field) for field in axes]
 
 
 def _parse(text):

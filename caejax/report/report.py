@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from caejax.errors import CaejaxError
-from caejax.report import figures, page, patterns, tables
+from caejax.report import figures, findings, page, patterns, tables
 from caejax.report.read import is_sweep, read_run, read_sweep
 from caejax.report.style import paper_style, save
 from caejax.writers import write_atomically
@@ -24,12 +24,20 @@ def report(workdir: Path) -> None:
 
 def _report_run(workdir):
     run = read_run(workdir)
-    save(figures.reconstructions(run), workdir / "figures" / "reconstructions")
-    save(figures.curves(run), workdir / "figures" / "curves")
-    for name, figure in _patterns({"": run}).items():
-        save(figure, workdir / "figures" / name)
+    drawn = {
+        "reconstructions": figures.reconstructions(run),
+        "curves": figures.curves(run),
+        **_patterns({"": run}),
+    }
+    _save(drawn, workdir)
+    page.write_run(workdir, run, list(drawn))
     tables.print_figures(run.summary)
-    print(f"figures in {workdir / 'figures'}")
+    print(f"{workdir / 'report.html'} shows it all")
+
+
+def _save(drawn, workdir):
+    for name, figure in drawn.items():
+        save(figure, workdir / "figures" / name, formats=("png", "pdf"))
 
 
 def _patterns(runs):
@@ -48,20 +56,28 @@ def _report_sweep(workdir):
             f"no run of {workdir} is finished, so there is nothing to report; "
             f"{workdir / 'results.csv'} says why"
         )
-    drawn = {
-        "checkerboard": figures.decoder_grid(sweep),
-        "dc_ripple_steps": figures.ripple_steps(sweep),
-        **_patterns(figures.comparable_runs(sweep)),
-    }
+    drawn = {"checkerboard": figures.decoder_grid(sweep)}
     for field in figures.numeric_fields(sweep):
         drawn[f"quality_{field.split('.')[-1]}"] = figures.against(sweep, field)
+    drawn["dc_ripple_steps"] = figures.ripple_steps(sweep)
+    drawn |= _patterns(figures.comparable_runs(sweep))
     drawn = {name: figure for name, figure in drawn.items() if figure is not None}
-    for name, figure in drawn.items():
-        save(figure, workdir / "figures" / name, formats=("png", "pdf"))
-    header, lines = tables.sweep_table(sweep)
-    (workdir / "tables").mkdir(exist_ok=True)
-    table = tables.to_markdown(header, lines)
-    write_atomically(workdir / "tables" / "results.md", table)
-    page.write(workdir, list(drawn), header, lines)
+    _save(drawn, workdir)
+    _write_tables(sweep, workdir / "tables")
+    page.write_sweep(workdir, sweep, list(drawn))
     tables.print_sweep(sweep)
     print(f"{workdir / 'report.html'} shows it all")
+
+
+def _write_tables(sweep, folder):
+    folder.mkdir(exist_ok=True)
+    written = {
+        "results": tables.sweep_table(sweep),
+        "best": findings.leads_table(sweep),
+    }
+    for name, (header, lines) in written.items():
+        if lines:
+            text = tables.to_markdown(header, lines)
+            write_atomically(folder / f"{name}.md", text)
+            text = tables.to_latex(header, lines)
+            write_atomically(folder / f"{name}.tex", text)

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-COLUMN, PAGE = 3.4, 7.0  # inches
+COLUMN, PAGE = 3.25, 6.75  # inches
 
 # Okabe and Ito (2008), yellow left out: it is too pale for lines.
 COLORS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -51,6 +52,8 @@ def save(figure: Figure, path: Path, *, formats: tuple[str, ...] = ("png",)) -> 
         # Without a date, equal figures are equal files.
         metadata = {"CreationDate": None} if suffix == "pdf" else None
         figure.savefig(path.with_suffix(f".{suffix}"), metadata=metadata)
+        # Laid out once is enough, and what takes most of the time.
+        figure.set_layout_engine("none")
     plt.close(figure)
 
 
@@ -73,3 +76,23 @@ def bare(axis: Axes) -> None:
     axis.set(xticks=[], yticks=[])
     axis.spines[:].set_visible(False)
     axis.grid(False)
+
+
+def strip(images: np.ndarray, *, down: bool = False) -> np.ndarray:
+    """Pictures side by side, or one below the other, with white between them.
+
+    One axis for many pictures is drawn many times as fast as an axis each.
+
+    Args:
+      images: (B, H, W, C) in [0, 1].
+      down: whether one below the other.
+
+    Returns:
+      (H, W', C), or (H', W, C).
+    """
+    axis = 1 if down else 2
+    shape = list(images.shape)
+    shape[axis] = gap = max(1, shape[axis] // 14)
+    spaced = np.concatenate([images, np.ones(shape)], axis)
+    joined = np.concatenate(list(spaced), axis - 1)
+    return joined[:-gap] if down else joined[:, :-gap]

@@ -1,5 +1,6 @@
-"""Tables: for the terminal with rich, and as Markdown."""
+"""Tables: for the terminal with rich, as Markdown and as LaTeX."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,15 +15,17 @@ Row = dict[str, Any]
 
 MEASURES = {
     "test/psnr": "PSNR (dB)",
-    "test/psnr_noisy": "input's PSNR",
     "test/ssim": "SSIM",
-    "init/dc_ripple_db_s2": "ripple s2, init (dBFS)",
     "test/dc_ripple_db_s2": "ripple s2 (dBFS)",
     "test/dc_ripple_db_s4": "ripple s4 (dBFS)",
     "test/dc_ripple_db_s8": "ripple s8 (dBFS)",
     "test/lattice_peak_db_s2": "peak s2 (dB)",
+    "init/dc_ripple_db_s2": "ripple s2, init (dBFS)",
+    "test/psnr_noisy": "input's PSNR (dB)",
     "params": "params",
 }
+
+_DIGITS = {"test/ssim": 3, "test/psnr": 2, "test/psnr_noisy": 2}
 
 TERMINAL = ("test/psnr", "test/ssim", "test/dc_ripple_db_s2", "test/dc_ripple_db_s8")
 
@@ -52,17 +55,71 @@ def _cell(rows: Sequence[Row], measure: str) -> str:
         return ""
     if measure == "params":
         return f"{values[0]:,}"
-    digits = {"test/ssim": 3, "test/psnr": 2, "test/psnr_noisy": 2}.get(measure, 1)
+    digits = _DIGITS.get(measure, 1)
     mean = f"{np.mean(values):.{digits}f}"
     if len(values) == 1:
         return mean
     return f"{mean} [{min(values):.{digits}f}, {max(values):.{digits}f}]"
 
 
+def runs_table(sweep: SweepFiles) -> tuple[list[str], list[list[str]]]:
+    """Header and cells: a line a run, those that failed among them."""
+    fields = list(dict.fromkeys([*sweep.fields, "seed"]))
+    measures = [m for m in MEASURES if any(m in row for row in sweep.rows)]
+    header = [*fields, "status", *(MEASURES[m] for m in measures), "run"]
+    lines = [
+        [
+            *(str(row[f]) for f in fields),
+            row["status"],
+            *(_cell([row], m) for m in measures),
+            row["run_id"],
+        ]
+        for row in sweep.rows
+    ]
+    return header, lines
+
+
 def to_markdown(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     """A Markdown table."""
     rows = [header, ["---"] * len(header), *lines]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+_LATEX = {c: f"\\{c}" for c in "&%$#_{}"} | {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+}
+_NUMBER = re.compile(r"-?[\d,.]+( \[.*\])?")
+
+
+def to_latex(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """A LaTeX table of the package booktabs; columns of numbers are flush right."""
+    columns = zip(*lines, strict=True)
+    numeric = [all(_NUMBER.fullmatch(cell or "0") for cell in c) for c in columns]
+    return "\n".join(
+        [
+            "% Needs \\usepackage{booktabs}.",
+            f"\\begin{{tabular}}{{{''.join('lr'[right] for right in numeric)}}}",
+            "\\toprule",
+            _latex_row(header),
+            "\\midrule",
+            *map(_latex_row, lines),
+            "\\bottomrule",
+            "\\end{tabular}\n",
+        ]
+    )
+
+
+def _latex_row(cells):
+    return " & ".join(map(_to_latex, cells)) + r" \\"
+
+
+def _to_latex(text):
+    escaped = "".join(_LATEX.get(c, c) for c in text)
+    minus = re.sub(r"(?<![\w)])-(?=\d)", "$-$", escaped)
+    # Behind the end of a row, a bracket would be read as its height.
+    return f"{{}}{minus}" if minus.startswith("[") else minus
 
 
 def print_sweep(sweep: SweepFiles) -> None:
@@ -83,5 +140,10 @@ def print_figures(figures: dict[str, float]) -> None:
     """Prints the figures of one run."""
     table = Table("figure", "value")
     for name, value in figures.items():
-        table.add_row(name, f"{value:,}" if isinstance(value, int) else f"{value:.4g}")
+        table.add_row(name, number(value))
     Console().print(table)
+
+
+def number(value: float) -> str:
+    """A figure of a summary as text."""
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"

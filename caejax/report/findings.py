@@ -1,0 +1,380 @@
+"""What a sweep asks, and what its numbers answer, in sentences.
+
+Fields are of two kinds. Choices are what a reader decides on: the decoder where it is
+swept, else all that is no corruption and no data. All others are conditions: choices
+are compared within one condition, seed by seed.
+"""
+
+from collections.abc import Sequence
+from itertools import combinations
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from caejax.report.figures import DECODER, label
+from caejax.report.read import RunFiles, SweepFiles, sweep_axes
+from caejax.sweep.statistics import (
+    TOO_FEW,
+    bca_interval,
+    format_p,
+    sign_flip_p,
+    smallest_p,
+)
+
+PSNR, INPUT = "test/psnr", "test/psnr_noisy"
+RIPPLE = "test/dc_ripple_db_s8"  # sees the periods 2 and 4, too
+CLEAN_DB = -100  # below is rounding
+LEVEL = 0.05
+# Intervals of fewer seeds are too narrow by far, see `bca_interval`.
+_INTERVAL_SEEDS = 5
+_NAMED = 3  # conditions or choices that a sentence has room for
+
+Setting = tuple[Any, ...]
+Scores = dict[Setting, dict[int, float]]
+
+
+class Lead(NamedTuple):
+    """The best choice at one condition, and how far it is ahead.
+
+    Attributes:
+      condition: values of the conditions.
+      best, second: values of the choices; the second best may be None.
+      scores: PSNR of the best, a value a seed.
+      input: the corrupted input's PSNR, a mean over the best's runs, or None.
+      differences: best minus second, a value a seed that both have.
+      interval: of their mean, 95 %; None where there are too few seeds.
+      p: as text, corrected for all pairs of choices at all conditions.
+    """
+
+    condition: Setting
+    best: Setting
+    second: Setting | None
+    scores: Sequence[float]
+    input: float | None
+    differences: Sequence[float]
+    interval: tuple[float, float] | None
+    p: str
+
+
+def choices_and_conditions(sweep: SweepFiles) -> tuple[list[str], list[str]]:
+    """Swept fields that are decided on, and the others.
+
+    The seed is neither, nor is a field with one value only.
+    """
+    fields = [f for f in sweep.fields if f != "seed" and not _constant(sweep, f)]
+    choices = [f for f in fields if f.split(".")[0] not in ("corruption", "data")]
+    if DECODER in fields:
+        axes = [axis for axis in sweep_axes(sweep.config) if DECODER in axis]
+        choices = [f for f in fields if f in (axes[0] if axes else [DECODER])]
+    choices = choices or fields
+    return choices, [field for field in fields if field not in choices]
+
+
+def _constant(sweep, field):
+    return len({str(row[field]) for row in sweep.rows if field in row}) == 1
+
+
+def question(sweep: SweepFiles) -> str:
+    """What the sweep asks, from the fields it varies."""
+    choices, conditions = choices_and_conditions(sweep)
+    where = _joined([label(f).removesuffix(" channels") for f in conditions])
+    where = f"at each {where}" if where else ""
+    ripples = any(RIPPLE in row for row in sweep.rows)
+    if DECODER in choices:
+        text = f"Which upsampling should this decoder use{_comma(where)}"
+    elif choices:
+        names = _joined([label(f) for f in choices])
+        text = f"Which {names} reconstructs best{_comma(where)}"
+    else:
+        text = "How well does this model reconstruct, and how much is the seed's doing"
+    tail = "and how badly does it checkerboard" if ripples and choices else ""
+    return f"{text}{_comma(tail)}?"
+
+
+def _comma(text):
+    return f", {text}" if text else ""
+
+
+def _joined(words):
+    *first, last = words or [""]
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def leads(sweep: SweepFiles) -> list[Lead]:
+    """The best choice at each condition, in the order of the sweep.
+
+    Best is the highest mean PSNR over seeds. Since the data themselves say which
+    two are compared, p is multiplied by the number of all pairs that might have
+    been (Bonferroni).
+    """
+    groups = _scores(sweep)
+    pairs = sum(len(list(combinations(scores, 2))) for scores in groups.values())
+    inputs = _inputs(sweep)
+    return [
+        _lead(condition, scores, inputs.get(condition), pairs)
+        for condition, scores in groups.items()
+    ]
+
+
+def _scores(sweep) -> dict[Setting, Scores]:
+    """PSNR by condition, choice and seed."""
+    choices, conditions = choices_and_conditions(sweep)
+    groups: dict[Setting, Scores] = {}
+    for row in _done(sweep, PSNR):
+        at = groups.setdefault(tuple(row[f] for f in conditions), {})
+        at.setdefault(tuple(row[f] for f in choices), {})[row["seed"]] = row[PSNR]
+    return groups
+
+
+def _done(sweep, measure):
+    return [r for r in sweep.rows if r["status"] == "done" and measure in r]
+
+
+def _inputs(sweep):
+    conditions = choices_and_conditions(sweep)[1]
+    values: dict[Setting, list[float]] = {}
+    for row in _done(sweep, INPUT):
+        values.setdefault(tuple(row[f] for f in conditions), []).append(row[INPUT])
+    return {condition: float(np.mean(v)) for condition, v in values.items()}
+
+
+def _lead(condition, scores, input_psnr, pairs):
+    means = {choice: np.mean(list(seeds.values())) for choice, seeds in scores.items()}
+    best, *rest = sorted(means, key=means.get, reverse=True)
+    second = rest[0] if rest else None
+    ours, theirs = scores[best], scores.get(second, {})
+    differences = [ours[seed] - theirs[seed] for seed in ours if seed in theirs]
+    interval, p = None, ""
+    if len(differences) >= _INTERVAL_SEEDS:
+        interval = bca_interval(differences)
+    if differences:
+        adjusted = min(1.0, pairs * sign_flip_p(differences))
+        smallest = min(1.0, pairs * smallest_p(len(differences)))
+        p = format_p(adjusted, smallest, level=LEVEL)
+    values = list(ours.values())
+    return Lead(condition, best, second, values, input_psnr, differences, interval, p)
+
+
+def leads_table(sweep: SweepFiles) -> tuple[list[str], list[list[str]]]:
+    """Header and cells: a line a condition, its best choice and how far it leads.
+
+    Empty where nothing is compared.
+    """
+    _, conditions = choices_and_conditions(sweep)
+    found = [lead for lead in leads(sweep) if lead.second is not None]
+    if not found:
+        return [], []
+    header = [*conditions, "best", "PSNR (dB)", "input's PSNR", "runner-up"]
+    header += ["lead (dB)", "95 % interval", "seeds ahead", "p"]
+    lines = [_lead_line(lead) for lead in found]
+    filled = [i for i in range(len(header)) if any(line[i] for line in lines)]
+    return [header[i] for i in filled], [[line[i] for i in filled] for line in lines]
+
+
+def _lead_line(lead):
+    ahead = sum(d > 0 for d in lead.differences)
+    return [
+        *map(str, lead.condition),
+        _name(lead.best),
+        f"{np.mean(lead.scores):.2f}",
+        "" if lead.input is None else f"{lead.input:.2f}",
+        _name(lead.second),
+        f"{np.mean(lead.differences):.2f}" if lead.differences else "",
+        "" if lead.interval is None else "[{:.2f}, {:.2f}]".format(*lead.interval),
+        f"{ahead} of {len(lead.differences)}",
+        lead.p,
+    ]
+
+
+def _name(setting):
+    return ", ".join(map(str, setting)) or "the model"
+
+
+def answer(sweep: SweepFiles) -> list[str]:
+    """The answer, the most important sentence first."""
+    choices, _ = choices_and_conditions(sweep)
+    found = leads(sweep)
+    if not found:
+        return ["No finished run has a PSNR, so there is nothing to compare."]
+    sentences = _best(sweep, found) + _ripples(sweep)
+    if any(lead.second for lead in found):
+        sentences.append(_evidence(found))
+    return sentences + _against_input(found, bool(choices))
+
+
+def _best(sweep, found):
+    """The best choice at each condition, or how often each is best."""
+    _, conditions = choices_and_conditions(sweep)
+    winners = list(dict.fromkeys(lead.best for lead in found))
+    what = f"mean PSNR of {seeds} seeds" if (seeds := _seeds(found)) > 1 else "PSNR"
+    if len(found) > _NAMED:
+        return [_wins(found, winners, conditions, what)]
+    if len(winners) > 1:
+        parts = [f"{_name(lead.best)}, {_gain(lead, conditions)}" for lead in found]
+        return [f"The highest {what} has {'; '.join(parts)}."]
+    verb = "has the highest" if found[0].second else "has a"
+    if len(found) == 1:
+        return [f"{_name(winners[0])} {verb} {what}: {_gain(found[0], [])}."]
+    parts = [_gain(lead, conditions) for lead in found]
+    return [f"{_name(winners[0])} always {verb} {what}: {'; '.join(parts)}."]
+
+
+def _seeds(found):
+    return max(len(lead.scores) for lead in found)
+
+
+def _wins(found, winners, conditions, what):
+    wins = {w: sum(lead.best == w for lead in found) for w in winners}
+    ranked = sorted(winners, key=wins.get, reverse=True)
+    where = f"{len(found)} settings of {_joined([label(f) for f in conditions])}"
+    counts = [f"{_name(winner)} at {wins[winner]}" for winner in ranked[:_NAMED]]
+    if others := sum(wins[winner] for winner in ranked[_NAMED:]):
+        counts.append(f"others at {others}")
+    text = f"Of {where}, the highest {what} has {_joined(counts)}"
+    means = [np.mean(lead.differences) for lead in found if lead.differences]
+    return f"{text}; leads are {_span(means, 2)} dB." if means else f"{text}."
+
+
+def _gain(lead, conditions):
+    """PSNR, where, and lead."""
+    text = f"{np.mean(lead.scores):.2f} dB"
+    if conditions:
+        pairs = zip(conditions, lead.condition, strict=True)
+        text += f" at {_joined([f'{label(field)} {value}' for field, value in pairs])}"
+    if not lead.differences:
+        return text
+    return (
+        f"{text} ({np.mean(lead.differences):.2f} dB above "
+        f"{_name(lead.second)}{_spread(lead)})"
+    )
+
+
+def _spread(lead):
+    if lead.interval is not None:
+        return ", 95 % interval {:.2f} to {:.2f}".format(*lead.interval)
+    if len(lead.differences) < 2:
+        return ""
+    ahead = sum(d > 0 for d in lead.differences)
+    return f", ahead in {ahead} of {len(lead.differences)} seeds"
+
+
+def _span(values, digits):
+    texts = [f"{value:.{digits}f}" for value in (min(values), max(values))]
+    return " to ".join(dict.fromkeys(texts))
+
+
+def _evidence(found):
+    """How far leads can be trusted."""
+    compared = [lead for lead in found if lead.differences]
+    seeds = max((len(lead.differences) for lead in compared), default=0)
+    if seeds < 2:
+        return (
+            "With one seed a setting, a lead may be chance: run more seeds to tell "
+            "how far results of one setting lie apart."
+        )
+    if all(lead.p == TOO_FEW for lead in compared):
+        return (
+            f"{seeds} seeds are too few to test these leads: hold them against the "
+            "ranges over seeds in the table."
+        )
+    tested = [lead.p for lead in compared if lead.p != TOO_FEW]
+    sure = sum(float(p) <= LEVEL for p in tested)
+    return (
+        f"{sure} of {len(compared)} leads pass a paired sign-flip test "
+        f"(p at most {LEVEL}, corrected for all pairs of settings)."
+    )
+
+
+def _ripples(sweep):
+    """Who draws checkerboards on constant codes, and what the cleanest cost."""
+    choices, _ = choices_and_conditions(sweep)
+    values: dict[Setting, list[float]] = {}
+    for row in _done(sweep, RIPPLE):
+        values.setdefault(tuple(row[f] for f in choices), []).append(row[RIPPLE])
+    if not values:
+        return []
+    means = {choice: np.mean(v) for choice, v in values.items()}
+    clean = [choice for choice, v in values.items() if max(v) < CLEAN_DB]
+    dirty = sorted((c for c in means if c not in clean), key=means.get)
+    if not dirty:
+        worst = max(max(v) for v in values.values())
+        return [
+            "No run draws a checkerboard on constant codes: "
+            f"DC ripple is at most {_db(worst)}, which is rounding."
+        ]
+    names = _joined([_name(choice) for choice in clean])
+    loud = f"{_name(dirty[-1])} ripples most ({_db(means[dirty[-1]])} on average)"
+    if len(dirty) > 1:
+        loud += f", {_name(dirty[0])} least ({_db(means[dirty[0]])})"
+    if not clean:
+        everyone = "All draw" if len(dirty) > 1 else "It draws"
+        return [f"{everyone} checkerboards on constant codes: {loud}."]
+    quietest = max(max(values[choice]) for choice in clean)
+    of_rest = "; of the others, " if len(dirty) > 1 else "; "
+    text = (
+        f"Free of checkerboards on constant codes: {names}, with a DC ripple of at "
+        f"most {_db(quietest)} in any run{of_rest}{loud}."
+    )
+    return [text, *_price(_scores(sweep), clean)]
+
+
+def _price(groups, clean):
+    """What PSNR it costs to choose only among the clean ones."""
+    costs, names = [], {}
+    for scores in groups.values():
+        means = {choice: np.mean(list(s.values())) for choice, s in scores.items()}
+        able = [choice for choice in clean if choice in means]
+        if able and len(means) > 1:
+            best = max(able, key=means.get)
+            names[best] = None
+            costs.append(max(means.values()) - means[best])
+    if not costs:
+        return []
+    if max(costs) == 0:
+        return ["The best PSNR needs no checkerboards: it is among those free of them."]
+    who = f", with {_joined(list(map(_name, names)))}" if len(names) <= _NAMED else ""
+    return [f"To be free of them costs {_span(costs, 2)} dB of PSNR{who}."]
+
+
+def _db(value):
+    return f"{value:.0f} dBFS".replace("-", "−")
+
+
+def _against_input(found, several):
+    worse = [lead for lead in found if lead.input and np.mean(lead.scores) < lead.input]
+    if not worse:
+        return []
+    who = "Even the best" if several else "The model"
+    where = f" at {len(worse)} of {len(found)} settings" if len(found) > 1 else ""
+    return [
+        f"{who} lies below the corrupted input itself{where}: "
+        "train longer, or with another model, before you draw conclusions."
+    ]
+
+
+def run_question(run: RunFiles) -> str:
+    """What a single run asks."""
+    verbs = {"none": "reconstruct", "cross": "inpaint", "box": "inpaint"}
+    verb = verbs.get(run.config["corruption"]["name"], "denoise")
+    ripples = ", and how badly does it checkerboard" if RIPPLE in run.summary else ""
+    return f"How well does this model {verb}{ripples}?"
+
+
+def run_answer(run: RunFiles) -> list[str]:
+    """What a single run's figures answer."""
+    figures = run.summary
+    text = f"Test PSNR is {figures[PSNR]:.2f} dB"
+    if INPUT in figures:
+        gain = figures[PSNR] - figures[INPUT]
+        text += (
+            f", {abs(gain):.2f} dB {'above' if gain >= 0 else 'below'} the input's "
+            f"{figures[INPUT]:.2f} dB"
+        )
+    sentences = [f"{text}; SSIM is {figures['test/ssim']:.3f}."]
+    if RIPPLE in figures:
+        clean = figures[RIPPLE] < CLEAN_DB
+        sentences.append(
+            f"On constant codes its DC ripple is {_db(figures[RIPPLE])}: "
+            + ("no checkerboard, only rounding." if clean else "it checkerboards.")
+        )
+    return [*sentences, "One run has one seed: another may differ."]

@@ -1,0 +1,140 @@
+import numpy as np
+import pytest
+
+from caejax.report import findings
+from caejax.report.read import RunFiles, SweepFiles
+
+DECODER, LEVEL = "model.upsampling", "corruption.level"
+
+
+def sweep(psnr, ripple=None, fields=(LEVEL, DECODER), noisy=None):
+    """A sweep from PSNR by the fields' values, each a list over seeds."""
+    rows = []
+    for setting, values in psnr.items():
+        for seed, value in enumerate(values):
+            row = dict(zip(fields, setting, strict=True)) | {"seed": seed}
+            row |= {"status": "done", findings.PSNR: value}
+            if ripple:
+                row[findings.RIPPLE] = ripple[setting[-1]]
+            if noisy is not None:
+                row[findings.INPUT] = noisy
+            rows.append(row)
+    return SweepFiles({}, [*fields, "seed"], rows, {})
+
+
+@pytest.mark.parametrize(
+    ("fields", "asked"),
+    [
+        ([DECODER, "seed"], "Which upsampling should this decoder use?"),
+        (
+            ["model.latent_channels", DECODER, LEVEL],
+            "Which upsampling should this decoder use, "
+            "at each bottleneck and noise level?",
+        ),
+        (["loss", LEVEL], "Which loss reconstructs best, at each noise level?"),
+        ([LEVEL], "Which noise level reconstructs best?"),
+        (
+            ["seed"],
+            "How well does this model reconstruct, and how much is the seed's doing?",
+        ),
+    ],
+)
+def test_the_question_is_that_of_the_swept_fields(fields, asked):
+    files = SweepFiles({}, fields, [{findings.PSNR: 1.0}], {})
+    assert findings.question(files) == asked
+    if DECODER in fields:
+        files = files._replace(rows=[{findings.RIPPLE: -9.0}])
+        tail = ", and how badly does it checkerboard?"
+        assert findings.question(files) == asked[:-1] + tail
+
+
+def test_fields_that_change_with_the_decoder_are_no_conditions():
+    axis = {"field": [DECODER, "optimizer.learning_rate"], "values": []}
+    config = {"sweep": {"a": axis, "b": {"field": LEVEL, "values": []}}}
+    fields = [DECODER, "optimizer.learning_rate", LEVEL]
+    found = findings.choices_and_conditions(SweepFiles(config, fields, [], {}))
+    assert found == (fields[:2], [LEVEL])
+
+
+def test_leads_are_paired_by_seed():
+    files = sweep({(0.1, "a"): [10.0, 12.0, 20.0], (0.1, "b"): [9.0, 12.5]})
+    (lead,) = findings.leads(files)
+    assert (lead.best, lead.second) == (("a",), ("b",))
+    np.testing.assert_allclose(lead.differences, [1.0, -0.5])
+    assert lead.interval is None
+    assert lead.p == "n too small"
+    header, lines = findings.leads_table(files)
+    assert header == ["best", "PSNR (dB)", "runner-up", "lead (dB)"] + [
+        "seeds ahead",
+        "p",
+    ]
+    assert lines == [["a", "14.00", "b", "0.25", "1 of 2", "n too small"]]
+
+
+def test_enough_seeds_have_an_interval_and_a_corrected_p():
+    seeds = np.arange(8.0)
+    files = sweep({(0.1, "a"): seeds + 1 + 0.1 * seeds, (0.1, "b"): seeds})
+    (lead,) = findings.leads(files)
+    low, high = lead.interval
+    assert 1 < low < np.mean(lead.differences) < high < 1.7
+    assert lead.p == "0.00782"  # 2 / 2^8, rounded up
+    rows = files.rows + sweep({(0.1, "c"): seeds - 9}).rows
+    (lead,) = findings.leads(files._replace(rows=rows))
+    assert lead.p == "0.0235"  # three pairs might have been compared
+    assert findings.answer(files) == [
+        "a has the highest mean PSNR of 8 seeds: 4.85 dB "
+        f"(1.35 dB above b, 95 % interval {low:.2f} to {high:.2f}).",
+        "1 of 1 leads pass a paired sign-flip test "
+        "(p at most 0.05, corrected for all pairs of settings).",
+    ]
+
+
+def test_the_answer_names_the_best_the_clean_and_the_price():
+    ripple = {"a": -20.4, "b": -130.2, "c": -7.0}
+    psnr = {
+        (0.1, "a"): [20.0, 21.0],
+        (0.1, "b"): [19.0, 20.5],
+        (0.1, "c"): [9.0, 9.0],
+        (0.5, "a"): [10.0, 10.0],
+        (0.5, "b"): [11.0, 12.0],
+        (0.5, "c"): [9.0, 9.0],
+    }
+    assert findings.answer(sweep(psnr, ripple, noisy=15.0)) == [
+        "The highest mean PSNR of 2 seeds has "
+        "a, 20.50 dB at noise level 0.1 (0.75 dB above b, ahead in 2 of 2 seeds); "
+        "b, 11.50 dB at noise level 0.5 (1.50 dB above a, ahead in 2 of 2 seeds).",
+        "Free of checkerboards on constant codes: b, with a DC ripple of at most "
+        "−130 dBFS in any run; of the others, c ripples most (−7 dBFS on average), "
+        "a least (−20 dBFS).",
+        "To be free of them costs 0.00 to 0.75 dB of PSNR, with b.",
+        "2 seeds are too few to test these leads: hold them against the ranges over "
+        "seeds in the table.",
+        "Even the best lies below the corrupted input itself at 1 of 2 settings: "
+        "train longer, or with another model, before you draw conclusions.",
+    ]
+
+
+def test_many_settings_are_counted():
+    psnr = {(level, "a"): [level] for level in range(5)}
+    psnr |= {(level, "b"): [level + (0.5 if level else -0.25)] for level in range(5)}
+    assert findings.answer(sweep(psnr))[0] == (
+        "Of 5 settings of noise level, the highest PSNR has b at 4 and a at 1; "
+        "leads are 0.25 to 0.50 dB."
+    )
+
+
+def test_one_seed_or_no_run_is_said():
+    assert "may be chance" in findings.answer(sweep({(1, "a"): [1], (1, "b"): [2]}))[-1]
+    assert "nothing to compare" in findings.answer(sweep({}))[0]
+    assert findings.leads_table(sweep({(1, "a"): [1]})) == ([], [])
+
+
+def test_a_run_is_held_against_its_input():
+    config = {"corruption": {"name": "cross"}}
+    figures = {findings.PSNR: 20.0, findings.INPUT: 12.5, findings.RIPPLE: -120.0}
+    run = RunFiles(config, figures | {"test/ssim": 0.5}, [], {})
+    assert findings.run_question(run).startswith("How well does this model inpaint, ")
+    assert findings.run_answer(run)[:2] == [
+        "Test PSNR is 20.00 dB, 7.50 dB above the input's 12.50 dB; SSIM is 0.500.",
+        "On constant codes its DC ripple is −120 dBFS: no checkerboard, only rounding.",
+    ]

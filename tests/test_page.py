@@ -1,0 +1,259 @@
+"""report.html of a made-up sweep, in a real browser."""
+
+import itertools
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from caejax.sweep.results import write_csv
+
+ROOT = Path(__file__).parents[1]
+DECODERS = {"deconv_k3": -20.0, "nearest_k3": -130.0, "shuffle_k3": -8.0}
+LEVELS, SEEDS = (0.1, 0.5), (0, 1)
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+# What the command imports, its own modules and those of JAX.
+PROGRAM = """
+import sys
+from caejax import main
+sys.argv = ["caejax", "--mode=report", "--workdir=WORKDIR"]
+try:
+    main.run()
+except SystemExit as stop:
+    assert not stop.code, stop.code
+print(*sys.modules)
+"""
+
+
+def write_sweep(workdir):
+    """Files as a sweep leaves them; the last run failed."""
+    config = {
+        "seed": 0,
+        "corruption": {"name": "gaussian", "level": 0.5},
+        "model": {"upsampling": "nearest_k3", "widths": [8, 16]},
+    }
+    axes = {
+        "decoder": {"field": "model.upsampling", "values": list(DECODERS)},
+        "noise": {"field": "corruption.level", "values": LEVELS},
+        "seed": {"field": "seed", "values": SEEDS},
+    }
+    write(workdir / "config.json", config | {"sweep": axes})
+    command = "python -m caejax.main --config=a.py --workdir=runs/<made-up>"
+    environment = {"time": "2026-01-02T03:04:05+00:00", "command": command}
+    write(workdir / "environment.json", environment | {"packages": {"jax": "0.10"}})
+    rows = []
+    points = itertools.product(DECODERS, LEVELS, SEEDS)
+    for i, (decoder, level, seed) in enumerate(points):
+        # Means 9 to 12: as text, 10 comes before 9.
+        psnr = {"deconv_k3": 9, "nearest_k3": 11, "shuffle_k3": 10}[decoder]
+        ripples = {f"test/dc_ripple_db_s{p}": DECODERS[decoder] for p in (2, 4, 8)}
+        figures = {"test/psnr": psnr - level + seed / 4, "test/ssim": 0.4, **ripples}
+        run = workdir / "runs" / f"run{i:02}"
+        write(run / "config.json", config | {"model": {"upsampling": decoder}})
+        write(run / "summary.json", figures)
+        write_run(run, figures)
+        row = {"run_id": run.name, "model.upsampling": decoder}
+        row |= {"corruption.level": level, "seed": seed, "status": "done"}
+        rows.append(row | figures)
+    rows[-1] = dict(itertools.islice(rows[-1].items(), 4)) | {
+        "status": "failed",
+        "error": "the loss is not finite at step 3; <b>lower</b> the learning rate",
+    }
+    write_csv(workdir / "results.csv", rows)
+
+
+def write(path, value):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(value))
+
+
+def write_run(run, figures):
+    rows = [
+        {"step": step, "epoch": step / 10, "split": split, "loss": 1 / (1 + step)}
+        | {"psnr": figures["test/psnr"] - 5 / (1 + step)}
+        | {f"dc_ripple_db_s{p}": -10.0 for p in (2, 4, 8) if split == "val"}
+        for step in (0, 10, 20)
+        for split in ("train", "val")
+    ]
+    (run / "metrics.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+    images = np.linspace(0, 1, 3 * 8 * 8, dtype=np.float32).reshape(3, 8, 8, 1)
+    names = ("target", "input", "output", "flat")
+    np.savez(run / "samples.npz", **dict.fromkeys(names, images))
+
+
+@pytest.fixture(scope="module")
+def reported(tmp_path_factory):
+    """A sweep's folder with its report, and the modules that were imported for it."""
+    workdir = tmp_path_factory.mktemp("page") / "sweep"
+    write_sweep(workdir)
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM.replace("WORKDIR", str(workdir))],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return workdir, set(done.stdout.splitlines()[-1].split())
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A headless Chromium; tests are skipped without one."""
+    api = pytest.importorskip("playwright.sync_api")
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    with api.sync_playwright() as playwright:
+        if path is None and not Path(playwright.chromium.executable_path).exists():
+            pytest.skip("no Chromium found; `playwright install chromium` brings one")
+        browser = playwright.chromium.launch(
+            executable_path=path, args=["--no-sandbox"]
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def opened(reported, browser):
+    """The page, and lists of its requests and complaints."""
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    requests, complaints = [], []
+    page.on("request", lambda request: requests.append(request.url))
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto((reported[0] / "report.html").as_uri())
+    return page, requests, complaints
+
+
+@pytest.fixture
+def page(opened):
+    """The page as it is when it has been opened."""
+    opened[0].set_viewport_size({"width": 1280, "height": 900})
+    opened[0].reload()
+    return opened[0]
+
+
+def column(page, name, view="By setting"):
+    """Texts of a column's shown cells."""
+    number = {"By setting": 1, "By run": 2}[view]
+    table = page.locator(f"#view-{number} table")
+    names = [text.strip() for text in table.locator("th").all_inner_texts()]
+    names = [text.split("\n")[0].strip(" ↕↑↓") for text in names]
+    cells = table.locator(f"tbody tr:visible td:nth-child({names.index(name) + 1})")
+    return [text.split()[0] for text in cells.all_inner_texts()]
+
+
+def test_a_report_does_not_import_jax(reported):
+    _, modules = reported
+    assert "caejax.report.page" in modules
+    assert "caejax.train" not in modules
+    assert "jax" not in modules
+
+
+def test_tables_are_written_for_papers(reported):
+    folder = reported[0] / "tables"
+    names = {f"{n}.{kind}" for n in ("results", "best") for kind in ("md", "tex")}
+    assert {path.name for path in folder.iterdir()} == names
+    assert r"nearest\_k3 & 0.1 & 2 & 11.03" in (folder / "results.tex").read_text()
+
+
+def test_the_page_says_it_all(page):
+    text = page.locator("body").inner_text()
+    for words in (
+        "Which upsampling should this decoder use, at each noise level, and how",
+        "nearest_k3 always has the highest mean PSNR of 2 seeds: 11.03 dB at",
+        "Free of checkerboards on constant codes: nearest_k3",
+        "shuffle_k3 ripples most",
+        "11 of 12",
+        "step 3; <b>lower</b> the learning rate",
+        "--workdir=runs/<made-up>",
+    ):
+        assert words in text
+
+
+def test_nothing_is_fetched_or_complained_of(opened, page):
+    _, requests, complaints = opened
+    assert complaints == []
+    assert {url.split(":")[0] for url in requests} <= {"file", "data"}
+    widths = page.evaluate("[...document.images].map(image => image.naturalWidth)")
+    assert len(widths) >= 2 + 4 * 11
+    assert min(widths) > 0
+
+
+def test_columns_are_sorted_by_number_and_name(page):
+    head = page.locator("#view-1 th", has_text="PSNR (dB)").first
+    head.locator("button").click()
+    assert head.get_attribute("aria-sort") == "ascending"
+    shown = ["8.62", "9.03", "9.50", "10.03", "10.62", "11.03"]
+    assert column(page, "PSNR (dB)") == shown
+    head.locator("button").click()
+    assert head.get_attribute("aria-sort") == "descending"
+    assert column(page, "PSNR (dB)") == shown[::-1]
+    page.locator("#view-1 th button").first.click()
+    assert column(page, "upsampling") == sorted(2 * list(DECODERS))
+    assert head.get_attribute("aria-sort") == "none"
+
+
+def test_a_run_without_a_figure_is_sorted_last(page):
+    page.get_by_role("button", name="By run").click()
+    button = page.locator("#view-2 th", has_text="PSNR (dB)").locator("button")
+    for _ in range(2):
+        button.click()
+        assert page.locator("#view-2 tbody tr").last.inner_text().count("failed") == 1
+
+
+def test_rows_are_filtered_and_counted(page):
+    count = page.locator("#count")
+    assert count.inner_text() == "6 of 6 rows"
+    page.get_by_label("Filter").fill("NEAREST 0.5")
+    assert count.inner_text() == "1 of 6 rows"
+    page.get_by_label("Filter").fill("")
+    page.get_by_label("noise level").select_option("0.1")
+    assert column(page, "noise level") == ["0.1"] * 3
+    assert page.get_by_label("seed").is_disabled()
+    page.get_by_role("button", name="By run").click()
+    assert count.inner_text() == "6 of 12 rows"
+    page.get_by_label("seed").select_option("1")
+    assert column(page, "seed", "By run") == ["1"] * 3
+    assert count.get_attribute("aria-live") == "polite"
+
+
+def test_the_keyboard_reaches_and_works_everything(page):
+    reached = []
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("document.activeElement.outerHTML.slice(0, 90)"))
+        if "PSNR (dB)" in reached[-1] and "view-1" in page.evaluate(
+            "document.activeElement.closest('.view')?.id ?? ''"
+        ):
+            break
+    for control in ("skip", "#results", 'id="filter"', "data-field", "By run"):
+        assert any(control in text for text in reached), control
+    page.keyboard.press("Enter")
+    assert column(page, "PSNR (dB)")[0] == "8.62"
+
+
+def test_links_to_runs_open_their_panels(page):
+    page.get_by_role("button", name="By run").click()
+    page.get_by_role("link", name="run03").click()
+    panel = page.locator("#run-run03")
+    panel.locator("polyline").first.wait_for()
+    assert panel.evaluate("panel => panel.open")
+    assert (
+        "deconv_k3, noise level 0.5, seed 1"
+        in panel.locator("summary").first.inner_text()
+    )
+
+
+def test_nothing_overflows_on_a_telephone(page):
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+    widths = page.evaluate(
+        "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
+    )
+    assert widths == [390, 390]
