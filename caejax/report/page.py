@@ -19,6 +19,8 @@ CAPTIONS = {
     "a checkerboard they are alike.",
     "gallery": "Flat colours and gradients, what each model makes of them, and the "
     "ripple in that: its linear output without the trend.",
+    "noise_matrix": "PSNR of models trained at one noise level and tested at another, "
+    "mean over all their other settings.",
 }
 _CAPTION = "Mean over seeds; bars are their range."
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from caejax.errors import CaejaxError
-from caejax.report import figures, page, patterns, tables
-from caejax.report.read import is_sweep, read_run, read_sweep
+from caejax.report import figures, page, patterns, references, tables
+from caejax.report.read import is_sweep, read_run, read_sweep, read_table
 from caejax.report.style import paper_style, save
 from caejax.writers import write_atomically
 
@@ -28,7 +28,11 @@ def _report_run(workdir):
     save(figures.curves(run), workdir / "figures" / "curves")
     for name, figure in _patterns({"": run}).items():
         save(figure, workdir / "figures" / name)
+    if levels := read_table(workdir / "levels.csv"):
+        path = workdir / "figures" / "noise_matrix"
+        save(references.noise_matrix(levels), path, formats=("png", "pdf"))
     tables.print_figures(run.summary)
+    references.print_references(read_table(workdir / "references.csv"))
     print(f"figures in {workdir / 'figures'}")
 
 
@@ -55,6 +59,8 @@ def _report_sweep(workdir):
     }
     for field in figures.numeric_fields(sweep):
         drawn[f"quality_{field.split('.')[-1]}"] = figures.against(sweep, field)
+    if levels := read_table(workdir / "levels.csv"):
+        drawn["noise_matrix"] = references.noise_matrix(levels)
     drawn = {name: figure for name, figure in drawn.items() if figure is not None}
     for name, figure in drawn.items():
         save(figure, workdir / "figures" / name, formats=("png", "pdf"))
