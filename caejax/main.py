@@ -105,16 +105,16 @@ def _eval() -> int:
 
 def _eval_more() -> int:
     """Measures references, and models at other levels, of a run or a sweep."""
-    if _CONFIG.value is not None:
-        raise CaejaxError(
-            "--references and --levels take data and corruption from the runs; leave "
-            "out --config"
-        )
     from caejax.measure.levels import measure_levels, parse_levels
     from caejax.measure.references import measure_references, parse_references
     from caejax.report import references as shown
 
     names, levels = parse_references(_REFERENCES.value), parse_levels(_LEVELS.value)
+    if _CONFIG.value is not None:
+        raise CaejaxError(
+            "--references and --levels take data and corruption from the runs; leave "
+            "out --config"
+        )
     workdir = _workdir()
     _use_cache()
     if names:

@@ -9,12 +9,12 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
+from caejax.report.figures import DECODER
 from caejax.report.read import SweepFiles
 from caejax.report.style import COLUMN, PAGE, series_style
 
 Row = dict[str, Any]
 
-DECODER = "model.upsampling"
 _PANELS = 3  # side by side
 
 
