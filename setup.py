@@ -44,12 +44,15 @@ setup(
     install_requires=REQUIREMENTS,
     extras_require={
         "test": [
+            "PyWavelets>=1.8",
             "playwright>=1.49",
             "pytest>=8.3",
             "pytest-xdist>=3.6",
             "ruff==0.17.6",
             "scikit-image>=0.25.0",
         ],
+        # What --references measures besides what needs JAX alone.
+        "baselines": ["PyWavelets>=1.8", "scikit-image>=0.25.0"],
         # What experiments/speed compares with.
         "bench": ["torch>=2.8"],
         # Preparing most data sets needs TensorFlow; reading them never does.

@@ -2,8 +2,9 @@
 
 Modes: `run` trains one model, or the whole sweep if the config defines one, and
 goes on where an earlier command was stopped; `eval` measures a trained model
-again; `report` draws figures and tables anew from the files in the folder;
-`show` prints what would be run and, for a sweep, about how long it takes.
+again, models at other noise levels, or what to compare them with; `report` draws
+figures and tables anew from the files in the folder; `show` prints what would be run
+and, for a sweep, about how long it takes.
 """
 
 import sys
@@ -30,6 +31,21 @@ _CACHE = flags.DEFINE_bool(
 _CALIBRATE = flags.DEFINE_bool(
     "calibrate", None, "Estimate the time in --mode=show; by default for sweeps."
 )
+_REFERENCES = flags.DEFINE_list(
+    "references",
+    [],
+    "With --mode=eval: measure these on the noisy test images: all, or some of input, "
+    "pca, median, nlm, tv, wavelet, posterior.",
+)
+_REFERENCE_IMAGES = flags.DEFINE_integer(
+    "reference-images",
+    1000,
+    "Test images that median, nlm, tv and wavelet are given; 0 is all.",
+    lower_bound=0,
+)
+_LEVELS = flags.DEFINE_list(
+    "levels", [], "With --mode=eval: measure trained models at these noise levels."
+)
 _MODE = flags.DEFINE_enum("mode", "run", MODES, "What to do.")
 
 
@@ -43,6 +59,9 @@ def main(argv: Sequence[str]) -> int:
 def _main(argv):
     if len(argv) > 1:
         raise CaejaxError(f"{argv[1]!r} is not a flag; flags look like --config=FILE")
+    for flag in (_REFERENCES, _LEVELS):
+        if flag.value and _MODE.value != "eval":
+            raise CaejaxError(f"--{flag.name} is for --mode=eval; add that")
     return _MODE_FUNCTIONS[_MODE.value]()
 
 
@@ -76,12 +95,37 @@ def _run() -> int:
 
 
 def _eval() -> int:
+    if _REFERENCES.value or _LEVELS.value:
+        return _eval_more()
     from caejax.report import tables
     from caejax.train.loop import evaluate_again
 
     _use_cache()
     figures = evaluate_again(_CONFIG.value, _workdir())
     tables.print_figures(figures)
+    return 0
+
+
+def _eval_more() -> int:
+    """Measures references, and models at other levels, of a run or a sweep."""
+    from caejax.measure.levels import measure_levels, parse_levels
+    from caejax.measure.references import measure_references, parse_references
+    from caejax.report import references as shown
+
+    names, levels = parse_references(_REFERENCES.value), parse_levels(_LEVELS.value)
+    if _CONFIG.value is not None:
+        raise CaejaxError(
+            "--references and --levels take data and corruption from the runs; leave "
+            "out --config"
+        )
+    workdir = _workdir()
+    _use_cache()
+    if names:
+        rows = measure_references(workdir, names, _REFERENCE_IMAGES.value)
+        shown.print_references(rows)
+    if levels:
+        shown.print_levels(measure_levels(workdir, levels))
+    print(f"--mode=report --workdir={workdir} puts it into tables and figures")
     return 0
 
 

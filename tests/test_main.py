@@ -163,6 +163,13 @@ CASES = {
     ),
     "a report on nothing": (["--mode=report"], "config.json is missing"),
     "an evaluation of nothing": (["--mode=eval"], "holds no run"),
+    "an unknown reference": (
+        ["--mode=eval", "--references=input,posteriori"],
+        r"'posteriori' \(did you mean 'posterior'",
+    ),
+    "a word for a level": (["--mode=eval", "--levels=0,hi"], "'hi', which is no level"),
+    "references without --mode=eval": (["--references=all"], "add that"),
+    "levels of another config": (["--mode=eval", "--levels=0"], "leave out --config"),
 }
 
 

@@ -13,9 +13,8 @@ import numpy as np
 from flax.errors import FlaxError
 from ml_collections import ConfigDict
 
-from caejax import keys
 from caejax.compilation import quick_jit
-from caejax.train.evaluation import corrupt_examples
+from caejax.train.evaluation import compiled_corruption, noise_key
 from caejax.train.images import as_float
 from caejax.train.restore import restore, trained_config
 from caejax.train.task import model_from_config
@@ -112,17 +111,9 @@ def corrupt(trained: Trained, split: str) -> Function:
     The noise is the one that the run was measured with.
     """
     config = trained.config
-    key = keys.stream(config.seed, f"{split}_noise")
-    run = _compiled_corruption(config.corruption.name)
+    key = noise_key(config.seed, split)
+    run = compiled_corruption(config.corruption.name)
     return lambda images, indices: run(key, images, indices, config.corruption.level)
-
-
-@functools.cache
-def _compiled_corruption(name):
-    def run(key, images, indices, level):
-        return corrupt_examples(name, key, as_float(images), indices, level)
-
-    return quick_jit(run)
 
 
 def takes_side(trained: Trained, side: int) -> bool:

@@ -26,6 +26,8 @@ CAPTIONS = {
     "ripple in that: its linear output without the trend.",
     "reconstructions": "Test images: target, corrupted input and output.",
     "curves": "Loss, PSNR and checkerboards while training.",
+    "noise_matrix": "PSNR of models trained at one noise level and tested at another, "
+    "mean over all their other settings.",
 }
 _FACTS = {
     "params": "parameters",

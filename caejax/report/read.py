@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,6 +10,8 @@ import numpy as np
 
 from caejax.errors import CaejaxError
 from caejax.writers import read_rows
+
+_HASHES = ("run_id", "setting")
 
 
 class RunFiles(NamedTuple):
@@ -35,12 +38,14 @@ class SweepFiles(NamedTuple):
       fields: the swept fields.
       rows: of results.csv, numbers parsed; those done have figures.
       runs: finished runs by run_id.
+      references: rows of references.csv.
     """
 
     config: dict[str, Any]
     fields: list[str]
     rows: list[dict[str, Any]]
     runs: dict[str, RunFiles]
+    references: Sequence[dict[str, Any]] = ()
 
 
 def read_json(path: Path) -> Any:
@@ -97,18 +102,31 @@ def read_sweep(workdir: Path) -> SweepFiles:
     fields = [field for axis in sweep_axes(config) for field in axis]
     if not (workdir / "results.csv").exists():
         raise _missing(workdir / "results.csv")
-    with (workdir / "results.csv").open(newline="") as file:
-        rows = [
+    rows = read_table(workdir / "results.csv", fields)
+    done = [row["run_id"] for row in rows if row["status"] == "done"]
+    runs = {name: read_run(workdir / "runs" / name) for name in done}
+    references = read_table(workdir / "references.csv", fields)
+    return SweepFiles(config, fields, rows, runs, references)
+
+
+def read_table(path: Path, fields: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """Reads a CSV file's rows, numbers parsed but for hashes; none if it is missing.
+
+    Args:
+      path: of the file.
+      fields: whose cells may be empty; other empty ones are left out of their row.
+    """
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        return [
             {
-                name: text if name == "run_id" else _parse(text)
+                name: text if name in _HASHES else _parse(text)
                 for name, text in row.items()
                 if text or name in fields
             }
             for row in csv.DictReader(file)
         ]
-    done = [row["run_id"] for row in rows if row["status"] == "done"]
-    runs = {name: read_run(workdir / "runs" / name) for name in done}
-    return SweepFiles(config, fields, rows, runs)
 
 
 def sweep_axes(config: dict[str, Any]) -> list[list[str]]:

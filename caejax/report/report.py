@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from caejax.errors import CaejaxError
-from caejax.report import figures, findings, page, patterns, tables
-from caejax.report.read import is_sweep, read_run, read_sweep
+from caejax.report import figures, findings, page, patterns, references, tables
+from caejax.report.read import is_sweep, read_run, read_sweep, read_table
 from caejax.report.style import paper_style, save
 from caejax.writers import write_atomically
 
@@ -28,11 +28,18 @@ def _report_run(workdir):
         "reconstructions": figures.reconstructions(run),
         "curves": figures.curves(run),
         **_patterns({"": run}),
+        **_noise_matrix(workdir),
     }
     _save(drawn, workdir)
     page.write_run(workdir, run, list(drawn))
     tables.print_figures(run.summary)
+    references.print_references(read_table(workdir / "references.csv"))
     print(f"{workdir / 'report.html'} shows it all")
+
+
+def _noise_matrix(workdir):
+    levels = read_table(workdir / "levels.csv")
+    return {"noise_matrix": references.noise_matrix(levels)} if levels else {}
 
 
 def _save(drawn, workdir):
@@ -61,6 +68,7 @@ def _report_sweep(workdir):
         drawn[f"quality_{field.split('.')[-1]}"] = figures.against(sweep, field)
     drawn["dc_ripple_steps"] = figures.ripple_steps(sweep)
     drawn |= _patterns(figures.comparable_runs(sweep))
+    drawn |= _noise_matrix(workdir)
     drawn = {name: figure for name, figure in drawn.items() if figure is not None}
     _save(drawn, workdir)
     _write_tables(sweep, workdir / "tables")

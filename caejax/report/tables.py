@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from caejax.report.read import SweepFiles
+from caejax.report.references import with_references
 
 Row = dict[str, Any]
 
@@ -31,13 +32,13 @@ TERMINAL = ("test/psnr", "test/ssim", "test/dc_ripple_db_s2", "test/dc_ripple_db
 
 
 def sweep_table(sweep: SweepFiles) -> tuple[list[str], list[list[str]]]:
-    """Header and cells: a line a setting, over its finished seeds.
+    """Header and cells: a line a setting, over its finished seeds, and a reference.
 
     Figures are the mean and, in brackets, the range over seeds.
     """
-    fields = [field for field in sweep.fields if field != "seed"]
+    fields, rows = with_references(sweep)
     groups: dict[tuple, list[Row]] = {}
-    for row in sweep.rows:
+    for row in rows:
         if row["status"] == "done":
             groups.setdefault(tuple(row[f] for f in fields), []).append(row)
     measures = [m for m in MEASURES if any(m in row for row in sweep.rows)]

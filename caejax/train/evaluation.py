@@ -1,12 +1,14 @@
 """What is measured on a trained model, over a split of the data."""
 
 import functools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from caejax import keys
 from caejax.compilation import quick_jit
 from caejax.corruptions import CORRUPTIONS
 from caejax.metrics import checkerboard, quality
@@ -71,6 +73,24 @@ def corrupt_examples(
     return jax.vmap(one)(index, images)
 
 
+def noise_key(seed: int, split: str) -> jax.Array:
+    """The key of the noise that a split, "val" or "test", is measured under."""
+    return keys.stream(seed, f"{split}_noise")
+
+
+@functools.cache
+def compiled_corruption(corruption: str) -> Callable[..., jax.Array]:
+    """Makes the function (key, images, index, level) of `corrupt_examples`.
+
+    Images may be uint8.
+    """
+
+    def run(key, images, index, level):
+        return corrupt_examples(corruption, key, as_float(images), index, level)
+
+    return quick_jit(run)
+
+
 def evaluate(
     task: Task, params: Any, images: jax.Array, key: jax.Array, level: float
 ) -> Evaluation:
@@ -84,20 +104,36 @@ def evaluate(
       level: the corruption's.
     """
     run = _compiled_evaluation(task.model, task.loss, task.corruption, task.chunk)
-    shared, parts = (params, len(images), key, level), []
-    small = images[0, ..., 0].size <= SMALL and len(images) > BATCH
+    return _evaluation(run, (params, key, level), images)
+
+
+def compare(output: np.ndarray, noisy: np.ndarray, clean: np.ndarray) -> Evaluation:
+    """What `evaluate` says of a model, but for the loss, of any estimator's images.
+
+    Args:
+      output: (N, H, W, C), clipped to [0, 1] here.
+      noisy: what it was made of.
+      clean: (N, H, W, C), uint8 or in [0, 1].
+    """
+    return _evaluation(_compiled_comparison(), (), clean, noisy, output)
+
+
+def _evaluation(run, shared, *arrays):
+    """Means of what a compiled function adds up over batches of (N, ...) arrays."""
+    count, parts = len(arrays[0]), []
+    small = arrays[0][0, ..., 0].size <= SMALL and count > BATCH
     size = 5 * BATCH if small else BATCH
-    for first in range(0, len(images), size):
-        batch = images[first : first + size]
-        missing = size - len(batch)
-        batch = jnp.pad(batch, ((0, missing), (0, 0), (0, 0), (0, 0)))
-        parts.append(run(shared, batch, first))
+    for first in range(0, count, size):
+        batch = [x[first : first + size] for x in arrays]
+        missing = size - len(batch[0])
+        batch = [jnp.pad(x, ((0, missing), (0, 0), (0, 0), (0, 0))) for x in batch]
+        parts.append(run((shared, count), first, *batch))
     # On the host: one by one, sums of small arrays would take longer than the rest.
     parts = jax.device_get(parts)
-    means = jax.tree.map(lambda *x: np.sum(x, axis=0) / len(images), *parts)
+    means = jax.tree.map(lambda *x: np.sum(x, axis=0) / count, *parts)
     patterns = means.pop("patterns")
     for period, parts in patterns.items():
-        figures = pattern_figures(parts, period, len(images))
+        figures = pattern_figures(parts, period, count)
         means |= {f"{name}_s{period}": value for name, value in figures.items()}
     figures = {name: float(value) for name, value in means.items()}
     return Evaluation(figures, _maps(patterns))
@@ -105,18 +141,38 @@ def evaluate(
 
 @functools.cache
 def _compiled_evaluation(model, loss_name, corruption, chunk):
-    def chunk_sums(shared, clean, index):
-        params, count, key, level = shared
+    def values(shared, index, clean):
+        params, key, level = shared
         clean = as_float(clean)
         noisy = corrupt_examples(corruption, key, clean, index, level)
         linear = model.apply({"params": params}, noisy)
         loss, image = loss_and_image(model, loss_name, linear, clean)
-        values = {"loss": loss, **_values(jnp.clip(image, 0, 1), noisy, clean)}
-        mask = index < count  # the last batch is filled up
-        return jax.tree.map(lambda x: jnp.tensordot(mask.astype(x.dtype), x, 1), values)
+        return {"loss": loss, **_values(jnp.clip(image, 0, 1), noisy, clean)}
 
-    def run(shared, images, first):
-        batch = images, first + jnp.arange(len(images))
+    return _compiled_sums(values, chunk)
+
+
+@functools.cache
+def _compiled_comparison():
+    def values(_, index, clean, noisy, output):
+        return _values(jnp.clip(output, 0, 1), noisy, as_float(clean))
+
+    return _compiled_sums(values, chunk=0)
+
+
+def _compiled_sums(values, chunk):
+    """Makes a function that adds up values(shared, index, *arrays) of images."""
+
+    def chunk_sums(shared, index, *arrays):
+        shared, count = shared
+        mask = index < count  # the last batch is filled up
+        return jax.tree.map(
+            lambda x: jnp.tensordot(mask.astype(x.dtype), x, 1),
+            values(shared, index, *arrays),
+        )
+
+    def run(shared, first, *arrays):
+        batch = first + jnp.arange(len(arrays[0])), *arrays
         batch = tuple(map(over_devices, batch))
         return sum_over_batch(chunk_sums, shared, batch, chunk)
 

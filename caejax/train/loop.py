@@ -13,7 +13,6 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from caejax import config as config_lib
-from caejax import keys
 from caejax.errors import CaejaxError
 from caejax.optimizers import create_optimizer
 from caejax.train import devices, evaluation, folder, probes
@@ -319,7 +318,7 @@ def _params(state):
 
 
 def _noise_key(run, split):
-    return keys.stream(run.seed, f"{split}_noise")
+    return evaluation.noise_key(run.seed, split)
 
 
 def _row(run, state, split, figures):

@@ -1,0 +1,105 @@
+"""Trained models at other levels of noise than they were trained with."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from caejax import config as config_lib
+from caejax.errors import CaejaxError
+from caejax.measure.runs import FinishedRun, Row, Table, finished_runs
+from caejax.train import evaluation
+from caejax.train.images import load_images
+from caejax.train.restore import restore
+from caejax.train.task import task_from_config
+
+
+def parse_levels(words: Sequence[str]) -> list[float]:
+    """Reads noise levels.
+
+    Raises:
+      CaejaxError: a word that is none.
+    """
+    return [_level(word) for word in words]
+
+
+def _level(word):
+    try:
+        level = float(word)
+    except ValueError:
+        level = math.nan
+    if not 0 <= level < math.inf:
+        raise CaejaxError(
+            f"--levels has {word!r}, which is no level; give numbers from 0 on, "
+            "--levels=0,0.1,0.5 for instance"
+        )
+    return level
+
+
+def measure_levels(workdir: Path, levels: Sequence[float]) -> list[Row]:
+    """Measures every finished run at every level, on the test split.
+
+    The noise is that of the run's own test, but for its level. Runs without
+    corruption have no level and are left out.
+
+    Args:
+      workdir: of a run or a sweep. levels.csv in it gets a row for each run and
+        level; rows already there are kept.
+      levels: of the runs' own corruptions.
+
+    Returns:
+      All rows: run_id, the swept values, seed, corruption.name, train_level,
+      test_level and the figures of `evaluate` as test/psnr, ....
+
+    Raises:
+      CaejaxError: no finished run, none that has a level, or a level that one's
+        corruption cannot have.
+    """
+    runs = finished_runs(workdir)
+    runs = [run for run in runs if run.config.corruption.name != "none"]
+    if not runs:
+        raise CaejaxError(
+            f"the runs of {workdir} have config.corruption.name 'none', which has no "
+            "level; leave out --levels"
+        )
+    for run in runs:
+        for level in levels:
+            _check_level(run, level)
+    table = Table(
+        workdir / "levels.csv", lambda row: (row["run_id"], row["test_level"])
+    )
+    for run in runs:
+        rows = [_planned(run, level) for level in levels]
+        _measure(run, [row for row in rows if table.find(row) is None], table)
+    return table.rows()
+
+
+def _check_level(run, level):
+    config = config_lib.one_run(run.config)
+    config.corruption.level = level
+    config_lib.check(config)
+
+
+def _planned(run, level):
+    return {
+        "run_id": run.id,
+        **run.values,
+        "seed": run.config.seed,
+        "corruption.name": run.config.corruption.name,
+        "train_level": run.config.corruption.level,
+        "test_level": level,
+    }
+
+
+def _measure(run: FinishedRun, rows: Sequence[Row], table: Table) -> None:
+    if not rows:
+        return
+    config = run.config
+    task, images = task_from_config(config, total_steps=0), load_images(config)["test"]
+    params = restore(run.workdir, config).eval_params
+    key = evaluation.noise_key(config.seed, "test")
+    for row in rows:
+        level = row["test_level"]
+        figures = evaluation.evaluate(task, params, images, key, level).figures
+        table.add(row | {f"test/{name}": value for name, value in figures.items()})
+        psnr = f"psnr {figures['psnr']:.2f} dB"
+        print(f"{run.id}  trained at {row['train_level']}  at {level}  {psnr}")

@@ -1,0 +1,235 @@
+"""Other estimators on the noisy images that a folder's models were tested on."""
+
+import functools
+import hashlib
+import json
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+
+from caejax import config as config_lib
+from caejax.errors import CaejaxError, did_you_mean
+from caejax.measure.runs import FinishedRun, Row, Table, finished_runs
+from caejax.references.classical import CLASSICAL, denoise, missing_packages, tune
+from caejax.references.pca import Components, fit_components, project
+from caejax.references.posterior import posterior_mean
+from caejax.train import evaluation
+from caejax.train.images import as_float, load_images
+from caejax.train.task import model_from_config
+
+REFERENCES = ("input", "pca", *CLASSICAL, "posterior")
+TUNING_IMAGES = 200
+
+_BATCH = 1000  # images at a time
+
+
+class Setting(NamedTuple):
+    """What noisy images depend on; runs that share it saw the same.
+
+    Attributes:
+      id: a hash of data, corruption and seed.
+      columns: what a table says of it, by field.
+      config: of one of its runs.
+      latents: sizes of its models' codes; by size, what a table says of them.
+    """
+
+    id: str
+    columns: dict[str, Any]
+    config: ConfigDict
+    latents: dict[int, dict[str, Any]]
+
+
+class Noisy(NamedTuple):
+    """The first images of a split.
+
+    Attributes:
+      clean: (N, H, W, C) in [0, 1].
+      noisy: (N, H, W, C) under the noise that models are measured with.
+    """
+
+    clean: np.ndarray
+    noisy: np.ndarray
+
+
+def parse_references(words: Sequence[str]) -> list[str]:
+    """Reads names of `REFERENCES`, or "all".
+
+    Raises:
+      CaejaxError: an unknown name, or one whose packages are not installed.
+    """
+    names = list(REFERENCES) if list(words) == ["all"] else list(dict.fromkeys(words))
+    for name in names:
+        if name not in REFERENCES:
+            raise CaejaxError(
+                f"--references has {name!r}{did_you_mean(name, REFERENCES)}; "
+                f"known: all, {', '.join(REFERENCES)}"
+            )
+        if name in CLASSICAL and (missing := missing_packages(name)):
+            raise CaejaxError(
+                f"--references has {name!r}, which needs {' and '.join(missing)}: "
+                "pip install caejax[baselines]"
+            )
+    return names
+
+
+def measure_references(
+    workdir: Path, names: Sequence[str], images: int = 1000
+) -> list[Row]:
+    """Measures references on the test images of a run or a sweep.
+
+    For each distinct data, corruption and seed, and PCA for each distinct size of
+    the models' codes too. PCA is fitted to the clean training images and reduces the
+    noisy ones. The posterior mean is that over the training images, and only there
+    is Gaussian noise one. What scikit-image does is tuned on the first 200 images of
+    the validation split under its own noise. Outputs are clipped to [0, 1].
+
+    Args:
+      workdir: references.csv in it gets a row for each; rows there are kept.
+      names: of `REFERENCES`.
+      images: of the test split that scikit-image is given, the first ones, or 0 for
+        all; the others are given all.
+
+    Returns:
+      All rows: reference, parameters (as tuned), setting, what is swept of data and
+      corruption, corruption.name, corruption.level, seed, latent_size (PCA), images
+      (of test_images), tuned_on, and the figures of `evaluation.compare` as test/psnr
+      and so on.
+
+    Raises:
+      CaejaxError: no finished run.
+    """
+    table = Table(
+        workdir / "references.csv",
+        lambda row: (row["reference"], row["setting"], row.get("latent_size")),
+    )
+    for setting in _settings(finished_runs(workdir)):
+        total = len(load_images(setting.config)["test"])
+        rows = list(_planned(setting, names, min(images or total, total), total))
+        _measure(setting, [row for row in rows if _is_new(row, table)], table)
+    return table.rows()
+
+
+def _is_new(row, table):
+    old = table.find(row)
+    return old is None or old["images"] != row["images"]
+
+
+def _settings(runs: Sequence[FinishedRun]) -> list[Setting]:
+    settings: dict[str, Setting] = {}
+    for run in runs:
+        config = run.config
+        columns = {
+            name: value
+            for name, value in run.values.items()
+            if name.split(".")[0] in ("data", "corruption")
+        }
+        columns["corruption.name"] = config.corruption.name
+        columns["corruption.level"] = config.corruption.level
+        columns["seed"] = config.seed
+        setting = Setting(_hash(config), columns, config, {})
+        setting = settings.setdefault(setting.id, setting)
+        size = math.prod(model_from_config(config).code_shape)
+        channels = {"model.latent_channels": config.model.latent_channels}
+        # Codes of one size may have several numbers of channels.
+        same = setting.latents.setdefault(size, channels) == channels
+        setting.latents[size] = channels if same else {}
+    return list(settings.values())
+
+
+def _hash(config):
+    values = json.loads(config_lib.to_json(config))
+    chosen = {name: values[name] for name in ("data", "corruption", "seed")}
+    text = json.dumps(chosen, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+
+def _planned(setting, names, images, total) -> Iterator[Row]:
+    corruption = setting.config.corruption
+    bell = corruption.name == "gaussian" and corruption.level > 0
+    for name in names:
+        if name == "posterior" and not bell:
+            print(f"posterior  left out, no Gaussian noise: {_words(setting.columns)}")
+            continue
+        row = {"reference": name, "setting": setting.id, **setting.columns}
+        count = {"images": images if name in CLASSICAL else total, "test_images": total}
+        if name != "pca":
+            yield row | count
+            continue
+        for size, columns in setting.latents.items():
+            yield row | columns | {"latent_size": size} | count
+
+
+def _words(columns):
+    return "  ".join(f"{name}={value}" for name, value in columns.items())
+
+
+def _measure(setting: Setting, rows: Sequence[Row], table: Table) -> None:
+    if not rows:
+        return
+    test = _noisy(setting.config, "test", rows[0]["test_images"])
+    for row in rows:
+        part = Noisy(*(x[: row["images"]] for x in test))
+        output, tuned = _estimate(setting, row, part.noisy)
+        figures = evaluation.compare(output, part.noisy, part.clean).figures
+        figures = {f"test/{name}": value for name, value in figures.items()}
+        table.add(row | tuned | figures)
+        name = " ".join([row["reference"], str(row.get("latent_size", ""))]).strip()
+        psnr = f"psnr {figures['test/psnr']:.2f} dB"
+        print(f"{name}  {_words(setting.columns)}  {psnr}", flush=True)
+
+
+def _noisy(config: ConfigDict, split: str, count: int) -> Noisy:
+    images = load_images(config)[split][:count]
+    corrupt = evaluation.compiled_corruption(config.corruption.name)
+    key = evaluation.noise_key(config.seed, split)
+
+    def some(first):
+        batch = images[first : first + _BATCH]
+        index = first + jnp.arange(len(batch))
+        return corrupt(key, batch, index, config.corruption.level)
+
+    noisy = [np.asarray(some(first)) for first in range(0, len(images), _BATCH)]
+    return Noisy(np.asarray(as_float(jnp.asarray(images))), np.concatenate(noisy))
+
+
+def _estimate(setting, row, noisy) -> tuple[np.ndarray, Row]:
+    """What a reference makes of noisy images, and how it was tuned."""
+    name, config = row["reference"], setting.config
+    if name == "input":
+        return noisy, {}
+    if name in CLASSICAL:
+        val = _noisy(config, "val", TUNING_IMAGES)
+        best, _ = tune(name, val.noisy, val.clean)
+        words = ", ".join(f"{name} {value:g}" for name, value in best.items())
+        tuned = {"parameters": words, "tuned_on": len(val.clean)}
+        return denoise(name, noisy, best), tuned
+    data = json.dumps(config.data.to_dict())
+    if name == "pca":
+        largest = max(setting.latents)
+        components = _components(data, min(largest, noisy[0].size))
+        basis = components.basis[: row["latent_size"]]
+        components = components._replace(basis=basis)
+        estimate = functools.partial(project, components=components)
+    else:
+        level = config.corruption.level
+        estimate = functools.partial(posterior_mean, train=_train(data), sigma=level)
+    parts = [noisy[i : i + _BATCH] for i in range(0, len(noisy), _BATCH)]
+    return np.concatenate([np.asarray(estimate(jnp.asarray(x))) for x in parts]), {}
+
+
+@functools.lru_cache(maxsize=1)
+def _components(data: str, count: int) -> Components:
+    """Components of the training images of data, a section of a config as JSON."""
+    return fit_components(np.asarray(_train(data)), count)
+
+
+@functools.lru_cache(maxsize=1)
+def _train(data: str) -> jax.Array:
+    config = config_lib.from_json(f'{{"data": {data}}}')
+    return as_float(jnp.asarray(load_images(config)["train"]))

@@ -1,0 +1,80 @@
+"""The finished runs of a folder, and tables that measurements are added to."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ml_collections import ConfigDict
+
+from caejax.errors import CaejaxError
+from caejax.report.read import read_table
+from caejax.sweep import results
+from caejax.sweep.spec import expand
+from caejax.train.folder import read_config
+
+Row = dict[str, Any]
+
+
+class FinishedRun(NamedTuple):
+    """A run that may be measured.
+
+    Attributes:
+      id: a hash of its config.
+      workdir: its folder.
+      values: swept fields and what they are set to; {} for a run by itself.
+      config: resolved.
+    """
+
+    id: str
+    workdir: Path
+    values: dict[str, Any]
+    config: ConfigDict
+
+
+def finished_runs(workdir: Path) -> list[FinishedRun]:
+    """The finished runs of a sweep's folder, or the run of a folder of its own.
+
+    Raises:
+      CaejaxError: there is none.
+    """
+    config = read_config(workdir)
+    runs = [
+        FinishedRun(
+            run.id,
+            workdir / "runs" / run.id if config.sweep else workdir,
+            run.values,
+            run.config,
+        )
+        for run in expand(config)
+    ]
+    runs = [run for run in runs if results.status(run.workdir) == "done"]
+    if not runs:
+        raise CaejaxError(f"{workdir} has no finished run; finish one with --mode=run")
+    return runs
+
+
+class Table:
+    """A CSV file of measurements, whole after every row; rows there are kept.
+
+    Args:
+      path: of the file.
+      key: says of a row what it is a measurement of; a later row of equal key takes
+        the place of an earlier one.
+    """
+
+    def __init__(self, path: Path, key: Callable[[Row], Any]):
+        self._path, self._key = path, key
+        self._rows = {key(row): row for row in read_table(path)}
+
+    def find(self, row: Row) -> Row | None:
+        """The row that measures the same."""
+        return self._rows.get(self._key(row))
+
+    def add(self, row: Row) -> None:
+        """Adds a row and writes the file."""
+        self._rows[self._key(row)] = row
+        results.write_csv(self._path, list(self._rows.values()))
+
+    def rows(self) -> list[Row]:
+        """All rows."""
+        return list(self._rows.values())

@@ -1,0 +1,127 @@
+"""Denoisers that are not trained: those of scikit-image, each with a grid to tune.
+
+The packages they need come with `pip install caejax[baselines]`.
+"""
+
+import importlib.util
+import math
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from caejax.checks import check_images
+
+Parameters = dict[str, float]
+
+
+class Classical(NamedTuple):
+    """A denoiser and what is to be tuned.
+
+    Attributes:
+      denoise: (image (H, W, C), **parameters) to an image, not clipped.
+      grid: the parameters to choose from.
+      packages: by the name they are imported by, that they are installed by.
+    """
+
+    denoise: Callable[..., np.ndarray]
+    grid: Sequence[Parameters]
+    packages: dict[str, str]
+
+
+def _median(image, *, size):
+    """Median of size x size pixels, each channel by itself."""
+    from skimage.filters import median
+
+    return median(image, np.ones((size, size, 1)))
+
+
+def _non_local_means(image, *, h, patch_size):
+    """Buades, Coll and Morel (2005), over patches within 6 pixels."""
+    from skimage.restoration import denoise_nl_means
+
+    return denoise_nl_means(
+        image, patch_size, patch_distance=6, h=h, fast_mode=True, channel_axis=-1
+    )
+
+
+def _total_variation(image, *, weight):
+    """Chambolle's (2004) algorithm for the model of Rudin, Osher and Fatemi."""
+    from skimage.restoration import denoise_tv_chambolle
+
+    return denoise_tv_chambolle(image, weight, channel_axis=-1)
+
+
+def _wavelet(image, *, sigma, wavelet_levels):
+    """Soft thresholds of BayesShrink (Chang, Yu and Vetterli, 2000), Haar wavelet."""
+    from skimage.restoration import denoise_wavelet
+
+    most = int(math.log2(min(image.shape[:2])))
+    levels = min(wavelet_levels, most)
+    return denoise_wavelet(image, sigma, wavelet_levels=levels, channel_axis=-1)
+
+
+def _grid(**values):
+    """All combinations of the values of two parameters, or those of one."""
+    grid = [{}]
+    for name, choices in values.items():
+        grid = [point | {name: value} for point in grid for value in choices]
+    return tuple(grid)
+
+
+_SKIMAGE = {"skimage": "scikit-image"}
+_STRENGTHS = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0)
+
+CLASSICAL = {
+    "median": Classical(_median, _grid(size=(3, 5, 7, 9)), _SKIMAGE),
+    "nlm": Classical(
+        _non_local_means, _grid(h=_STRENGTHS, patch_size=(3, 5)), _SKIMAGE
+    ),
+    "tv": Classical(_total_variation, _grid(weight=_STRENGTHS), _SKIMAGE),
+    "wavelet": Classical(
+        _wavelet,
+        _grid(sigma=_STRENGTHS, wavelet_levels=(1, 2, 3)),
+        _SKIMAGE | {"pywt": "PyWavelets"},
+    ),
+}
+
+
+def missing_packages(name: str) -> list[str]:
+    """Packages that a denoiser of `CLASSICAL` needs and that are not installed."""
+    packages = CLASSICAL[name].packages.items()
+    return [package for p, package in packages if importlib.util.find_spec(p) is None]
+
+
+def denoise(name: str, noisy: np.ndarray, parameters: Parameters) -> np.ndarray:
+    """Denoises images one by one.
+
+    Args:
+      name: a key of `CLASSICAL`.
+      noisy: (N, H, W, C).
+      parameters: of that denoiser.
+
+    Returns:
+      (N, H, W, C) float32, clipped to [0, 1].
+    """
+    check_images(noisy, "noisy")
+    function = CLASSICAL[name].denoise
+    images = [function(image, **parameters) for image in np.asarray(noisy)]
+    # Non-local means drops the axis of a single channel.
+    return np.clip(images, 0, 1).reshape(noisy.shape).astype(np.float32)
+
+
+def tune(
+    name: str, noisy: np.ndarray, clean: np.ndarray
+) -> tuple[Parameters, list[float]]:
+    """Finds the parameters of least mean squared error.
+
+    Args:
+      name: a key of `CLASSICAL`.
+      noisy, clean: (N, H, W, C).
+
+    Returns:
+      The best point of its grid, the first if several are, and the errors of all.
+    """
+    grid = CLASSICAL[name].grid
+    errors = [float(((denoise(name, noisy, p) - clean) ** 2).mean()) for p in grid]
+    return grid[int(np.argmin(errors))], errors

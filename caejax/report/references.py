@@ -1,0 +1,154 @@
+"""References and other noise levels: rows of tables, and the noise matrix."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+from rich.console import Console
+from rich.table import Table
+
+from caejax.report.figures import DECODER
+from caejax.report.read import SweepFiles
+from caejax.report.style import COLUMN, PAGE, series_style
+
+Row = dict[str, Any]
+
+_PANELS = 3  # side by side
+
+
+def with_references(sweep: SweepFiles) -> tuple[list[str], list[Row]]:
+    """A sweep's rows with those of its references, the latter named as decoders.
+
+    Returns:
+      The fields of its settings, seed left out, and the rows. Where no decoder is
+      swept but there are references, the first field is "model". What a reference
+      does not depend on is empty.
+    """
+    fields = [field for field in sweep.fields if field != "seed"]
+    if not sweep.references:
+        return fields, list(sweep.rows)
+    rows, model = sweep.rows, DECODER
+    if DECODER not in fields:
+        model, decoder = "model", sweep.config["model"]["upsampling"]
+        fields = [model, *fields]
+        rows = [row | {model: decoder} for row in rows]
+    blank = dict.fromkeys(fields, "") | {"status": "done"}
+    references = [blank | row | {model: _name(row)} for row in sweep.references]
+    return fields, [*rows, *references]
+
+
+def _name(row):
+    name = row["reference"]
+    if "latent_size" in row:
+        name += f" ({row['latent_size']} numbers)"
+    if row["images"] < row["test_images"]:
+        name += f" ({row['images']} images)"
+    return name
+
+
+def print_references(rows: Sequence[Row]) -> None:
+    """Prints rows of references.csv, if any."""
+    if not rows:
+        return
+    table = Table("reference", "corruption", "seed", "tuned", "PSNR (dB)", "SSIM")
+    for row in rows:
+        ssim = f"{row['test/ssim']:.3f}" if "test/ssim" in row else ""
+        table.add_row(
+            _name(row),
+            f"{row['corruption.name']} {row['corruption.level']}",
+            str(row["seed"]),
+            row.get("parameters", ""),
+            f"{row['test/psnr']:.2f}",
+            ssim,
+        )
+    Console().print(table)
+
+
+def print_levels(rows: Sequence[Row]) -> None:
+    """Prints the mean PSNR by training and test level."""
+    for name, (train, test, psnr) in _matrices(rows).items():
+        table = Table("trained at", *map(str, test), title=f"PSNR (dB), {name}")
+        for level, line in zip(train, psnr, strict=True):
+            table.add_row(str(level), *(f"{x:.2f}" for x in line))
+        Console().print(table)
+
+
+def noise_matrix(rows: Sequence[Row]) -> Figure:
+    """PSNR by training and test level, a panel for each corruption and decoder.
+
+    Means over all else. Where all models were trained at one level, curves.
+
+    Args:
+      rows: of levels.csv.
+    """
+    matrices = _matrices(rows)
+    if all(len(train) == 1 for train, *_ in matrices.values()):
+        return _curves(rows, matrices)
+    columns = min(len(matrices), _PANELS)
+    lines = -(-len(matrices) // columns)
+    figure, axes = plt.subplots(
+        lines, columns, figsize=(PAGE, 2.2 * lines), squeeze=False
+    )
+    known = np.concatenate([psnr.ravel() for *_, psnr in matrices.values()])
+    low, high = np.nanmin(known), np.nanmax(known)
+    for axis, (name, (train, test, psnr)) in zip(
+        axes.flat, matrices.items(), strict=False
+    ):
+        image = axis.imshow(psnr, "viridis", vmin=low, vmax=high, aspect="auto")
+        for (i, j), value in np.ndenumerate(psnr):
+            color = "white" if value < (low + high) / 2 else "black"
+            text = "" if np.isnan(value) else f"{value:.1f}"
+            axis.text(j, i, text, color=color, ha="center", va="center")
+        axis.set_xticks(range(len(test)), map(str, test))
+        axis.set_yticks(range(len(train)), map(str, train))
+        axis.set(title=name, xlabel="test noise level", ylabel="train noise level")
+        axis.grid(False)
+    for axis in axes.flat[len(matrices) :]:
+        axis.axis("off")
+    figure.colorbar(image, ax=axes, label="test PSNR (dB)")
+    return figure
+
+
+def _curves(rows, matrices):
+    figure, axis = plt.subplots(figsize=(COLUMN, 2.4))
+    noisy = _matrices(rows, "test/psnr_noisy")
+    for index, (name, (train, test, psnr)) in enumerate(matrices.items()):
+        style = series_style(index)
+        axis.plot(test, psnr[0], label=f"{name}, trained at {train[0]}", **style)
+        axis.axvline(train[0], color=style["color"], linewidth=0.6)
+        style |= {"linestyle": ":", "marker": ""}
+        # Nothing added, nothing to recover: a PSNR of 100 dB would hide the rest.
+        shown = [(x, y) for x, y in zip(test, noisy[name][2][0], strict=True) if y < 60]
+        axis.plot(*zip(*shown, strict=True), label=f"{name}, input itself", **style)
+    axis.set(xlabel="test noise level", ylabel="test PSNR (dB)")
+    axis.legend()
+    return figure
+
+
+def _matrices(rows, measure="test/psnr"):
+    """By panel: train levels, test levels, and means of a measure (train, test)."""
+    panels: dict[str, list[Row]] = {}
+    decoders = {row.get(DECODER, "") for row in rows}
+    for row in rows:
+        name = row["corruption.name"]
+        if len(decoders) > 1:
+            name += f", {row.get(DECODER, '')}"
+        panels.setdefault(name, []).append(row)
+    return {name: _matrix(panel, measure) for name, panel in panels.items()}
+
+
+def _matrix(rows, measure):
+    train, test = (
+        sorted({row[name] for row in rows}) for name in ("train_level", "test_level")
+    )
+    values = np.full((len(train), len(test)), np.nan)
+    for i, j in np.ndindex(values.shape):
+        wanted = train[i], test[j]
+        found = [
+            r[measure] for r in rows if (r["train_level"], r["test_level"]) == wanted
+        ]
+        if found:
+            values[i, j] = np.mean(found)
+    return train, test, values

@@ -1,0 +1,306 @@
+"""Tests of what is measured after training, on one small sweep."""
+
+import csv
+import json
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from tiny import tiny_config
+
+from caejax import config as config_lib
+from caejax.errors import CaejaxError
+from caejax.inference.trained import corrupt, load
+from caejax.measure import references
+from caejax.measure.levels import measure_levels, parse_levels
+from caejax.measure.references import measure_references, parse_references
+from caejax.measure.runs import FinishedRun
+from caejax.references.pca import fit_components, project
+from caejax.report.read import SweepFiles, read_sweep, read_table
+from caejax.report.references import noise_matrix, with_references
+from caejax.report.report import report
+from caejax.report.tables import sweep_table
+from caejax.sweep.run import run_sweep
+from caejax.train.images import load_images
+
+LEVELS = (0.1, 0.5)
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory):
+    """A model at two levels of noise."""
+    config = tiny_config()
+    config.train.epochs = 1
+    config.sweep = {
+        "noise": {"field": "corruption.level", "values": LEVELS},
+    }
+    workdir = tmp_path_factory.mktemp("measure")
+    run_sweep(config, workdir)
+    return workdir
+
+
+@pytest.fixture(scope="module")
+def measured(sweep):
+    """Rows of references.csv, where scikit-image is given 5 images."""
+    names = ("input", "pca", "median", "posterior")
+    return measure_references(sweep, names, images=5)
+
+
+def summary(sweep, run_id):
+    return json.loads((sweep / "runs" / run_id / "summary.json").read_text())
+
+
+def test_references_see_the_noisy_images_that_models_saw(sweep, measured):
+    for row in (r for r in measured if r["reference"] == "input"):
+        runs = [
+            summary(sweep, run["run_id"])
+            for run in read_table(sweep / "results.csv")
+            if run["corruption.level"] == row["corruption.level"]
+        ]
+        assert len(runs) == 1
+        for run in runs:
+            for name in ("psnr", "ssim"):
+                same = pytest.approx(run[f"test/{name}_noisy"], rel=1e-5)
+                assert row[f"test/{name}"] == same
+                assert row[f"test/{name}_noisy"] == same
+    run = next((sweep / "runs").iterdir())
+    trained = load(run)
+    images = load_images(trained.config)["test"]
+    noisy = corrupt(trained, "test")(images, np.arange(12))
+    np.testing.assert_array_equal(
+        references._noisy(trained.config, "test", 12).noisy, noisy
+    )
+
+
+def test_each_setting_and_size_is_measured_once(sweep, measured):
+    found = [
+        (row["reference"], row["corruption.level"], row.get("latent_size"))
+        for row in measured
+    ]
+    wanted = [
+        (name, level, size)
+        for level in LEVELS
+        for name, size in (
+            ("input", None),
+            ("pca", 4 * 4 * 2),
+            ("median", None),
+            ("posterior", None),
+        )
+    ]
+    assert found == wanted
+    counts = {row["reference"]: (row["images"], row["test_images"]) for row in measured}
+    assert counts["median"] == (5, 12)
+    assert counts["input"] == counts["posterior"] == (12, 12)
+
+
+def finished(**fields):
+    """A run, as far as its setting is concerned."""
+    config = tiny_config()
+    for field, value in fields.items():
+        config_lib.override(config, field, value)
+    return FinishedRun(config_lib.run_id(config), None, fields, config)
+
+
+def test_runs_share_a_setting_unless_their_inputs_differ():
+    same = {"loss": "mse", "model.upsampling": "deconv_k3", "optimizer.name": "sgd"}
+    channels = "model.latent_channels"
+    runs = [finished(), *(finished(**{name: value}) for name, value in same.items())]
+    runs += [
+        finished(**{channels: 4}),
+        finished(**{channels: 8, "model.widths": (4,) * 3}),
+    ]
+    (setting,) = references._settings(runs)
+    # Eight channels of 2 x 2 are as many numbers as two of 4 x 4.
+    assert setting.latents == {32: {}, 64: {channels: 4}}
+    rows = list(references._planned(setting, ("pca", "tv"), 5, 12))
+    assert [row.get("latent_size") for row in rows] == [32, 64, None]
+    assert [row.get(channels) for row in rows] == [None, 4, None]
+    assert [row["images"] for row in rows] == [12, 12, 5]
+    others = {"seed": 1, "data.limit": 50, "corruption.level": 0.1}
+    others = [finished(**{name: value}) for name, value in others.items()]
+    settings = references._settings([*runs, *others])
+    assert len({setting.id for setting in settings}) == 4
+    assert settings[2].columns["data.limit"] == 50
+
+
+def test_rows_name_what_references_depend_on():
+    row = {"reference": "tv", "images": 5, "test_images": 12, "corruption.level": 0.1}
+    fields = ["corruption.level", "model.latent_channels", "model.upsampling", "seed"]
+    run = dict(zip(fields, (0.1, 2, "deconv_k3", 0), strict=True))
+    _, rows = with_references(SweepFiles({}, fields, [run], {}, [row]))
+    assert rows[0] == run
+    assert [rows[1][field] for field in fields[:3]] == [0.1, "", "tv (5 images)"]
+
+
+def test_figures_are_those_of_the_estimates(sweep, measured):
+    config = load(next((sweep / "runs").iterdir())).config
+    config.corruption.level = 0.5
+    test, clean = references._noisy(config, "test", 12), load_images(config)["train"]
+    train, noisy = (
+        np.asarray(x, np.float64).reshape(len(x), -1) for x in (clean, test.noisy)
+    )
+    distance = ((noisy[:, None] - train[None]) ** 2).sum(-1)
+    weights = np.exp(-(distance - distance.min(1, keepdims=True)) / (2 * 0.5**2))
+    posterior = weights / weights.sum(1, keepdims=True) @ train
+    components = fit_components(clean, 32)
+    pca = np.clip(project(test.noisy, components), 0, 1).reshape(12, -1)
+    for name, output in (("posterior", posterior), ("pca", pca)):
+        row = next(
+            r
+            for r in measured
+            if (r["reference"], r["corruption.level"]) == (name, 0.5)
+        )
+        mse = ((output - test.clean.reshape(12, -1)) ** 2).mean(1)
+        assert row["test/psnr"] == pytest.approx(-10 * np.log10(mse).mean(), rel=1e-3)
+        assert row["test/mse"] == pytest.approx(mse.mean(), rel=1e-2)
+
+
+def test_rows_are_kept_unless_they_are_of_other_images(sweep, measured, monkeypatch):
+    path = sweep / "references.csv"
+    before = path.read_text()
+
+    def fail(*_):
+        raise AssertionError("measured again")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(references, "_estimate", fail)
+        assert len(measure_references(sweep, ("input", "pca", "posterior"))) == 8
+        assert measure_references(sweep, ("median",), images=5) == measured
+        with pytest.raises(AssertionError, match="measured again"):
+            measure_references(sweep, ("median",), images=7)
+    assert path.read_text() == before
+    # A row that a kill has kept from being written comes again, to the same figures.
+    lines = before.splitlines(keepends=True)
+    path.write_text("".join(lines[:-1]))
+    again = measure_references(sweep, ("posterior",))
+    assert path.read_text() == before
+    assert again == read_table(path)
+
+
+def test_only_gaussian_noise_has_a_posterior(sweep, monkeypatch, capsys):
+    config = load(next((sweep / "runs").iterdir())).config
+    for name, level in (("masking", 0.5), ("gaussian", 0.0)):
+        config.corruption.name, config.corruption.level = name, level
+        setting = references.Setting("a", {}, config, {})
+        assert not list(references._planned(setting, ("posterior",), 5, 12))
+        assert "left out" in capsys.readouterr().out
+
+
+def test_levels_at_the_runs_own_are_its_summary(sweep, capsys):
+    rows = measure_levels(sweep, [*LEVELS, 0.0])
+    assert len(rows) == 2 * 3
+    own = [row for row in rows if row["train_level"] == row["test_level"]]
+    assert len(own) == 2
+    for row in own:
+        figures = summary(sweep, row["run_id"])
+        for name in ("psnr", "loss", "psnr_noisy", "lattice_peak_db_s2"):
+            same = pytest.approx(figures[f"test/{name}"], rel=1e-5)
+            assert row[f"test/{name}"] == same
+    for row in rows:
+        if row["test_level"] == 0:
+            assert row["test/psnr_noisy"] == pytest.approx(100)
+    before = (sweep / "levels.csv").read_text()
+    capsys.readouterr()
+    assert measure_levels(sweep, LEVELS) == rows
+    assert capsys.readouterr().out == ""
+    assert (sweep / "levels.csv").read_text() == before
+
+
+def test_a_run_by_itself_is_measured_too(sweep):
+    run = next((sweep / "runs").iterdir())
+    rows = measure_levels(run, [0.3, 0.6])
+    assert [row["run_id"] for row in rows] == [run.name] * 2
+    figure = noise_matrix(rows)
+    for line, name in zip(
+        figure.axes[0].get_lines()[::2], ("psnr", "psnr_noisy"), strict=False
+    ):
+        np.testing.assert_array_equal(line.get_xdata(), [0.3, 0.6])
+        expected = [row[f"test/{name}"] for row in rows]
+        np.testing.assert_allclose(line.get_ydata(), expected)
+    plt.close(figure)
+    rows = measure_references(run, ["input", "pca"])
+    assert [row["reference"] for row in rows] == ["input", "pca"]
+
+
+def test_the_report_lists_references_and_draws_the_matrix(sweep, measured):
+    measure_levels(sweep, LEVELS)
+    report(sweep)
+    text = (sweep / "tables" / "results.md").read_text()
+    assert text.startswith("| model | corruption.level | seeds |")
+    header, lines = sweep_table(read_sweep(sweep))
+    by_name = {line[0]: line for line in lines if line[1] == "0.5"}
+    assert set(by_name) == {
+        "nearest_k3",
+        "input",
+        "pca (32 numbers)",
+        "median (5 images)",
+        "posterior",
+    }
+    (row,) = (
+        r
+        for r in measured
+        if (r["reference"], r["corruption.level"]) == ("posterior", 0.5)
+    )
+    cell = by_name["posterior"][header.index("PSNR (dB)")]
+    assert cell == f"{row['test/psnr']:.2f}"
+    assert (sweep / "figures" / "noise_matrix.pdf").exists()
+    assert "posterior</td>" in (sweep / "report.html").read_text()
+
+
+def test_the_matrix_holds_means_and_gaps():
+    rows = [
+        {"corruption.name": "gaussian", "train_level": a, "test_level": b}
+        | {"test/psnr": psnr}
+        for a, b, psnr in ((0.1, 0.1, 20), (0.1, 0.1, 22), (0.1, 0.5, 9), (0.5, 0.5, 7))
+    ]
+    figure = noise_matrix(rows)
+    shown = figure.axes[0].get_images()[0].get_array()
+    np.testing.assert_array_equal(np.ma.filled(shown, -1), [[21, 9], [-1, 7]])
+    plt.close(figure)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (
+            lambda _: parse_references(["pcaa"]),
+            r"'pcaa' \(did you mean 'pca'\?\); known",
+        ),
+        (lambda _: parse_references(["all", "pca"]), "'all'.*known: all, input"),
+        (lambda _: parse_levels(["0", "low"]), "'low', which is no level"),
+        (lambda _: parse_levels(["-1"]), "'-1', which is no level"),
+        (lambda _: parse_levels(["nan"]), "'nan', which is no level"),
+        (lambda path: measure_levels(path, [0.1]), "no finished run"),
+        (lambda path: measure_references(path, ["input"]), "no finished run"),
+    ],
+)
+def test_mistakes_are_refused_in_one_line(call, words, tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(CaejaxError, match=words) as error:
+        call(tmp_path)
+    assert "\n" not in str(error.value)
+
+
+def test_missing_packages_are_named(monkeypatch):
+    monkeypatch.setattr(references, "missing_packages", lambda name: ["scikit-image"])
+    assert parse_references(["input", "pca", "posterior"])
+    for words in (["tv"], ["all"]):
+        with pytest.raises(CaejaxError, match=r"needs scikit-image: pip install cae"):
+            parse_references(words)
+
+
+def test_levels_must_suit_the_corruption(sweep, tmp_path):
+    run = next((sweep / "runs").iterdir())
+    config = json.loads((run / "config.json").read_text())
+    (tmp_path / "summary.json").write_text("{}")
+    for name, words in (("masking", "between 0 and 1"), ("none", "has no level")):
+        config["corruption"]["name"] = name
+        (tmp_path / "config.json").write_text(json.dumps(config))
+        with pytest.raises(CaejaxError, match=words):
+            measure_levels(tmp_path, [1.5])
+
+
+def test_the_csv_can_be_read_by_anything(sweep, measured):
+    with (sweep / "references.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["reference"] for row in rows] == [r["reference"] for r in measured]
