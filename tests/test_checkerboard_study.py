@@ -267,7 +267,8 @@ ABOUT = {
 
 
 def test_tables_are_made_from_the_csv_files_alone(modules, arms, tmp_path, capsys):
-    rows = all_rows(arms)
+    kinds = ("deconv_k3", "nearest_k3", "shuffle_k3", "shuffle_icnr")
+    rows = [row for row in all_rows(arms) if row[DECODER] in kinds]
     write_csv(tmp_path / "primary_mnist.csv", rows)
     curves = [
         {k: row[k] for k in (DECODER, "seed")}

@@ -11,6 +11,7 @@ import numpy as np
 import tables
 from analysis import DECODER
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from records import Arm
 
 from caejax.report.figures import show_image
@@ -73,7 +74,7 @@ def curves(rows: Sequence[Row]) -> Figure:
             axis.fill_between(steps, *ends, color=style["color"], alpha=0.12, lw=0)
         axis.axhline(analysis.CLEAN, color="black", lw=0.6, ls=":")
         axis.set_xscale("symlog", linthresh=10)
-        axis.set(xlabel="step", title=f"period {s}")
+        axis.set(xlabel="step", title=f"period {s}", xlim=(-1, None))
     axes[0].set_ylabel("DC ripple (dBFS)")
     _legend(figure, axes[0])
     return figure
@@ -94,6 +95,7 @@ def scatter(rows: Sequence[Row]) -> Figure:
         axis.errorbar(x[0], y[0], _bar(y), _bar(x), lw=0.8, label=kind, **style)
     for axis, title in zip(axes, ("clean", "not clean"), strict=True):
         axis.set(xlabel="DC ripple, period 8 (dBFS)", title=title)
+        axis.xaxis.set_major_locator(MaxNLocator(5))
     axes[0].set_ylabel("test PSNR (dB)")
     handles = [a.get_legend_handles_labels() for a in axes]
     figure.legend(
@@ -203,7 +205,9 @@ def _gallery(samples):
     blank = np.full((side, 2 * side), np.nan)
     axes[1].imshow(np.hstack([blank, *flats]), vmin=-STRETCH, vmax=STRETCH)
     bare(axes[1])
-    axes[1].set_xlabel(f"below: a constant code's ripple, from -{STRETCH} to {STRETCH}")
+    axes[1].set_xlabel(
+        f"what each makes of a constant code, from -{STRETCH} to {STRETCH}"
+    )
     return figure
 
 
