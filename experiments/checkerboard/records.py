@@ -43,9 +43,13 @@ def write(config: ConfigDict, folder: Path, out: Path, name: str) -> None:
     rows = collect(runs, folder / "runs")
     out.mkdir(parents=True, exist_ok=True)
     write_csv(out / f"{name}.csv", [rounded(row) for row in rows])
-    curves = [
-        row for run in runs for row in _curve(run, folder / "runs" / run.id) if row
+    finished = [
+        run
+        for run, row in zip(runs, rows, strict=True)
+        if row["status"] == "done"  # else the last step is not the end
     ]
+    paths = ((run, folder / "runs" / run.id) for run in finished)
+    curves = [row for run, path in paths for row in _curve(run, path)]
     write_csv(out / f"{name}_steps.csv", curves)
     write_json(out / f"{name}.json", _about(config, runs, rows, folder))
 
