@@ -80,6 +80,8 @@ def _default_model() -> ConfigDict:
             "encoder_layers": (),
             "decoder_layers": (),
             "widths": (16, 32, 32),
+            # Of "conv": as many, from the code outwards; (): those of the encoder.
+            "decoder_widths": (),
             "latent_channels": 8,  # the bottleneck
             "bottleneck": "projection",
             "upsampling": "nearest_k3",
@@ -144,7 +146,24 @@ def check(config: ConfigDict) -> None:
             "config.model.widths is empty: a 'conv' encoder needs a width per stage, "
             "(16, 32, 32) for instance"
         )
+    _check_decoder_widths(config)
     _check_layers(config)
+
+
+def _check_decoder_widths(config):
+    own, widths = config.model.decoder_widths, config.model.widths
+    if not own:
+        return
+    if config.model.encoder != "conv":
+        raise CaejaxError(
+            f"config.model.decoder_widths is {own}, but the encoder is "
+            f"{config.model.encoder!r}: only 'conv' has them, set it to ()"
+        )
+    if len(own) != len(widths):
+        raise CaejaxError(
+            f"config.model.decoder_widths is {own}; it must hold {len(widths)} "
+            "numbers, as many as config.model.widths"
+        )
 
 
 def _check_layers(config):
@@ -248,7 +267,7 @@ def _check_numbers(config):
             raise CaejaxError(
                 f"config.{field} is {get(config, field)}; it must be between 0 and 2^31"
             )
-    for field in ("model.widths", "train.probe_steps"):
+    for field in ("model.widths", "model.decoder_widths", "train.probe_steps"):
         values = get(config, field)
         if not all(isinstance(value, int) and value > 0 for value in values):
             raise CaejaxError(
@@ -373,5 +392,7 @@ def run_id(config: ConfigDict) -> str:
     for name, value in config.to_dict().items():
         if name not in _NOT_OF_A_RUN:
             run[name] = value
+    if not config.model.decoder_widths:  # came later; ids of runs without stay
+        del run["model"]["decoder_widths"]
     text = json.dumps(run, indent=2, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:10]

@@ -89,6 +89,8 @@ def test_image_size_refuses_anything_else(size):
         ("data.val_fraction", -0.1, "between 0 and 1"),
         ("model.widths", (16, 0), "whole numbers above 0"),
         ("model.widths", (), "a width per stage"),
+        ("model.decoder_widths", (8, 8), "must hold 3 numbers"),
+        ("model.decoder_widths", (8, 8, 0), "whole numbers above 0"),
         ("model.output_activation", "linear", "bce"),
         ("model.encoder", "tied_dense", "one layer"),
         ("model.encoder", "layers", "needs config.model.encoder_layers and decoder_"),
@@ -167,7 +169,12 @@ def test_run_id_changes_with_any_field_and_with_nothing_else():
     first = config_lib.run_id(config)
     assert first == config_lib.run_id(config_lib.default())
     config.corruption.level = 0.25
-    assert config_lib.run_id(config) != first
+    second = config_lib.run_id(config)
+    assert second != first
+    # Of the config before it had model.decoder_widths.
+    assert first == "a473249027"
+    config.model.decoder_widths = (32, 32, 16)
+    assert config_lib.run_id(config) not in (first, second)
     # Set to 1 or to 1.0, a number is the same.
     one, other = config_lib.default(), config_lib.default()
     one.corruption.level, other.corruption.level = 1, 1.0

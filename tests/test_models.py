@@ -272,6 +272,28 @@ def test_convolutional_model_from_stock_layers(name, size, normal):
     np.testing.assert_allclose(ours, stock, rtol=1e-5, atol=1e-5)
 
 
+def test_decoder_has_its_own_widths_if_given(normal):
+    mirrored = small_model("nearest_k3")
+    model = small_model("nearest_k3", decoder_widths=(3, 7))
+    variables, x = random_variables(model, normal), normal(2, 13, 10, 3)
+    decoder = variables["params"]["decoder"]
+    kernels = [decoder[f"Upsample_{i}"]["kernel"].shape for i in range(2)]
+    assert kernels == [(3, 3, 5, 3), (3, 3, 3, 7)]
+    np.testing.assert_allclose(
+        run(model, variables, x),
+        stock_autoencoder(model, variables, x),
+        rtol=1e-4,
+        atol=1e-5,
+    )
+    assert model.largest_map == 13 * 10 * 7
+    # The encoder starts as ever, so that runs stay paired.
+    ours, theirs = (
+        jax.jit(m.init)(jax.random.key(0), x)["params"]["encoder"]
+        for m in (model, mirrored)
+    )
+    jax.tree.map(np.testing.assert_array_equal, ours, theirs)
+
+
 def test_gradients_are_those_of_stock_layers(normal, assert_same_function):
     model = small_model("deconv_k3", widths=(4,))
     assert_same_function(

@@ -20,6 +20,7 @@ from caejax.sweep.statistics import (
     format_p,
     holm,
     pair_runs,
+    pool_contrasts,
     sign_flip_p,
     smallest_p,
 )
@@ -369,3 +370,15 @@ def test_reports_need_no_jax_for_it():
     code = "import sys, caejax.sweep.statistics; print('jax' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
     assert done.stdout.split() == [b"False"]
+
+
+def test_pooled_contrast_counts_each_seed_once():
+    low = Contrast("low", [1.0, 2.0, 3.0], [0, 1, 2])
+    high = Contrast("high", [6.0, 3.0], [2, 0], ["seed 1: b has no run"])
+    pooled = pool_contrasts([low, high], "both")
+    assert pooled.name == "both"
+    np.testing.assert_array_equal(pooled.differences, [2.0, 4.5])
+    assert list(pooled.seeds) == [0, 2]
+    assert list(pooled.missing) == ["seed 1: lacks 1 of 2 settings"]
+    with pytest.raises(ValueError, match="no contrasts"):
+        pool_contrasts([], "none")

@@ -65,6 +65,8 @@ class ConvAutoencoder(Autoencoder):
         them, with the crops that odd sizes need.
       widths, latent_channels, bottleneck, code_activation: of `ConvEncoder`.
       upsampling: of `ConvDecoder`.
+      decoder_widths: its widths, from the code outwards; () for those of the encoder,
+        mirrored.
       output_activation, initializer: names of `caejax.models.layers`.
       dtype: of the computation; parameters and outputs are float32.
       path: how layers are computed, one of `caejax.ops.paths.PATHS`.
@@ -74,6 +76,7 @@ class ConvAutoencoder(Autoencoder):
     widths: tuple[int, ...]
     latent_channels: int
     upsampling: str
+    decoder_widths: tuple[int, ...] = ()
     bottleneck: str = "projection"
     code_activation: str = "linear"
     output_activation: str = "sigmoid"
@@ -92,7 +95,7 @@ class ConvAutoencoder(Autoencoder):
             dtype=self.dtype,
         )
         self.decoder = ConvDecoder(
-            self.widths[::-1],
+            self._decoder_widths,
             self.shape[-1],
             self.upsampling,
             initializer=self.initializer,
@@ -139,11 +142,16 @@ class ConvAutoencoder(Autoencoder):
     def largest_map(self) -> int:
         """That of the image or of the first stage."""
         height, width, channels = self.shape
-        return height * width * max(channels, self.widths[0])
+        widest = max(channels, self.widths[0], self._decoder_widths[-1])
+        return height * width * widest
 
     def output_size(self, size: tuple[int, int]) -> tuple[int, int]:
         """The size itself."""
         return size
+
+    @property
+    def _decoder_widths(self):
+        return self.decoder_widths or self.widths[::-1]
 
 
 class LayersAutoencoder(Autoencoder):

@@ -283,6 +283,38 @@ def pair_runs(
     ]
 
 
+def pool_contrasts(contrasts: Sequence[Contrast], name: str) -> Contrast:
+    """One contrast over several settings: each seed's mean over all of them.
+
+    A seed counts once, however many settings it was run at, since its differences
+    there are not independent. Seeds that lack a setting are left out, lest means of
+    different settings be compared.
+
+    Args:
+      contrasts: of the same two values, a setting each, as `pair_runs` gives them.
+      name: of the whole.
+
+    Returns:
+      Its missing has a line for every seed that lacks a setting.
+
+    Raises:
+      ValueError: no contrasts.
+    """
+    if not contrasts:
+        raise ValueError("there are no contrasts to pool")
+    found = [dict(zip(c.seeds, c.differences, strict=True)) for c in contrasts]
+    seeds = list(dict.fromkeys(seed for values in found for seed in values))
+    lacking = {seed: sum(seed not in values for values in found) for seed in seeds}
+    whole = [seed for seed in seeds if not lacking[seed]]
+    means = np.array([np.mean([values[seed] for values in found]) for seed in whole])
+    missing = [
+        f"seed {seed}: lacks {count} of {len(found)} settings"
+        for seed, count in lacking.items()
+        if count
+    ]
+    return Contrast(name, means, whole, missing)
+
+
 def _contrast(names, others, setting, seeds, sides, measure):
     paired, missing = {}, []
     for seed in seeds:

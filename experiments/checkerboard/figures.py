@@ -1,0 +1,218 @@
+"""The study's figures, from the CSV files; the gallery from the runs themselves."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import analysis
+import arms
+import matplotlib.pyplot as plt
+import numpy as np
+import tables
+from analysis import DECODER
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from records import Arm
+
+from caejax.report.figures import show_image
+from caejax.report.style import COLORS, PAGE, bare, paper_style, save, series_style
+
+Row = dict[str, Any]
+
+FORMATS = ("png", "pdf")
+SHOWN = 4  # pictures a decoder
+STRETCH = 0.2  # half the range in which ripple is shown
+
+
+def draw(kept: Mapping[str, Arm], out: Path) -> None:
+    """Draws and saves all that there are runs for."""
+    with paper_style():
+        for name in tables.primaries(kept):
+            arm, data = kept[name], name.removeprefix("primary_")
+            save(curves(arm.curves), out / f"ripple_steps_{data}", formats=FORMATS)
+            save(scatter(arm.rows), out / f"psnr_ripple_{data}", formats=FORMATS)
+        rows = {name: kept[name].rows for name in tables.primaries(kept)}
+        if "matched_mnist" in kept and "primary_mnist" in kept:
+            rows["matched_mnist"] = tables.with_equals(kept)
+        rows = {name: found for name, found in rows.items() if _has_reference(found)}
+        if rows:
+            save(forest(rows), out / "psnr_differences", formats=FORMATS)
+        if "grid_mnist" in kept:
+            figure = grid(kept["grid_mnist"].rows)
+            save(figure, out / "grid", formats=FORMATS)
+
+
+def _has_reference(rows):
+    return any(row[DECODER] == arms.REFERENCE for row in rows)
+
+
+def _style(kind):
+    return series_style(arms.KINDS.index(kind))
+
+
+def _legend(figure, axis, columns=5):
+    handles, labels = axis.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns)
+
+
+def curves(rows: Sequence[Row]) -> Figure:
+    """Ripple against the step: median over seeds and range, a panel a period."""
+    periods = (2, 4, 8)
+    figure, axes = plt.subplots(1, 3, figsize=(PAGE, 2.9), sharey=True)
+    for axis, s in zip(axes, periods, strict=True):
+        for kind in analysis.kinds_of(rows):
+            found: dict[int, list[float]] = {}
+            for row in rows:
+                if row[DECODER] == kind:
+                    value = float(row[f"dc_ripple_db_s{s}"])
+                    found.setdefault(row["step"], []).append(value)
+            steps = sorted(found)
+            values = [np.array(found[step]) for step in steps]
+            style = _style(kind)
+            axis.plot(steps, [np.median(v) for v in values], label=kind, **style)
+            ends = [v.min() for v in values], [v.max() for v in values]
+            axis.fill_between(steps, *ends, color=style["color"], alpha=0.12, lw=0)
+        axis.axhline(analysis.CLEAN, color="black", lw=0.6, ls=":")
+        axis.set_xscale("symlog", linthresh=10)
+        axis.set(xlabel="step", title=f"period {s}", xlim=(-1, None))
+    axes[0].set_ylabel("DC ripple (dBFS)")
+    _legend(figure, axes[0])
+    return figure
+
+
+def scatter(rows: Sequence[Row]) -> Figure:
+    """PSNR against trained ripple: means over seeds with their intervals."""
+    figure, axes = plt.subplots(
+        1, 2, figsize=(PAGE, 3.2), sharey=True, width_ratios=(2, 3)
+    )
+    for kind in analysis.kinds_of(analysis.done(rows)):
+        x, y = (
+            analysis.interval(analysis.figures(rows, kind, m))
+            for m in ("test/dc_ripple_db_s8", "test/psnr")
+        )
+        style = {**_style(kind), "linestyle": "none"}
+        axis = axes[int(x[0] > analysis.CLEAN)]
+        axis.errorbar(x[0], y[0], _bar(y), _bar(x), lw=0.8, label=kind, **style)
+    for axis, title in zip(axes, ("clean", "not clean"), strict=True):
+        axis.set(xlabel="DC ripple, period 8 (dBFS)", title=title)
+        axis.xaxis.set_major_locator(MaxNLocator(5))
+    axes[0].set_ylabel("test PSNR (dB)")
+    handles = [a.get_legend_handles_labels() for a in axes]
+    figure.legend(
+        handles[0][0] + handles[1][0],
+        handles[0][1] + handles[1][1],
+        loc="outside lower center",
+        ncols=5,
+    )
+    return figure
+
+
+def _bar(values):
+    """Lengths of an interval's two arms; none for a single seed."""
+    mean, low, high = values
+    return None if np.isnan(low) else [[mean - low], [high - mean]]
+
+
+def forest(arms_rows: Mapping[str, Sequence[Row]]) -> Figure:
+    """PSNR minus the reference's, paired by seed: a panel an arm, a line a decoder."""
+    kinds = [kind for kind in arms.KINDS if kind != arms.REFERENCE]
+    figure, axes = plt.subplots(
+        1, len(arms_rows), figsize=(PAGE, 3.0), sharey=True, squeeze=False
+    )
+    for axis, (name, rows) in zip(axes[0], arms_rows.items(), strict=True):
+        for contrast in analysis.spread_over_seeds(rows, "test/psnr"):
+            kind = contrast.name.split(" - ")[0]
+            y, values = kinds.index(kind), np.asarray(contrast.differences)
+            axis.plot(values, np.full(len(values), y), "|", color="#999999", ms=5)
+            if len(values):
+                mean = analysis.interval(values)
+                color = COLORS[analysis.clean_by_construction(kind)]
+                axis.errorbar(mean[0], y, xerr=_bar(mean), fmt="o", color=color)
+        axis.axvline(0, color="black", lw=0.6)
+        axis.set_title(tables.TITLES[name])
+        axis.set_xlabel(f"PSNR - {arms.REFERENCE}'s (dB)")
+    axes[0, 0].set_yticks(range(len(kinds)), kinds)
+    axes[0, 0].invert_yaxis()
+    return figure
+
+
+def grid(rows: Sequence[Row]) -> Figure:
+    """PSNR and ripple against the bottleneck: a column a noise level."""
+    rows = analysis.done(rows)
+    levels = sorted({row["corruption.level"] for row in rows})
+    measures = {"test/psnr": "test PSNR (dB)", "test/dc_ripple_db_s8": "ripple (dBFS)"}
+    figure, axes = plt.subplots(
+        2,
+        len(levels),
+        figsize=(PAGE, 3.8),
+        sharex=True,
+        sharey="row",
+        squeeze=False,
+    )
+    for column, level in zip(axes.T, levels, strict=True):
+        for axis, measure in zip(column, measures, strict=True):
+            for kind in analysis.kinds_of(rows):
+                some = [row for row in rows if row["corruption.level"] == level]
+                sizes = sorted({row["model.latent_channels"] for row in some})
+                values = [
+                    analysis.figures(
+                        [r for r in some if r["model.latent_channels"] == size],
+                        kind,
+                        measure,
+                    )
+                    for size in sizes
+                ]
+                mean = np.array([x.mean() for x in values])
+                ends = (
+                    mean - [x.min() for x in values],
+                    [x.max() - m for x, m in zip(values, mean, strict=True)],
+                )
+                axis.errorbar(sizes, mean, ends, label=kind, capsize=2, **_style(kind))
+            axis.set_xscale("log", base=2)
+            axis.set_xticks(sizes, [str(size) for size in sizes])
+            axis.minorticks_off()
+        column[0].set_title(f"noise {level:g}")
+        column[1].set_xlabel("bottleneck channels")
+    for axis, title in zip(axes[:, 0], measures.values(), strict=True):
+        axis.set_ylabel(title)
+    _legend(figure, axes[0, 0])
+    return figure
+
+
+def gallery(samples: Mapping[str, Mapping[str, np.ndarray]], out: Path) -> None:
+    """Draws and saves what each decoder's first seed makes of images and flat codes.
+
+    Args:
+      samples: arrays of samples.npz by decoder.
+      out: path without suffix.
+    """
+    with paper_style():
+        save(_gallery(samples), out, formats=FORMATS)
+
+
+def _gallery(samples):
+    first = next(iter(samples.values()))
+    named = {"target": first["target"][:SHOWN], "input": first["input"][:SHOWN]}
+    named |= {kind: arrays["output"][:SHOWN] for kind, arrays in samples.items()}
+    figure, axes = plt.subplots(2, 1, figsize=(PAGE, 3.6), height_ratios=(SHOWN, 1))
+    side = first["target"].shape[1]
+    show_image(axes[0], np.hstack([np.vstack(list(x)) for x in named.values()]))
+    places = side * (np.arange(len(named)) + 0.5)
+    axes[0].set_xticks(places, named, rotation=45, ha="left", fontsize=6)
+    axes[0].xaxis.tick_top()
+    axes[0].tick_params(length=0)
+    flats = [_ripple(arrays["flat"][0], side) for arrays in samples.values()]
+    blank = np.full((side, 2 * side), np.nan)
+    axes[1].imshow(np.hstack([blank, *flats]), vmin=-STRETCH, vmax=STRETCH)
+    bare(axes[1])
+    axes[1].set_xlabel(
+        f"what each makes of a constant code, from -{STRETCH} to {STRETCH}"
+    )
+    return figure
+
+
+def _ripple(image, side):
+    """A constant code's image without its mean, (side, side), the first channel."""
+    ripple = (image - image.mean((0, 1), keepdims=True))[..., 0]
+    times = -(-side // min(ripple.shape))
+    return np.tile(ripple, (times, times))[:side, :side]

@@ -1,0 +1,129 @@
+"""From an arm's sweep folder to small CSV files, and back."""
+
+import csv
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from arms import STEPS
+from ml_collections import ConfigDict
+
+from caejax import config as config_lib
+from caejax.metrics.checkerboard import PERIODS
+from caejax.sweep.results import collect, write_csv
+from caejax.sweep.spec import SweepRun, expand
+from caejax.writers import read_rows, write_json
+
+Row = dict[str, Any]
+
+# Of a run's row, but not of its result.
+_LEFT_OUT = ("run_id", "error", "train_seconds")
+_MACHINE = ("python", "packages", "platform", "device", "backend", "cpu_cores")
+
+
+class Arm(NamedTuple):
+    """What is kept of an arm.
+
+    Attributes:
+      rows: a row a run: swept values, seed, status and final figures.
+      curves: a row for each run and step, with the ripple on validation images.
+      about: how it was run: config, machine, steps and seconds a run.
+    """
+
+    rows: list[Row]
+    curves: list[Row]
+    about: dict[str, Any]
+
+
+def write(config: ConfigDict, folder: Path, out: Path, name: str) -> None:
+    """Writes NAME.csv, NAME_steps.csv and NAME.json of the sweep in a folder."""
+    runs = expand(config)
+    rows = collect(runs, folder / "runs")
+    out.mkdir(parents=True, exist_ok=True)
+    write_csv(out / f"{name}.csv", [rounded(row) for row in rows])
+    finished = [
+        run
+        for run, row in zip(runs, rows, strict=True)
+        if row["status"] == "done"  # else the last step is not the end
+    ]
+    paths = ((run, folder / "runs" / run.id) for run in finished)
+    curves = [row for run, path in paths for row in _curve(run, path)]
+    write_csv(out / f"{name}_steps.csv", curves)
+    write_json(out / f"{name}.json", _about(config, runs, rows, folder))
+
+
+def rounded(row: Row) -> Row:
+    """A run's row as it is kept: floats to five digits, no times."""
+    return {k: _text(v) for k, v in row.items() if k not in _LEFT_OUT}
+
+
+def _text(value):
+    return f"{value:.5g}" if isinstance(value, float) else value
+
+
+def _curve(run: SweepRun, folder: Path):
+    found = [r for r in read_rows(folder / "metrics.jsonl") if r["split"] == "val"]
+    last = max((row["step"] for row in found), default=0)
+    for row in found:
+        if row["step"] in (0, *STEPS, last):
+            names = ("step", *(f"dc_ripple_db_s{s}" for s in PERIODS))
+            point = {name: _text(row[name]) for name in names}
+            yield {**run.values, "seed": run.config.seed, **point}
+
+
+def _about(config, runs, rows, folder):
+    machine = json.loads((folder / "environment.json").read_text())
+    settings = config_lib.one_run(runs[0].config).to_dict()
+    del settings["data"]["dir"], settings["seed"]
+    done = [row for row in rows if row["status"] == "done"]
+    return {
+        "runs": len(done),
+        "steps": done[0]["steps"] if done else 0,
+        "median_train_seconds": float(np.median([r["train_seconds"] for r in done]))
+        if done
+        else None,
+        "executor": config.executor.name,
+        "machine": {name: machine[name] for name in _MACHINE},
+        "config_of_first_run": settings,
+    }
+
+
+def read(out: Path, name: str) -> Arm | None:
+    """Reads what `write` wrote; None where there is nothing."""
+    if not (out / f"{name}.csv").exists():
+        return None
+    return Arm(
+        rows=read_csv(out / f"{name}.csv"),
+        curves=read_csv(out / f"{name}_steps.csv"),
+        about=json.loads((out / f"{name}.json").read_text()),
+    )
+
+
+def read_csv(path: Path) -> list[Row]:
+    """Rows with their numbers parsed; empty cells are left out."""
+    with path.open(newline="") as file:
+        return [
+            {name: _parse(text) for name, text in row.items() if text}
+            for row in csv.DictReader(file)
+        ]
+
+
+def _parse(text):
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def fields_of(config: ConfigDict) -> list[str]:
+    """All swept fields."""
+    return list(expand(config)[0].values)
+
+
+def point(row: Row, fields: Sequence[str]) -> tuple[str, ...]:
+    """A run's swept values as text, which is what they are in CSV."""
+    return tuple(str(row[field]) for field in fields)

@@ -1,0 +1,175 @@
+"""Decoders, bottlenecks, noise: checkerboards and quality, over paired seeds.
+
+    python experiments/checkerboard/study.py --mnist=DIR --bsds=DIR
+        [--arms=primary_mnist,...] [--executor=processes] [--seeds=N] [--full]
+        [--runs=DIR] [--out=DIR] [--repeat=0.1]
+
+Every arm is a sweep in its own folder below --runs; the same command goes on where it
+was stopped. After each arm its CSV files, and then all tables and figures, are written
+from the CSV files alone: `--arms=` does only that, and needs no data.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import arms
+import numpy as np
+import records
+from ml_collections import ConfigDict
+
+from caejax import config as config_lib
+from caejax.compilation import use_cache
+from caejax.config import EXECUTORS
+from caejax.errors import CaejaxError, exit_code
+from caejax.report.tables import to_markdown
+from caejax.sweep.spec import expand
+from caejax.train.devices import use_cores
+from caejax.writers import write_atomically
+
+HERE = Path(__file__).parent
+
+
+def chosen(names: str) -> list[str]:
+    """The arms of a comma list, in the study's order; "all" for all.
+
+    Raises:
+      CaejaxError: a name that is not known.
+    """
+    wanted = list(arms.ARMS) if names == "all" else [n for n in names.split(",") if n]
+    if unknown := sorted(set(wanted) - set(arms.ARMS)):
+        raise CaejaxError(f"no {', '.join(unknown)}; known: {', '.join(arms.ARMS)}")
+    return [name for name in arms.ARMS if name in wanted]
+
+
+def arm_config(name: str, args: argparse.Namespace) -> ConfigDict:
+    """An arm with its data, and cut by the flags.
+
+    Raises:
+      CaejaxError: the folder of its data is not given.
+    """
+    config = arms.arm(name, full=args.full)
+    data = "bsds" if name.endswith("bsds") else "mnist"
+    folder = getattr(args, data)
+    if folder is None:
+        raise CaejaxError(f"{name} needs data: give --{data}=DIR, or leave it out")
+    config.data.dir = str(folder.resolve())
+    config.executor.name = args.executor
+    config.executor.workers = args.workers
+    config.data.limit = args.limit or config.data.limit
+    config.train.epochs = args.epochs or config.train.epochs
+    if args.seeds:
+        config.sweep.seed["values"] = tuple(range(args.seeds))
+    return config
+
+
+def train_arm(name: str, args: argparse.Namespace) -> None:
+    """Does what is left of an arm, and writes its CSV files.
+
+    Raises:
+      CaejaxError: runs failed.
+    """
+    # The number of devices must be chosen before this makes the first array.
+    from caejax.sweep.run import run_sweep
+
+    config, folder = arm_config(name, args), args.runs / name
+    print(f"{name}:", flush=True)
+    rows = run_sweep(config, folder)
+    records.write(config, folder, args.out, name)
+    failed = [row["run_id"] for row in rows if row["status"] != "done"]
+    if failed:
+        raise CaejaxError(
+            f"{len(failed)} runs of {name} failed; {folder / 'results.csv'} says why"
+        )
+
+
+def write_all(args: argparse.Namespace) -> None:
+    """Tables and figures of all arms that have CSV files, and galleries of runs."""
+    # Slow to import, and of no use to worker processes.
+    import figures
+    import tables
+
+    kept = {name: records.read(args.out, name) for name in arms.ARMS}
+    kept = {name: arm for name, arm in kept.items() if arm is not None}
+    if not kept:
+        raise CaejaxError(f"{args.out} has no arm's CSV: run one first")
+    write_atomically(args.out / "results.md", tables.report(kept))
+    figures.draw(kept, args.out)
+    for name in tables.primaries(kept):
+        samples = first_samples(args.runs / name)
+        if samples:
+            path = args.out / f"gallery_{name.removeprefix('primary_')}"
+            figures.gallery(samples, path)
+
+
+def first_samples(folder: Path) -> dict[str, dict[str, np.ndarray]]:
+    """Pictures of each decoder's run of seed 0, where the runs are there."""
+    if not (folder / "config.json").exists():
+        return {}
+    runs = expand(config_lib.from_json((folder / "config.json").read_text()))
+    paths = {
+        run.values["model.upsampling"]: folder / "runs" / run.id / "samples.npz"
+        for run in runs
+        if run.config.seed == 0
+    }
+    return {kind: dict(np.load(p)) for kind, p in paths.items() if p.exists()}
+
+
+def repeat_arms(names: list[str], args: argparse.Namespace) -> int:
+    """Repeats a share of the arms' runs; 1 if one does not agree."""
+    import repeat
+
+    lines, fine = [], True
+    for name in names:
+        kept = records.read(args.out, name)
+        if kept is None:
+            raise CaejaxError(f"{args.out} has no {name}.csv: run the arm first")
+        config = arm_config(name, args)
+        more, agrees = repeat.repeat(config, name, kept.rows, args.repeat)
+        lines, fine = lines + more, fine and agrees
+    print(to_markdown(repeat.HEADER, lines))
+    print(f"all within {repeat.TOLERANCE:g}: {'yes' if fine else 'no'}")
+    return 0 if fine else 1
+
+
+def study(args: argparse.Namespace) -> int:
+    """Does what the flags say; returns the exit code."""
+    names = chosen(args.arms)
+    use_cache()
+    # Workers take a core each; this process only waits for them.
+    batches = arms.arm(arms.ARMS[0], full=args.full).train.batch_size
+    use_cores(batches, 1 if args.executor == "processes" else 0)
+    if args.repeat:
+        return repeat_arms(names, args)
+    for name in names:
+        train_arm(name, args)
+        write_all(args)
+    if not names:
+        write_all(args)
+    return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs the study; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--mnist", type=Path, help="folder of the four IDX files")
+    parser.add_argument("--bsds", type=Path, help="folder of BSDS500's photographs")
+    parser.add_argument("--arms", default="all", help="comma list; '' for none")
+    parser.add_argument("--full", action="store_true", help="the whole grid, for a GPU")
+    parser.add_argument("--executor", choices=EXECUTORS, default="processes")
+    parser.add_argument("--workers", type=int, default=0, help="0: one a core")
+    parser.add_argument("--seeds", type=int, default=0, help="so many of each arm")
+    parser.add_argument("--limit", type=int, default=0, help="images, for a trial")
+    parser.add_argument("--epochs", type=int, default=0, help="for a trial")
+    parser.add_argument("--repeat", type=float, default=0, help="share of the runs")
+    parser.add_argument("--runs", type=Path, help="by default runs/checkerboard")
+    parser.add_argument("--out", type=Path, help="by default beside this file")
+    args = parser.parse_args(argv)
+    args.runs = args.runs or Path("runs/checkerboard" + "_full" * args.full)
+    args.out = args.out or (HERE / "full" if args.full else HERE)
+    stopped = "interrupted; the same command goes on where this one was stopped"
+    return exit_code(lambda: study(args), stopped)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,174 @@
+"""The study's tables in Markdown."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import analysis
+import arms
+from analysis import DECODER, Finding
+from records import Arm
+
+from caejax.models.diagnosis import clean_by_construction
+from caejax.report.tables import to_markdown
+
+Row = dict[str, Any]
+
+TITLES = {
+    "primary_mnist": "MNIST, fixed width",
+    "primary_bsds": "BSDS500, fixed width",
+    "matched_mnist": "MNIST, as many parameters",
+    "depth_mnist": "MNIST, one to three stages",
+    "grid_mnist": "MNIST, bottleneck and noise",
+}
+COLUMNS = {
+    "test/psnr": ("PSNR (dB)", 2),
+    "test/ssim": ("SSIM", 3),
+    "test/dc_ripple_db_s8": ("ripple s8 (dBFS)", 1),
+    "test/lattice_peak_db_s2": ("peak s2 (dB)", 2),
+    "test/phase_var_db_s2": ("phase s2 (dB)", 2),
+    "test/phase_var_db_s4": ("phase s4 (dB)", 2),
+    "test/phase_var_db_s8": ("phase s8 (dB)", 2),
+    "test/grad_phase_db_s2": ("gradient s2 (dB)", 2),
+}
+CONTRASTED = ("test/psnr", "test/dc_ripple_db_s8", "test/phase_var_db_s2")
+CONTRASTED += ("test/phase_var_db_s4", "test/phase_var_db_s8")
+SETTINGS = ("model.widths", "model.latent_channels", "corruption.level")
+
+
+def with_equals(kept: Mapping[str, Arm]) -> list[Row]:
+    """Runs of equal parameters: the matched, and those of fixed width that are."""
+    matched = analysis.done(kept["matched_mnist"].rows)
+    kinds, seeds = analysis.kinds_of(matched), {row["seed"] for row in matched}
+    primary = kept["primary_mnist"].rows if "primary_mnist" in kept else []
+    return matched + [
+        row
+        for row in analysis.done(primary)
+        if row[DECODER] not in kinds and row["seed"] in seeds
+    ]
+
+
+def primaries(kept: Mapping[str, Arm]) -> list[str]:
+    """The arms of all decoders at one setting that there are."""
+    return [name for name in kept if name.startswith("primary")]
+
+
+def all_findings(kept: Mapping[str, Arm]) -> list[tuple[str, Finding]]:
+    """Where each prediction was tested, and what was found."""
+    found = []
+    for name in primaries(kept):
+        rows, title = kept[name].rows, TITLES[name]
+        found += [(title, analysis.initial_ripple(rows))]
+        found += [(title, analysis.overlap(rows))]
+        found += [(title, analysis.icnr(kept[name].curves))]
+        found += [(title, analysis.separation(rows)), (title, analysis.ranks(rows))]
+    if "matched_mnist" in kept and "primary_mnist" in kept:
+        rows, title = with_equals(kept), TITLES["matched_mnist"]
+        found += [(title, analysis.separation(rows)), (title, analysis.ranks(rows))]
+    if "depth_mnist" in kept:
+        rows = kept["depth_mnist"].rows
+        for widths in dict.fromkeys(row["model.widths"] for row in rows):
+            stages = widths.count(",") + (not widths.endswith(",)"))
+            some = [row for row in rows if row["model.widths"] == widths]
+            title = f"{TITLES['depth_mnist']}: {stages}"
+            found.append((title, analysis.initial_ripple(some, stages)))
+    return sorted(found, key=lambda pair: pair[1].name)
+
+
+def report(kept: Mapping[str, Arm]) -> str:
+    """All tables."""
+    found = all_findings(kept)
+    parts = ["Written by study.py from the CSV files.\n", "## Verdicts\n"]
+    lines = [[f.name, f.claim, where, f.verdict, f.text] for where, f in found]
+    parts.append(to_markdown(["", "prediction", "on", "verdict", "numbers"], lines))
+    parts += ["## What was run\n", run_table(kept)]
+    for where, finding in found:
+        if finding.lines:
+            title = f"## {finding.name} on {where}: {finding.verdict}\n"
+            parts += [title, to_markdown(finding.header, finding.lines)]
+    for name in primaries(kept):
+        parts += decoder_tables(TITLES[name], kept[name].rows, [DECODER, "seed"])
+    if "matched_mnist" in kept and "primary_mnist" in kept:
+        title = TITLES["matched_mnist"]
+        parts += decoder_tables(title, with_equals(kept), [DECODER, "seed"])
+    for name in ("depth_mnist", "grid_mnist"):
+        if name in kept:
+            parts += setting_tables(TITLES[name], kept[name].rows)
+    return "\n".join(parts)
+
+
+def run_table(kept: Mapping[str, Arm]) -> str:
+    """How each arm was run."""
+    header = ["arm", "runs done", "seeds", "images", "steps", "batch"]
+    header += ["s a run (median)", "device", "jax"]
+    lines = []
+    for name, arm in kept.items():
+        config, machine = arm.about["config_of_first_run"], arm.about["machine"]
+        seconds = arm.about["median_train_seconds"]
+        line = [arm.about["runs"], len({row["seed"] for row in arm.rows})]
+        line += [config["data"]["limit"] or "all", arm.about["steps"]]
+        line += [config["train"]["batch_size"], f"{seconds:.1f}" if seconds else "-"]
+        line += [f"{machine['device']}, {machine['cpu_cores']} cores"]
+        lines.append([name, *map(str, line), machine["packages"]["jax"]])
+    return to_markdown(header, lines)
+
+
+def decoder_tables(title: str, rows: Sequence[Row], fields: list[str]) -> list[str]:
+    """Means by decoder, then differences to the reference."""
+    rows = analysis.done(rows)
+    measures = [m for m in COLUMNS if any(m in row for row in rows)]
+    header = ["decoder", "clean", "params", *(COLUMNS[m][0] for m in measures)]
+    lines = []
+    for kind in analysis.kinds_of(rows):
+        count = next(row["params"] for row in rows if row[DECODER] == kind)
+        line = [kind, "yes" if clean_by_construction(kind) else "no", f"{count:,}"]
+        for m in measures:
+            line.append(analysis.cell(analysis.figures(rows, kind, m), COLUMNS[m][1]))
+        lines.append(line)
+    note = "Mean over seeds [95 % BCa interval].\n"
+    parts = [f"## {title}\n", note, to_markdown(header, lines)]
+    return [*parts, *contrast_tables(title, rows, fields)]
+
+
+def contrast_tables(title: str, rows: Sequence[Row], fields: list[str]) -> list[str]:
+    """Differences to the reference: a table a measure, each a family of Holm's."""
+    if not any(row[DECODER] == arms.REFERENCE for row in rows):
+        return []
+    parts = []
+    for measure in CONTRASTED:
+        if not any(measure in row for row in rows):
+            continue
+        found = analysis.against_reference(rows, fields, measure)
+        lines = [_contrast_line(row) for row in found]
+        name = COLUMNS[measure][0]
+        heading = f"### {title}: {name}, decoder minus {arms.REFERENCE}\n"
+        header = ["decoder", "seeds", "mean [95 %]", "p (Holm)", "verdict"]
+        parts += [heading, to_markdown(header, lines)]
+    return parts
+
+
+def _contrast_line(row):
+    text = "" if row["mean"] is None else f"{row['mean']:.3f}"
+    if row["low"] is not None:
+        text += f" [{row['low']:.3f}, {row['high']:.3f}]"
+    return [row["name"], str(row["n"]), text, row["p_text"], row["verdict"]]
+
+
+def setting_tables(title: str, rows: Sequence[Row]) -> list[str]:
+    """PSNR and ripple, a line a setting, a column a decoder; then differences."""
+    rows = analysis.done(rows)
+    swept = [f for f in SETTINGS if any(f in row for row in rows)]
+    settings = list(dict.fromkeys(tuple(row[f] for f in swept) for row in rows))
+    kinds, parts = analysis.kinds_of(rows), [f"## {title}\n"]
+    for measure in ("test/psnr", "test/dc_ripple_db_s8"):
+        name, digits = COLUMNS[measure]
+        lines = []
+        for setting in settings:
+            some = [r for r in rows if tuple(r[f] for f in swept) == setting]
+            values = (analysis.figures(some, kind, measure) for kind in kinds)
+            cells = [f"{x.mean():.{digits}f}" if len(x) else "" for x in values]
+            lines.append([*map(str, setting), *cells])
+        parts += [f"### {title}: {name}, mean over seeds\n"]
+        parts += [to_markdown([*swept, *kinds], lines)]
+    note = "Differences are each seed's mean over all settings.\n"
+    fields = [DECODER, *swept, "seed"]
+    return [*parts, note, *contrast_tables(title, rows, fields)]

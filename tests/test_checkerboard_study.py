@@ -1,0 +1,320 @@
+"""Tests of the study in experiments/checkerboard, without any training."""
+
+import importlib
+import json
+import math
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from caejax.errors import CaejaxError
+from caejax.models.diagnosis import clean_at_initialisation, clean_by_construction
+from caejax.show import parameter_shapes
+from caejax.sweep.results import write_csv
+from caejax.sweep.spec import expand
+
+FOLDER = Path(__file__).parents[1] / "experiments" / "checkerboard"
+MODULES = ("study", "arms", "records", "repeat", "analysis", "tables", "figures")
+DECODER = "model.upsampling"
+SEEDS = range(6)
+
+
+@pytest.fixture(scope="module")
+def modules():
+    """The study's modules by name; other studies have modules of these names."""
+    before = {name: sys.modules.pop(name, None) for name in MODULES}
+    sys.path.insert(0, str(FOLDER))
+    yield {name: importlib.import_module(name) for name in MODULES}
+    sys.path.remove(str(FOLDER))
+    for name, module in before.items():
+        del sys.modules[name]
+        if module is not None:
+            sys.modules[name] = module
+
+
+@pytest.fixture(scope="module")
+def arms(modules):
+    return modules["arms"]
+
+
+@pytest.fixture(scope="module")
+def analysis(modules):
+    return modules["analysis"]
+
+
+@pytest.mark.parametrize(
+    ("name", "cut", "full"),
+    [
+        ("primary_mnist", 13 * 10, 13 * 10),
+        ("primary_bsds", 13 * 10, 13 * 10),
+        ("matched_mnist", 8 * 10, 8 * 10),
+        ("depth_mnist", 4 * 3 * 2, 13 * 3 * 5),
+        ("grid_mnist", 4 * 3 * 3 * 2, 13 * 5 * 4 * 5),
+    ],
+)
+def test_arms_are_whole_grids(arms, name, cut, full):
+    for whole, count in ((False, cut), (True, full)):
+        sweep = arms.arm(name, full=whole).sweep
+        # Every seed is done at every other point.
+        assert math.prod(len(axis["values"]) for axis in sweep.values()) == count
+        assert sweep.seed["values"] == tuple(range(len(sweep.seed["values"])))
+
+
+def test_matched_decoders_have_the_references_parameters(arms):
+    def decoder(run):
+        shapes = parameter_shapes(run.config).items()
+        return sum(math.prod(s) for name, s in shapes if name.startswith("decoder"))
+
+    def runs(name):
+        config = arms.arm(name)
+        config.sweep.seed["values"] = (0,)
+        return {run.values[DECODER]: run for run in expand(config)}
+
+    fixed, matched = runs("primary_mnist"), runs("matched_mnist")
+    goal = decoder(fixed["nearest_k3"])
+    count = {k: arms.decoder_parameters(k, (16, 16, 8), 1) for k in fixed}
+    assert count["nearest_k3"] == goal
+    # All are in one of the two arms, and no run is done in both.
+    assert set(matched) == {kind for kind in fixed if count[kind] != goal}
+    assert len(matched) == 8
+    for kind, run in matched.items():
+        widths = run.values["model.decoder_widths"]
+        size = arms.decoder_parameters(kind, widths, 1)
+        assert size == pytest.approx(goal, rel=0.06), kind
+    for kind in ("deconv_k4", "shuffle_hold", "bilinear_additive"):
+        widths = matched[kind].values["model.decoder_widths"]
+        size = arms.decoder_parameters(kind, widths, 1)
+        assert decoder(matched[kind]) == size
+        assert matched[kind].config.model.widths == fixed[kind].config.model.widths
+
+
+def run_row(kind, seed, **figures):
+    """A run as the predictions have it, in names without the split."""
+    dirty = not clean_by_construction(kind)
+    untied = not clean_at_initialisation(kind)
+    rng = np.random.default_rng([seed, len(kind)])
+    wanted = {
+        "init/dc_ripple_relative_db_s8": 17.99 + rng.normal() if untied else -150.0,
+        "init/dc_ripple_db_s8": -3.0 if untied else -150.0,
+        "init/overlap_db_s2": {"deconv_k3": 6.0, "deconv_k5": 3.5}.get(kind, 0.1),
+        "test/dc_ripple_db_s8": (-30.0 if dirty else -150.0) + rng.normal(),
+        **{f"test/phase_var_db_s{s}": 2 + 0.1 * rng.normal() for s in (2, 4, 8)},
+        "test/psnr": 20 + rng.normal(),
+        "params": 100,
+    }
+    row = {DECODER: kind, "seed": seed, "status": "done"}
+    return row | wanted | figures
+
+
+def all_rows(arms, change=lambda kind, seed: {}):
+    return [run_row(k, s, **change(k, s)) for k in arms.KINDS for s in SEEDS]
+
+
+def dirty_ripple(db):
+    def change(kind, seed):
+        return {"test/dc_ripple_db_s8": -150.0 if clean_by_construction(kind) else db}
+
+    return change
+
+
+def phase(db):
+    def change(kind, seed):
+        rough = 0 if clean_by_construction(kind) else db
+        return {f"test/phase_var_db_s{s}": 2.0 + rough for s in (2, 4, 8)}
+
+    return change
+
+
+def both(*changes):
+    return lambda kind, seed: {k: v for c in changes for k, v in c(kind, seed).items()}
+
+
+def test_initial_ripple_follows_theory_or_is_clean(arms, analysis):
+    assert analysis.initial_ripple(all_rows(arms)).verdict == "confirmed"
+
+    def off(kind, seed):
+        return {"init/dc_ripple_relative_db_s8": 3.0 + 0.1 * seed}
+
+    found = analysis.initial_ripple(all_rows(arms, off))
+    assert found.verdict == "partly"
+    assert found.text.startswith("0 of 6 untied decoders have 17.99 dB")
+    loud = both(off, lambda kind, seed: {"init/dc_ripple_db_s8": -20.0})
+    assert analysis.initial_ripple(all_rows(arms, loud)).verdict == "refuted"
+
+
+def test_initial_ripple_of_other_depths(arms, analysis):
+    for stages, theory in ((1, 4.77), (2, 11.76)):
+        s = 2**stages
+        rows = all_rows(
+            arms,
+            lambda kind, seed, s=s, theory=theory: {
+                f"init/dc_ripple_relative_db_s{s}": theory + (-1) ** seed,
+                f"init/dc_ripple_db_s{s}": -150.0,
+            },
+        )
+        assert analysis.initial_ripple(rows, stages).verdict == "confirmed"
+        assert analysis.initial_ripple(rows, stages).text.startswith("6 of 6")
+
+
+def test_overlap_is_that_of_odd_kernels(arms, analysis):
+    assert analysis.overlap(all_rows(arms)).verdict == "confirmed"
+    even = all_rows(arms, lambda k, s: {"init/overlap_db_s2": 4.0})
+    assert analysis.overlap(even).verdict == "partly"
+    odd = [row for row in even if row[DECODER] not in ("deconv_k3", "deconv_k5")]
+    assert analysis.overlap(odd).verdict == "refuted"
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "verdict"),
+    [
+        ((-200, -200), (-30, -40), "confirmed"),
+        ((-200, -200), (-30, -140), "partly"),
+        ((-200, -200), (-130, -140), "refuted"),
+        ((-20, -200), (-30, -40), "partly"),
+    ],
+)
+def test_icnr_loses_its_cleanliness(analysis, start, end, verdict):
+    curves = [
+        {DECODER: "shuffle_icnr", "seed": seed, "step": step, "dc_ripple_db_s8": db}
+        for step, values in ((0, start), (100, end), (200, (-10, -10)))
+        for seed, db in enumerate(values)
+    ]
+    assert analysis.icnr(curves).verdict == verdict
+    assert analysis.icnr(curves[:2]).verdict == "not run"
+
+
+@pytest.mark.parametrize(
+    ("ripple", "rough", "verdict"),
+    [
+        (-30.0, 0.9, "confirmed"),
+        (-95.0, 0.9, "partly"),
+        (-30.0, 1.1, "partly"),
+        (-95.0, -1.1, "refuted"),
+    ],
+)
+def test_separation(arms, analysis, ripple, rough, verdict):
+    rows = all_rows(arms, both(dirty_ripple(ripple), phase(rough)))
+    found = analysis.separation(rows)
+    assert found.verdict == verdict
+    assert found.lines[0][2] == f"{ripple + 150:.1f}"
+    assert found.lines[1][1].startswith(f"{rough:.2f} ")
+
+
+def test_separation_takes_the_worst_seed(arms, analysis):
+    def one(kind, seed):
+        close = seed == 3 and kind == "deconv_k2"
+        return {"test/dc_ripple_db_s8": -91.0} if close else {}
+
+    rows = all_rows(arms, both(dirty_ripple(-30.0), phase(0.5), one))
+    assert analysis.separation(rows).verdict == "partly"
+
+
+def test_psnr_ranks_with_ripple_or_not(arms, analysis):
+    rank = {kind: i for i, kind in enumerate(arms.KINDS)}
+
+    def ordered(kind, seed):
+        ripple = -90.0 + 5 * rank[kind]
+        return {"test/dc_ripple_db_s8": ripple, "test/psnr": 30 - rank[kind]}
+
+    found = analysis.ranks(all_rows(arms, ordered))
+    assert found.verdict == "refuted"
+    assert "-1.00 [-1.00, -1.00]" in found.text
+
+    # Below -100 dBFS ripple is rounding, in whatever order.
+    def tied(kind, seed):
+        return {"test/dc_ripple_db_s8": -150.0 - rank[kind], "test/psnr": rank[kind]}
+
+    assert analysis.ranks(all_rows(arms, tied)).verdict == "confirmed"
+    assert analysis.ranks(all_rows(arms)).verdict == "confirmed"
+
+
+def test_rank_correlations_are_scipys(analysis):
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(5, size=(2, 4, 9)).astype(float)
+    for ours, theirs in (
+        (analysis.tau, stats.kendalltau),
+        (analysis.rho, stats.spearmanr),
+    ):
+        expected = [theirs(a, b).statistic for a, b in zip(x, y, strict=True)]
+        np.testing.assert_allclose(ours(x, y), expected, atol=1e-12)
+        assert ours(x, np.ones((4, 9))).tolist() == [0, 0, 0, 0]
+
+
+def test_settings_of_a_seed_count_once(arms, analysis):
+    rows = [
+        run_row(kind, seed, **{"corruption.level": level, "test/psnr": psnr})
+        for seed in SEEDS
+        for level in (0.1, 0.5)
+        for kind, psnr in (("nearest_k3", 20.0), ("deconv_k3", 20 + level))
+    ]
+    fields = [DECODER, "corruption.level", "seed"]
+    (row,) = analysis.against_reference(rows, fields, "test/psnr")
+    assert row["n"] == len(SEEDS)
+    assert row["mean"] == pytest.approx(0.3)
+    assert row["p"] == 2 / 2 ** len(SEEDS)
+
+
+ABOUT = {
+    "runs": 78,
+    "steps": 7,
+    "median_train_seconds": 1.5,
+    "machine": {"device": "cpu", "cpu_cores": 2, "packages": {"jax": "0"}},
+    "config_of_first_run": {"data": {"limit": 9}, "train": {"batch_size": 3}},
+}
+
+
+def test_tables_are_made_from_the_csv_files_alone(modules, arms, tmp_path, capsys):
+    kinds = ("deconv_k3", "nearest_k3", "shuffle_k3", "shuffle_icnr")
+    rows = [row for row in all_rows(arms) if row[DECODER] in kinds]
+    write_csv(tmp_path / "primary_mnist.csv", rows)
+    curves = [
+        {k: row[k] for k in (DECODER, "seed")}
+        | {"step": step}
+        | {f"dc_ripple_db_s{s}": row["init/dc_ripple_db_s8"] for s in (2, 4, 8)}
+        for row in rows
+        for step in (0, 100)
+    ]
+    write_csv(tmp_path / "primary_mnist_steps.csv", curves)
+    (tmp_path / "primary_mnist.json").write_text(json.dumps(ABOUT))
+    runs = f"--runs={tmp_path / 'none'}"
+    assert modules["study"].main(["--arms=", f"--out={tmp_path}", runs]) == 0
+    text = (tmp_path / "results.md").read_text()
+    assert "| H1 | " in text
+    assert "## H3 on MNIST, fixed width: refuted" in text
+    for name in ("ripple_steps_mnist", "psnr_ripple_mnist", "psnr_differences"):
+        for suffix in ("png", "pdf"):
+            assert (tmp_path / f"{name}.{suffix}").stat().st_size < 300_000
+    assert modules["study"].main(["--arms=nonsense"]) == 1
+    assert "known: primary_mnist" in capsys.readouterr().err
+
+
+def test_repeats_are_runs_of_the_arm(modules, arms):
+    config = arms.arm("matched_mnist")
+    config.sweep.seed["values"] = (0, 1)
+    repeat = modules["repeat"]
+    chosen = repeat.chosen(config, 0.25)
+    assert len(chosen) == 4
+    again = expand(repeat.only(config, chosen))
+    assert [run.id for run in again] == [run.id for run in chosen]
+    assert {run.id for run in again} <= {run.id for run in expand(config)}
+
+
+def test_comparison_of_a_repeated_run(modules):
+    compare = modules["repeat"].compare
+    row = {DECODER: "a", "seed": 0, "status": "done", "test/psnr": "20", "x": "0.1"}
+    same, worst = compare(row, dict(row), [DECODER])
+    assert (same, worst) == (["2", "2", "", "0"], 0)
+    other, worst = compare(row, row | {"test/psnr": "21", "x": "0.11"}, [DECODER])
+    assert other == ["2", "0", "test/psnr", "0.05"]
+    assert worst == pytest.approx(0.05)
+    assert compare({}, row, [DECODER])[1] == math.inf
+
+
+def test_an_arm_needs_its_data(modules):
+    study = modules["study"]
+    assert study.chosen("grid_mnist,primary_mnist") == ["primary_mnist", "grid_mnist"]
+    with pytest.raises(CaejaxError, match="no nonsense; known"):
+        study.chosen("nonsense")
