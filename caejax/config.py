@@ -24,9 +24,11 @@ from caejax.models.upsampling import UPSAMPLING
 from caejax.ops.paths import PATHS
 from caejax.optimizers import OPTIMIZERS, SCHEDULES
 
-EXECUTORS = ("serial", "processes")  # of caejax.sweep.executors
+EXECUTORS = ("serial", "processes", "vmap")  # of caejax.sweep.executors
 # Sections that say which runs there are and how they get done, not what a run is.
 _NOT_OF_A_RUN = ("sweep", "sweep_exclude", "executor")
+# Fields that are newer than run ids, of which they are no part at these values.
+_NEWER = {"code_penalty": 0.0}
 
 
 def default() -> ConfigDict:
@@ -37,6 +39,8 @@ def default() -> ConfigDict:
     config.corruption = ConfigDict({"name": "gaussian", "level": 0.5})
     config.model = _default_model()
     config.loss = "bce"
+    # Times the mean absolute value of the code, added to the loss that is minimised.
+    config.code_penalty = 0.0
     config.optimizer = _default_optimizer()
     config.train = _default_train()
     # Named axes, combined by product: sweep.noise = {"field": "corruption.level",
@@ -44,7 +48,8 @@ def default() -> ConfigDict:
     config.sweep = ConfigDict()
     # Points to be left out: ({"corruption.level": 0.0, "loss": "bce"},).
     config.sweep_exclude = ()
-    # Of a sweep's runs; workers of "processes", 0 is one a core.
+    # Of a sweep's runs; workers of "processes", 0 is one a core, and at most so many
+    # runs in a group of "vmap", 0 is as many as fit in memory.
     config.executor = ConfigDict({"name": "serial", "workers": 0})
     return config.lock()
 
@@ -240,6 +245,7 @@ def _check_numbers(config):
     not_negative = (
         "data.limit",
         "corruption.level",
+        "code_penalty",
         "optimizer.warmup_steps",
         "optimizer.momentum",
         "optimizer.weight_decay",
@@ -386,11 +392,12 @@ def one_run(config: ConfigDict) -> ConfigDict:
 def run_id(config: ConfigDict) -> str:
     """Names a run: 10 hexadecimal digits of the resolved config's SHA-256.
 
-    Sweeps and executors are not part of it.
+    Sweeps and executors are not part of it, nor are fields that came later where they
+    have their defaults, so that old folders are found again.
     """
     run: dict[str, Any] = {"sweep": {}}  # as ever, so that folders are found again
     for name, value in config.to_dict().items():
-        if name not in _NOT_OF_A_RUN:
+        if name not in _NOT_OF_A_RUN and value != _NEWER.get(name):
             run[name] = value
     if not config.model.decoder_widths:  # came later; ids of runs without stay
         del run["model"]["decoder_widths"]

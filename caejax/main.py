@@ -108,8 +108,8 @@ def _eval() -> int:
 
 def _eval_more() -> int:
     """Measures references, and models at other levels, of a run or a sweep."""
-    from caejax.measure.levels import measure_levels, parse_levels
-    from caejax.measure.references import measure_references, parse_references
+    from caejax.eval.levels import measure_levels, parse_levels
+    from caejax.eval.references import measure_references, parse_references
     from caejax.report import references as shown
 
     names, levels = parse_references(_REFERENCES.value), parse_levels(_LEVELS.value)

@@ -80,6 +80,7 @@ def test_image_size_refuses_anything_else(size):
         ("loss", "l2", "known: bce, mse, l1, sse"),
         ("optimizer.name", "lion", "known: adam, adamw, sgd, adadelta"),
         ("corruption.level", -0.1, "at least 0"),
+        ("code_penalty", -0.1, "at least 0"),
         ("train.epochs", 0, "above 0"),
         ("train.ema_decay", 1.0, "between 0 and 1"),
         ("corruption.level", float("nan"), "at least 0"),
@@ -179,6 +180,15 @@ def test_run_id_changes_with_any_field_and_with_nothing_else():
     one, other = config_lib.default(), config_lib.default()
     one.corruption.level, other.corruption.level = 1, 1.0
     assert config_lib.run_id(one) == config_lib.run_id(other)
+
+
+def test_new_fields_leave_old_ids_and_files_as_they_are():
+    config = config_lib.default()
+    assert config_lib.run_id(config) == "a473249027"  # since the first version
+    config.code_penalty = 0.1
+    assert config_lib.run_id(config) != "a473249027"
+    old = config_lib.to_json(config_lib.default()).replace('"code_penalty": 0.0,', "")
+    assert config_lib.from_json(old).code_penalty == 0
 
 
 def test_lookup_and_did_you_mean():

@@ -20,11 +20,12 @@ from caejax.metrics import checkerboard, quality
 from caejax.metrics.lattice import spectrum
 from caejax.metrics.phases import phase_means
 from caejax.optimizers import OptimizerSpec, create_optimizer
-from caejax.train import evaluation, folder, loop, probes
+from caejax.train import evaluation, folder, loop, measure, probes
 from caejax.train.checkpoint import Checkpoints
 from caejax.train.images import load_images
+from caejax.train.run import create_run
 from caejax.train.state import create_state
-from caejax.train.step import compiled_steps, train_step, zero_sums
+from caejax.train.step import compiled_steps, objective, train_step, zero_sums
 from caejax.train.task import task_from_config
 from caejax.writers import read_rows
 
@@ -40,7 +41,7 @@ def rows_of(workdir):
 
 def state_of(workdir, config):
     """The last state saved in a run's folder."""
-    run = loop._create_run(config, verbose=False)
+    run = create_run(config, verbose=False)
     like = new_state(run.task, ema=config.train.ema_decay > 0)
     with Checkpoints(workdir / "checkpoints", keep=2) as checkpoints:
         return checkpoints.restore(like)[0]
@@ -321,7 +322,7 @@ def test_a_loss_that_is_not_finite_stops_and_names_the_step(tmp_path):
     images = load_images(config)
     broken = dict(images) | {"train": images["train"].at[:].set(jnp.nan)}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "load_images", lambda config: broken)
+        patch.setattr("caejax.train.run.load_images", lambda config: broken)
         with pytest.raises(
             CaejaxError, match=r"loss is nan at step 9 .*step 8 is kept"
         ):
@@ -351,11 +352,11 @@ def test_early_stopping_keeps_the_best(tmp_path):
     summary = loop.train(config, tmp_path, verbose=False)
     assert summary["steps"] == summary["best_step"] + 2 * 4
     assert summary["steps"] < 50 * 4
-    run = loop._create_run(config, verbose=False)
+    run = create_run(config, verbose=False)
     with Checkpoints(tmp_path / "checkpoints", keep=1) as checkpoints:
         state, _ = checkpoints.restore_best(new_state(run.task))
     figures, _ = evaluation.evaluate(
-        run.task, state.params, run.images["test"], loop._noise_key(run, "test"), 0.5
+        run.task, state.params, run.images["test"], measure.noise_key(run, "test"), 0.5
     )
     assert summary["test/loss"] == pytest.approx(figures["loss"], rel=1e-6)
 
@@ -492,6 +493,31 @@ def test_a_model_of_bfloat16_is_measured_in_float32():
     assert all(value < -100 for value in ripples.values())
 
 
+@pytest.mark.parametrize("encoder", ["conv", "dense", "tied_dense", "layers"])
+def test_the_penalty_is_the_mean_absolute_code(encoder):
+    config = tiny_config()
+    config.code_penalty = 0.25
+    config.model.encoder = encoder
+    if encoder in ("tied_dense", "layers"):
+        config.model.widths = ()
+    if encoder == "layers":
+        config.model.encoder_layers = ("conv3 2 relu", "pool")
+        config.model.decoder_layers = ("deconv_k2 1",)
+    task = task_from_config(config, total_steps=1)
+    images = load_images(config)["train"][:3]
+    params = new_state(task).params
+
+    def both(params):
+        plain = task._replace(code_penalty=None)
+        return [objective(t, params, images, images)[0] for t in (task, plain)]
+
+    penalised, plain = jax.jit(both)(params)
+    code = task.model.apply({"params": params}, images, method="encode")
+    by_hand = sum(0.25 * np.abs(x).mean() for x in np.asarray(code))
+    assert by_hand > 0
+    assert float(penalised - plain) == pytest.approx(by_hand, rel=1e-4)
+
+
 # Evaluation.
 
 PAIRED = (
@@ -614,7 +640,10 @@ TWO_DEVICES = """
 import jax, numpy as np
 from caejax.train.devices import on_all_devices, on_one_device
 from test_train import new_state, steps_and_images
+from caejax.train import group
+from caejax.train.run import Request, create_run
 from caejax.train.step import compiled_steps, zero_sums
+from tiny import tiny_config
 assert jax.device_count() == 2
 task, images = steps_and_images()
 carry = on_all_devices((new_state(task), zero_sums()))
@@ -623,6 +652,14 @@ state, sums = on_one_device(
 )
 leaves = jax.tree.leaves(state.params)
 np.savez("two.npz", *leaves, loss=sums["loss"])
+# Three runs together, of which one device has two and the other one.
+run = create_run(tiny_config(), verbose=False)._replace(task=task)
+answers = group._pacemaker(4)([
+    Request(run._replace(seed=seed), new_state(task, seed), zero_sums(), 4)
+    for seed in (1, 2, 0)
+])
+state, sums, _ = on_one_device(answers[2])
+np.savez("three.npz", *jax.tree.leaves(state.params), loss=sums["loss"])
 """
 
 
@@ -635,10 +672,11 @@ def test_two_devices_train_the_same_model(tmp_path):
     subprocess.run(command, cwd=tmp_path, env=environment, check=True)
     task, images = steps_and_images()
     state, sums = compiled_steps(task)(new_state(task), zero_sums(), images, 4, 0, 0.5)
-    with np.load(tmp_path / "two.npz") as two:
-        assert float(two["loss"]) == pytest.approx(float(sums["loss"]), rel=1e-5)
-        for i, leaf in enumerate(jax.tree.leaves(state.params)):
-            np.testing.assert_allclose(two[f"arr_{i}"], leaf, rtol=0, atol=1e-5)
+    for name in ("two", "three"):
+        with np.load(tmp_path / f"{name}.npz") as other:
+            assert float(other["loss"]) == pytest.approx(float(sums["loss"]), rel=1e-5)
+            for i, leaf in enumerate(jax.tree.leaves(state.params)):
+                np.testing.assert_allclose(other[f"arr_{i}"], leaf, rtol=0, atol=1e-5)
 
 
 def test_schedules_reach_the_optimizer():

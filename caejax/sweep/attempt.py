@@ -14,6 +14,8 @@ from caejax.errors import CaejaxError
 from caejax.locks import holding
 from caejax.sweep.results import ERROR_FILE, TRACEBACK_FILE, status
 from caejax.sweep.spec import SweepRun
+from caejax.train.loop import alone
+from caejax.train.run import Course
 from caejax.writers import write_atomically
 
 Do = Callable[[ConfigDict, Path], object]
@@ -34,6 +36,30 @@ def attempt(run: SweepRun, folder: Path, do: Do, begin: Callable[[], None]) -> s
     Returns:
       "done", "failed" or "running elsewhere".
     """
+
+    def without_a_stop(config, workdir):
+        do(config, workdir)
+        yield from ()
+
+    return alone(attempting(run, folder, without_a_stop, begin))
+
+
+def attempting(
+    run: SweepRun,
+    folder: Path,
+    course: Callable[[ConfigDict, Path], Course],
+    begin: Callable[[], None],
+) -> Course:
+    """Attempts a run by a generator, which other runs' can alternate with.
+
+    Args:
+      run, folder, begin: as in `attempt`.
+      course: does the run, or what is left of it, asking for steps.
+
+    Returns:
+      Asks for the course's steps, and then returns what `attempt` does. It holds the
+      run's lock until it ends or is closed.
+    """
     workdir = folder / run.id
     with holding(workdir / ".lock", wait=False) as mine:
         if mine:
@@ -41,13 +67,13 @@ def attempt(run: SweepRun, folder: Path, do: Do, begin: Callable[[], None]) -> s
             if state != "pending":
                 return state
             begin()
-            return _do(run.config, workdir, do)
+            return (yield from _do(run.config, workdir, course))
     return "running elsewhere"
 
 
-def _do(config, workdir, do):
+def _do(config, workdir, course):
     try:
-        do(config, workdir)
+        yield from course(config, workdir)
     except CaejaxError as error:
         text = str(error)
     except Exception as error:

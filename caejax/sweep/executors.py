@@ -7,12 +7,14 @@ from pathlib import Path
 
 from caejax.sweep.attempt import POLL, Do, attempt
 from caejax.sweep.spec import SweepRun
+from caejax.sweep.together import vmap
 from caejax.sweep.workers import Report, processes
 
 # executor(runs, folder, do, report, workers) returns when all runs are done or failed.
-# It does them by `attempt`; report(run, state) is called when a run's state changes:
-# to "running", "running elsewhere", "done", "failed" or back to "pending". workers at
-# a time, where there are several; 0 is one a core.
+# It does them by `attempt` or `attempting`; report(run, state) is called when a run's
+# state changes: to "running", "running elsewhere", "done", "failed" or back to
+# "pending". At most workers of them at a time, where there are several; 0 leaves it to
+# the executor.
 Executor = Callable[[Sequence[SweepRun], Path, Do, Report, int], None]
 
 
@@ -33,4 +35,8 @@ def serial(
             waiting.append(run)
 
 
-EXECUTORS: dict[str, Executor] = {"serial": serial, "processes": processes}
+EXECUTORS: dict[str, Executor] = {
+    "serial": serial,
+    "processes": processes,
+    "vmap": vmap,
+}

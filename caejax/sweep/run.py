@@ -45,7 +45,7 @@ def run_sweep(
       config: with sweep axes.
       workdir: the sweep's folder. Its tables are written anew after every run.
       do: called as do(config, workdir) to do one run, or what is left of it. For
-        worker processes it must be a function of a module.
+        worker processes it must be a function of a module. `vmap` trains by itself.
 
     Raises:
       CaejaxError: a sweep that cannot be expanded, or a folder of something else.

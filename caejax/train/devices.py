@@ -2,9 +2,11 @@
 
 import contextlib
 import os
+from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
@@ -49,7 +51,12 @@ def mesh() -> Mesh:
 
 
 def share(images: int) -> int:
-    """How many of a batch's images each device takes: all, if they do not divide."""
+    """How many of a batch's images each device takes: all, if they do not divide.
+
+    All, too, in what is traced by `each_its_share`: there each has its own batches.
+    """
+    if jax.sharding.get_abstract_mesh().manual_axes:
+        return images
     count = jax.device_count()
     return images // count if images % count == 0 else images
 
@@ -59,6 +66,38 @@ def over_devices(batch: jax.Array) -> jax.Array:
     if share(len(batch)) == len(batch):
         return batch
     return jax.lax.with_sharding_constraint(batch, NamedSharding(mesh(), BATCH))
+
+
+def in_shares(x: np.ndarray) -> jax.Array:
+    """(N, ...) with an equal share of N on each device, which must divide it."""
+    if jax.device_count() == 1:
+        return jnp.asarray(x)
+    return jax.device_put(x, NamedSharding(mesh(), BATCH))
+
+
+def each_its_share(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Lets each device do its share of a function's work.
+
+    Args:
+      function: (shared, *trees of arrays (N, ...)) to trees of arrays (N, ...), row
+        by row.
+
+    Returns:
+      The same for compiled programs, on all devices at once.
+    """
+    if jax.device_count() == 1:
+        return function
+
+    def run(shared, *rows):
+        return jax.shard_map(
+            function,
+            mesh=mesh(),
+            in_specs=(EVERYWHERE, *[BATCH] * len(rows)),
+            out_specs=BATCH,
+            check_vma=False,
+        )(shared, *rows)
+
+    return run
 
 
 def on_all_devices(tree: Any) -> Any:

@@ -1,58 +1,34 @@
-"""One run, from its config to its summary; it goes on where it was stopped."""
+"""One run, from its config to its summary; it goes on where it was stopped.
+
+What a run does besides steps is a generator that asks for them (`course`): so that
+one run takes them by itself, and many in one program (`caejax.train.group`).
+"""
 
 import contextlib
 import math
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
 from caejax import config as config_lib
 from caejax.errors import CaejaxError
-from caejax.optimizers import create_optimizer
-from caejax.train import devices, evaluation, folder, probes
+from caejax.train import devices, folder, measure, probes
 from caejax.train.checkpoint import Checkpoints
-from caejax.train.images import Images, budget, load_images
 from caejax.train.restore import restore, trained_config
-from caejax.train.shards import Shard, create_shards
-from caejax.train.state import create_state, first_state
+from caejax.train.run import (
+    Answer,
+    Course,
+    Request,
+    Run,
+    create_run,
+    initial_state,
+    new_state,
+)
 from caejax.train.step import compiled_steps, zero_sums
-from caejax.train.task import Task, task_from_config
 from caejax.writers import MetricsWriter, progress_bar, write_json
-
-
-class Run(NamedTuple):
-    """What stays the same through a run.
-
-    Attributes:
-      task: the static part of its compiled programs.
-      images: by split, (N, H, W, C) as `load_images` has them.
-      shard_at: loads what a step needs, where training images stay on the host.
-      seed, level: of the config.
-      steps_per_epoch: whole batches in the training images.
-      epochs: to be done in all.
-      patience: epochs without a better validation loss; 0 is no limit.
-      probe_steps: where checkerboards are measured besides every epoch's end.
-      start_from: folder of the run whose parameters are the first; or "".
-      verbose: show progress.
-    """
-
-    task: Task
-    images: Images
-    shard_at: Callable[[int], Shard] | None
-    seed: int
-    level: float
-    steps_per_epoch: int
-    epochs: int
-    patience: int
-    probe_steps: tuple[int, ...]
-    start_from: str
-    verbose: bool
 
 
 def train(config: ConfigDict, workdir: Path, *, verbose: bool = True) -> dict[str, Any]:
@@ -68,11 +44,49 @@ def train(config: ConfigDict, workdir: Path, *, verbose: bool = True) -> dict[st
       CaejaxError: a config or data that cannot be used, a folder of another run,
         or a loss that is not finite.
     """
+    return alone(course(config, workdir, verbose=verbose))
+
+
+def alone(course: Course, request: Request | None = None) -> Any:
+    """Takes the steps that a course asks for, and returns what it does.
+
+    Args:
+      course: is closed whatever happens.
+      request: what it has asked for already.
+    """
+    with contextlib.closing(course):
+        try:
+            request = request or next(course)
+            while True:
+                request = go_on(course, _answer(request))
+        except StopIteration as end:
+            return end.value
+
+
+def go_on(course: Course, answer: Answer | Exception) -> Request:
+    """Sends a course what came of its steps, or raises an error where it is."""
+    if isinstance(answer, Exception):
+        return course.throw(answer)
+    return course.send(answer)
+
+
+def _answer(request):
+    began = time.perf_counter()
+    try:
+        state, sums = _steps(*request)
+        sums["loss"].block_until_ready()
+    except Exception as error:
+        return error
+    return state, sums, time.perf_counter() - began
+
+
+def course(config: ConfigDict, workdir: Path, *, verbose: bool = True) -> Course:
+    """Trains as `train`, but asks for steps instead of taking them."""
     config_lib.check(config)
     folder.claim(workdir, config)
     if figures := folder.read_summary(workdir, config):
         return figures
-    run = _create_run(config, verbose)
+    run = create_run(config, verbose=verbose)
     if not run.steps_per_epoch:
         raise CaejaxError(
             f"config.train.batch_size is {config.train.batch_size}, more than the "
@@ -81,39 +95,14 @@ def train(config: ConfigDict, workdir: Path, *, verbose: bool = True) -> dict[st
     with Checkpoints(
         workdir / "checkpoints", keep=config.train.keep_checkpoints
     ) as checkpoints:
-        figures = _train(run, workdir, checkpoints)
+        figures = yield from _train(run, workdir, checkpoints)
     write_json(workdir / "summary.json", figures)
     return figures
 
 
-def _create_run(config, verbose):
-    images = load_images(config)
-    steps_per_epoch = len(images["train"]) // config.train.batch_size
-    return Run(
-        task=task_from_config(config, config.train.epochs * steps_per_epoch),
-        images=images,
-        shard_at=_shards(config, images["train"]),
-        seed=config.seed,
-        level=config.corruption.level,
-        steps_per_epoch=steps_per_epoch,
-        epochs=config.train.epochs,
-        patience=config.train.early_stopping,
-        probe_steps=tuple(config.train.probe_steps),
-        start_from=config.train.start_from,
-        verbose=verbose,
-    )
-
-
-def _shards(config, images):
-    batch_size = config.train.batch_size
-    if isinstance(images, jax.Array) or len(images) < batch_size:
-        return None
-    return create_shards(images, batch_size, config.seed, budget(config))
-
-
 def _train(run, workdir, checkpoints):
-    restored = checkpoints.restore(_new_state(run))
-    state, progress = restored or (_initial_state(run), {})
+    restored = checkpoints.restore(new_state(run))
+    state, progress = restored or (initial_state(run), {})
     if restored is None:
         checkpoints.save(state, progress, best=True)
     step = int(state.step) if progress else None
@@ -121,55 +110,36 @@ def _train(run, workdir, checkpoints):
         if progress and run.verbose:
             print(f"resuming from step {step}", flush=True)
         state = devices.on_all_devices(state)
-        state, progress = _train_epochs(run, state, progress, writer, checkpoints)
+        state, progress = yield from _train_epochs(
+            run, state, progress, writer, checkpoints
+        )
         steps = int(state.step)
         if run.patience:
             state, _ = checkpoints.restore_best(state)
-        figures, maps = _measure_end(run, state, progress, writer)
+        figures, maps = measure.trained(run, state, progress, writer)
         figures |= {"epochs": run.epochs, "steps": steps}
-    arrays = probes.samples(*_probed(run, state)) | maps
+    arrays = probes.samples(*measure.probed(run, state)) | maps
     np.savez_compressed(workdir / "samples.npz", **arrays)
     return figures
-
-
-def _new_state(run):
-    tx = create_optimizer(run.task.optimizer)
-    return create_state(run.task.model, tx, run.seed, ema=run.task.ema_decay > 0)
-
-
-def _initial_state(run):
-    """What the run starts from: new parameters, or those of another run."""
-    state = _new_state(run)
-    if not run.start_from:
-        return state
-    other = Path(run.start_from)
-    params = restore(other, trained_config(other)).eval_params
-    if jax.tree.map(jnp.shape, params) != jax.tree.map(jnp.shape, state.params):
-        raise CaejaxError(
-            f"config.train.start_from is {run.start_from!r}, a run of another model; "
-            "name one of the same"
-        )
-    tx = create_optimizer(run.task.optimizer)
-    return first_state(params, tx, ema=run.task.ema_decay > 0)
 
 
 def _train_epochs(run, state, progress, writer, checkpoints):
     total = run.epochs * run.steps_per_epoch
     # No step is taken: this compiles, so that speeds leave compilation out.
-    state, _ = _steps(run, state, _zero_sums(), stop=0)
+    state, _, _ = yield Request(run, state, _zero_sums(), stop=0)
     title = f"{run.epochs} epochs"
     bar = progress_bar(total, title) if run.verbose else contextlib.nullcontext()
     with bar as update:
         if run.verbose and update is None:
             print(f"training for {total:,} steps", flush=True)
         while int(state.step) < total and not _stale(run, progress):
-            state, progress, figures, seconds = _train_epoch(
+            state, progress, figures, seconds = yield from _train_epoch(
                 run, state, progress, writer, update
             )
-            writer.write(_row(run, state, "train", figures))
-            quality, _ = _evaluate(run, state, "val")
+            writer.write(measure.row(run, state, "train", figures))
+            quality, _ = measure.evaluate(run, state, "val")
             _check_finite(quality["loss"], "validation loss", run, state)
-            writer.write(_row(run, state, "val", quality))
+            writer.write(measure.row(run, state, "val", quality))
             progress, best = _advance(progress, state, quality["loss"], seconds)
             checkpoints.save(state, progress, best=best)
             if run.verbose and update is None:
@@ -178,28 +148,31 @@ def _train_epochs(run, state, progress, writer, checkpoints):
 
 
 def _train_epoch(run, state, progress, writer, update):
-    """Trains one epoch: a single compiled call, cut where something is looked at."""
+    """Asks for an epoch at once, or in parts where something is looked at."""
     sums, seconds = _zero_sums(), 0.0
     first = int(state.step)
     last = first + run.steps_per_epoch
     for stop in _stops(run, first, last, pieces=1 if update is None else 20):
-        began = time.perf_counter()
-        state, sums = _steps(run, state, sums, stop)
-        loss = float(sums["loss"])  # waits for the device
-        seconds += time.perf_counter() - began
+        state, sums, lasted = yield Request(run, state, sums, stop)
+        seconds += lasted
         # Looked at only now, so that training starts at once.
         progress = progress or _measure_start(run, writer)
+        loss = float(sums["loss"])
         _check_finite(loss, "loss", run, state)
         speed = (stop - first) * run.task.batch_size / seconds
         if update is not None:
             done = stop - first
             update(stop, loss / done, float(sums["psnr"]) / done, speed)
         if stop in run.probe_steps and stop < last:
-            ripples = _ripples(run, state, "val")
+            ripples = measure.ripples(run, state, "val")
             if ripples:
-                writer.write(_row(run, state, "val", ripples))
+                writer.write(measure.row(run, state, "val", ripples))
     figures = {k: float(v) / run.steps_per_epoch for k, v in sums.items()}
     return state, progress, figures | {"images_per_second": speed}, seconds
+
+
+def _measure_start(run, writer):
+    return measure.untrained(run, devices.on_all_devices(initial_state(run)), writer)
 
 
 def _zero_sums():
@@ -237,7 +210,7 @@ def _check_finite(loss, name, run, state):
     step = int(state.step)
     kept = (step - 1) // run.steps_per_epoch * run.steps_per_epoch
     raise CaejaxError(
-        f"{name} is {loss} at step {step} (epoch {_epoch(run, step):g}); the "
+        f"{name} is {loss} at step {step} (epoch {measure.epoch(run, step):g}); the "
         f"checkpoint of step {kept} is kept; try a smaller "
         "config.optimizer.learning_rate"
     )
@@ -259,79 +232,8 @@ def _advance(progress, state, loss, seconds):
     return progress, best
 
 
-def _measure_start(run, writer):
-    """Measures the untrained model; returns what is stored beside checkpoints."""
-    state = devices.on_all_devices(_initial_state(run))
-    quality, _ = _evaluate(run, state, "val")
-    writer.write(_row(run, state, "val", quality))
-    return {
-        "train_seconds": 0.0,
-        "best_loss": quality["loss"],
-        "best_step": 0,
-        "stale_epochs": 0,
-        "init": probes.initial_figures(*_probed(run, state)),
-    }
-
-
-def _measure_end(run, state, progress, writer):
-    """Measures the trained model on the test split: the run's summary, and maps."""
-    quality, maps = _evaluate_test(run, state)
-    writer.write(_row(run, state, "test", quality))
-    sizes = jax.tree.map(jnp.size, state.params)
-    figures = {
-        **{f"test/{name}": value for name, value in quality.items()},
-        **{f"init/{name}": value for name, value in progress["init"].items()},
-        "params": int(sum(jax.tree.leaves(sizes))),
-        "best_step": progress["best_step"],
-        "best_val_loss": progress["best_loss"],
-        "train_seconds": round(progress["train_seconds"], 3),
-    }
-    return figures, maps
-
-
-def _evaluate_test(run, state):
-    """All figures of the test split, and the maps of its residuals."""
-    quality, maps = _evaluate(run, state, "test")
-    return quality | probes.grad_phases(*_probed(run, state)), maps
-
-
-def _probed(run, state):
-    """What probes of the test split take: task, parameters, images, key and level."""
-    key = _noise_key(run, "test")
-    return run.task, _params(state), run.images["test"], key, run.level
-
-
-def _evaluate(run, state, split):
-    images, params = run.images[split], state.eval_params
-    key = _noise_key(run, split)
-    quality, maps = evaluation.evaluate(run.task, params, images, key, run.level)
-    return quality | _ripples(run, state, split), maps
-
-
-def _ripples(run, state, split):
-    images = run.images[split]
-    return probes.dc_ripples(run.task.model, _params(state), images)
-
-
-def _params(state):
-    return devices.on_one_device(state.eval_params)
-
-
-def _noise_key(run, split):
-    return evaluation.noise_key(run.seed, split)
-
-
-def _row(run, state, split, figures):
-    step = int(state.step)
-    return {"step": step, "epoch": _epoch(run, step), "split": split, **figures}
-
-
-def _epoch(run, step):
-    return round(step / run.steps_per_epoch, 4)
-
-
 def _epoch_line(run, state, figures, quality):
-    epoch = _epoch(run, int(state.step))
+    epoch = measure.epoch(run, int(state.step))
     return (
         f"epoch {epoch:g}/{run.epochs}  loss {figures['loss']:.4f}  "
         f"val loss {quality['loss']:.4f}  val psnr {quality['psnr']:.2f} dB  "
@@ -353,5 +255,5 @@ def evaluate_again(config: ConfigDict | None, workdir: Path) -> dict[str, float]
     if config is not None:
         own.data, own.corruption = config.data, config.corruption
     config_lib.check(own)
-    run = _create_run(own, verbose=False)
-    return _evaluate_test(run, restore(workdir, own))[0]
+    run = create_run(own, verbose=False)
+    return measure.evaluate_test(run, restore(workdir, own))[0]

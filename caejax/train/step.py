@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -13,6 +14,7 @@ from caejax.compilation import quick_jit
 from caejax.corruptions import CORRUPTIONS
 from caejax.losses import LOSSES
 from caejax.metrics import quality
+from caejax.ops.sums import mean_over_pixels
 from caejax.optimizers import create_optimizer
 from caejax.train.batches import sum_over_batch
 from caejax.train.devices import over_devices
@@ -36,18 +38,11 @@ def train_step(
       task: the static part.
 
     Returns:
-      The state after the step and its metrics: the mean loss an image, psnr in
-      dB, and the norms of gradient and update.
+      The state after the step and its metrics: the mean loss an image, with the
+      code's penalty, psnr in dB, and the norms of gradient and update.
     """
     noisy = CORRUPTIONS[task.corruption](key, clean, level=level)
-
-    def objective(params, noisy, clean):
-        linear = task.model.apply({"params": params}, noisy)
-        losses, image = loss_and_image(task.model, task.loss, linear, clean)
-        psnr = quality.psnr(jnp.clip(image, 0, 1), clean)
-        return losses.sum(), {"loss": losses.sum(), "psnr": psnr.sum()}
-
-    gradient = jax.grad(objective, has_aux=True)
+    gradient = jax.grad(functools.partial(objective, task), has_aux=True)
     grads, sums = sum_over_batch(gradient, state.params, (noisy, clean), task.chunk)
     if not LOSSES[task.loss].summed:
         grads = jax.tree.map(lambda x: x / len(clean), grads)
@@ -65,6 +60,30 @@ def train_step(
         "update_norm": optax.tree.norm(updates),
     }
     return TrainState(state.step + 1, params, opt_state, ema), metrics
+
+
+def objective(
+    task: Task, params: Any, noisy: jax.Array, clean: jax.Array
+) -> tuple[jax.Array, Sums]:
+    """What a step minimises, the sum of the images' losses, and sums of metrics.
+
+    Args:
+      task: model, loss and the code's penalty.
+      params: of the model.
+      noisy, clean: (B, H, W, C).
+    """
+    variables, penalty = {"params": params}, None
+    if task.code_penalty is None:
+        linear = task.model.apply(variables, noisy)
+    else:
+        code = task.model.apply(variables, noisy, method="encode")
+        linear = task.model.apply(variables, code, method="decode")
+        penalty = task.code_penalty * mean_over_pixels(jnp.abs(code))
+    losses, image = loss_and_image(task.model, task.loss, linear, clean)
+    if penalty is not None:
+        losses += penalty
+    psnr = quality.psnr(jnp.clip(image, 0, 1), clean)
+    return losses.sum(), {"loss": losses.sum(), "psnr": psnr.sum()}
 
 
 def loss_and_image(
@@ -86,6 +105,40 @@ def epoch_order(seed: int, epoch: jax.Array | int, count: int) -> jax.Array:
     return jax.random.permutation(keys.stream(seed, "order", epoch), count)
 
 
+def take_steps(
+    task: Task,
+    state: TrainState,
+    sums: Sums,
+    images: jax.Array,
+    stop: jax.Array,
+    seed: jax.Array,
+    level: jax.Array,
+    first: jax.Array | None = None,
+) -> tuple[TrainState, Sums]:
+    """Takes steps until so many are done in all; see `compiled_steps`."""
+    if first is None:
+        steps_per_epoch = len(images) // task.batch_size
+        first = state.step // steps_per_epoch * steps_per_epoch
+        order = epoch_order(seed, state.step // steps_per_epoch, len(images))
+    else:
+        order = jnp.arange(len(images))
+
+    def unfinished(carry):
+        state, sums = carry
+        return (state.step < stop) & jnp.isfinite(sums["loss"])
+
+    def step(carry):
+        state, sums = carry
+        start = (state.step - first) * task.batch_size
+        batch = jax.lax.dynamic_slice(order, (start,), (task.batch_size,))
+        clean = as_float(over_devices(images[batch]))
+        key = keys.stream(seed, "train_noise", state.step)
+        state, metrics = train_step(state, clean, key, level=level, task=task)
+        return state, {name: sums[name] + metrics[name] for name in sums}
+
+    return jax.lax.while_loop(unfinished, step, (state, sums))
+
+
 @functools.cache
 def compiled_steps(task: Task) -> Callable[..., tuple[TrainState, Sums]]:
     """Makes the function that runs many steps of one epoch in one call.
@@ -98,28 +151,4 @@ def compiled_steps(task: Task) -> Callable[..., tuple[TrainState, Sums]]:
     images are batches in the order of the steps, from step `first` on: see
     `caejax.train.shards`.
     """
-
-    def run(state, sums, images, stop, seed, level, first=None):
-        if first is None:
-            steps_per_epoch = len(images) // task.batch_size
-            first = state.step // steps_per_epoch * steps_per_epoch
-            order = epoch_order(seed, state.step // steps_per_epoch, len(images))
-        else:
-            order = jnp.arange(len(images))
-
-        def unfinished(carry):
-            state, sums = carry
-            return (state.step < stop) & jnp.isfinite(sums["loss"])
-
-        def step(carry):
-            state, sums = carry
-            start = (state.step - first) * task.batch_size
-            batch = jax.lax.dynamic_slice(order, (start,), (task.batch_size,))
-            clean = as_float(over_devices(images[batch]))
-            key = keys.stream(seed, "train_noise", state.step)
-            state, metrics = train_step(state, clean, key, level=level, task=task)
-            return state, {name: sums[name] + metrics[name] for name in sums}
-
-        return jax.lax.while_loop(unfinished, step, (state, sums))
-
-    return quick_jit(run, donate_argnums=(0, 1))
+    return quick_jit(functools.partial(take_steps, task), donate_argnums=(0, 1))

@@ -24,6 +24,7 @@ class Task(NamedTuple):
       batch_size: images a step.
       ema_decay: of the parameters' average; 0 for none.
       chunk: images a device takes at a time, about; 0 for all of the batch.
+      code_penalty: weight of the mean absolute code in the loss; None for none.
     """
 
     model: Autoencoder
@@ -33,6 +34,7 @@ class Task(NamedTuple):
     batch_size: int
     ema_decay: float = 0.0
     chunk: int = 0
+    code_penalty: float | None = None
 
 
 def task_from_config(config: ConfigDict, total_steps: int) -> Task:
@@ -50,6 +52,7 @@ def task_from_config(config: ConfigDict, total_steps: int) -> Task:
         batch_size=config.train.batch_size,
         ema_decay=config.train.ema_decay,
         chunk=_chunk(model),
+        code_penalty=config.code_penalty or None,
     )
 
 

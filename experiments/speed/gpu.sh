@@ -1,5 +1,6 @@
 #!/bin/sh
-# The systems on a CUDA machine with all of caejax's paths, then an epoch of system A.
+# The systems on a CUDA machine with all of caejax's paths, then an epoch of system A,
+# and 32 seeds in one program against one run.
 # JAX and PyTorch must both see the GPU: pip install "jax[cuda12]" caejax[bench]
 set -e
 here=$(dirname "$0")
@@ -8,3 +9,4 @@ for dtype in float32 bfloat16; do
         --out="$here/gpu_$dtype"
 done
 python "$here/epoch.py" | tee "$here/gpu_epoch.txt"
+python "$here/seeds.py" --paths=stock,matmul,polyphase --out="$here/gpu_seeds"

@@ -15,7 +15,7 @@ from ml_collections import ConfigDict
 
 from caejax import config as config_lib
 from caejax.errors import CaejaxError, did_you_mean
-from caejax.measure.runs import FinishedRun, Row, Table, finished_runs
+from caejax.eval.runs import FinishedRun, Row, Table, finished_runs
 from caejax.references.classical import CLASSICAL, denoise, missing_packages, tune
 from caejax.references.pca import Components, fit_components, project
 from caejax.references.posterior import posterior_mean

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from caejax import config as config_lib
 from caejax.errors import CaejaxError
-from caejax.measure.runs import FinishedRun, Row, Table, finished_runs
+from caejax.eval.runs import FinishedRun, Row, Table, finished_runs
 from caejax.train import evaluation
 from caejax.train.images import load_images
 from caejax.train.restore import restore

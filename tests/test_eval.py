@@ -10,11 +10,11 @@ from tiny import tiny_config
 
 from caejax import config as config_lib
 from caejax.errors import CaejaxError
+from caejax.eval import references
+from caejax.eval.levels import measure_levels, parse_levels
+from caejax.eval.references import measure_references, parse_references
+from caejax.eval.runs import FinishedRun
 from caejax.inference.trained import corrupt, load
-from caejax.measure import references
-from caejax.measure.levels import measure_levels, parse_levels
-from caejax.measure.references import measure_references, parse_references
-from caejax.measure.runs import FinishedRun
 from caejax.references.pca import fit_components, project
 from caejax.report.read import SweepFiles, read_sweep, read_table
 from caejax.report.references import noise_matrix, with_references

@@ -1,0 +1,115 @@
+"""Runs of a sweep that differ little, trained in one compiled program."""
+
+import collections
+import contextlib
+import functools
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from caejax import config as config_lib
+from caejax.sweep.attempt import POLL, Do, attempting
+from caejax.sweep.spec import SweepRun
+from caejax.sweep.workers import Report
+from caejax.train import group
+from caejax.train.images import budget
+from caejax.train.loop import alone, course
+from caejax.train.run import Request
+
+# What runs of a group may differ in; the penalty only where each has one.
+_VARIED = ("seed", "corruption.level", "optimizer.learning_rate")
+_PENALTY = "code_penalty"
+
+
+def vmap(
+    runs: Sequence[SweepRun], folder: Path, do: Do, report: Report, workers: int = 0
+) -> None:
+    """Does runs in groups, each in one compiled program; an `Executor`.
+
+    A group has as many runs as `caejax.train.group.capacity` says, and at most
+    `workers` where that is not 0. What fits no group is done alone, as `serial` does.
+    `do` is not called: it could do one run only.
+    """
+    del do
+    waiting, elsewhere = collections.deque(alike(runs)), set()
+    while waiting:
+        runs = waiting.popleft()
+        if elsewhere.issuperset(run.id for run in runs):
+            time.sleep(POLL)
+        locked, left = _do_a_group(runs, folder, report, workers)
+        elsewhere.update(run.id for run in locked)
+        waiting.extend(filter(None, (left, locked)))
+
+
+def alike(runs: Iterable[SweepRun]) -> list[list[SweepRun]]:
+    """Runs by what one program can train, in their order."""
+    groups = collections.defaultdict(list)
+    for run in runs:
+        groups[_program(run.config)].append(run)
+    return list(groups.values())
+
+
+def _program(config):
+    config = config_lib.one_run(config)
+    blank = config_lib.default()
+    for field in _VARIED:
+        config_lib.override(config, field, config_lib.get(blank, field))
+    config_lib.override(config, _PENALTY, float(config.code_penalty > 0))
+    return config_lib.to_json(config)
+
+
+def _do_a_group(runs, folder, report, workers):
+    """Does the first of runs that are alike, as many as make a group.
+
+    Returns:
+      Runs that other processes do, and those beyond the group.
+    """
+    courses, requests, locked, size = {}, {}, [], 1
+    by_id = {run.id: run for run in runs}
+
+    def ended(name, state):
+        report(by_id[name], state)
+        if state == "running elsewhere":
+            locked.append(by_id[name])
+
+    left = collections.deque(runs)
+    with contextlib.ExitStack() as stack:
+        while left and len(requests) < size:
+            run = left.popleft()
+            begin = functools.partial(report, run, "running")
+            attempt = attempting(run, folder, _quiet_course, begin)
+            stack.enter_context(contextlib.closing(attempt))
+            try:
+                request = next(attempt)
+            except StopIteration as end:
+                ended(run.id, end.value)
+                continue
+            if not requests:
+                memory = budget(run.config)
+                size = group_size(request, memory, len(left) + 1, workers)
+            courses[run.id], requests[run.id] = attempt, request
+        if len(requests) > 1:
+            group.train_together(courses, requests, ended)
+        for name, request in requests.items():
+            ended(name, alone(courses[name], request))
+    return locked, list(left)
+
+
+def _quiet_course(config, workdir):
+    return course(config, workdir, verbose=False)
+
+
+def group_size(request: Request, memory: float, count: int, workers: int) -> int:
+    """How many of runs that are alike make a group: equal shares, for one program.
+
+    Args:
+      request: the first of one of them.
+      memory: bytes on a device, where it does not tell.
+      count: of the runs.
+      workers: at most so many; 0 is no limit.
+    """
+    if request.run.shard_at is not None:
+        return 1  # a step's images are on the host
+    most = group.capacity(request.run, request.state, memory)
+    groups = -(-count // min(most, workers or most))
+    return -(-count // groups)

@@ -1,0 +1,116 @@
+"""A run as plain data, from its config, and the state it starts from."""
+
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from ml_collections import ConfigDict
+
+from caejax.errors import CaejaxError
+from caejax.optimizers import create_optimizer
+from caejax.train.images import Images, budget, load_images
+from caejax.train.restore import restore, trained_config
+from caejax.train.shards import Shard, create_shards
+from caejax.train.state import TrainState, create_state, first_state
+from caejax.train.step import Sums
+from caejax.train.task import Task, task_from_config
+
+
+class Run(NamedTuple):
+    """What stays the same through a run.
+
+    Attributes:
+      task: the static part of its compiled programs.
+      images: by split, (N, H, W, C) as `load_images` has them.
+      shard_at: loads what a step needs, where training images stay on the host.
+      seed, level: of the config.
+      steps_per_epoch: whole batches in the training images.
+      epochs: to be done in all.
+      patience: epochs without a better validation loss; 0 is no limit.
+      probe_steps: where checkerboards are measured besides every epoch's end.
+      start_from: folder of the run whose parameters are the first; or "".
+      verbose: show progress.
+    """
+
+    task: Task
+    images: Images
+    shard_at: Callable[[int], Shard] | None
+    seed: int
+    level: float
+    steps_per_epoch: int
+    epochs: int
+    patience: int
+    probe_steps: tuple[int, ...]
+    start_from: str
+    verbose: bool
+
+
+class Request(NamedTuple):
+    """Steps to be taken, until so many are done in all.
+
+    Attributes:
+      run: whose.
+      state, sums: before them; whoever takes them may donate both.
+      stop: steps, at most those of the epoch that the state is in.
+    """
+
+    run: Run
+    state: TrainState
+    sums: Sums
+    stop: int
+
+
+# The state and the sums after the steps, and the seconds that they took.
+Answer = tuple[TrainState, Sums, float]
+# Asks for steps and is sent what came of them, until there is nothing left to do.
+Course = Generator[Request, Answer, Any]
+
+
+def create_run(config: ConfigDict, *, verbose: bool) -> Run:
+    """Loads a run's images, or takes what an earlier run has loaded."""
+    images = load_images(config)
+    steps_per_epoch = len(images["train"]) // config.train.batch_size
+    return Run(
+        task=task_from_config(config, config.train.epochs * steps_per_epoch),
+        images=images,
+        shard_at=_shards(config, images["train"]),
+        seed=config.seed,
+        level=config.corruption.level,
+        steps_per_epoch=steps_per_epoch,
+        epochs=config.train.epochs,
+        patience=config.train.early_stopping,
+        probe_steps=tuple(config.train.probe_steps),
+        start_from=config.train.start_from,
+        verbose=verbose,
+    )
+
+
+def _shards(config, images):
+    batch_size = config.train.batch_size
+    if isinstance(images, jax.Array) or len(images) < batch_size:
+        return None
+    return create_shards(images, batch_size, config.seed, budget(config))
+
+
+def new_state(run: Run) -> TrainState:
+    """The state of a new model."""
+    tx = create_optimizer(run.task.optimizer)
+    return create_state(run.task.model, tx, run.seed, ema=run.task.ema_decay > 0)
+
+
+def initial_state(run: Run) -> TrainState:
+    """What the run starts from: new parameters, or those of another run."""
+    state = new_state(run)
+    if not run.start_from:
+        return state
+    other = Path(run.start_from)
+    params = restore(other, trained_config(other)).eval_params
+    if jax.tree.map(jnp.shape, params) != jax.tree.map(jnp.shape, state.params):
+        raise CaejaxError(
+            f"config.train.start_from is {run.start_from!r}, a run of another model; "
+            "name one of the same"
+        )
+    tx = create_optimizer(run.task.optimizer)
+    return first_state(params, tx, ema=run.task.ema_decay > 0)

@@ -1,0 +1,202 @@
+"""Tests of runs trained together; on two devices in test_train."""
+
+import contextlib
+import itertools
+
+import jax
+import numpy as np
+import pytest
+import sweep_jobs
+from test_sweep import fake_config, sweep_config
+from test_train import CLOCK, rows_of, state_of
+from tiny import tiny_config
+
+from caejax.locks import holding
+from caejax.sweep import together
+from caejax.sweep.run import run_sweep
+from caejax.sweep.spec import expand
+from caejax.train import group, loop
+from caejax.train.folder import last_step
+from caejax.train.run import Request, create_run, new_state
+from caejax.train.step import zero_sums
+
+FIELDS = ("seed", "corruption.level", "optimizer.learning_rate", "code_penalty")
+POINTS = (
+    (0, 0.5, 1e-3, 0.1),
+    (1, 0.2, 1e-30, 0.2),  # never gets better: stops an epoch before the others
+    (2, 0.1, 1e30, 0.2),  # fails
+)
+
+
+def varied_config(executor):
+    config = tiny_config()
+    config.train.early_stopping = 1
+    config.optimizer.schedule = "cosine"
+    config.sweep = {"runs": {"field": FIELDS, "values": POINTS}}
+    config.executor.name = executor
+    return config
+
+
+@pytest.fixture(scope="module")
+def separate(tmp_path_factory):
+    """The folder and the rows of runs done one by one."""
+    folder = tmp_path_factory.mktemp("separate")
+    return folder, run_sweep(varied_config("serial"), folder)
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["in turn", "vmap"])
+def joint(tmp_path_factory, request):
+    """The folder and the rows of runs done together, and in which form."""
+    folder = tmp_path_factory.mktemp("joint")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(group, "in_turn", lambda: request.param)
+        return folder, run_sweep(varied_config("vmap"), folder), request.param
+
+
+def test_runs_end_together_as_they_do_alone(separate, joint):
+    for run, alone, row in zip(
+        expand(varied_config("vmap")), separate[1], joint[1], strict=True
+    ):
+        assert row.keys() == alone.keys()
+        for name in row.keys() - CLOCK:
+            x, y = row[name], alone[name]
+            if isinstance(x, float):
+                # What is below -100 dB is rounding itself.
+                x, y = max(x, -100), pytest.approx(max(y, -100), rel=1e-3, abs=0.01)
+            assert x == y, name
+        mine, theirs = (folder / "runs" / run.id for folder, *_ in (joint, separate))
+        states = [state_of(x, run.config) for x in (mine, theirs)]
+        for a, b in zip(*map(jax.tree.leaves, states), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+        names = [{x.name for x in folder.iterdir()} for folder in (mine, theirs)]
+        assert names[0] == names[1]
+        places = [
+            [(r["step"], r["split"], r.keys()) for r in rows_of(folder)]
+            for folder in (mine, theirs)
+        ]
+        assert places[0] == places[1]
+    assert [row["status"] for row in joint[1]] == ["done", "done", "failed"]
+    assert [row.get("steps") for row in joint[1]] == [8, 4, None]
+
+
+def test_the_penalty_is_no_part_of_the_loss_that_is_compared(separate):
+    for row in separate[1]:
+        if row["status"] == "done":
+            assert row["test/loss"] == pytest.approx(row["test/bce"], rel=1e-4)
+
+
+def test_a_group_that_was_stopped_ends_like_an_undisturbed_one(
+    tmp_path, joint, monkeypatch
+):
+    monkeypatch.setattr(group, "in_turn", lambda: joint[2])
+    config, advance, calls = varied_config("vmap"), loop._advance, []
+
+    def stop(*args):
+        calls.append(1)
+        if len(calls) > 1:
+            raise KeyboardInterrupt
+        return advance(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "_advance", stop)
+        with pytest.raises(KeyboardInterrupt):
+            run_sweep(config, tmp_path)
+    folders = [tmp_path / "runs" / run.id for run in expand(config)]
+    assert [last_step(folder) for folder in folders] == [4, 0, 0]
+    for folder in folders:
+        with holding(folder / ".lock", wait=False) as free:
+            assert free
+    run_sweep(config, tmp_path)
+    tables = [(x / "results.csv").read_bytes() for x in (tmp_path, joint[0])]
+    assert tables[0] == tables[1]
+
+
+def test_an_error_of_the_group_is_that_of_each_run(tmp_path, monkeypatch):
+    def fail(task, in_turn):
+        raise MemoryError("too much")
+
+    monkeypatch.setattr(group, "compiled_group", fail)
+    config = varied_config("vmap")
+    rows = run_sweep(config, tmp_path)
+    assert [row["error"] for row in rows] == ["MemoryError: too much"] * 3
+
+
+def test_groups_are_of_runs_that_differ_little():
+    values = {
+        "model.upsampling": ("deconv_k3", "nearest_k3"),
+        "code_penalty": (0.0, 0.1, 0.2),
+        "corruption.level": (0.1, 0.2),
+        "optimizer.learning_rate": (1e-3, 1e-2),
+        "seed": (0, 1),
+    }
+    config = sweep_config(
+        **{
+            str(i): {"field": name, "values": axis}
+            for i, (name, axis) in enumerate(values.items())
+        }
+    )
+    runs = expand(config)
+    groups = together.alike(runs)
+    assert [len(x) for x in groups] == [8, 16, 8, 16]
+    assert list(itertools.chain(*groups)) == runs
+
+
+def first_request(config):
+    run = create_run(config, verbose=False)
+    return Request(run, new_state(run), zero_sums(), 0)
+
+
+@pytest.mark.parametrize(
+    ("count", "workers", "size"),
+    [(5, 2, 2), (4, 3, 2), (1, 0, 1), (64, 0, 64), (65, 0, 33), (3, 1, 1)],
+)
+def test_a_group_is_an_equal_share_of_what_there_is(count, workers, size):
+    request = first_request(tiny_config())
+    assert together.group_size(request, 2.0**30, count, workers) == size
+
+
+def test_runs_whose_images_are_streamed_are_done_alone():
+    config = tiny_config()
+    config.data.budget_mib = 0.001
+    request = first_request(config)
+    assert together.group_size(request, 2.0**30, 5, 0) == 1
+
+
+def test_a_group_fits_its_budget(monkeypatch):
+    """By what the compiler says that the program of three needs."""
+    run, state, sums, _ = first_request(varied_config("serial"))
+    run = run._replace(task=run.task._replace(chunk=0))
+    runs = [(state, sums, np.int32(4), group._varied(run))] * 3
+    program = group.compiled_group(group._shared(run.task), in_turn=False)
+    lowered = program.lower(run.images["train"], *group._stack(runs))
+    memory = lowered.compile().memory_analysis()
+    needed = memory.temp_size_in_bytes + memory.output_size_in_bytes
+    monkeypatch.setattr(group, "in_turn", lambda: False)
+    assert group.capacity(run, state, needed) <= 3
+    assert group.capacity(run, state, 3 * needed) >= 3  # nor is it idle
+    # One after another, steps need their memory once.
+    monkeypatch.setattr(group, "in_turn", lambda: True)
+    more = 4 * group._STATES * sum(x.nbytes for x in jax.tree.leaves(state))
+    once = group._STEP * group._kept_bytes(run, state)
+    assert group.capacity(run, state, once + more) == 4
+    assert group.capacity(run, state, once) == 1
+
+
+def test_a_run_in_other_hands_is_left_out_of_the_group(tmp_path, monkeypatch):
+    config = fake_config(3, name="vmap")
+    _, second, _ = expand(config)
+    with contextlib.ExitStack() as elsewhere:
+        lock = tmp_path / "sweep" / "runs" / second.id / ".lock"
+        elsewhere.enter_context(holding(lock))
+
+        def course(config, workdir, *, verbose):
+            sweep_jobs.log(config, workdir, "began")
+            sweep_jobs.quick(config, workdir)
+            if config.seed == 2:
+                elsewhere.close()  # as if the other command had died
+            yield from ()
+
+        monkeypatch.setattr(together, "course", course)
+        rows = run_sweep(config, tmp_path / "sweep")
+    assert [row["status"] for row in rows] == ["done"] * 3
+    assert (tmp_path / "log").read_text().split() == "began 0 began 2 began 1".split()
