@@ -75,7 +75,7 @@ def test_matched_decoders_have_the_references_parameters(arms):
 
     fixed, matched = runs("primary_mnist"), runs("matched_mnist")
     goal = decoder(fixed["nearest_k3"])
-    count = {k: arms.decoder_parameters(k, (16, 16, 8), 1) for k in fixed}
+    count = {k: arms.decoder_parameters(k, arms.WIDTHS[::-1], 1) for k in fixed}
     assert count["nearest_k3"] == goal
     # All are in one of the two arms, and no run is done in both.
     assert set(matched) == {kind for kind in fixed if count[kind] != goal}

@@ -20,7 +20,7 @@ from caejax.metrics import checkerboard, quality
 from caejax.metrics.lattice import spectrum
 from caejax.metrics.phases import phase_means
 from caejax.optimizers import OptimizerSpec, create_optimizer
-from caejax.train import evaluation, folder, loop, measure, probes
+from caejax.train import evaluation, folder, loop, probes
 from caejax.train.checkpoint import Checkpoints
 from caejax.train.images import load_images
 from caejax.train.run import create_run
@@ -356,7 +356,11 @@ def test_early_stopping_keeps_the_best(tmp_path):
     with Checkpoints(tmp_path / "checkpoints", keep=1) as checkpoints:
         state, _ = checkpoints.restore_best(new_state(run.task))
     figures, _ = evaluation.evaluate(
-        run.task, state.params, run.images["test"], measure.noise_key(run, "test"), 0.5
+        run.task,
+        state.params,
+        run.images["test"],
+        evaluation.noise_key(run.seed, "test"),
+        0.5,
     )
     assert summary["test/loss"] == pytest.approx(figures["loss"], rel=1e-6)
 

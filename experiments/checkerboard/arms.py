@@ -12,7 +12,7 @@ REFERENCE = "nearest_k3"
 FEW = ("deconv_k3", "deconv_k4", "nearest_k3", "shuffle_icnr")  # of the cut arms
 STEPS = (10, 30, 100, 300, 1000, 3000)  # of the ripple's curve, besides 0 and the end
 
-WIDTHS = (8, 16, 16)
+WIDTHS = (16, 32, 32)
 CODE = 8  # channels at 4 x 4
 NOISE = 0.25
 
@@ -49,6 +49,7 @@ def arm(name: str, *, full: bool = False) -> ConfigDict:
     # Linear, so that ripple has the unit of the images and nothing hides it.
     config.model.output_activation = "linear"
     config.loss = "mse"
+    config.model.initializer = "glorot_uniform"  # learns faster than "he_normal" here
     config.optimizer.learning_rate = 2e-3
     config.train.batch_size = 16
     config.train.epochs = _EPOCHS[name][full]
