@@ -100,7 +100,7 @@ def test_the_answer_names_the_best_the_clean_and_the_price():
         (0.5, "c"): [9.0, 9.0],
     }
     assert findings.answer(sweep(psnr, ripple, noisy=15.0)) == [
-        "The highest mean PSNR of 2 seeds has "
+        "Highest mean PSNR of 2 seeds: "
         "a, 20.50 dB at noise level 0.1 (0.75 dB above b, ahead in 2 of 2 seeds); "
         "b, 11.50 dB at noise level 0.5 (1.50 dB above a, ahead in 2 of 2 seeds).",
         "Free of checkerboards on constant codes: b, with a DC ripple of at most "
@@ -118,7 +118,7 @@ def test_many_settings_are_counted():
     psnr = {(level, "a"): [level] for level in range(5)}
     psnr |= {(level, "b"): [level + (0.5 if level else -0.25)] for level in range(5)}
     assert findings.answer(sweep(psnr))[0] == (
-        "Of 5 settings of noise level, the highest PSNR has b at 4 and a at 1; "
+        "Of 5 settings of noise level, the highest PSNR is that of b at 4 and a at 1; "
         "leads are 0.25 to 0.50 dB."
     )
 

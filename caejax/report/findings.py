@@ -211,7 +211,7 @@ def _best(sweep, found):
         return [_wins(found, winners, conditions, what)]
     if len(winners) > 1:
         parts = [f"{_name(lead.best)}, {_gain(lead, conditions)}" for lead in found]
-        return [f"The highest {what} has {'; '.join(parts)}."]
+        return [f"Highest {what}: {'; '.join(parts)}."]
     verb = "has the highest" if found[0].second else "has a"
     if len(found) == 1:
         return [f"{_name(winners[0])} {verb} {what}: {_gain(found[0], [])}."]
@@ -230,7 +230,7 @@ def _wins(found, winners, conditions, what):
     counts = [f"{_name(winner)} at {wins[winner]}" for winner in ranked[:_NAMED]]
     if others := sum(wins[winner] for winner in ranked[_NAMED:]):
         counts.append(f"others at {others}")
-    text = f"Of {where}, the highest {what} has {_joined(counts)}"
+    text = f"Of {where}, the highest {what} is that of {_joined(counts)}"
     means = [np.mean(lead.differences) for lead in found if lead.differences]
     return f"{text}; leads are {_span(means, 2)} dB." if means else f"{text}."
 

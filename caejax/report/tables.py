@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -129,11 +130,12 @@ def print_sweep(sweep: SweepFiles) -> None:
     fields = header[: header.index("seeds")]
     shown = [*fields, *(MEASURES[name] for name in TERMINAL)]
     kept = [i for i, name in enumerate(header) if name in shown]
-    table = Table(title=escape("mean [range] over seeds"))
+    title = "mean over seeds; tables/results.md has the ranges"
+    table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for i in kept:
         table.add_column(header[i].split(".")[-1], no_wrap=header[i] in fields)
     for line in lines:
-        table.add_row(*(escape(line[i]) for i in kept))
+        table.add_row(*(escape(line[i].split(" [")[0]) for i in kept))
     Console().print(table)
 
 
