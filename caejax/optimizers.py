@@ -47,7 +47,12 @@ SCHEDULES: dict[str, Callable[[float, int], optax.Schedule]] = {
 
 @functools.cache
 def create_optimizer(spec: OptimizerSpec) -> optax.GradientTransformation:
-    """Makes the optimiser with its schedule."""
+    """Makes the optimiser with its schedule; the same for the same spec."""
+    return trace_optimizer(spec)
+
+
+def trace_optimizer(spec: OptimizerSpec) -> optax.GradientTransformation:
+    """As `create_optimizer`; numbers of the spec may be traced."""
     return OPTIMIZERS[spec.name](create_schedule(spec), spec)
 
 

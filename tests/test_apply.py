@@ -101,7 +101,7 @@ def test_reconstruct_takes_the_noise_that_runs_are_measured_with(run, command):
     np.testing.assert_allclose(made["input"], noisy, atol=1e-5)
     np.testing.assert_allclose(made["output"], own_output(run, noisy), atol=1e-5)
     with Image.open(out / "reconstructions.png") as figure:
-        assert figure.width == 1400
+        assert figure.width == 1350
 
 
 def test_runs_that_stop_early_are_used_at_their_best(tmp_path):

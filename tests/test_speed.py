@@ -239,7 +239,7 @@ def test_scaling_is_written(find, tmp_path):
     ]
     find("study").write({"setting": {"cores": 2}, "scaling": points}, tmp_path)
     text = (tmp_path / "scaling.md").read_text()
-    assert "| depth | 2 | 500 | 800 | PyTorch channels_last | 1.60" in text
+    assert "| depth | 2 | 500 | 100 | 800 | PyTorch channels_last | 1.60" in text
     assert (tmp_path / "scaling.png").stat().st_size > 0
 
 

@@ -15,7 +15,7 @@ from caejax.corruptions import CORRUPTIONS
 from caejax.losses import LOSSES
 from caejax.metrics import quality
 from caejax.ops.sums import mean_over_pixels
-from caejax.optimizers import create_optimizer
+from caejax.optimizers import trace_optimizer
 from caejax.train.batches import sum_over_batch
 from caejax.train.devices import over_devices
 from caejax.train.images import as_float
@@ -46,7 +46,7 @@ def train_step(
     grads, sums = sum_over_batch(gradient, state.params, (noisy, clean), task.chunk)
     if not LOSSES[task.loss].summed:
         grads = jax.tree.map(lambda x: x / len(clean), grads)
-    tx = create_optimizer(task.optimizer)
+    tx = trace_optimizer(task.optimizer)
     updates, opt_state = tx.update(grads, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
     ema = jax.tree.map(
