@@ -10,7 +10,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
-from multiprocessing import connection
+from multiprocessing import connection, resource_tracker
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,10 +25,10 @@ from caejax.train.folder import last_step
 
 Report = Callable[[SweepRun, str], None]
 
-# So many workers die at one step of a run because of the run, and so many before
-# they take one because of what is installed; fewer were killed by someone.
-_DEATHS = 5
-_FAILED_STARTS = 20
+# So many workers die at one step of a run because of the run, memory for instance, and
+# so many that were not killed before they take one because of what is installed.
+_DEATHS = 20
+_FAILED_STARTS = 5
 _CACHE = ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs")
 
 
@@ -109,8 +109,8 @@ def _after_death(worker, run, folder, deaths):
     """What becomes of a dead worker's run; returns its state, None without a run."""
     worker.process.join()
     point = (run.id, last_step(folder / run.id)) if run else "starts"
-    deaths[point] += 1
     code = worker.process.exitcode
+    deaths[point] += run is not None or code != -signal.SIGKILL
     how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
     if run is None:
         if deaths[point] == _FAILED_STARTS:
@@ -140,6 +140,8 @@ def _start(folder, do, core):
     process = context.Process(
         target=_work, args=(theirs, folder, do, core, cache), daemon=True
     )
+    # Started along with the first worker, it would let Ctrl-C through again.
+    resource_tracker.ensure_running()
     # A worker never sees Ctrl-C: this process ends it.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:

@@ -142,6 +142,8 @@ def study(args: argparse.Namespace) -> int:
     if args.repeat:
         return repeat_arms(names, args)
     for name in names:
+        arm_config(name, args)  # what is missing is said before anything is trained
+    for name in names:
         train_arm(name, args)
         write_all(args)
     if not names:
