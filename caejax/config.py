@@ -323,6 +323,8 @@ def override(config: ConfigDict, field: str, value: Any) -> None:
     *parents, name = field.split(".")
     holder = get(config, ".".join(parents)) if parents else config
     try:
+        if value is None:  # which ml_collections takes for any type
+            raise TypeError
         holder[name] = value
     except TypeError as error:
         raise CaejaxError(

@@ -73,12 +73,19 @@ def _run() -> int:
     # Workers take a core each; this process only waits for them.
     waits = config.sweep and config.executor.name == "processes"
     use_cores(config.train.batch_size, 1 if waits else _CORES.value)
+    from caejax.locks import holding
+
     if not config.sweep:
         from caejax.train.loop import train
 
-        train(config, workdir)
+        with holding(workdir / ".lock", wait=False) as mine:
+            if not mine:
+                raise CaejaxError(
+                    f"another command trains in {workdir}; wait for it or choose "
+                    "another --workdir"
+                )
+            train(config, workdir)
         return _report()
-    from caejax.locks import holding
     from caejax.sweep.run import FILES_LOCK, run_sweep
 
     rows = run_sweep(config, workdir)

@@ -14,6 +14,7 @@ from absl import flags
 from PIL import Image
 
 from caejax import main
+from caejax.locks import holding
 
 ROOT = Path(__file__).parents[1]
 
@@ -221,6 +222,16 @@ def main_in_process(argv, monkeypatch):
 
 # How ml_collections loads a config file.
 LOADS_CONFIG = pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")
+
+
+@LOADS_CONFIG
+def test_one_command_at_a_time_trains_in_a_folder(folder, in_process):
+    config = f"--config={folder / 'config.py'}"
+    with holding(folder / "taken" / ".lock"):
+        code, _, error = in_process(config, f"--workdir={folder / 'taken'}")
+    assert code == 1
+    assert error.startswith("error: another command trains in ")
+    assert not (folder / "taken" / "config.json").exists()
 
 
 @LOADS_CONFIG

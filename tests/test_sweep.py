@@ -88,6 +88,9 @@ def test_a_run_has_the_same_id_alone_as_in_the_grid():
         ({"field": "seed"}, "must hold 'field' and 'values'"),
         ({"field": "loss", "values": ("l2",)}, "known: bce"),
         ({"field": ("seed", "loss"), "values": ((1,),)}, "2 fields"),
+        ({"field": ("seed", "seed"), "values": ((1, 2),)}, "'seed' more than once"),
+        ({"field": 3, "values": (1,)}, r"axis\.field is 3"),
+        ({"field": "seed", "values": (None,)}, r"config\.seed is None.*int"),
     ],
 )
 def test_bad_axes_are_refused_in_one_line(axis, words):

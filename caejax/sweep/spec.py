@@ -1,5 +1,6 @@
 """From a config with sweep axes to the runs of the grid."""
 
+import collections
 import itertools
 from typing import Any, NamedTuple
 
@@ -32,11 +33,12 @@ def expand(config: ConfigDict) -> list[SweepRun]:
     {"corruption.level": 0.1, "loss": "bce"}, are left out.
 
     Raises:
-      CaejaxError: an axis that is incomplete, empty, or names no field; a value of
-        the wrong type; two points with the same config; an exclusion that names no
-        field or leaves out no point; no point that is left.
+      CaejaxError: an axis that is incomplete, empty, or names no field; a field of
+        two axes; a value of the wrong type; two points with the same config; an
+        exclusion that names no field or leaves out no point; no point that is left.
     """
     axes = [_points(name, axis) for name, axis in sorted(config.sweep.items())]
+    _check_fields_differ(axes)
     runs: dict[str, SweepRun] = {}
     for points in itertools.product(*axes):
         run = _create_run(config, dict(itertools.chain.from_iterable(points)))
@@ -47,6 +49,15 @@ def expand(config: ConfigDict) -> list[SweepRun]:
             )
         runs[run.id] = run
     return _without(list(runs.values()), config.sweep_exclude)
+
+
+def _check_fields_differ(axes):
+    counts = collections.Counter(field for axis in axes for field, _ in axis[0])
+    if twice := [field for field, count in counts.items() if count > 1]:
+        raise CaejaxError(
+            f"config.sweep sets {', '.join(map(repr, twice))} more than once; "
+            "drop one of the axes"
+        )
 
 
 def _without(runs, exclusions):
@@ -95,6 +106,11 @@ def _points(name, axis):
         )
     if isinstance(axis.field, str):
         return [[(axis.field, value)] for value in axis["values"]]
+    if not isinstance(axis.field, tuple | list):
+        raise CaejaxError(
+            f"config.sweep.{name}.field is {axis.field!r}; it must be the name of a "
+            "field or a tuple of names"
+        )
     for value in axis["values"]:
         if not isinstance(value, tuple | list) or len(value) != len(axis.field):
             raise CaejaxError(
