@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import shutil
 
 import jax
 import numpy as np
@@ -11,7 +12,7 @@ from test_sweep import fake_config, sweep_config
 from test_train import CLOCK, rows_of, state_of
 from tiny import tiny_config
 
-from caejax.locks import holding
+from caejax.locks import holding, sharing
 from caejax.sweep import together
 from caejax.sweep.run import run_sweep
 from caejax.sweep.spec import expand
@@ -109,6 +110,59 @@ def test_a_group_that_was_stopped_ends_like_an_undisturbed_one(
     run_sweep(config, tmp_path)
     tables = [(x / "results.csv").read_bytes() for x in (tmp_path, joint[0])]
     assert tables[0] == tables[1]
+
+
+@pytest.fixture
+def lanes(monkeypatch):
+    """How many runs the programs of groups have taken at a time."""
+    seen, create = set(), group.compiled_group
+
+    def compiled_group(*args):
+        def steps(images, states, *rest):
+            seen.add(len(states.step))
+            return create(*args)(images, states, *rest)
+
+        return steps
+
+    monkeypatch.setattr(group, "compiled_group", compiled_group)
+    return seen
+
+
+def test_a_run_that_is_left_over_ends_as_in_its_group(
+    tmp_path, joint, monkeypatch, lanes
+):
+    monkeypatch.setattr(group, "in_turn", lambda: joint[2])
+    folder, config = tmp_path / "sweep", varied_config("vmap")
+    shutil.copytree(joint[0], folder)
+    shutil.rmtree(folder / "runs" / expand(config)[1].id)
+    with sharing(folder / ".commands.lock"):  # so that what failed is not tried again
+        run_sweep(config, folder)
+    assert lanes == {3}
+    tables = [(x / "results.csv").read_bytes() for x in (folder, joint[0])]
+    assert tables[0] == tables[1]
+
+
+@pytest.mark.parametrize("fits", [1, 0])
+def test_a_group_that_does_not_fit_is_halved(tmp_path, monkeypatch, lanes, fits):
+    compiled = group.compiled_group
+
+    def compiled_group(*args):
+        def steps(images, states, *rest):
+            result = compiled(*args)(images, states, *rest)
+            if len(states.step) > fits:  # found out when these states are gone
+                raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: too much")
+            return result
+
+        return steps
+
+    monkeypatch.setattr(group, "compiled_group", compiled_group)
+    rows = run_sweep(varied_config("vmap"), tmp_path)
+    assert lanes == {1, 3}
+    if fits:
+        assert [row.get("steps") for row in rows] == [8, 4, None]
+    else:
+        error = "JaxRuntimeError: RESOURCE_EXHAUSTED: too much"
+        assert [row["error"] for row in rows] == [error] * 3
 
 
 def test_an_error_of_the_group_is_that_of_each_run(tmp_path, monkeypatch):

@@ -19,6 +19,7 @@ from caejax.train.run import Course
 from caejax.writers import write_atomically
 
 Do = Callable[[ConfigDict, Path], object]
+Report = Callable[[SweepRun, str], None]
 
 POLL = 0.2  # seconds to wait before another look at a run that another command does
 

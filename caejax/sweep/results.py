@@ -68,6 +68,11 @@ def status(workdir: Path) -> str:
     return "failed" if (workdir / ERROR_FILE).exists() else "pending"
 
 
+def unfinished(runs: Sequence[SweepRun], folder: Path) -> list[SweepRun]:
+    """Those of runs that are not done; folder holds a folder for each."""
+    return [run for run in runs if status(folder / run.id) != "done"]
+
+
 def forget_failures(workdir: Path) -> None:
     """Makes a run that failed one that is to be done."""
     for name in (ERROR_FILE, TRACEBACK_FILE):

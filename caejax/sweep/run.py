@@ -12,10 +12,9 @@ from caejax import config as config_lib
 from caejax.errors import CaejaxError
 from caejax.locks import holding, sharing
 from caejax.sweep import progress, results
-from caejax.sweep.attempt import Do
+from caejax.sweep.attempt import Do, Report
 from caejax.sweep.executors import EXECUTORS
 from caejax.sweep.spec import SweepRun, expand
-from caejax.sweep.workers import Report
 from caejax.train.folder import environment, is_started
 from caejax.train.images import load_images
 from caejax.train.loop import train
@@ -57,20 +56,15 @@ def run_sweep(
     _check_data(workdir, runs)
     with _joined(workdir, config, runs), _reported(workdir, runs) as report:
         execute, workers = EXECUTORS[config.executor.name], config.executor.workers
-        execute(_unfinished(workdir, runs), workdir / "runs", do, report, workers)
+        execute(runs, workdir / "runs", do, report, workers)
     return results.collect(runs, workdir / "runs")
 
 
 def _check_data(workdir, runs):
     """Data that all runs share and none can read is one error, not one a run."""
     swept = any(field.startswith("data.") for field in runs[0].values)
-    if not swept and _unfinished(workdir, runs):
+    if not swept and results.unfinished(runs, workdir / "runs"):
         load_images(runs[0].config)
-
-
-def _unfinished(workdir, runs):
-    folder = workdir / "runs"
-    return [run for run in runs if results.status(folder / run.id) != "done"]
 
 
 @contextlib.contextmanager

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from caejax import config as config_lib
-from caejax.sweep.attempt import POLL, Do, attempting
+from caejax.sweep.attempt import POLL, Do, Report, attempting
+from caejax.sweep.results import unfinished
 from caejax.sweep.spec import SweepRun
-from caejax.sweep.workers import Report
 from caejax.train import group
 from caejax.train.images import budget
 from caejax.train.loop import alone, course
@@ -28,17 +28,22 @@ def vmap(
 
     A group has as many runs as `caejax.train.group.capacity` says, and at most
     `workers` where that is not 0. What fits no group is done alone, as `serial` does.
+    The program depends on all runs that are alike, not on those that are left: so a
+    run ends the same whatever was done before, or is done by other commands.
     `do` is not called: it could do one run only.
     """
     del do
-    waiting, elsewhere = collections.deque(alike(runs)), set()
+    waiting, elsewhere = collections.deque(), set()
+    for family in alike(runs):
+        if left := unfinished(family, folder):
+            waiting.append((left, len(family)))
     while waiting:
-        runs = waiting.popleft()
+        runs, count = waiting.popleft()
         if elsewhere.issuperset(run.id for run in runs):
             time.sleep(POLL)
-        locked, left = _do_a_group(runs, folder, report, workers)
+        locked, left = _do_a_group(runs, count, folder, report, workers)
         elsewhere.update(run.id for run in locked)
-        waiting.extend(filter(None, (left, locked)))
+        waiting.extend((runs, count) for runs in (left, locked) if runs)
 
 
 def alike(runs: Iterable[SweepRun]) -> list[list[SweepRun]]:
@@ -58,8 +63,13 @@ def _program(config):
     return config_lib.to_json(config)
 
 
-def _do_a_group(runs, folder, report, workers):
+def _do_a_group(runs, count, folder, report, workers):
     """Does the first of runs that are alike, as many as make a group.
+
+    Args:
+      runs: those that are left.
+      count: of all that are alike, done or not.
+      folder, report, workers: as in `vmap`.
 
     Returns:
       Runs that other processes do, and those beyond the group.
@@ -85,11 +95,10 @@ def _do_a_group(runs, folder, report, workers):
                 ended(run.id, end.value)
                 continue
             if not requests:
-                memory = budget(run.config)
-                size = group_size(request, memory, len(left) + 1, workers)
+                size = group_size(request, budget(run.config), count, workers)
             courses[run.id], requests[run.id] = attempt, request
-        if len(requests) > 1:
-            group.train_together(courses, requests, ended)
+        if size > 1:
+            group.train_together(courses, requests, size, ended)
         for name, request in requests.items():
             ended(name, alone(courses[name], request))
     return locked, list(left)
@@ -105,7 +114,7 @@ def group_size(request: Request, memory: float, count: int, workers: int) -> int
     Args:
       request: the first of one of them.
       memory: bytes on a device, where it does not tell.
-      count: of the runs.
+      count: of all runs that are alike.
       workers: at most so many; 0 is no limit.
     """
     if request.run.shard_at is not None:

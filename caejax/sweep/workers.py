@@ -9,7 +9,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from multiprocessing import connection, resource_tracker
 from pathlib import Path
 from typing import NamedTuple
@@ -18,12 +18,11 @@ import jax
 from absl import logging
 
 from caejax.errors import CaejaxError
-from caejax.sweep.attempt import POLL, Do, attempt
+from caejax.sweep.attempt import POLL, Do, Report, attempt
+from caejax.sweep.results import unfinished
 from caejax.sweep.spec import SweepRun
 from caejax.train.devices import usable_cores, use_cores
 from caejax.train.folder import last_step
-
-Report = Callable[[SweepRun, str], None]
 
 # So many workers die at one step of a run because of the run, memory for instance, and
 # so many that were not killed before they take one because of what is installed.
@@ -50,7 +49,7 @@ def processes(
     Raises:
       CaejaxError: workers die before they take a run.
     """
-    cores = usable_cores()
+    runs, cores = unfinished(runs, folder), usable_cores()
     count = min(workers or len(cores), len(runs))
     start = functools.partial(_start, folder, do)
     crew = [start(core) for core in itertools.islice(itertools.cycle(cores), count)]

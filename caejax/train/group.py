@@ -48,25 +48,34 @@ class Varied(NamedTuple):
 def train_together(
     courses: dict[str, Course],
     requests: dict[str, Request],
+    size: int,
     ended: Callable[[str, Any], None],
 ) -> None:
     """Takes the steps that courses ask for, until all have ended.
 
+    Where a device runs out of memory, half as many are tried at a time, down to one a
+    device. That is another program, which may round otherwise.
+
     Args:
       courses: by name; tasks differ in what `Varied` holds, images do not differ.
       requests: the first of each. Both dicts are emptied.
+      size: how many the program takes at a time; others wait until some have ended.
       ended: called as ended(name, value) with what a course has returned. An error
         that it does not catch goes on to the caller.
     """
-    lanes = -(-len(requests) // jax.device_count()) * jax.device_count()
-    take = _pacemaker(lanes)
+    each = -(-size // jax.device_count())  # device takes so many
+    take = _pacemaker(each * jax.device_count())
     while requests:
+        names = list(requests)[: each * jax.device_count()]
         try:
-            answers = take(list(requests.values()))
+            answers = take([requests[name] for name in names])
         except Exception as error:
-            # It is that of each: too little memory, for instance.
-            answers = [error] * len(requests)
-        for name, answer in zip(list(requests), answers, strict=True):
+            if each > 1 and "RESOURCE_EXHAUSTED" in str(error):
+                each //= 2
+                take = _pacemaker(each * jax.device_count())
+                continue
+            answers = [error] * len(names)  # it is that of each
+        for name, answer in zip(names, answers, strict=True):
             try:
                 requests[name] = go_on(courses[name], answer)
             except StopIteration as end:
