@@ -13,6 +13,7 @@ from caejax.errors import CaejaxError
 from caejax.estimate import calibrate, image_flops, total_seconds, variable_shapes, work
 from caejax.sweep.progress import duration
 from caejax.sweep.spec import SweepRun, expand
+from caejax.train import group
 from caejax.train.task import model_from_config
 
 
@@ -31,26 +32,32 @@ def show(config: ConfigDict, workers: int = 1, calibrated: bool | None = None) -
         console.print(runs_table(runs))
     console.print(parameters_table(runs[0].config))
     if config.sweep if calibrated is None else calibrated:
-        print(time_line(runs, workers))
+        together = bool(config.sweep) and config.executor.name == "vmap"
+        print(time_line(runs, workers, together=together))
 
 
-def time_line(runs: list[SweepRun], workers: int) -> str:
+def time_line(runs: list[SweepRun], workers: int, *, together: bool = False) -> str:
     """A sentence on how long training takes, or why that is not known.
 
     Args:
       runs: one, or those of a sweep.
       workers: runs at a time.
+      together: those that share a program are trained by `vmap`.
     """
     try:
         works = [work(run.config) for run in runs]
+        if together:
+            works = [x._replace(task=group.shared(x.task)) for x in works]
         calibration = calibrate(works[0].task)
     except CaejaxError as error:
         return f"no estimate of the time: {error}"
     seconds = total_seconds(works, calibration, workers)
-    at_a_time = f", {workers} runs at a time" if workers > 1 else ""
+    how = f", {workers} runs at a time" if workers > 1 else ""
+    if together:
+        how = ", run after run; together they take less on an accelerator"
     return (
         f"training takes about {duration(seconds)} on this machine "
-        f"({_hardware(workers)}{at_a_time}), from a calibration of "
+        f"({_hardware(workers)}{how}), from a calibration of "
         f"{calibration.seconds:.1f} s; evaluation comes on top"
     )
 

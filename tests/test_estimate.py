@@ -75,13 +75,19 @@ def test_the_time_is_told_or_why_it_is_not(monkeypatch, tmp_path):
     config.sweep = {"seed": {"field": "seed", "values": (0, 1, 2)}}
     runs = expand(config)
     images = 2 * 32 * image_flops(model_from_config(config))
-    calibration = Calibration(compiling=30.0, per_flop=60 / images, seconds=1.24)
+    calibration = Calibration(compiling=20.0, per_flop=60 / images, seconds=1.24)
     monkeypatch.setattr(show, "calibrate", lambda task: calibration)
     line = show.time_line(runs, workers=2)
     assert line.startswith("training takes about 2 min on this machine (")
     assert line.endswith(
         ", 2 runs at a time), from a calibration of 1.2 s; evaluation comes on top"
     )
+    # Together, other learning rates do not compile again.
+    config.sweep = {"r": {"field": "optimizer.learning_rate", "values": (0.1, 0.2)}}
+    for together, took in ((False, "3 min"), (True, "2 min")):
+        line = show.time_line(expand(config), workers=1, together=together)
+        assert f"about {took} on" in line
+        assert ("less on an accelerator" in line) == together
     config.data.source, config.data.dir = "npz", str(tmp_path / "none.npz")
     line = show.time_line(expand(config), workers=1)
     assert line.startswith("no estimate of the time: ")

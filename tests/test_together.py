@@ -221,7 +221,7 @@ def test_a_group_fits_its_budget(monkeypatch):
     run, state, sums, _ = first_request(varied_config("serial"))
     run = run._replace(task=run.task._replace(chunk=0))
     runs = [(state, sums, np.int32(4), group._varied(run))] * 3
-    program = group.compiled_group(group._shared(run.task), in_turn=False)
+    program = group.compiled_group(group.shared(run.task), in_turn=False)
     lowered = program.lower(run.images["train"], *group._stack(runs))
     memory = lowered.compile().memory_analysis()
     needed = memory.temp_size_in_bytes + memory.output_size_in_bytes

@@ -91,7 +91,7 @@ def _pacemaker(lanes):
         nonlocal pace
         began = time.perf_counter()
         filled = requests + [requests[0]._replace(stop=0)] * (lanes - len(requests))
-        steps = compiled_group(_shared(requests[0].run.task), in_turn())
+        steps = compiled_group(shared(requests[0].run.task), in_turn())
         images = requests[0].run.images["train"]
         stop = np.array([request.stop for request in filled])
         varied = _stack([_varied(request.run) for request in filled])
@@ -137,7 +137,7 @@ def _with(task, varied):
     return task._replace(optimizer=optimizer, code_penalty=varied.code_penalty)
 
 
-def _shared(task):
+def shared(task: Task) -> Task:
     """A task without what may vary, so that groups share programs."""
     penalty = None if task.code_penalty is None else 1.0
     return _with(task, Varied(0, 0.0, 1.0, penalty))
