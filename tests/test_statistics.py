@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from caejax.csv_files import write_csv
 from caejax.report.read import read_sweep
-from caejax.sweep.results import write_csv
 from caejax.sweep.statistics import (
     EXACT_SEEDS,
     PERMUTATIONS,

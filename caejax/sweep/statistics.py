@@ -26,6 +26,7 @@ TOO_FEW = "n too small"
 EXACT_SEEDS = 20  # at most a million sums
 PERMUTATIONS = 99_999  # random patterns of signs beyond that
 _RESAMPLES = 9_999
+_TAIL = 10  # resamples beyond either end of an interval, at least
 # Sums that differ by less, relative to their terms, differ by rounding.
 _ROUNDING = 1e-12
 
@@ -121,7 +122,7 @@ def bca_interval(
     interval = stats.bootstrap(
         ((x - mean) / scale,),
         _rounded_mean,
-        n_resamples=_RESAMPLES,
+        n_resamples=max(_RESAMPLES, round(2 * _TAIL / (1 - confidence))),
         confidence_level=confidence,
         method="BCa",
         rng=np.random.default_rng(seed),
