@@ -4,7 +4,7 @@ import pytest
 from caejax.report import fields as fields_lib
 from caejax.report import findings
 from caejax.report.read import RunFiles, SweepFiles
-from caejax.sweep.statistics import TOO_FEW, bca_interval
+from caejax.sweep.statistics import TOO_FEW, sign_flip_interval
 
 DECODER, LEVEL = "model.upsampling", "corruption.level"
 
@@ -83,7 +83,7 @@ def test_enough_seeds_have_an_interval_and_a_corrected_p():
     rows = files.rows + sweep({(0.1, "c"): seeds - 9}).rows
     (lead,) = findings.leads(files._replace(rows=rows))
     assert lead.p == "0.0235"  # three pairs might have been compared
-    wide = bca_interval(lead.differences, confidence=1 - 0.05 / 3)
+    wide = sign_flip_interval(lead.differences, confidence=1 - 0.05 / 3)
     assert lead.interval == wide
     assert wide[0] < low < high < wide[1]
     rows += sweep({(0.1, name): seeds - 10 for name in "defgh"}).rows

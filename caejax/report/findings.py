@@ -11,8 +11,8 @@ from caejax.report.figures import label
 from caejax.report.read import RunFiles, SweepFiles
 from caejax.sweep.statistics import (
     TOO_FEW,
-    bca_interval,
     format_p,
+    sign_flip_interval,
     sign_flip_p,
     smallest_p,
 )
@@ -128,7 +128,7 @@ def _lead(condition, scores, input_psnr, pairs):
         smallest = min(1.0, pairs * smallest_p(len(differences)))
         p = format_p(adjusted, smallest, level=LEVEL)
     if p not in ("", TOO_FEW):
-        interval = bca_interval(differences, confidence=1 - LEVEL / pairs)
+        interval = sign_flip_interval(differences, confidence=1 - LEVEL / pairs)
     values = list(ours.values())
     return Lead(condition, best, second, values, input_psnr, differences, interval, p)
 
