@@ -5,13 +5,13 @@ unknown field or another type of value fails at once.
 """
 
 import difflib
-import hashlib
 import json
 import math
 from typing import Any
 
 from ml_collections import ConfigDict, FieldReference
 
+from caejax import ids
 from caejax.corruptions import CORRUPTIONS
 from caejax.data import SOURCES
 from caejax.errors import CaejaxError, lookup
@@ -25,10 +25,6 @@ from caejax.ops.paths import PATHS
 from caejax.optimizers import OPTIMIZERS, SCHEDULES
 
 EXECUTORS = ("serial", "processes", "vmap")  # of caejax.sweep.executors
-# Sections that say which runs there are and how they get done, not what a run is.
-_NOT_OF_A_RUN = ("sweep", "sweep_exclude", "executor")
-# Fields that are newer than run ids, of which they are no part at these values.
-_NEWER = {"code_penalty": 0.0}
 
 
 def default() -> ConfigDict:
@@ -386,22 +382,11 @@ def _axis(axis):
 def one_run(config: ConfigDict) -> ConfigDict:
     """A copy of a config without its sweep, and of how runs are executed."""
     run, blank = from_json(to_json(config)), default()
-    for name in _NOT_OF_A_RUN:
+    for name in ids.NOT_OF_A_RUN:
         run[name] = blank[name]
     return run
 
 
 def run_id(config: ConfigDict) -> str:
-    """Names a run: 10 hexadecimal digits of the resolved config's SHA-256.
-
-    Sweeps and executors are not part of it, nor are fields that came later where they
-    have their defaults, so that old folders are found again.
-    """
-    run: dict[str, Any] = {"sweep": {}}  # as ever, so that folders are found again
-    for name, value in config.to_dict().items():
-        if name not in _NOT_OF_A_RUN and value != _NEWER.get(name):
-            run[name] = value
-    if not config.model.decoder_widths:  # came later; ids of runs without stay
-        del run["model"]["decoder_widths"]
-    text = json.dumps(run, indent=2, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:10]
+    """Names a run, see `caejax.ids`."""
+    return ids.run_id(config.to_dict())

@@ -5,6 +5,9 @@ import fcntl
 from collections.abc import Iterator
 from pathlib import Path
 
+# Held while tables, figures or a sweep's own files are written into a folder.
+FILES_LOCK = ".files.lock"
+
 
 @contextlib.contextmanager
 def holding(path: Path, *, wait: bool = True) -> Iterator[bool]:

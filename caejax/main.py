@@ -86,13 +86,12 @@ def _run() -> int:
                 )
             train(config, workdir)
         return _report()
-    from caejax.sweep.run import FILES_LOCK, run_sweep
+    from caejax.sweep.run import run_sweep
 
     rows = run_sweep(config, workdir)
     failed = [row["run_id"] for row in rows if row["status"] != "done"]
     if len(failed) < len(rows):
-        with holding(workdir / FILES_LOCK):
-            _report()
+        _report()
     if failed:
         raise CaejaxError(
             f"{len(failed)} of {len(rows)} runs failed: {', '.join(failed)}; "

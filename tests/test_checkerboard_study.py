@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from caejax.csv_files import write_csv
 from caejax.errors import CaejaxError
 from caejax.models.diagnosis import clean_at_initialisation, clean_by_construction
 from caejax.show import parameter_shapes
-from caejax.sweep.results import write_csv
 from caejax.sweep.spec import expand
 
 FOLDER = Path(__file__).parents[1] / "experiments" / "checkerboard"

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from caejax import config as config_lib
+from caejax import ids
 from caejax.errors import CaejaxError, did_you_mean, lookup
 from caejax.sweep.spec import expand
 
@@ -182,11 +183,20 @@ def test_run_id_changes_with_any_field_and_with_nothing_else():
     assert config_lib.run_id(one) == config_lib.run_id(other)
 
 
-def test_new_fields_leave_old_ids_and_files_as_they_are():
+def test_new_fields_leave_old_ids_and_files_as_they_are(monkeypatch):
     config = config_lib.default()
     assert config_lib.run_id(config) == "a473249027"  # since the first version
+    setting = ids.setting_id(config.to_dict())
     config.code_penalty = 0.1
     assert config_lib.run_id(config) != "a473249027"
+    # What noisy images depend on is named by the same rule.
+    assert ids.setting_id(config.to_dict()) == setting == "e2e789cf6c"
+    monkeypatch.setitem(ids._NEWER, "data.later", 0)
+    values = config_lib.default().to_dict()
+    for later, same in ((0, True), (1, False)):
+        values["data"]["later"] = later
+        assert (ids.setting_id(values) == setting) == same
+        assert (ids.run_id(values) == "a473249027") == same
     old = config_lib.to_json(config_lib.default()).replace('"code_penalty": 0.0,', "")
     assert config_lib.from_json(old).code_penalty == 0
 

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -9,14 +11,15 @@ import pytest
 from tiny import tiny_config
 
 from caejax import config as config_lib
+from caejax.csv_files import read_csv
 from caejax.errors import CaejaxError
 from caejax.eval import references
 from caejax.eval.levels import measure_levels, parse_levels
 from caejax.eval.references import measure_references, parse_references
-from caejax.eval.runs import FinishedRun
+from caejax.eval.runs import FinishedRun, Table, finished_runs
 from caejax.inference.trained import corrupt, load
 from caejax.references.pca import fit_components, project
-from caejax.report.read import SweepFiles, read_sweep, read_table
+from caejax.report.read import SweepFiles, read_run, read_sweep
 from caejax.report.references import noise_matrix, with_references
 from caejax.report.report import report
 from caejax.report.tables import sweep_table
@@ -54,7 +57,7 @@ def test_references_see_the_noisy_images_that_models_saw(sweep, measured):
     for row in (r for r in measured if r["reference"] == "input"):
         runs = [
             summary(sweep, run["run_id"])
-            for run in read_table(sweep / "results.csv")
+            for run in read_csv(sweep / "results.csv")
             if run["corruption.level"] == row["corruption.level"]
         ]
         assert len(runs) == 1
@@ -130,6 +133,17 @@ def test_rows_name_what_references_depend_on():
     _, rows = with_references(SweepFiles({}, fields, [run], {}, [row]))
     assert rows[0] == run
     assert [rows[1][field] for field in fields[:3]] == [0.1, "", "tv (5 images)"]
+    # Without a decoder to choose, models are named by what they are.
+    model = {"upsampling": "deconv_k4", "encoder": "conv"}
+    files = SweepFiles({"model": model}, fields[:2], [run], {}, [row])
+    assert [r["model"] for r in with_references(files)[1]] == [
+        "deconv_k4",
+        "tv (5 images)",
+    ]
+    model["encoder"] = "dense"
+    assert with_references(files)[1][0]["model"] == "dense"
+    run["model.encoder"] = "tied_dense"
+    assert with_references(files)[1][0]["model"] == "tied_dense"
 
 
 def test_figures_are_those_of_the_estimates(sweep, measured):
@@ -174,7 +188,7 @@ def test_rows_are_kept_unless_they_are_of_other_images(sweep, measured, monkeypa
     path.write_text("".join(lines[:-1]))
     again = measure_references(sweep, ("posterior",))
     assert path.read_text() == before
-    assert again == read_table(path)
+    assert again == read_csv(path)
 
 
 def test_only_gaussian_noise_has_a_posterior(sweep, monkeypatch, capsys):
@@ -220,6 +234,62 @@ def test_a_run_by_itself_is_measured_too(sweep):
     plt.close(figure)
     rows = measure_references(run, ["input", "pca"])
     assert [row["reference"] for row in rows] == ["input", "pca"]
+    report(run)
+    page = (run / "report.html").read_text()
+    psnr = [read_run(run).summary["test/psnr"], *(r["test/psnr"] for r in rows)]
+    names = ("this model", "input", "pca (32 numbers)")
+    for name, value in zip(names, psnr, strict=True):
+        line = page[page.index(f"<td>{name}</td>") :].split("</tr>")[0]
+        assert f"<td>{value:.2f}</td>" in line
+
+
+def test_what_is_left_of_other_runs_is_dropped(sweep, tmp_path):
+    run = tmp_path / "run"
+    ignore = shutil.ignore_patterns("*.csv")
+    shutil.copytree(next((sweep / "runs").iterdir()), run, ignore=ignore)
+    before = measure_levels(run, [0.3])
+    before += measure_references(run, ["input"])
+    config = load(run).config
+    config.train.epochs, config.seed = 2, 5
+    (run / "config.json").write_text(config_lib.to_json(config))
+    with pytest.raises(CaejaxError, match="no finished run"):
+        finished_runs(run)
+    figures = summary(sweep, before[0]["run_id"])
+    (run / "summary.json").write_text(json.dumps(figures | {"epochs": 2}))
+    files = read_run(run)
+    assert (files.references, files.levels) == ([], [])
+    (level,) = measure_levels(run, [0.3])
+    (reference,) = measure_references(run, ["input"])
+    assert level["run_id"] == config_lib.run_id(config) != before[0]["run_id"]
+    assert reference["setting"] != before[1]["setting"]
+    assert read_csv(run / "levels.csv") == [level]
+    files = read_run(run)
+    assert (files.references, files.levels) == ([reference], [level])
+
+
+def test_commands_keep_each_others_rows(tmp_path):
+    path, each = tmp_path / "levels.csv", 5
+    tables = [Table(path, lambda row: row["a"], bool) for _ in range(4)]
+
+    def add(number):
+        for i in range(each):
+            tables[number].add({"a": number * each + i})
+
+    with ThreadPoolExecutor(len(tables)) as pool:
+        list(pool.map(add, range(len(tables))))
+    assert sorted(row["a"] for row in read_csv(path)) == list(range(4 * each))
+
+
+def test_tuning_on_test_images_is_said(monkeypatch):
+    config = tiny_config()
+    monkeypatch.setattr(references, "tune", lambda *_: ({"size": 3}, None))
+    monkeypatch.setattr(references, "denoise", lambda _, noisy, best: noisy)
+    setting = references.Setting("a", {}, config, {})
+    for fraction, words in ((0.2, "8 validation images"), (0.0, "12 test images")):
+        config.data.val_fraction = fraction
+        noisy = references._noisy(config, "test", 12).noisy
+        _, tuned = references._estimate(setting, {"reference": "median"}, noisy)
+        assert tuned == {"parameters": "size 3", "tuned_on": words}
 
 
 def test_the_report_lists_references_and_draws_the_matrix(sweep, measured):
@@ -244,7 +314,9 @@ def test_the_report_lists_references_and_draws_the_matrix(sweep, measured):
     cell = by_name["posterior"][header.index("PSNR (dB)")]
     assert cell == f"{row['test/psnr']:.2f}"
     assert (sweep / "figures" / "noise_matrix.pdf").exists()
-    assert "posterior</td>" in (sweep / "report.html").read_text()
+    page = (sweep / "report.html").read_text()
+    assert "posterior</td>" in page
+    assert "<dt>settings</dt><dd>2</dd>" in page
 
 
 def test_the_matrix_holds_means_and_gaps():
@@ -292,7 +364,7 @@ def test_missing_packages_are_named(monkeypatch):
 def test_levels_must_suit_the_corruption(sweep, tmp_path):
     run = next((sweep / "runs").iterdir())
     config = json.loads((run / "config.json").read_text())
-    (tmp_path / "summary.json").write_text("{}")
+    (tmp_path / "summary.json").write_text('{"epochs": 1}')
     for name, words in (("masking", "between 0 and 1"), ("none", "has no level")):
         config["corruption"]["name"] = name
         (tmp_path / "config.json").write_text(json.dumps(config))

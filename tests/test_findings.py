@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 
+from caejax.report import fields as fields_lib
 from caejax.report import findings
 from caejax.report.read import RunFiles, SweepFiles
+from caejax.sweep.statistics import TOO_FEW, sign_flip_interval
 
 DECODER, LEVEL = "model.upsampling", "corruption.level"
 
@@ -52,7 +54,7 @@ def test_fields_that_change_with_the_decoder_are_no_conditions():
     axis = {"field": [DECODER, "optimizer.learning_rate"], "values": []}
     config = {"sweep": {"a": axis, "b": {"field": LEVEL, "values": []}}}
     fields = [DECODER, "optimizer.learning_rate", LEVEL]
-    found = findings.choices_and_conditions(SweepFiles(config, fields, [], {}))
+    found = fields_lib.choices_and_conditions(SweepFiles(config, fields, [], {}))
     assert found == (fields[:2], [LEVEL])
 
 
@@ -81,9 +83,15 @@ def test_enough_seeds_have_an_interval_and_a_corrected_p():
     rows = files.rows + sweep({(0.1, "c"): seeds - 9}).rows
     (lead,) = findings.leads(files._replace(rows=rows))
     assert lead.p == "0.0235"  # three pairs might have been compared
+    wide = sign_flip_interval(lead.differences, confidence=1 - 0.05 / 3)
+    assert lead.interval == wide
+    assert wide[0] < low < high < wide[1]
+    rows += sweep({(0.1, name): seeds - 10 for name in "defgh"}).rows
+    (lead,) = findings.leads(files._replace(rows=rows))
+    assert (lead.p, lead.interval) == (TOO_FEW, None)  # of 28 pairs
     assert findings.answer(files) == [
         "a has the highest mean PSNR of 8 seeds: 4.85 dB "
-        f"(1.35 dB above b, 95 % interval {low:.2f} to {high:.2f}).",
+        f"(1.35 dB above b, simultaneous 95 % interval {low:.2f} to {high:.2f}).",
         "1 of 1 leads pass a paired sign-flip test "
         "(p at most 0.05, corrected for all pairs of settings).",
     ]
@@ -138,3 +146,6 @@ def test_a_run_is_held_against_its_input():
         "Test PSNR is 20.00 dB, 7.50 dB above the input's 12.50 dB; SSIM is 0.500.",
         "On constant codes its DC ripple is −120 dBFS: no checkerboard, only rounding.",
     ]
+    # Images smaller than SSIM's window have none.
+    run = run._replace(summary=figures)
+    assert findings.run_answer(run)[0].endswith("the input's 12.50 dB.")

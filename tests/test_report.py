@@ -1,9 +1,13 @@
+import json
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
 from caejax.errors import CaejaxError
+from caejax.locks import FILES_LOCK, holding
 from caejax.report import figures, patterns, style, tables
+from caejax.report import report as report_lib
 from caejax.report.read import RunFiles, SweepFiles, read_sweep
 from caejax.report.report import report
 
@@ -53,6 +57,57 @@ def test_runs_without_a_measure_are_left_out_of_its_panel():
 def test_numeric_fields_leave_out_names_and_seeds():
     fields = figures.numeric_fields(sweep(ROWS))
     assert fields == ["model.latent_channels", "corruption.level"]
+
+
+def zipped(pairs):
+    """A sweep over decoders that have widths of their own, at two noise levels."""
+    fields = ["corruption.level", "model.upsampling", "model.decoder_widths", "seed"]
+    points = [(level, *pair) for level in (0.1, 0.5) for pair in pairs]
+    rows, runs = [], {}
+    for i, point in enumerate(points):
+        row = dict(zip(fields, (*point, 0), strict=True))
+        rows.append(row | {"run_id": str(i), "status": "done", "test/psnr": i})
+        config = {"model": {"upsampling": point[1]}}
+        runs[str(i)] = RunFiles(config, {}, [], {"flat": None})
+    axis = {"field": fields[1:3], "values": pairs}
+    config = {"sweep": {"decoder": axis, "noise": {"field": fields[0], "values": ()}}}
+    return SweepFiles(config, fields, rows, runs)
+
+
+def test_what_changes_with_the_decoder_is_no_other_setting():
+    files = zipped([("deconv_k3", "(8, 8)"), ("nearest_k3", "(16, 8)")])
+    assert figures.comparable_runs(files) == {
+        "deconv_k3": files.runs["2"],
+        "nearest_k3": files.runs["3"],
+    }
+    figure = figures.against(files, "corruption.level")
+    (axis,) = figure.axes
+    lines = [list(line.get_ydata()) for line in axis.get_lines()[::3]]
+    assert lines == [[0, 2], [1, 3]]
+    plt.close(figure)
+
+
+def test_a_decoder_of_several_widths_is_named_by_them():
+    wide, narrow = ("deconv_k3", "(16, 8)"), ("deconv_k3", "(8, 8)")
+    files = zipped([wide, narrow])
+    names = ["deconv_k3\n(16, 8)", "deconv_k3\n(8, 8)"]
+    assert list(figures.comparable_runs(files)) == names
+    figure = figures.against(files, "corruption.level")
+    assert figure.axes[0].get_legend_handles_labels()[1] == names
+    plt.close(figure)
+
+
+def test_a_report_keeps_other_commands_out_of_its_folder(tmp_path, monkeypatch):
+    (tmp_path / "config.json").write_text(json.dumps({"sweep": {}}))
+    free = []
+
+    def draw(folder):
+        with holding(folder / FILES_LOCK, wait=False) as mine:
+            free.append(mine)
+
+    monkeypatch.setattr(report_lib, "_report_run", draw)
+    report(tmp_path)
+    assert free == [False]
 
 
 def test_fourteen_series_look_different():

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from caejax.csv_files import write_csv
 from caejax.report.read import read_sweep
-from caejax.sweep.results import write_csv
 from caejax.sweep.statistics import (
     EXACT_SEEDS,
     PERMUTATIONS,
@@ -21,6 +21,7 @@ from caejax.sweep.statistics import (
     holm,
     pair_runs,
     pool_contrasts,
+    sign_flip_interval,
     sign_flip_p,
     smallest_p,
 )
@@ -97,6 +98,25 @@ def test_the_smallest_p_is_reached_when_all_seeds_agree():
     for n in (1, 2, 5, 10, EXACT_SEEDS, 40):
         assert sign_flip_p(np.arange(1, n + 1)) == smallest_p(n)
     assert smallest_p(0) == 1
+
+
+def test_an_interval_of_sign_flips_by_hand():
+    # Means of subsets of 1, 2, 4: 1, 1.5, 2, 7/3, 2.5, 3, 4. Below 1.5, four of the
+    # eight patterns are as far out as the given one; from there on, six.
+    assert sign_flip_interval([1, 2, 4], confidence=0.5) == (1.5, 3)
+    assert sign_flip_interval([1, 2, 4]) == (-np.inf, np.inf)
+    assert sign_flip_interval([0] * 8) == (0, 0)
+
+
+@pytest.mark.parametrize("n", [8, EXACT_SEEDS + 5])
+@pytest.mark.parametrize("level", [0.05, 0.05 / 3])
+def test_an_interval_holds_what_sign_flips_do_not_refuse(n, level, draw):
+    x = draw(n) + 0.3
+    low, high = sign_flip_interval(x, confidence=1 - level)
+    assert low < x.mean() < high
+    for end, inwards in ((low, 1e-6), (high, -1e-6)):
+        assert sign_flip_p(x - end - inwards) > level
+        assert sign_flip_p(x - end + inwards) <= level
 
 
 @pytest.mark.parametrize("n", [5, 10, 30])

@@ -21,7 +21,7 @@ from tiny import tiny_config
 from caejax import config as config_lib
 from caejax.errors import CaejaxError
 from caejax.locks import holding, sharing
-from caejax.sweep import progress, results, workers
+from caejax.sweep import progress, workers
 from caejax.sweep.attempt import attempt
 from caejax.sweep.executors import EXECUTORS
 from caejax.sweep.run import run_sweep
@@ -215,15 +215,6 @@ def test_a_sweep_that_could_not_start_does_not_keep_its_folder(tmp_path):
     # Nothing was trained in the first folder but in the second.
     with pytest.raises(CaejaxError, match="holds a sweep"):
         claim(tmp_path, tiny_config())
-
-
-def test_results_have_the_columns_of_all_rows(tmp_path):
-    rows = [{"run_id": "a", "seed": 0, "error": 'say, "no"'}, {"run_id": "b", "x": 1.5}]
-    results.write_csv(tmp_path / "results.csv", rows)
-    assert read_results(tmp_path) == [
-        {"run_id": "a", "seed": "0", "error": 'say, "no"', "x": ""},
-        {"run_id": "b", "seed": "", "error": "", "x": "1.5"},
-    ]
 
 
 def fake_config(seeds, **executor):

@@ -43,7 +43,7 @@ def measure_levels(workdir: Path, levels: Sequence[float]) -> list[Row]:
 
     Args:
       workdir: of a run or a sweep. levels.csv in it gets a row for each run and
-        level; rows already there are kept.
+        level; rows already there are kept, unless no finished run is theirs.
       levels: of the runs' own corruptions.
 
     Returns:
@@ -64,8 +64,11 @@ def measure_levels(workdir: Path, levels: Sequence[float]) -> list[Row]:
     for run in runs:
         for level in levels:
             _check_level(run, level)
+    ids = {run.id for run in runs}
     table = Table(
-        workdir / "levels.csv", lambda row: (row["run_id"], row["test_level"])
+        workdir / "levels.csv",
+        key=lambda row: (row["run_id"], row["test_level"]),
+        current=lambda row: row["run_id"] in ids,
     )
     for run in runs:
         rows = [_planned(run, level) for level in levels]

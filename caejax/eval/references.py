@@ -1,7 +1,6 @@
 """Other estimators on the noisy images that a folder's models were tested on."""
 
 import functools
-import hashlib
 import json
 import math
 from collections.abc import Iterator, Sequence
@@ -16,6 +15,7 @@ from ml_collections import ConfigDict
 from caejax import config as config_lib
 from caejax.errors import CaejaxError, did_you_mean
 from caejax.eval.runs import FinishedRun, Row, Table, finished_runs
+from caejax.ids import setting_id
 from caejax.references.classical import CLASSICAL, denoise, missing_packages, tune
 from caejax.references.pca import Components, fit_components, project
 from caejax.references.posterior import posterior_mean
@@ -87,10 +87,12 @@ def measure_references(
     the models' codes too. PCA is fitted to the clean training images and reduces the
     noisy ones. The posterior mean is that over the training images, and only there
     is Gaussian noise one. What scikit-image does is tuned on the first 200 images of
-    the validation split under its own noise. Outputs are clipped to [0, 1].
+    the validation split under its own noise; where the data have none, that is the
+    test split, and tuned_on says so. Outputs are clipped to [0, 1].
 
     Args:
-      workdir: references.csv in it gets a row for each; rows there are kept.
+      workdir: references.csv in it gets a row for each; rows there are kept, unless
+        no finished run saw their images.
       names: of `REFERENCES`.
       images: of the test split that scikit-image is given, the first ones, or 0 for
         all; the others are given all.
@@ -104,11 +106,14 @@ def measure_references(
     Raises:
       CaejaxError: no finished run.
     """
+    settings = _settings(finished_runs(workdir))
+    ids = {setting.id for setting in settings}
     table = Table(
         workdir / "references.csv",
-        lambda row: (row["reference"], row["setting"], row.get("latent_size")),
+        key=lambda row: (row["reference"], row["setting"], row.get("latent_size")),
+        current=lambda row: row["setting"] in ids,
     )
-    for setting in _settings(finished_runs(workdir)):
+    for setting in settings:
         total = len(load_images(setting.config)["test"])
         rows = list(_planned(setting, names, min(images or total, total), total))
         _measure(setting, [row for row in rows if _is_new(row, table)], table)
@@ -132,7 +137,7 @@ def _settings(runs: Sequence[FinishedRun]) -> list[Setting]:
         columns["corruption.name"] = config.corruption.name
         columns["corruption.level"] = config.corruption.level
         columns["seed"] = config.seed
-        setting = Setting(_hash(config), columns, config, {})
+        setting = Setting(setting_id(config.to_dict()), columns, config, {})
         setting = settings.setdefault(setting.id, setting)
         size = math.prod(model_from_config(config).code_shape)
         channels = {"model.latent_channels": config.model.latent_channels}
@@ -140,13 +145,6 @@ def _settings(runs: Sequence[FinishedRun]) -> list[Setting]:
         same = setting.latents.setdefault(size, channels) == channels
         setting.latents[size] = channels if same else {}
     return list(settings.values())
-
-
-def _hash(config):
-    values = json.loads(config_lib.to_json(config))
-    chosen = {name: values[name] for name in ("data", "corruption", "seed")}
-    text = json.dumps(chosen, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 
 def _planned(setting, names, images, total) -> Iterator[Row]:
@@ -207,7 +205,7 @@ def _estimate(setting, row, noisy) -> tuple[np.ndarray, Row]:
         val = _noisy(config, "val", TUNING_IMAGES)
         best, _ = tune(name, val.noisy, val.clean)
         words = ", ".join(f"{name} {value:g}" for name, value in best.items())
-        tuned = {"parameters": words, "tuned_on": len(val.clean)}
+        tuned = {"parameters": words, "tuned_on": _tuned_on(config, len(val.clean))}
         return denoise(name, noisy, best), tuned
     data = json.dumps(config.data.to_dict())
     if name == "pca":
@@ -221,6 +219,12 @@ def _estimate(setting, row, noisy) -> tuple[np.ndarray, Row]:
         estimate = functools.partial(posterior_mean, train=_train(data), sigma=level)
     parts = [noisy[i : i + _BATCH] for i in range(0, len(noisy), _BATCH)]
     return np.concatenate([np.asarray(estimate(jnp.asarray(x))) for x in parts]), {}
+
+
+def _tuned_on(config, count):
+    images = load_images(config)
+    same = np.array_equal(images["val"], images["test"])
+    return f"{count} {'test' if same else 'validation'} images"
 
 
 @functools.lru_cache(maxsize=1)

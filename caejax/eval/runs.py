@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
 
+from caejax.csv_files import read_csv, write_csv
 from caejax.errors import CaejaxError
-from caejax.report.read import read_table
-from caejax.sweep import results
+from caejax.locks import FILES_LOCK, holding
 from caejax.sweep.spec import expand
-from caejax.train.folder import read_config
+from caejax.train.folder import read_config, read_summary
 
 Row = dict[str, Any]
 
@@ -47,7 +47,7 @@ def finished_runs(workdir: Path) -> list[FinishedRun]:
         )
         for run in expand(config)
     ]
-    runs = [run for run in runs if results.status(run.workdir) == "done"]
+    runs = [run for run in runs if read_summary(run.workdir, run.config)]
     if not runs:
         raise CaejaxError(f"{workdir} has no finished run; finish one with --mode=run")
     return runs
@@ -56,15 +56,24 @@ def finished_runs(workdir: Path) -> list[FinishedRun]:
 class Table:
     """A CSV file of measurements, whole after every row; rows there are kept.
 
+    Several commands may add to one file.
+
     Args:
       path: of the file.
       key: says of a row what it is a measurement of; a later row of equal key takes
         the place of an earlier one.
+      current: says whether a row is of what is there today; others are dropped.
     """
 
-    def __init__(self, path: Path, key: Callable[[Row], Any]):
-        self._path, self._key = path, key
-        self._rows = {key(row): row for row in read_table(path)}
+    def __init__(
+        self, path: Path, key: Callable[[Row], Any], current: Callable[[Row], bool]
+    ):
+        self._path, self._key, self._current = path, key, current
+        self._rows = self._read()
+
+    def _read(self):
+        rows = filter(self._current, read_csv(self._path))
+        return {self._key(row): row for row in rows}
 
     def find(self, row: Row) -> Row | None:
         """The row that measures the same."""
@@ -72,8 +81,9 @@ class Table:
 
     def add(self, row: Row) -> None:
         """Adds a row and writes the file."""
-        self._rows[self._key(row)] = row
-        results.write_csv(self._path, list(self._rows.values()))
+        with holding(self._path.with_name(FILES_LOCK)):
+            self._rows = self._read() | {self._key(row): row}
+            write_csv(self._path, list(self._rows.values()))
 
     def rows(self) -> list[Row]:
         """All rows."""

@@ -8,11 +8,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from caejax.report.fields import decoder_fields, naming_fields
 from caejax.report.read import RunFiles, SweepFiles
 from caejax.report.style import PAGE, bare, series_style, strip
 
 PERIODS = (2, 4, 8)
-DECODER = "model.upsampling"
 
 _COLUMNS = 4  # of panels that a page's width has room for
 _TICKS = 6  # more values than that are not all written at their axis
@@ -74,24 +74,25 @@ def curves(run: RunFiles) -> Figure:
     figure, axes = plt.subplots(1, 2 + probed, figsize=(PAGE, 2.1), squeeze=False)
     for axis, name in zip(axes[0], ("loss", "psnr"), strict=False):
         for index, split in enumerate(("train", "val")):
-            steps, values = _curve(run.rows, name, split)
-            axis.plot(steps, values, label=split, **series_style(index))
+            _plot(axis, curve(run.rows, name, split), split, index)
         axis.set(xlabel="step", ylabel="PSNR (dB)" if name == "psnr" else name)
         axis.legend()
     if probed:
         for index, period in enumerate(PERIODS):
-            steps, values = _curve(run.rows, f"dc_ripple_db_s{period}", "val")
-            axes[0, 2].plot(
-                steps, values, label=f"period {period}", **series_style(index)
-            )
+            points = curve(run.rows, f"dc_ripple_db_s{period}", "val")
+            _plot(axes[0, 2], points, f"period {period}", index)
         _ripple_axis(axes[0, 2])
         axes[0, 2].legend()
     return figure
 
 
-def _curve(rows, name, split):
-    points = [(r["step"], r[name]) for r in rows if r["split"] == split and name in r]
-    return zip(*points, strict=True) if points else ((), ())
+def curve(rows: Sequence[dict[str, Any]], name: str, split: str) -> list[tuple]:
+    """A figure along training as (step, value), from rows of metrics.jsonl."""
+    return [(r["step"], r[name]) for r in rows if r["split"] == split and name in r]
+
+
+def _plot(axis, points, name, index):
+    axis.plot(*np.reshape(points, (-1, 2)).T, label=name, **series_style(index))
 
 
 def _ripple_axis(axis):
@@ -146,20 +147,30 @@ def decoder_grid(sweep: SweepFiles, examples: int = 4) -> Figure | None:
 
 
 def comparable_runs(sweep: SweepFiles) -> dict[str, RunFiles]:
-    """One finished run a decoder, equal in all other swept values."""
-    done = [r for r in sweep.rows if r["status"] == "done"]
-    done = [r for r in done if "flat" in sweep.runs[r["run_id"]].samples]
+    """One finished run a decoder, equal in all that does not change with it."""
+    done = list(_convolutional(sweep))
     if not done:
         return {}
-    others = [field for field in sweep.fields if field != DECODER]
-    best = max(done, key=lambda row: row["test/psnr"])
-    setting = {f: best[f] for f in others}
-    runs = {}
-    for row in done:
-        if all(row[f] == value for f, value in setting.items()):
-            run = sweep.runs[row["run_id"]]
-            runs.setdefault(run.config["model"]["upsampling"], run)
+    others = [f for f in sweep.fields if f not in decoder_fields(sweep)]
+    best, _, _ = max(done, key=lambda found: found[0]["test/psnr"])
+    runs: dict[str, RunFiles] = {}
+    for row, name, run in done:
+        if all(row[f] == best[f] for f in others):
+            runs.setdefault(name, run)
     return runs
+
+
+def _convolutional(sweep):
+    """Rows of finished convolutional runs, their decoders' names, and the runs."""
+    fields = naming_fields(sweep)
+    for row in sweep.rows:
+        if row["status"] == "done" and "flat" in sweep.runs[row["run_id"]].samples:
+            run = sweep.runs[row["run_id"]]
+            yield row, _named(row, fields) or run.config["model"]["upsampling"], run
+
+
+def _named(row, fields):
+    return "\n".join(str(row[field]) for field in fields)
 
 
 def ripple_steps(sweep: SweepFiles) -> Figure | None:
@@ -170,8 +181,8 @@ def ripple_steps(sweep: SweepFiles) -> Figure | None:
     figure, axes = plt.subplots(1, len(PERIODS), figsize=(PAGE, 2.2), sharey=True)
     for axis, period in zip(axes, PERIODS, strict=True):
         for index, (name, runs) in enumerate(groups.items()):
-            curves = [_curve(r.rows, f"dc_ripple_db_s{period}", "val") for r in runs]
-            _band(axis, [dict(zip(*c, strict=True)) for c in curves], name, index)
+            curves = [curve(r.rows, f"dc_ripple_db_s{period}", "val") for r in runs]
+            _band(axis, list(map(dict, curves)), name, index)
         _ripple_axis(axis)
         axis.set_title(f"period {period}")
     for axis in axes[1:]:
@@ -181,10 +192,9 @@ def ripple_steps(sweep: SweepFiles) -> Figure | None:
 
 
 def _by_decoder(sweep):
-    groups = {}
-    for run in sweep.runs.values():
-        if "flat" in run.samples:
-            groups.setdefault(run.config["model"]["upsampling"], []).append(run)
+    groups: dict[str, list[RunFiles]] = {}
+    for _, name, run in _convolutional(sweep):
+        groups.setdefault(name, []).append(run)
     return groups
 
 
@@ -204,11 +214,13 @@ def against(sweep: SweepFiles, field: str) -> Figure:
     are means over seeds, bars their range.
     """
     rows = [row for row in sweep.rows if row["status"] == "done"]
-    others = [f for f in sweep.fields if f not in (field, DECODER, "seed")]
+    own = [field, "seed", *decoder_fields(sweep)]
+    others = [f for f in sweep.fields if f not in own]
+    naming = [f for f in naming_fields(sweep) if f != field]
     settings = list(dict.fromkeys(tuple(row[f] for f in others) for row in rows))
     measures = ("test/psnr", "test/dc_ripple_db_s2")
     measures = [m for m in measures if any(m in row for row in rows)]
-    names = list(dict.fromkeys(row.get(DECODER, "all") for row in rows))
+    names = list(dict.fromkeys(_named(row, naming) for row in rows))
     height = 1.9 if len(names) < 8 else 2.5
     across = min(len(settings), _COLUMNS)
     blocks = -(-len(settings) // across)
@@ -228,8 +240,8 @@ def against(sweep: SweepFiles, field: str) -> Figure:
         chosen = [r for r in rows if tuple(r[f] for f in others) == setting]
         for axis, measure in zip(column, measures, strict=True):
             for index, name in enumerate(names):
-                series = [r for r in chosen if r.get(DECODER, "all") == name]
-                _points(axis, series, field, measure, name, index)
+                series = [r for r in chosen if _named(r, naming) == name]
+                _points(axis, series, field, measure, name or "all", index)
         pairs = zip(others, setting, strict=True)
         column[0].set_title("\n".join(f"{label(f)} {v}" for f, v in pairs))
         column[-1].set_xlabel(label(field))

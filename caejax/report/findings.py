@@ -1,9 +1,4 @@
-"""What a sweep asks, and what its numbers answer, in sentences.
-
-Fields are of two kinds. Choices are what a reader decides on: the decoder where it is
-swept, else all that is no corruption and no data. All others are conditions: choices
-are compared within one condition, seed by seed.
-"""
+"""What a sweep asks, and what its numbers answer, in sentences."""
 
 from collections.abc import Sequence
 from itertools import combinations
@@ -11,22 +6,22 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from caejax.report.figures import DECODER, label
-from caejax.report.read import RunFiles, SweepFiles, sweep_axes
+from caejax.report.fields import DECODER, choices_and_conditions
+from caejax.report.figures import label
+from caejax.report.read import RunFiles, SweepFiles
 from caejax.sweep.statistics import (
     TOO_FEW,
-    bca_interval,
     format_p,
+    sign_flip_interval,
     sign_flip_p,
     smallest_p,
 )
 
-PSNR, INPUT = "test/psnr", "test/psnr_noisy"
+PSNR, INPUT, SSIM = "test/psnr", "test/psnr_noisy", "test/ssim"
 RIPPLE = "test/dc_ripple_db_s8"  # sees the periods 2 and 4, too
 CLEAN_DB = -100  # below is rounding
 LEVEL = 0.05
-# Intervals of fewer seeds are too narrow by far, see `bca_interval`.
-_INTERVAL_SEEDS = 5
+_INTERVAL = "simultaneous 95 % interval"
 _NAMED = 3  # conditions or choices that a sentence has room for
 
 Setting = tuple[Any, ...]
@@ -42,8 +37,9 @@ class Lead(NamedTuple):
       scores: PSNR of the best, a value a seed.
       input: the corrupted input's PSNR, a mean over the best's runs, or None.
       differences: best minus second, a value a seed that both have.
-      interval: of their mean, 95 %; None where there are too few seeds.
-      p: as text, corrected for all pairs of choices at all conditions.
+      interval: of their mean, simultaneous 95 % over all pairs of choices at all
+        conditions; None where there are too few seeds for p.
+      p: as text, corrected for the same pairs.
     """
 
     condition: Setting
@@ -54,24 +50,6 @@ class Lead(NamedTuple):
     differences: Sequence[float]
     interval: tuple[float, float] | None
     p: str
-
-
-def choices_and_conditions(sweep: SweepFiles) -> tuple[list[str], list[str]]:
-    """Swept fields that are decided on, and the others.
-
-    The seed is neither, nor is a field with one value only.
-    """
-    fields = [f for f in sweep.fields if f != "seed" and not _constant(sweep, f)]
-    choices = [f for f in fields if f.split(".")[0] not in ("corruption", "data")]
-    if DECODER in fields:
-        axes = [axis for axis in sweep_axes(sweep.config) if DECODER in axis]
-        choices = [f for f in fields if f in (axes[0] if axes else [DECODER])]
-    choices = choices or fields
-    return choices, [field for field in fields if field not in choices]
-
-
-def _constant(sweep, field):
-    return len({str(row[field]) for row in sweep.rows if field in row}) == 1
 
 
 def question(sweep: SweepFiles) -> str:
@@ -105,7 +83,7 @@ def leads(sweep: SweepFiles) -> list[Lead]:
 
     Best is the highest mean PSNR over seeds. Since the data themselves say which
     two are compared, p is multiplied by the number of all pairs that might have
-    been (Bonferroni).
+    been (Bonferroni), and an interval misses by that many times less often.
     """
     groups = _scores(sweep)
     pairs = sum(len(list(combinations(scores, 2))) for scores in groups.values())
@@ -145,12 +123,12 @@ def _lead(condition, scores, input_psnr, pairs):
     ours, theirs = scores[best], scores.get(second, {})
     differences = [ours[seed] - theirs[seed] for seed in ours if seed in theirs]
     interval, p = None, ""
-    if len(differences) >= _INTERVAL_SEEDS:
-        interval = bca_interval(differences)
     if differences:
         adjusted = min(1.0, pairs * sign_flip_p(differences))
         smallest = min(1.0, pairs * smallest_p(len(differences)))
         p = format_p(adjusted, smallest, level=LEVEL)
+    if p not in ("", TOO_FEW):
+        interval = sign_flip_interval(differences, confidence=1 - LEVEL / pairs)
     values = list(ours.values())
     return Lead(condition, best, second, values, input_psnr, differences, interval, p)
 
@@ -165,7 +143,7 @@ def leads_table(sweep: SweepFiles) -> tuple[list[str], list[list[str]]]:
     if not found:
         return [], []
     header = [*conditions, "best", "PSNR (dB)", "input's PSNR", "runner-up"]
-    header += ["lead (dB)", "95 % interval", "seeds ahead", "p"]
+    header += ["lead (dB)", _INTERVAL, "seeds ahead", "p"]
     lines = [_lead_line(lead) for lead in found]
     filled = [i for i in range(len(header)) if any(line[i] for line in lines)]
     return [header[i] for i in filled], [[line[i] for i in filled] for line in lines]
@@ -251,7 +229,7 @@ def _gain(lead, conditions):
 
 def _spread(lead):
     if lead.interval is not None:
-        return ", 95 % interval {:.2f} to {:.2f}".format(*lead.interval)
+        return ", {} {:.2f} to {:.2f}".format(_INTERVAL, *lead.interval)
     if len(lead.differences) < 2:
         return ""
     ahead = sum(d > 0 for d in lead.differences)
@@ -370,7 +348,9 @@ def run_answer(run: RunFiles) -> list[str]:
             f", {abs(gain):.2f} dB {'above' if gain >= 0 else 'below'} the input's "
             f"{figures[INPUT]:.2f} dB"
         )
-    sentences = [f"{text}; SSIM is {figures['test/ssim']:.3f}."]
+    if SSIM in figures:  # larger images than its window
+        text += f"; SSIM is {figures[SSIM]:.3f}"
+    sentences = [f"{text}."]
     if RIPPLE in figures:
         clean = figures[RIPPLE] < CLEAN_DB
         sentences.append(

@@ -8,7 +8,7 @@ from typing import Any
 import jinja2
 
 from caejax import __version__
-from caejax.report import findings, tables
+from caejax.report import findings, references, tables
 from caejax.report.figures import label
 from caejax.report.panels import CHART, panels, png
 from caejax.report.read import RunFiles, SweepFiles, read_json
@@ -64,11 +64,12 @@ def write_sweep(workdir: Path, sweep: SweepFiles, figures: Sequence[str]) -> Non
         answer=findings.answer(sweep),
         facts={
             "runs done": f"{len(done)} of {len(sweep.rows)}",
-            "settings": len(views["By setting"][1]),
+            "settings": len(_one_a_setting(sweep, done)),
             "seeds": len(seeds),
         },
         best=_labelled(findings.leads_table(sweep)),
         views={name: _labelled(table) for name, table in views.items()},
+        references=((), ()),
         selects=_selects(sweep),
         figures=figures,
         panels=_panels(sweep, shown),
@@ -92,6 +93,7 @@ def write_run(workdir: Path, run: RunFiles, figures: Sequence[str]) -> None:
         },
         best=((), ()),
         views={"All figures": (["figure", "value"], lines)},
+        references=references.run_table(run),
         selects={},
         figures=figures,
         panels=[{"id": "run", "title": "This run", **panels({"": run})[""]}],

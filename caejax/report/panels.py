@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from caejax.report.figures import ripple, ripple_scale
+from caejax.report.figures import curve, ripple, ripple_scale
 from caejax.report.read import RunFiles
 from caejax.report.style import strip
 from caejax.report.tables import number
@@ -90,7 +90,7 @@ def png(image: np.ndarray | bytes) -> dict[str, Any]:
 def _charts(run):
     charts = []
     for name, unit, splits in _CURVES:
-        curves = {split: _curve(run.rows, name, split) for split in splits}
+        curves = {split: _thinned(curve(run.rows, name, split)) for split in splits}
         curves = {split: points for split, points in curves.items() if points}
         if curves:
             title = _TITLES.get(name, name) + (f" ({unit})" if unit else "")
@@ -98,8 +98,7 @@ def _charts(run):
     return charts
 
 
-def _curve(rows, name, split):
-    points = [(r["step"], r[name]) for r in rows if r["split"] == split and name in r]
+def _thinned(points):
     points = [point for point in points if np.isfinite(point[1])]
     every = -(-len(points) // _POINTS)
     return points[:: every or 1]

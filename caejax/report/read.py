@@ -1,6 +1,5 @@
 """Reads the folders of runs and sweeps into plain data."""
 
-import csv
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,10 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from caejax.csv_files import read_csv
 from caejax.errors import CaejaxError
+from caejax.ids import run_id, setting_id
 from caejax.writers import read_rows
-
-_HASHES = ("run_id", "setting")
 
 
 class RunFiles(NamedTuple):
@@ -22,12 +21,16 @@ class RunFiles(NamedTuple):
       summary: final figures.
       rows: of metrics.jsonl.
       samples: arrays of samples.npz by name.
+      references: rows of references.csv.
+      levels: rows of levels.csv.
     """
 
     config: dict[str, Any]
     summary: dict[str, float]
     rows: list[dict[str, Any]]
     samples: dict[str, np.ndarray]
+    references: Sequence[dict[str, Any]] = ()
+    levels: Sequence[dict[str, Any]] = ()
 
 
 class SweepFiles(NamedTuple):
@@ -39,6 +42,7 @@ class SweepFiles(NamedTuple):
       rows: of results.csv, numbers parsed; those done have figures.
       runs: finished runs by run_id.
       references: rows of references.csv.
+      levels: rows of levels.csv.
     """
 
     config: dict[str, Any]
@@ -46,6 +50,7 @@ class SweepFiles(NamedTuple):
     rows: list[dict[str, Any]]
     runs: dict[str, RunFiles]
     references: Sequence[dict[str, Any]] = ()
+    levels: Sequence[dict[str, Any]] = ()
 
 
 def read_json(path: Path) -> Any:
@@ -84,11 +89,14 @@ def read_run(workdir: Path) -> RunFiles:
         raise _missing(workdir / "samples.npz")
     with np.load(workdir / "samples.npz") as samples:
         arrays = dict(samples)
+    config = read_json(workdir / "config.json")
     return RunFiles(
-        config=read_json(workdir / "config.json"),
+        config=config,
         summary=read_json(workdir / "summary.json"),
         rows=read_rows(workdir / "metrics.jsonl"),
         samples=arrays,
+        references=_read_references(workdir, [config]),
+        levels=_read_levels(workdir, [run_id(config)]),
     )
 
 
@@ -102,43 +110,33 @@ def read_sweep(workdir: Path) -> SweepFiles:
     fields = [field for axis in sweep_axes(config) for field in axis]
     if not (workdir / "results.csv").exists():
         raise _missing(workdir / "results.csv")
-    rows = read_table(workdir / "results.csv", fields)
+    rows = read_csv(workdir / "results.csv", fields)
     done = [row["run_id"] for row in rows if row["status"] == "done"]
     runs = {name: read_run(workdir / "runs" / name) for name in done}
-    references = read_table(workdir / "references.csv", fields)
-    return SweepFiles(config, fields, rows, runs, references)
+    configs = [run.config for run in runs.values()]
+    references = _read_references(workdir, configs, fields)
+    return SweepFiles(
+        config, fields, rows, runs, references, _read_levels(workdir, done)
+    )
 
 
-def read_table(path: Path, fields: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """Reads a CSV file's rows, numbers parsed but for hashes; none if it is missing.
+def _read_references(workdir, configs, fields=()):
+    """Rows of references.csv that are of the noisy images of runs with these configs.
 
-    Args:
-      path: of the file.
-      fields: whose cells may be empty; other empty ones are left out of their row.
+    Others are left of a run that was there before.
     """
-    if not path.exists():
-        return []
-    with path.open(newline="") as file:
-        return [
-            {
-                name: text if name in _HASHES else _parse(text)
-                for name, text in row.items()
-                if text or name in fields
-            }
-            for row in csv.DictReader(file)
-        ]
+    rows = read_csv(workdir / "references.csv", fields)
+    settings = {setting_id(config) for config in configs} if rows else ()
+    return [row for row in rows if row["setting"] in settings]
+
+
+def _read_levels(workdir, run_ids):
+    """Rows of levels.csv that are of these runs."""
+    rows = read_csv(workdir / "levels.csv")
+    return [row for row in rows if row["run_id"] in run_ids]
 
 
 def sweep_axes(config: dict[str, Any]) -> list[list[str]]:
     """The fields of each axis, in the order of the axes' names."""
     axes = [axis["field"] for _, axis in sorted(config.get("sweep", {}).items())]
     return [[field] if isinstance(field, str) else list(field) for field in axes]
-
-
-def _parse(text):
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text

@@ -9,13 +9,14 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
-from caejax.report.figures import DECODER
-from caejax.report.read import SweepFiles
+from caejax.report.fields import DECODER
+from caejax.report.read import RunFiles, SweepFiles
 from caejax.report.style import COLUMN, PAGE, series_style
 
 Row = dict[str, Any]
 
 _PANELS = 3  # side by side
+_HEADER = ["reference", "corruption", "seed", "tuned", "tuned on", "PSNR (dB)", "SSIM"]
 
 
 def with_references(sweep: SweepFiles) -> tuple[list[str], list[Row]]:
@@ -23,20 +24,47 @@ def with_references(sweep: SweepFiles) -> tuple[list[str], list[Row]]:
 
     Returns:
       The fields of its settings, seed left out, and the rows. Where no decoder is
-      swept but there are references, the first field is "model". What a reference
-      does not depend on is empty.
+      swept but there are references, the first field is "model", the decoder of a
+      convolutional model, else its kind. What a reference does not depend on is empty.
     """
     fields = [field for field in sweep.fields if field != "seed"]
     if not sweep.references:
         return fields, list(sweep.rows)
     rows, model = sweep.rows, DECODER
     if DECODER not in fields:
-        model, decoder = "model", sweep.config["model"]["upsampling"]
+        model = "model"
         fields = [model, *fields]
-        rows = [row | {model: decoder} for row in rows]
+        rows = [row | {model: _model(row, sweep.config["model"])} for row in rows]
     blank = dict.fromkeys(fields, "") | {"status": "done"}
     references = [blank | row | {model: _name(row)} for row in sweep.references]
     return fields, [*rows, *references]
+
+
+def _model(row, config):
+    encoder = row.get("model.encoder", config["encoder"])
+    return config["upsampling"] if encoder == "conv" else encoder
+
+
+def run_table(run: RunFiles) -> tuple[list[str], list[list[str]]]:
+    """Header and cells: a line for a run and for each of its references, if any."""
+    if not run.references:
+        return [], []
+    corruption = {f"corruption.{k}": v for k, v in run.config["corruption"].items()}
+    own = {"seed": run.config["seed"]} | corruption | run.summary
+    lines = [["this model", *_cells(own)]]
+    return _HEADER, lines + [[_name(row), *_cells(row)] for row in run.references]
+
+
+def _cells(row):
+    """What `_HEADER` has behind the name."""
+    return [
+        f"{row['corruption.name']} {row['corruption.level']}",
+        str(row["seed"]),
+        row.get("parameters", ""),
+        str(row.get("tuned_on", "")),
+        f"{row['test/psnr']:.2f}",
+        f"{row['test/ssim']:.3f}" if "test/ssim" in row else "",
+    ]
 
 
 def _name(row):
@@ -52,17 +80,9 @@ def print_references(rows: Sequence[Row]) -> None:
     """Prints rows of references.csv, if any."""
     if not rows:
         return
-    table = Table("reference", "corruption", "seed", "tuned", "PSNR (dB)", "SSIM")
+    table = Table(*_HEADER)
     for row in rows:
-        ssim = f"{row['test/ssim']:.3f}" if "test/ssim" in row else ""
-        table.add_row(
-            _name(row),
-            f"{row['corruption.name']} {row['corruption.level']}",
-            str(row["seed"]),
-            row.get("parameters", ""),
-            f"{row['test/psnr']:.2f}",
-            ssim,
-        )
+        table.add_row(_name(row), *_cells(row))
     Console().print(table)
 
 

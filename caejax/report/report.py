@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from caejax.errors import CaejaxError
+from caejax.locks import FILES_LOCK, holding
 from caejax.report import figures, findings, page, patterns, references, tables
-from caejax.report.read import is_sweep, read_run, read_sweep, read_table
+from caejax.report.read import is_sweep, read_run, read_sweep
 from caejax.report.style import paper_style, save
 from caejax.writers import write_atomically
 
@@ -15,11 +16,9 @@ def report(workdir: Path) -> None:
     Raises:
       CaejaxError: the folder holds no run, or one that is not finished.
     """
-    with paper_style():
-        if is_sweep(workdir):
-            _report_sweep(workdir)
-        else:
-            _report_run(workdir)
+    draw = _report_sweep if is_sweep(workdir) else _report_run
+    with holding(workdir / FILES_LOCK), paper_style():
+        draw(workdir)
 
 
 def _report_run(workdir):
@@ -28,17 +27,16 @@ def _report_run(workdir):
         "reconstructions": figures.reconstructions(run),
         "curves": figures.curves(run),
         **_patterns({"": run}),
-        **_noise_matrix(workdir),
+        **_noise_matrix(run.levels),
     }
     _save(drawn, workdir)
     page.write_run(workdir, run, list(drawn))
     tables.print_figures(run.summary)
-    references.print_references(read_table(workdir / "references.csv"))
+    references.print_references(run.references)
     print(f"{workdir / 'report.html'} shows it all")
 
 
-def _noise_matrix(workdir):
-    levels = read_table(workdir / "levels.csv")
+def _noise_matrix(levels):
     return {"noise_matrix": references.noise_matrix(levels)} if levels else {}
 
 
@@ -68,7 +66,7 @@ def _report_sweep(workdir):
         drawn[f"quality_{field.split('.')[-1]}"] = figures.against(sweep, field)
     drawn["dc_ripple_steps"] = figures.ripple_steps(sweep)
     drawn |= _patterns(figures.comparable_runs(sweep))
-    drawn |= _noise_matrix(workdir)
+    drawn |= _noise_matrix(sweep.levels)
     drawn = {name: figure for name, figure in drawn.items() if figure is not None}
     _save(drawn, workdir)
     _write_tables(sweep, workdir / "tables")

@@ -5,15 +5,13 @@ same bytes as one that was not; they are in timings.csv.
 """
 
 import contextlib
-import csv
-import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from caejax.csv_files import write_csv
 from caejax.sweep.spec import SweepRun
-from caejax.writers import write_atomically
 
 Row = dict[str, Any]
 
@@ -49,16 +47,6 @@ def write(workdir: Path, rows: Sequence[Row]) -> None:
     columns = ("run_id", *_TIMES)
     timings = [{k: v for k, v in row.items() if k in columns} for row in rows]
     write_csv(workdir / "timings.csv", timings)
-
-
-def write_csv(path: Path, rows: Sequence[Row]) -> None:
-    """Writes rows as CSV, atomically; the columns are all that any row has."""
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_atomically(path, text.getvalue())
 
 
 def status(workdir: Path) -> str:

@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 
 from caejax import config as config_lib
 from caejax.errors import CaejaxError
-from caejax.locks import holding, sharing
+from caejax.locks import FILES_LOCK, holding, sharing
 from caejax.sweep import progress, results
 from caejax.sweep.attempt import Do, Report
 from caejax.sweep.executors import EXECUTORS
@@ -20,8 +20,6 @@ from caejax.train.images import load_images
 from caejax.train.loop import train
 from caejax.writers import write_atomically, write_json
 
-# Held while tables, figures or the sweep's own files are written.
-FILES_LOCK = ".lock"
 # Shared by all commands that work on the sweep.
 _COMMANDS_LOCK = ".commands.lock"
 

@@ -64,16 +64,57 @@ def sign_flip_p(differences: ArrayLike, *, seed: int = 0) -> float:
     """
     x = _finite(differences, "differences", 1)
     extreme = abs(x.sum()) - _ROUNDING * np.abs(x).sum()
-    if len(x) <= EXACT_SEEDS:
-        sums = np.zeros(1)
-        for value in x:
-            sums = np.concatenate([sums + value, sums - value])
-        return float(np.mean(np.abs(sums) >= extreme))
-    rng = np.random.default_rng(seed)
-    sums = np.zeros(PERMUTATIONS)
+    flipped, _ = _flipped(x, seed)
+    return float(np.mean(np.abs(x.sum() - 2 * flipped) >= extreme))
+
+
+def _flipped(x, seed):
+    """Sum and number of the differences that each pattern of signs flips."""
+    sums = counts = np.zeros(1)  # the given pattern
+    if len(x) > EXACT_SEEDS:
+        rng = np.random.default_rng(seed)
+        flips = rng.random((len(x), PERMUTATIONS)) >= 0.5
+        return np.append(sums, x @ flips), np.append(counts, flips.sum(0))
     for value in x:
-        sums += np.where(rng.random(PERMUTATIONS) < 0.5, value, -value)
-    return float((np.sum(np.abs(sums) >= extreme) + 1) / (PERMUTATIONS + 1))
+        sums = np.append(sums, sums + value)
+        counts = np.append(counts, counts + 1)
+    return sums, counts
+
+
+def sign_flip_interval(
+    differences: ArrayLike, *, confidence: float = 0.95, seed: int = 0
+) -> tuple[float, float]:
+    """The centres about which `sign_flip_p` does not find differences asymmetric.
+
+    All c for which the p of differences - c is above 1 - confidence; so it holds 0
+    if and only if theirs is. Its ends are means of subsets of the differences
+    (Hartigan, Using Subsample Values as Typical Values, JASA 1969): at c below the
+    mean, a pattern of signs is at least as far out as the given one if those that it
+    flips, or those that it leaves, have a mean of at most c.
+
+    Args:
+      differences: (n,), n at least 1.
+      confidence: between 0 and 1.
+      seed: of the random patterns.
+
+    Returns:
+      Its lower and upper end; infinite where n is too small for any c to be refused.
+
+    Raises:
+      ValueError: as `sign_flip_p`, or a confidence outside (0, 1).
+    """
+    _check_share(confidence, "confidence")
+    x = _finite(differences, "differences", 1)
+    sums, counts = _flipped(x, seed)
+    refused = int(round((1 - confidence) * len(sums), 6))  # patterns as far out
+    ends = []
+    for sign in (1, -1):
+        means = [
+            np.divide(sign * some, n, out=np.full(len(n), -np.inf), where=n > 0)
+            for some, n in ((sums, counts), (x.sum() - sums, len(x) - counts))
+        ]
+        ends.append(sign * float(np.partition(np.minimum(*means), refused)[refused]))
+    return ends[0], ends[1]
 
 
 def smallest_p(n: int) -> float:

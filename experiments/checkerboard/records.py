@@ -1,6 +1,5 @@
 """From an arm's sweep folder to small CSV files, and back."""
 
-import csv
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,8 +10,9 @@ from arms import STEPS
 from ml_collections import ConfigDict
 
 from caejax import config as config_lib
+from caejax.csv_files import read_csv, write_csv
 from caejax.metrics.checkerboard import PERIODS
-from caejax.sweep.results import collect, write_csv
+from caejax.sweep.results import collect
 from caejax.sweep.spec import SweepRun, expand
 from caejax.writers import read_rows, write_json
 
@@ -99,24 +99,6 @@ def read(out: Path, name: str) -> Arm | None:
         curves=read_csv(out / f"{name}_steps.csv"),
         about=json.loads((out / f"{name}.json").read_text()),
     )
-
-
-def read_csv(path: Path) -> list[Row]:
-    """Rows with their numbers parsed; empty cells are left out."""
-    with path.open(newline="") as file:
-        return [
-            {name: _parse(text) for name, text in row.items() if text}
-            for row in csv.DictReader(file)
-        ]
-
-
-def _parse(text):
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
 
 
 def fields_of(config: ConfigDict) -> list[str]:

@@ -1,0 +1,53 @@
+"""Rows of plain data as CSV files, and back."""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from caejax.writers import write_atomically
+
+Row = dict[str, Any]
+
+# Columns of hashes: text, even one that looks like a number.
+_HASHES = ("run_id", "setting")
+
+
+def write_csv(path: Path, rows: Sequence[Row]) -> None:
+    """Writes rows as CSV, atomically; the columns are all that any row has."""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_atomically(path, text.getvalue())
+
+
+def read_csv(path: Path, fields: Sequence[str] = ()) -> list[Row]:
+    """Reads a CSV file's rows, numbers parsed but for hashes; none if it is missing.
+
+    Args:
+      path: of the file.
+      fields: whose cells may be empty; other empty ones are left out of their row.
+    """
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        return [
+            {
+                name: text if name in _HASHES else _parse(text)
+                for name, text in row.items()
+                if text or name in fields
+            }
+            for row in csv.DictReader(file)
+        ]
+
+
+def _parse(text):
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

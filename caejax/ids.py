@@ -1,0 +1,48 @@
+"""Names of runs and of what they share: hashes of configs as plain data.
+
+For reports, too: JAX is not imported.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+# Sections that say which runs there are and how they get done, not what a run is.
+NOT_OF_A_RUN = ("sweep", "sweep_exclude", "executor")
+# Fields that are newer than ids, of which they are no part at these values.
+_NEWER = {"code_penalty": 0.0, "model.decoder_widths": []}
+
+
+def run_id(config: Mapping[str, Any]) -> str:
+    """Names a run: 10 hexadecimal digits of the resolved config's SHA-256.
+
+    Sweeps and executors are not part of it, nor are fields that came later where they
+    have their defaults, so that old folders are found again.
+
+    Args:
+      config: nested, as `ConfigDict.to_dict` or its JSON gives it.
+    """
+    run = {name: value for name, value in config.items() if name not in NOT_OF_A_RUN}
+    return _hash({"sweep": {}, **run}, indent=2)  # as ever, so that folders are found
+
+
+def setting_id(config: Mapping[str, Any]) -> str:
+    """Names what noisy images depend on, as `run_id`: data, corruption and seed."""
+    return _hash({name: config[name] for name in ("data", "corruption", "seed")})
+
+
+def _hash(values, indent=None):
+    values = _without_newer(json.loads(json.dumps(values)))
+    text = json.dumps(values, indent=indent, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+
+def _without_newer(values, prefix=""):
+    return {
+        name: _without_newer(value, f"{prefix}{name}.")
+        if isinstance(value, dict)
+        else value
+        for name, value in values.items()
+        if prefix + name not in _NEWER or value != _NEWER[prefix + name]
+    }
