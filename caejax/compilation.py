@@ -1,7 +1,7 @@
 """How programs are compiled."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 import jax
@@ -19,6 +19,22 @@ def use_cache() -> None:
         jax.config.update("jax_compilation_cache_dir", str(folder))
     # By default only what takes a second is kept; many of ours take half of that.
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+
+
+_MODELS = 8  # whose programs are kept; those of one take some 100 MB on a CPU
+_kept: set[Hashable] = set()
+
+
+def keep_programs_of(model: Hashable) -> None:
+    """Says that programs of a model are to be used; those of many others are freed.
+
+    So that a sweep's process does not grow with the sweep. What is needed again after
+    all is taken from the cache of `use_cache`.
+    """
+    if model not in _kept and len(_kept) == _MODELS:
+        jax.clear_caches()
+        _kept.clear()
+    _kept.add(model)
 
 
 # Of XLA's compiler for CPUs, where the user has not set them.

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
+from caejax.compilation import keep_programs_of
 from caejax.errors import CaejaxError
 from caejax.optimizers import create_optimizer
 from caejax.train.images import Images, budget, load_images
@@ -72,8 +73,10 @@ def create_run(config: ConfigDict, *, verbose: bool) -> Run:
     """Loads a run's images, or takes what an earlier run has loaded."""
     images = load_images(config)
     steps_per_epoch = len(images["train"]) // config.train.batch_size
+    task = task_from_config(config, config.train.epochs * steps_per_epoch)
+    keep_programs_of(task.model)
     return Run(
-        task=task_from_config(config, config.train.epochs * steps_per_epoch),
+        task=task,
         images=images,
         shard_at=_shards(config, images["train"]),
         seed=config.seed,
