@@ -14,14 +14,27 @@ Row = dict[str, Any]
 _HASHES = ("run_id", "setting")
 
 
-def write_csv(path: Path, rows: Sequence[Row]) -> None:
-    """Writes rows as CSV, atomically; the columns are all that any row has."""
+def write_csv(path: Path, rows: Sequence[Row], float_format: str = "") -> None:
+    """Writes rows as CSV, atomically; the columns are all that any row has.
+
+    Args:
+      path: of the file.
+      rows: plain data.
+      float_format: of floats, ".4f" for instance; by default all their digits.
+    """
     columns = list(dict.fromkeys(name for row in rows for name in row))
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    for row in rows:
+        writer.writerow({k: _text(v, float_format) for k, v in row.items()})
     write_atomically(path, text.getvalue())
+
+
+def _text(value, float_format):
+    if isinstance(value, float) and float_format:
+        return format(value, float_format)
+    return value
 
 
 def read_csv(path: Path, fields: Sequence[str] = ()) -> list[Row]:

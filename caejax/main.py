@@ -15,6 +15,7 @@ from absl import app, flags, logging
 from ml_collections import config_flags
 
 from caejax.errors import CaejaxError, exit_code, print_error
+from caejax.locks import holding
 
 MODES = ("run", "eval", "report", "show")
 
@@ -73,8 +74,6 @@ def _run() -> int:
     # Workers take a core each; this process only waits for them.
     waits = config.sweep and config.executor.name == "processes"
     use_cores(config.train.batch_size, 1 if waits else _CORES.value)
-    from caejax.locks import holding
-
     if not config.sweep:
         from caejax.train.loop import train
 

@@ -1,14 +1,12 @@
 """Tests of the study in experiments/checkerboard, without any training."""
 
-import importlib
 import json
 import math
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import stats
+from studies import modules_of
 
 from caejax.csv_files import write_csv
 from caejax.errors import CaejaxError
@@ -16,33 +14,24 @@ from caejax.models.diagnosis import clean_at_initialisation, clean_by_constructi
 from caejax.show import parameter_shapes
 from caejax.sweep.spec import expand
 
-FOLDER = Path(__file__).parents[1] / "experiments" / "checkerboard"
-MODULES = ("study", "arms", "records", "repeat", "analysis", "tables", "figures")
 DECODER = "model.upsampling"
 SEEDS = range(6)
 
 
 @pytest.fixture(scope="module")
 def modules():
-    """The study's modules by name; other studies have modules of these names."""
-    before = {name: sys.modules.pop(name, None) for name in MODULES}
-    sys.path.insert(0, str(FOLDER))
-    yield {name: importlib.import_module(name) for name in MODULES}
-    sys.path.remove(str(FOLDER))
-    for name, module in before.items():
-        del sys.modules[name]
-        if module is not None:
-            sys.modules[name] = module
+    with modules_of("checkerboard") as find:
+        yield find
 
 
 @pytest.fixture(scope="module")
 def arms(modules):
-    return modules["arms"]
+    return modules("arms")
 
 
 @pytest.fixture(scope="module")
 def analysis(modules):
-    return modules["analysis"]
+    return modules("analysis")
 
 
 @pytest.mark.parametrize(
@@ -293,21 +282,21 @@ def test_tables_are_made_from_the_csv_files_alone(modules, arms, tmp_path, capsy
     write_csv(tmp_path / "primary_mnist_steps.csv", curves)
     (tmp_path / "primary_mnist.json").write_text(json.dumps(ABOUT))
     runs = f"--runs={tmp_path / 'none'}"
-    assert modules["study"].main(["--arms=", f"--out={tmp_path}", runs]) == 0
+    assert modules("study").main(["--arms=", f"--out={tmp_path}", runs]) == 0
     text = (tmp_path / "results.md").read_text()
     assert "| H1 | " in text
     assert "## H3 on MNIST, fixed width: refuted" in text
     for name in ("ripple_steps_mnist", "psnr_ripple_mnist", "psnr_differences"):
         for suffix in ("png", "pdf"):
             assert (tmp_path / f"{name}.{suffix}").stat().st_size < 300_000
-    assert modules["study"].main(["--arms=nonsense"]) == 1
+    assert modules("study").main(["--arms=nonsense"]) == 1
     assert "known: primary_mnist" in capsys.readouterr().err
 
 
 def test_repeats_are_runs_of_the_arm(modules, arms):
     config = arms.arm("matched_mnist")
     config.sweep.seed["values"] = (0, 1)
-    repeat = modules["repeat"]
+    repeat = modules("repeat")
     chosen = repeat.chosen(config, 0.25)
     assert len(chosen) == 4
     again = expand(repeat.only(config, chosen))
@@ -316,7 +305,7 @@ def test_repeats_are_runs_of_the_arm(modules, arms):
 
 
 def test_comparison_of_a_repeated_run(modules):
-    compare = modules["repeat"].compare
+    compare = modules("repeat").compare
     row = {DECODER: "a", "seed": 0, "status": "done", "test/psnr": "20", "x": "0.1"}
     same, worst = compare(row, dict(row), [DECODER])
     assert (same, worst) == (["2", "2", "", "0"], 0)
@@ -327,7 +316,7 @@ def test_comparison_of_a_repeated_run(modules):
 
 
 def test_an_arm_needs_its_data(modules):
-    study = modules["study"]
+    study = modules("study")
     assert study.chosen("grid_mnist,primary_mnist") == ["primary_mnist", "grid_mnist"]
     with pytest.raises(CaejaxError, match="no nonsense; known"):
         study.chosen("nonsense")

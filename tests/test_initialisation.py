@@ -2,48 +2,37 @@
 
 import csv
 import functools
-import importlib
 import itertools
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from studies import modules_of
 
 from caejax.models.kinds import UPSAMPLING
 
-FOLDER = Path(__file__).parents[1] / "experiments" / "initialisation"
-MODULES = ("study", "measure", "theory", "tables", "figures")
 UNTIED = [name for name in UPSAMPLING if name[-2:] in {"k2", "k4", "k5", "k6"}]
 UNTIED += ["deconv_k3", "shuffle_k3"]
 
 
 @pytest.fixture(scope="module")
 def modules():
-    """The study's modules by name; other studies have modules of these names."""
-    before = {name: sys.modules.pop(name, None) for name in MODULES}
-    sys.path.insert(0, str(FOLDER))
-    yield {name: importlib.import_module(name) for name in MODULES}
-    sys.path.remove(str(FOLDER))
-    for name, module in before.items():
-        del sys.modules[name]
-        if module is not None:
-            sys.modules[name] = module
+    with modules_of("initialisation") as find:
+        yield find
 
 
 @pytest.fixture(scope="module")
 def theory(modules):
-    return modules["theory"]
+    return modules("theory")
 
 
 @pytest.fixture(scope="module")
 def measure(modules):
-    return modules["measure"]
+    return modules("measure")
 
 
 @pytest.fixture(scope="module")
 def study(modules):
-    return modules["study"]
+    return modules("study")
 
 
 @pytest.fixture
@@ -195,7 +184,7 @@ def test_csv_has_rounded_numbers(study, tmp_path):
 
 
 def test_arrival_is_the_first_step_or_never(modules):
-    arrivals = modules["tables"].arrivals
+    arrivals = modules("tables").arrivals
     reached = np.array([[0, 1, 0], [0, 0, 1], [0, 0, 1]], bool)
     assert arrivals(reached, np.array([0, 5, 10])) == "10 [5, 10]"
     reached[1:] = False

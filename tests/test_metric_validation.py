@@ -1,35 +1,22 @@
 """Tests of the study of planted artifacts, and its findings on fewer images."""
 
-import importlib
 import itertools
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from studies import EXPERIMENTS, modules_of
 
 import caejax.data
 from caejax.metrics import checkerboard
 from caejax.metrics.checkerboard import PERIODS
 
-FOLDER = Path(__file__).parents[1] / "experiments" / "metric_validation"
+FOLDER = EXPERIMENTS / "metric_validation"
 
-
-def modules_of_the_study(*names):
-    """Imports them as the command does, and forgets their everyday names again."""
-    sys.path.insert(0, str(FOLDER))
-    try:
-        return [importlib.import_module(name) for name in names]
-    finally:
-        sys.path.remove(str(FOLDER))
-        for path in FOLDER.glob("*.py"):
-            sys.modules.pop(path.stem, None)
-
-
-literature, planted, scores, study, tables = modules_of_the_study(
-    "literature", "planted", "scores", "study", "tables"
-)
+with modules_of("metric_validation") as find:
+    literature, planted, scores, study, tables = map(
+        find, ("literature", "planted", "scores", "study", "tables")
+    )
 
 # The area under the ROC curve.
 

@@ -1,50 +1,38 @@
 """Tests of the study in experiments/seeds, without any training."""
 
-import importlib
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from studies import EXPERIMENTS, modules_of
 
 from caejax.errors import CaejaxError
-
-FOLDER = Path(__file__).parents[1] / "experiments" / "seeds"
-MODULES = ("study", "systems", "tables", "figures", "vincent")
 
 
 @pytest.fixture(scope="module")
 def modules():
-    """The study's modules by name; other studies have modules of these names."""
-    before = {name: sys.modules.pop(name, None) for name in MODULES}
-    sys.path.insert(0, str(FOLDER))
-    yield {name: importlib.import_module(name) for name in MODULES}
-    sys.path.remove(str(FOLDER))
-    for name, module in before.items():
-        del sys.modules[name]
-        if module is not None:
-            sys.modules[name] = module
+    with modules_of("seeds") as find:
+        yield find
 
 
 @pytest.fixture(scope="module")
 def study(modules):
-    return modules["study"]
+    return modules("study")
 
 
 @pytest.fixture(scope="module")
 def tables(modules):
-    return modules["tables"]
+    return modules("tables")
 
 
 @pytest.fixture(scope="module")
 def systems(modules):
-    return {system.name: system for system in modules["systems"].SYSTEMS}
+    return {system.name: system for system in modules("systems").SYSTEMS}
 
 
 @pytest.fixture(scope="module")
 def vincent(modules):
-    return modules["vincent"]
+    return modules("vincent")
 
 
 def write_run(runs, system, seed, losses, *, epochs=None):
@@ -93,7 +81,7 @@ def test_rules(tables, rule, values, figure, text):
 
 
 def test_verdict_says_where_seeds_are_missing(tables, modules):
-    source = modules["systems"].Source("source", 1.0)
+    source = modules("systems").Source("source", 1.0)
     assert tables.verdict(np.ones(5), source, 5) == "as good: yes"
     assert tables.verdict(np.ones(4), source, 5) == "as good: yes, so far"
 
@@ -141,7 +129,7 @@ def test_every_system_has_a_line_for_each_reported_figure(tables, systems):
     for name, system in systems.items():
         count = text.count(f"\n| {name} |")
         assert count == max(1, len(system.sources))
-    configs = (FOLDER.parents[1] / "configs" / "seeds").glob("*.py")
+    configs = (EXPERIMENTS.parent / "configs" / "seeds").glob("*.py")
     assert {path.stem for path in configs} == set(systems)
 
 
@@ -239,7 +227,7 @@ def test_reference_curves_come_back(vincent, modules, systems, tmp_path):
     curves = {0: [3.0, 2.0], 1: [30.0, 20.0]}
     vincent.write_curves(curves, tmp_path / "vincent.csv")
     assert vincent.read_curves(tmp_path / "vincent.csv") == curves
-    with_reference = modules["systems"].with_reference
+    with_reference = modules("systems").with_reference
     tied = systems["d_tied_masking"]
     assert with_reference(tied, curves) == tied  # not whole
     whole = {seed: [5.0] * 99 + [last] for seed, last in enumerate((1.0, 2.0, 6.0))}

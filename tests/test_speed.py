@@ -1,44 +1,21 @@
 """Tests of the study in experiments/speed."""
 
-import importlib
 import io
 import json
-import sys
-from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
+from studies import modules_of
 
 from caejax.models.autoencoders import create_model
 from caejax.models.kinds import UPSAMPLING
 
-FOLDER = Path(__file__).parents[1] / "experiments" / "speed"
-MODULES = (
-    "study",
-    "epoch",
-    "systems",
-    "flax_model",
-    "torch_model",
-    "runners",
-    "worker",
-    "interleave",
-    "tables",
-    "figures",
-)
-
 
 @pytest.fixture(scope="module")
 def find():
-    """Imports the study's modules; other studies have modules of these names."""
-    before = {name: sys.modules.pop(name, None) for name in MODULES}
-    sys.path.insert(0, str(FOLDER))
-    yield importlib.import_module
-    sys.path.remove(str(FOLDER))
-    for name, module in before.items():
-        sys.modules.pop(name, None)
-        if module is not None:
-            sys.modules[name] = module
+    with modules_of("speed") as find:
+        yield find
 
 
 @pytest.fixture

@@ -194,7 +194,8 @@ def _gallery(samples):
     first = next(iter(samples.values()))
     named = {"target": first["target"][:SHOWN], "input": first["input"][:SHOWN]}
     named |= {kind: arrays["output"][:SHOWN] for kind, arrays in samples.items()}
-    figure, axes = plt.subplots(2, 1, figsize=(PAGE, 3.6), height_ratios=(SHOWN, 1))
+    height = (SHOWN + 1) * PAGE / len(named) + 0.9  # and the labels
+    figure, axes = plt.subplots(2, 1, figsize=(PAGE, height), height_ratios=(SHOWN, 1))
     side = first["target"].shape[1]
     show_image(axes[0], np.hstack([np.vstack(list(x)) for x in named.values()]))
     places = side * (np.arange(len(named)) + 0.5)

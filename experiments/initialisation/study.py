@@ -7,7 +7,6 @@ and the figures.
 """
 
 import argparse
-import csv
 import os
 import platform
 import time
@@ -23,6 +22,7 @@ import numpy as np
 import tables
 import theory
 
+from caejax import csv_files
 from caejax.metrics.checkerboard import PERIODS, overlap_db
 from caejax.models.kinds import UPSAMPLING
 
@@ -187,11 +187,7 @@ def variance_rows(
 
 def write_csv(rows: Sequence[Row], path: Path) -> None:
     """Writes the rows, numbers to four decimals."""
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
-        writer.writeheader()
-        for row in rows:
-            writer.writerow({k: _number(v) for k, v in row.items()})
+    csv_files.write_csv(path, [{k: _number(v) for k, v in r.items()} for r in rows])
 
 
 def _number(value):

@@ -6,7 +6,6 @@ DIR holds MNIST's four IDX files. Writes results.csv, results.md and accuracy.pn
 """
 
 import argparse
-import csv
 import platform
 import time
 from collections.abc import Iterator, Sequence
@@ -21,6 +20,7 @@ from classifier import ARMS
 from matplotlib.figure import Figure
 
 from caejax import data
+from caejax.csv_files import write_csv
 from caejax.data import Dataset
 from caejax.report.style import PAGE, paper_style, save, series_style
 from caejax.report.tables import to_markdown
@@ -137,17 +137,6 @@ def figure(rows: Sequence[Row]) -> Figure:
     return figure
 
 
-def write_csv(rows: Sequence[Row], path: Path) -> None:
-    """Writes the rows, accuracies to four decimals."""
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
-        writer.writeheader()
-        for row in rows:
-            writer.writerow(
-                {k: f"{v:.4f}" if isinstance(v, float) else v for k, v in row.items()}
-            )
-
-
 def main(argv: list[str] | None = None) -> None:
     """Runs the study."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -165,7 +154,7 @@ def main(argv: list[str] | None = None) -> None:
             f"seed {seed}: done after {time.perf_counter() - began:.0f} s", flush=True
         )
     args.out.mkdir(parents=True, exist_ok=True)
-    write_csv(rows, args.out / "results.csv")
+    write_csv(args.out / "results.csv", rows, ".4f")
     (args.out / "results.md").write_text(report(rows, args.epochs))
     with paper_style():
         save(figure(rows), args.out / "accuracy")

@@ -52,7 +52,7 @@ def losses(systems: Sequence[System], curves: Sequence[Row]) -> Figure:
         Line2D([], [], color=SOURCE, ls="--", label="vincent.py"),
         Line2D([], [], color=SOURCE, lw=6, alpha=0.25, label="reported range"),
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=4)
+    figure.legend(handles=handles, loc="outside upper center", ncols=4)
     return figure
 
 
@@ -80,9 +80,10 @@ def reconstructions(samples: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
     # One picture of all: as hundreds of axes it takes minutes to lay out.
     rows = [np.hstack(images.squeeze(-1)) for images in named.values()]
     side = rows[0].shape[0]
-    figure, axis = plt.subplots(figsize=(0.85 * PAGE, 0.45 * len(rows)))
+    figure, axis = plt.subplots(figsize=(0.75 * PAGE, 0.45 * len(rows)))
     axis.imshow(np.vstack(rows), vmin=0, vmax=1)
     bare(axis)
     axis.set_yticks(side * (np.arange(len(rows)) + 0.5), list(named))
     axis.tick_params(length=0)
+    axis.set_anchor("E")  # so that the labels have the room that is left
     return figure

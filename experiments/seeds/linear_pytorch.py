@@ -8,7 +8,6 @@ the units of the code that are 0 on all 10,000 test images.
 """
 
 import argparse
-import csv
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import torch
 from torch import nn
 from torch.nn.functional import mse_loss
 
+from caejax.csv_files import write_csv
 from caejax.data import idx
 
 FIELDS = ("seed", "epoch", "figure", "dead_units")
@@ -63,10 +63,9 @@ def main(argv: list[str] | None = None) -> None:
     rows = []
     for seed in range(args.seeds):
         for epoch, found in enumerate(curve(train, test, seed, args.epochs), start=1):
-            rows.append((seed, epoch, f"{found[0]:.6g}", found[1]))
-        print("seed {}, epoch {}: {}, {} dead units".format(*rows[-1]), flush=True)
-        with (args.out / "linear_pytorch.csv").open("w", newline="") as file:
-            csv.writer(file, lineterminator="\n").writerows([FIELDS, *rows])
+            rows.append(dict(zip(FIELDS, (seed, epoch, *found), strict=True)))
+        print(", ".join(f"{k} {v:g}" for k, v in rows[-1].items()), flush=True)
+        write_csv(args.out / "linear_pytorch.csv", rows, ".6g")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ are finished.
 """
 
 import argparse
-import csv
 import json
 import math
 import sys
@@ -26,6 +25,7 @@ from ml_collections import ConfigDict
 from systems import HERE, SYSTEMS, System, config_of, planned_epochs, with_reference
 
 from caejax.compilation import use_cache
+from caejax.csv_files import write_csv
 from caejax.errors import CaejaxError, exit_code
 from caejax.inference import trained
 from caejax.train.devices import use_cores
@@ -187,17 +187,6 @@ def run_rows(system: System, seed: int, folder: Path) -> tuple[Row, list[Row]]:
     return row, curve
 
 
-def write_csv(rows: Sequence[Row], path: Path) -> None:
-    """Writes the rows, numbers to six digits."""
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
-        writer.writeheader()
-        for row in rows:
-            writer.writerow(
-                {k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()}
-            )
-
-
 def write_all(runs: Path, out: Path) -> None:
     """Tables and figures of all finished runs."""
     rows, curves = finished(runs)
@@ -206,8 +195,8 @@ def write_all(runs: Path, out: Path) -> None:
     reference = vincent.read_curves(HERE / "vincent.csv")
     systems = [with_reference(system, reference) for system in SYSTEMS]
     out.mkdir(parents=True, exist_ok=True)
-    write_csv(rows, out / "results.csv")
-    write_csv(curves, out / "curves.csv")
+    write_csv(out / "results.csv", rows, ".6g")
+    write_csv(out / "curves.csv", curves, ".6g")
     (out / "results.md").write_text(tables.report(systems, rows))
     whole = [row for row in rows if tables.is_whole(row) and row["seed"] == 0]
     samples = {

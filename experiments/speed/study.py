@@ -25,6 +25,7 @@ from runners import Settings
 from systems import System
 
 from caejax.report.style import paper_style, save
+from caejax.train.devices import usable_cores
 
 # The others are caejax on a path that it might not choose by itself.
 DEFAULT = "caejax,flax,torch_nchw,torch_nhwc,torch_compile"
@@ -104,13 +105,6 @@ def setting(args: argparse.Namespace) -> Record:
     }
 
 
-def cores() -> int:
-    """How many this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def say(system: System, record: Record, seconds: float) -> None:
     """Prints a line on a system that is done."""
     found = tables.summarise(record).items()
@@ -130,7 +124,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     add("--implementations", default=DEFAULT, help=f"{names}: {known}")
     add("--rounds", type=int, default=11, help="turns of each implementation")
     add("--seconds", type=float, default=1.0, help="that a turn takes, about")
-    add("--cores", type=int, default=cores(), help="to use")
+    add("--cores", type=int, default=len(usable_cores()), help="to use")
     add("--dtype", default="float32", choices=("float32", "bfloat16"))
     add("--scaling", action="store_true", help="time an image against sizes instead")
     add("--resume", action="store_true", help="keep what results.json has already")

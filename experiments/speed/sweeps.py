@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from caejax.report.tables import to_markdown
+from caejax.train.devices import usable_cores
 
 WAYS = {
     "processes": "`processes`, one worker a core",
@@ -108,7 +109,7 @@ def main(argv: list[str]) -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     setting = {
         "machine": platform.machine(),
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": len(usable_cores()),
         "data": "mnist" if args.data else "glyphs",
         "limit": args.limit,
         "epochs": args.epochs,
