@@ -293,6 +293,32 @@ def test_tables_are_made_from_the_csv_files_alone(modules, arms, tmp_path, capsy
     assert "known: primary_mnist" in capsys.readouterr().err
 
 
+def test_residuals_are_kept_by_decoder(modules, arms, tmp_path):
+    config = arms.arm("primary_mnist")
+    config.sweep.seed["values"] = (1, 0)
+    runs, rng = expand(config), np.random.default_rng(0)
+    kept = {}
+    for i, run in enumerate(runs):
+        spectrum, means = rng.random((24, 24)), rng.normal(size=(8, 8, 3))
+        kept[run.values[DECODER], run.config.seed] = spectrum, means
+        arrays = {"residual_spectrum": spectrum, "residual_phase_means": means}
+        np.savez(tmp_path / f"{i}.npz", **arrays)
+    samples = ((run, tmp_path / f"{i}.npz") for i, run in enumerate(runs))
+    residuals = modules("residuals")
+    residuals.write(tmp_path / "residuals.csv", samples)
+    found = residuals.read(tmp_path / "residuals.csv")
+    assert list(found) == list(arms.KINDS)
+    for kind, arrays in found.items():
+        (first, means), (second, _) = kept[kind, 0], kept[kind, 1]
+        mean = (first + second) / 2
+        np.testing.assert_allclose(arrays["residual_spectrum"], mean, rtol=1e-3)
+        expected = means.mean(-1, keepdims=True)
+        np.testing.assert_allclose(arrays["residual_phase_means"], expected, rtol=1e-3)
+    figures = modules("figures").residuals(found)
+    assert list(figures) == ["residual_spectra", "residual_phase_means"]
+    assert modules("figures").residuals({}) == {}
+
+
 def test_repeats_are_runs_of_the_arm(modules, arms):
     config = arms.arm("matched_mnist")
     config.sweep.seed["values"] = (0, 1)

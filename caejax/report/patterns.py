@@ -20,7 +20,7 @@ _PANELS = 4  # in a row
 _BAR = {"shrink": 0.8, "pad": 0.02, "aspect": 40}
 _PICTURES = 5  # of the gallery
 _TALLEST = 8.0  # inches of a gallery
-_DECADES = 5  # of the spectrum's range that are shown
+_DECADES = 5  # of the spectrum's range that are shown, at most
 
 
 def spectra(runs: Runs) -> Figure | None:
@@ -33,11 +33,14 @@ def spectra(runs: Runs) -> Figure | None:
         return None
     figure, axes = _panels(len(arrays), 1.9, 0.35)
     highest = np.log10(max(a.max() for a in arrays.values()))
+    # All but the mean, which the residuals have not.
+    least = min(a.ravel()[1:].min() for a in arrays.values())
+    lowest = np.log10(max(least, 10.0 ** (highest - _DECADES)))
     for axis, (name, power) in zip(axes, arrays.items(), strict=False):
         image = axis.imshow(
             np.log10(np.fft.fftshift(power) + 10.0 ** (highest - 2 * _DECADES)),
             extent=_extent(power.shape),
-            vmin=highest - _DECADES,
+            vmin=lowest,
             vmax=highest,
             cmap="magma",
         )

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from arms import REFERENCE
+from arms import DECODER, REFERENCE
 from scipy import stats
 
 from caejax.metrics.checkerboard import PERIODS
@@ -25,7 +25,6 @@ from caejax.sweep.statistics import (
 
 Row = dict[str, Any]
 
-DECODER = "model.upsampling"
 CLEAN = -100  # dBFS, below which ripple is rounding
 OVERLAP = 0.5  # dB, what even kernels do not reach by bias alone
 SEPARATION = 60  # dB

@@ -8,6 +8,7 @@ from caejax.config import default
 from caejax.models.kinds import UPSAMPLING, find_kind, parameters
 
 KINDS = tuple(UPSAMPLING)
+DECODER = "model.upsampling"  # the field
 REFERENCE = "nearest_k3"
 FEW = ("deconv_k3", "deconv_k4", "nearest_k3", "shuffle_icnr")  # of the cut arms
 STEPS = (10, 30, 100, 300, 1000, 3000)  # of the ripple's curve, besides 0 and the end
@@ -88,8 +89,8 @@ def _axes(name, config, full):
     if name == "matched_mnist":
         return {"decoder": _matched_axis(config)}
     if name.startswith("primary"):
-        return {"decoder": _axis("model.upsampling", KINDS)}
-    decoders = {"decoder": _axis("model.upsampling", KINDS if full else FEW)}
+        return {"decoder": _axis(DECODER, KINDS)}
+    decoders = {"decoder": _axis(DECODER, KINDS if full else FEW)}
     if name == "depth_mnist":
         depths = tuple(WIDTHS[-stages:] for stages in (1, 2, 3))
         return {**decoders, "depth": _axis("model.widths", depths)}
@@ -118,7 +119,7 @@ def _matched_axis(config):
         for kind in KINDS
         if decoder_parameters(kind, fixed, config.data.channels) != goal
     )
-    return _axis(("model.upsampling", "model.decoder_widths"), points)
+    return _axis((DECODER, "model.decoder_widths"), points)
 
 
 def decoder_parameters(kind: str, widths: Sequence[int], channels: int) -> int:

@@ -9,12 +9,15 @@ import arms
 import matplotlib.pyplot as plt
 import numpy as np
 import tables
-from analysis import DECODER
+from arms import DECODER
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from records import Arm
+from residuals import Arrays
 
+from caejax.report import patterns
 from caejax.report.figures import show_image
+from caejax.report.read import RunFiles
 from caejax.report.style import COLORS, PAGE, bare, paper_style, save, series_style
 
 Row = dict[str, Any]
@@ -31,6 +34,8 @@ def draw(kept: Mapping[str, Arm], out: Path) -> None:
             arm, data = kept[name], name.removeprefix("primary_")
             save(curves(arm.curves), out / f"ripple_steps_{data}", formats=FORMATS)
             save(scatter(arm.rows), out / f"psnr_ripple_{data}", formats=FORMATS)
+            for title, figure in residuals(arm.residuals).items():
+                save(figure, out / f"{title}_{data}", formats=FORMATS)
         rows = {name: kept[name].rows for name in tables.primaries(kept)}
         if "matched_mnist" in kept and "primary_mnist" in kept:
             rows["matched_mnist"] = tables.with_equals(kept)
@@ -105,6 +110,16 @@ def scatter(rows: Sequence[Row]) -> Figure:
         ncols=5,
     )
     return figure
+
+
+def residuals(arrays: Arrays) -> dict[str, Figure]:
+    """What is left of the test images by decoder, in frequency and by phase."""
+    runs = {kind: RunFiles({}, {}, [], a) for kind, a in arrays.items()}
+    found = {
+        "residual_spectra": patterns.spectra(runs),
+        "residual_phase_means": patterns.phase_means(runs),
+    }
+    return {name: figure for name, figure in found.items() if figure is not None}
 
 
 def _bar(values):

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from arms import STEPS
+import residuals
+from arms import DECODER, STEPS
 from ml_collections import ConfigDict
 
 from caejax import config as config_lib
@@ -30,15 +31,20 @@ class Arm(NamedTuple):
       rows: a row a run: swept values, seed, status and final figures.
       curves: a row for each run and step, with the ripple on validation images.
       about: how it was run: config, machine, steps and seconds a run.
+      residuals: of each decoder, for arms of one setting.
     """
 
     rows: list[Row]
     curves: list[Row]
     about: dict[str, Any]
+    residuals: residuals.Arrays
 
 
 def write(config: ConfigDict, folder: Path, out: Path, name: str) -> None:
-    """Writes NAME.csv, NAME_steps.csv and NAME.json of the sweep in a folder."""
+    """Writes an arm's CSV files and NAME.json of the sweep in a folder.
+
+    They are NAME.csv, NAME_steps.csv and, for arms of one setting, NAME_residuals.csv.
+    """
     runs = expand(config)
     rows = collect(runs, folder / "runs")
     out.mkdir(parents=True, exist_ok=True)
@@ -48,9 +54,12 @@ def write(config: ConfigDict, folder: Path, out: Path, name: str) -> None:
         for run, row in zip(runs, rows, strict=True)
         if row["status"] == "done"  # else the last step is not the end
     ]
-    paths = ((run, folder / "runs" / run.id) for run in finished)
+    paths = [(run, folder / "runs" / run.id) for run in finished]
     curves = [row for run, path in paths for row in _curve(run, path)]
     write_csv(out / f"{name}_steps.csv", curves)
+    if set(runs[0].values) == {DECODER, "seed"}:
+        samples = ((run, path / "samples.npz") for run, path in paths)
+        residuals.write(out / f"{name}_residuals.csv", samples)
     write_json(out / f"{name}.json", _about(config, runs, rows, folder))
 
 
@@ -98,6 +107,7 @@ def read(out: Path, name: str) -> Arm | None:
         rows=read_csv(out / f"{name}.csv"),
         curves=read_csv(out / f"{name}_steps.csv"),
         about=json.loads((out / f"{name}.json").read_text()),
+        residuals=residuals.read(out / f"{name}_residuals.csv"),
     )
 
 

@@ -108,7 +108,7 @@ def first_samples(folder: Path) -> dict[str, dict[str, np.ndarray]]:
         return {}
     runs = expand(config_lib.from_json((folder / "config.json").read_text()))
     paths = {
-        run.values["model.upsampling"]: folder / "runs" / run.id / "samples.npz"
+        run.values[arms.DECODER]: folder / "runs" / run.id / "samples.npz"
         for run in runs
         if run.config.seed == 0
     }

@@ -5,7 +5,8 @@ from typing import Any
 
 import analysis
 import arms
-from analysis import DECODER, Finding
+from analysis import Finding
+from arms import DECODER
 from records import Arm
 
 from caejax.models.diagnosis import clean_by_construction
