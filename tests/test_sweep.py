@@ -25,7 +25,8 @@ from caejax.sweep import progress, workers
 from caejax.sweep.attempt import attempt
 from caejax.sweep.executors import EXECUTORS
 from caejax.sweep.run import run_sweep
-from caejax.sweep.spec import expand
+from caejax.sweep.spec import SweepRun, expand
+from caejax.sweep.workers import next_run
 from caejax.train.folder import claim
 
 
@@ -378,6 +379,21 @@ def crew(monkeypatch):
         return workers._Worker(process, pipe, core)
 
     monkeypatch.setattr(workers, "_start", start)
+
+
+def test_workers_take_the_run_that_is_the_least_to_compile():
+    waiting = [SweepRun(f"{name}{i}", {}, None) for name in "ab" for i in (0, 1)]
+    programs = {run.id: run.id[0] for run in waiting}
+
+    def taken(place, compiled, elsewhere=()):
+        return next_run(waiting, place, programs, compiled, elsewhere).id
+
+    assert taken(0, {}) == "a0"
+    assert taken(1, {0: "a"}) == "b0"  # not what the other compiles
+    assert taken(1, {0: "a", 1: "b"}) == "b0"
+    assert taken(0, {0: "b", 1: "b"}) == "b0"  # its own, though not alone
+    assert taken(2, {0: "a", 1: "b"}) == "a0"  # nothing better is left
+    assert taken(0, {0: "a"}, {"a0", "a1"}) == "b0"
 
 
 def test_dead_workers_are_replaced_and_their_runs_go_on(tmp_path, crew):

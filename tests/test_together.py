@@ -14,6 +14,7 @@ from tiny import tiny_config
 
 from caejax.locks import holding, sharing
 from caejax.sweep import together
+from caejax.sweep.alike import alike
 from caejax.sweep.run import run_sweep
 from caejax.sweep.spec import expand
 from caejax.train import group, loop
@@ -190,7 +191,7 @@ def test_groups_are_of_runs_that_differ_little():
         }
     )
     runs = expand(config)
-    groups = together.alike(runs)
+    groups = alike(runs)
     assert [len(x) for x in groups] == [8, 16, 8, 16]
     assert list(itertools.chain(*groups)) == runs
 

@@ -4,10 +4,10 @@ import collections
 import contextlib
 import functools
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from caejax import config as config_lib
+from caejax.sweep.alike import alike
 from caejax.sweep.attempt import POLL, Do, Report, attempting
 from caejax.sweep.results import unfinished
 from caejax.sweep.spec import SweepRun
@@ -15,10 +15,6 @@ from caejax.train import group
 from caejax.train.images import budget
 from caejax.train.loop import alone, course
 from caejax.train.run import Request
-
-# What runs of a group may differ in; the penalty only where each has one.
-_VARIED = ("seed", "corruption.level", "optimizer.learning_rate")
-_PENALTY = "code_penalty"
 
 
 def vmap(
@@ -44,23 +40,6 @@ def vmap(
         locked, left = _do_a_group(runs, count, folder, report, workers)
         elsewhere.update(run.id for run in locked)
         waiting.extend((runs, count) for runs in (left, locked) if runs)
-
-
-def alike(runs: Iterable[SweepRun]) -> list[list[SweepRun]]:
-    """Runs by what one program can train, in their order."""
-    groups = collections.defaultdict(list)
-    for run in runs:
-        groups[_program(run.config)].append(run)
-    return list(groups.values())
-
-
-def _program(config):
-    config = config_lib.one_run(config)
-    blank = config_lib.default()
-    for field in _VARIED:
-        config_lib.override(config, field, config_lib.get(blank, field))
-    config_lib.override(config, _PENALTY, float(config.code_penalty > 0))
-    return config_lib.to_json(config)
 
 
 def _do_a_group(runs, count, folder, report, workers):

@@ -9,7 +9,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from multiprocessing import connection, resource_tracker
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +18,7 @@ import jax
 from absl import logging
 
 from caejax.errors import CaejaxError
+from caejax.sweep.alike import program_of
 from caejax.sweep.attempt import POLL, Do, Report, attempt
 from caejax.sweep.results import unfinished
 from caejax.sweep.spec import SweepRun
@@ -64,8 +65,10 @@ def processes(
 
 def _direct(crew, start, runs, folder, report):
     """Hands out runs until all are done, and replaces workers that die."""
-    waiting, elsewhere = collections.deque(runs), set()
+    waiting, elsewhere = list(runs), set()
+    programs = {run.id: program_of(run.config) for run in runs}
     taken: dict[int, SweepRun] = {}  # by place in the crew
+    compiled: dict[int, str] = {}  # a place's latest
     deaths: collections.Counter = collections.Counter()
     while waiting or taken:
         ready = connection.wait([worker.pipe for worker in crew])
@@ -82,6 +85,7 @@ def _direct(crew, start, runs, folder, report):
             if not alive:
                 state = _after_death(worker, run, folder, deaths)
                 crew[place] = start(worker.core)
+                compiled.pop(place, None)
             if run:
                 report(run, state)
             if state in ("pending", "running elsewhere"):
@@ -89,12 +93,44 @@ def _direct(crew, start, runs, folder, report):
             if state == "running elsewhere":
                 elsewhere.add(run.id)
             if waiting and alive:
-                taken[place] = waiting.popleft()
-                if taken[place].id in elsewhere:
+                run = next_run(waiting, place, programs, compiled, elsewhere)
+                waiting.remove(run)
+                taken[place], compiled[place] = run, programs[run.id]
+                if run.id in elsewhere:
                     time.sleep(POLL)  # none is left that could be taken at once
                 # If it has just died, its pipe says so next.
                 with contextlib.suppress(OSError):
                     worker.pipe.send(taken[place])
+
+
+def next_run(
+    waiting: Sequence[SweepRun],
+    place: int,
+    programs: Mapping[str, str],
+    compiled: Mapping[int, str],
+    elsewhere: Collection[str],
+) -> SweepRun:
+    """The run that is the least to compile, which can take longer than to train.
+
+    One whose program the worker has; else one whose program no other worker has, as
+    two would then compile it at the same time; else the first. Runs that were found
+    to be done by other commands come last.
+
+    Args:
+      waiting: to be done, one or more.
+      place: of the worker.
+      programs: by the runs' ids.
+      compiled: the latest program by the workers' places.
+      elsewhere: ids of runs that other commands do.
+    """
+    own = compiled.get(place)
+    others = {program for i, program in compiled.items() if i != place}
+
+    def cost(run):
+        program = programs[run.id]
+        return run.id in elsewhere, program != own, program in others
+
+    return min(waiting, key=cost)
 
 
 def _receive(worker):
