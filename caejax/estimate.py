@@ -2,52 +2,60 @@
 
 import functools
 import heapq
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from ml_collections import ConfigDict
 
 from caejax.data import split_indices
 from caejax.models.autoencoders import Autoencoder
-from caejax.optimizers import create_optimizer
-from caejax.train import devices
+from caejax.train import devices, measure
 from caejax.train.images import load_images
-from caejax.train.state import create_state
+from caejax.train.loop import train
+from caejax.train.run import Run, create_run, initial_state
 from caejax.train.step import compiled_steps, zero_sums
 from caejax.train.task import Task, model_from_config, task_from_config
 
 _DRAWN = ("glyphs", "dead_leaves")  # as many images as the config says
+_FEW = 600  # images of the calibration's runs
 _LONG_ENOUGH = 0.5  # seconds
 _MOST_STEPS = 64
 
 
 class Work(NamedTuple):
-    """What a run's training computes.
+    """What a run computes.
 
     Attributes:
-      flops: of the forward passes of all images that it sees, epoch by epoch.
+      flops: of the forward passes of all images that it trains on, epoch by epoch.
+      evaluated: images, each as often as it is evaluated.
       task: runs that share it share compiled programs.
     """
 
     flops: float
+    evaluated: int
     task: Task
 
 
 class Calibration(NamedTuple):
-    """What training takes here.
+    """What runs take here.
 
     Attributes:
-      compiling: seconds for the steps' program.
+      compiling: seconds for all programs of a run.
+      fixed: seconds of any run, however short.
       per_flop: seconds of training a FLOP of the forward pass.
+      per_image: seconds of evaluating an image.
       seconds: that finding out has taken.
     """
 
     compiling: float
+    fixed: float
     per_flop: float
+    per_image: float
     seconds: float
 
 
@@ -75,8 +83,8 @@ def image_flops(model: Autoencoder) -> float:
     return lowered.cost_analysis()["flops"]
 
 
-def training_images(config: ConfigDict) -> int:
-    """How many images a run trains on; loads them where the config does not say.
+def image_counts(config: ConfigDict) -> tuple[int, int, int]:
+    """Images for training, validation and test; loads them where that takes it.
 
     Raises:
       CaejaxError: data that is missing or cannot be used; nothing is downloaded.
@@ -85,46 +93,94 @@ def training_images(config: ConfigDict) -> int:
     if data.source not in _DRAWN:
         config = config.copy_and_resolve_references()
         config.data.download = False
-        return len(load_images(config)["train"])
-    count = min(data.train_size, data.limit or data.train_size)
+        images = load_images(config)
+        return len(images["train"]), len(images["val"]), len(images["test"])
+    count, test = (
+        min(size, data.limit or size) for size in (data.train_size, data.test_size)
+    )
     if not data.val_fraction:
-        return count
-    return len(split_indices(count, data.val_fraction, data.seed, "images")[0])
+        return count, test, test
+    parts = split_indices(count, data.val_fraction, data.seed, "images")
+    return *map(len, parts), test
 
 
 def work(config: ConfigDict) -> Work:
-    """A run's work if it does all its epochs; raises as `training_images`."""
+    """A run's work if it does all its epochs; raises as `image_counts`."""
     batch_size, epochs = config.train.batch_size, config.train.epochs
-    steps = epochs * (training_images(config) // batch_size)
+    training, validation, test = image_counts(config)
+    steps = epochs * (training // batch_size)
     flops = steps * batch_size * image_flops(model_from_config(config))
-    return Work(flops, task_from_config(config, steps))
+    evaluated = (1 + epochs) * validation + test
+    return Work(flops, evaluated, task_from_config(config, steps))
 
 
-def calibrate(task: Task) -> Calibration:
-    """Takes some training steps of a task, half a second or more, on random images."""
+def calibrate(config: ConfigDict) -> Calibration:
+    """Does two short runs of a config, then times its steps and its evaluation.
+
+    Raises:
+      CaejaxError: the run cannot be done.
+    """
     began = time.perf_counter()
-    # A learning rate of 0, for steps end where a loss is not finite.
-    task = task._replace(optimizer=task.optimizer._replace(learning_rate=0.0))
-    shape = (task.batch_size, *task.model.shape)
-    images = jnp.asarray(np.random.default_rng(0).random(shape, np.float32))
-    tx = create_optimizer(task.optimizer)
-    state = create_state(task.model, tx, 0, ema=task.ema_decay > 0)
-    state, sums = devices.on_all_devices((state, zero_sums()))
+    config = _short(config)
+    with tempfile.TemporaryDirectory() as folder:
+        # The second finds all programs compiled.
+        first, fixed = (
+            _seconds(lambda name=name: train(config, Path(folder, name), verbose=False))
+            for name in ("first", "second")
+        )
+    run = create_run(config, verbose=False)
+    return Calibration(
+        compiling=first - fixed,
+        fixed=fixed,
+        per_flop=_seconds_per_flop(run),
+        per_image=_seconds_per_image(run),
+        seconds=time.perf_counter() - began,
+    )
 
-    def timed(count):
+
+def _short(config):
+    """The config for one epoch of few images, half of which validate."""
+    few = max(_FEW, 4 * config.train.batch_size)
+    many = image_counts(config)[0] > few
+    config = config.copy_and_resolve_references()
+    config.train.epochs, config.data.download = 1, False
+    if many:
+        config.data.limit = config.data.train_size = few
+        config.data.test_size = min(config.data.test_size, few)
+        # So many as are evaluated by the same program as the test images.
+        config.data.val_fraction = 0.5 if config.data.val_fraction else 0.0
+    return config
+
+
+def _seconds(do: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    jax.block_until_ready(do())
+    return time.perf_counter() - start
+
+
+def _seconds_per_flop(run: Run) -> float:
+    """Of training, from half a second of steps or more; the program is compiled."""
+    steps, images = compiled_steps(run.task), run.images["train"]
+    state, sums = devices.on_all_devices((initial_state(run), zero_sums()))
+
+    def take(count):
         nonlocal state, sums
-        start = time.perf_counter()
         stop = int(state.step) + count
-        state, sums = compiled_steps(task)(state, sums, images, stop, 0, 0.1)
-        jax.block_until_ready(sums)
-        return time.perf_counter() - start
+        state, sums = steps(state, sums, images, stop, run.seed, run.level)
+        return sums
 
-    compiling, count, seconds = timed(0), 1, timed(1)
-    while seconds < _LONG_ENOUGH and count < _MOST_STEPS:
+    count = 1
+    while (seconds := _seconds(functools.partial(take, count))) < _LONG_ENOUGH:
+        if count == _MOST_STEPS:
+            break
         count *= 2
-        seconds = timed(count)
-    per_flop = seconds / (count * task.batch_size * image_flops(task.model))
-    return Calibration(compiling, per_flop, time.perf_counter() - began)
+    return seconds / (count * run.task.batch_size * image_flops(run.task.model))
+
+
+def _seconds_per_image(run: Run) -> float:
+    state = devices.on_all_devices(initial_state(run))
+    seconds = _seconds(lambda: measure.evaluate(run, state, "test"))
+    return seconds / len(run.images["test"])
 
 
 def total_seconds(
@@ -138,8 +194,9 @@ def total_seconds(
       workers: runs at a time.
     """
     free, compiled = [0.0] * workers, set()
-    for flops, task in works:
-        seconds = flops * calibration.per_flop
+    for flops, images, task in works:
+        seconds = flops * calibration.per_flop + images * calibration.per_image
+        seconds += calibration.fixed
         if task not in compiled:
             seconds += calibration.compiling
         compiled.add(task)

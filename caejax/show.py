@@ -33,11 +33,12 @@ def show(config: ConfigDict, workers: int = 1, calibrated: bool | None = None) -
     console.print(parameters_table(runs[0].config))
     if config.sweep if calibrated is None else calibrated:
         together = bool(config.sweep) and config.executor.name == "vmap"
+        print("two short runs tell how long it takes ...", flush=True)
         print(time_line(runs, workers, together=together))
 
 
 def time_line(runs: list[SweepRun], workers: int, *, together: bool = False) -> str:
-    """A sentence on how long training takes, or why that is not known.
+    """A sentence on how long the runs take, or why that is not known.
 
     Args:
       runs: one, or those of a sweep.
@@ -48,7 +49,7 @@ def time_line(runs: list[SweepRun], workers: int, *, together: bool = False) -> 
         works = [work(run.config) for run in runs]
         if together:
             works = [x._replace(task=group.shared(x.task)) for x in works]
-        calibration = calibrate(works[0].task)
+        calibration = calibrate(runs[0].config)
     except CaejaxError as error:
         return f"no estimate of the time: {error}"
     seconds = total_seconds(works, calibration, workers)
@@ -56,9 +57,8 @@ def time_line(runs: list[SweepRun], workers: int, *, together: bool = False) -> 
     if together:
         how = ", run after run; together they take less on an accelerator"
     return (
-        f"training takes about {duration(seconds)} on this machine "
-        f"({_hardware(workers)}{how}), from a calibration of "
-        f"{calibration.seconds:.1f} s; evaluation comes on top"
+        f"takes about {duration(seconds)} on this machine ({_hardware(workers)}{how}), "
+        f"from a calibration of {calibration.seconds:.1f} s"
     )
 
 

@@ -8,7 +8,7 @@ from caejax import estimate, show
 from caejax.estimate import Calibration, Work, image_flops, total_seconds
 from caejax.sweep.spec import expand
 from caejax.train.images import load_images
-from caejax.train.task import model_from_config, task_from_config
+from caejax.train.task import model_from_config
 
 
 def test_flops_by_hand():
@@ -26,12 +26,16 @@ def test_flops_by_hand():
 
 
 @pytest.mark.parametrize(
-    ("workers", "seconds"), [(1, 3 + 1 + 4 + 2 + 3 + 3), (2, 3 + 1 + 2 + 3), (9, 3 + 4)]
+    ("workers", "seconds"), [(1, 5 + 9 + 4 + 6), (2, 9 + 6), (9, 9)]
 )
 def test_runs_are_begun_in_turn_by_whoever_is_free(workers, seconds):
-    # The first of "a" and "b" compile for 3 s. Two workers: 4 and 2 s | 7 s, then 3 s.
-    works = [Work(10, "a"), Work(40, "b"), Work(20, "a"), Work(30, "a")]
-    calibration = Calibration(compiling=3, per_flop=0.1, seconds=0)
+    # The first of "a" and "b" compile for 3 s, each takes 1 s besides its images'.
+    works = [Work(10, 0, "a"), Work(30, 2, "b"), Work(20, 1, "a"), Work(20, 3, "a")]
+    assert [work.flops * 0.1 + work.evaluated for work in works] == [1, 5, 3, 5]
+    calibration = Calibration(
+        compiling=3, fixed=1, per_flop=0.1, per_image=1, seconds=0
+    )
+    # 5, 9, 4 and 6 s; two workers: 5 and 4 s | 9 s, then 6 s.
     assert total_seconds(works, calibration, workers) == pytest.approx(seconds)
 
 
@@ -39,16 +43,24 @@ def test_runs_are_begun_in_turn_by_whoever_is_free(workers, seconds):
 def test_images_are_counted_without_drawing_them(limit, fraction, monkeypatch):
     config = tiny_config()
     config.data.limit, config.data.val_fraction = limit, fraction
-    count = len(load_images(config)["train"])
+    counts = {name: len(images) for name, images in load_images(config).items()}
     monkeypatch.setattr(estimate, "load_images", None)
-    assert estimate.training_images(config) == count
+    found = estimate.image_counts(config)
+    assert dict(zip(("train", "val", "test"), found, strict=True)) == counts
+
+
+def test_a_runs_work_is_steps_and_what_is_evaluated():
+    config = tiny_config()  # 32 images to train on, 8 validate
+    config.train.batch_size = 9
+    found = estimate.work(config)
+    assert found.flops == 2 * 27 * image_flops(model_from_config(config))
+    assert found.evaluated == 3 * 8 + 12
 
 
 @pytest.mark.parametrize(("tick", "steps"), [(1, 1), (0.001, 64)])
-def test_a_calibration_takes_steps_until_it_is_long_enough(monkeypatch, tick, steps):
+def test_steps_are_taken_until_they_last_long_enough(monkeypatch, tick, steps):
     config = tiny_config()
     config.model.encoder, config.model.widths = "dense", ()
-    task = task_from_config(config, total_steps=1)
     ticks, stops = itertools.count(step=tick), []
     clock = SimpleNamespace(perf_counter=lambda: next(ticks))
     monkeypatch.setattr(estimate, "time", clock)
@@ -62,12 +74,25 @@ def test_a_calibration_takes_steps_until_it_is_long_enough(monkeypatch, tick, st
         return run
 
     monkeypatch.setattr(estimate, "compiled_steps", spied)
-    found = estimate.calibrate(task)
-    assert stops[0] == 0
-    assert stops[-1] - stops[-2] == steps
+    found = estimate.calibrate(config)
+    last = stops[-1] - (stops[-2] if len(stops) > 1 else 0)
+    assert last == steps
     images = steps * config.train.batch_size
-    assert found.per_flop * images * image_flops(task.model) == pytest.approx(tick)
-    assert found.compiling == pytest.approx(tick)
+    flops = image_flops(model_from_config(config))
+    assert found.per_flop * images * flops == pytest.approx(tick)
+    assert found.per_image * config.data.test_size == pytest.approx(tick)
+    assert (found.compiling, found.fixed) == (0, pytest.approx(tick))
+
+
+def test_a_calibration_is_of_few_images_and_one_epoch():
+    config = tiny_config()
+    config.train.epochs, config.data.train_size = 5, 10_000
+    short = estimate._short(config)
+    assert (short.train.epochs, short.data.train_size) == (1, 600)
+    assert short.model == config.model
+    assert (config.train.epochs, config.data.train_size) == (5, 10_000)
+    config.train.batch_size = 256
+    assert len(load_images(estimate._short(config))["train"]) >= 256
 
 
 def test_the_time_is_told_or_why_it_is_not(monkeypatch, tmp_path):
@@ -75,13 +100,13 @@ def test_the_time_is_told_or_why_it_is_not(monkeypatch, tmp_path):
     config.sweep = {"seed": {"field": "seed", "values": (0, 1, 2)}}
     runs = expand(config)
     images = 2 * 32 * image_flops(model_from_config(config))
-    calibration = Calibration(compiling=20.0, per_flop=60 / images, seconds=1.24)
-    monkeypatch.setattr(show, "calibrate", lambda task: calibration)
-    line = show.time_line(runs, workers=2)
-    assert line.startswith("training takes about 2 min on this machine (")
-    assert line.endswith(
-        ", 2 runs at a time), from a calibration of 1.2 s; evaluation comes on top"
+    calibration = Calibration(
+        compiling=20.0, fixed=0.0, per_flop=60 / images, per_image=0.0, seconds=1.24
     )
+    monkeypatch.setattr(show, "calibrate", lambda config: calibration)
+    line = show.time_line(runs, workers=2)
+    assert line.startswith("takes about 2 min on this machine (")
+    assert line.endswith(", 2 runs at a time), from a calibration of 1.2 s")
     # Together, other learning rates do not compile again.
     config.sweep = {"r": {"field": "optimizer.learning_rate", "values": (0.1, 0.2)}}
     for together, took in ((False, "3 min"), (True, "2 min")):
