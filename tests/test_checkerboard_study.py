@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 from studies import modules_of
 
-from caejax.csv_files import write_csv
+from caejax.csv_files import read_csv, write_csv
 from caejax.errors import CaejaxError
 from caejax.models.diagnosis import clean_at_initialisation, clean_by_construction
 from caejax.show import parameter_shapes
@@ -317,6 +317,21 @@ def test_residuals_are_kept_by_decoder(modules, arms, tmp_path):
     figures = modules("figures").residuals(found)
     assert list(figures) == ["residual_spectra", "residual_phase_means"]
     assert modules("figures").residuals({}) == {}
+
+
+def test_other_estimators_stand_in_a_table_of_their_own(modules, tmp_path):
+    row = {"reference": "pca", "corruption.level": 0.25, "images": 9, "setting": "x"}
+    row |= {"latent_size": 128, "test/ssim": 0.5}
+    rows = [
+        row | {"seed": seed, "test/psnr": psnr}
+        for seed, psnr in enumerate((20.0, 21.0, 23.0))
+    ]
+    modules("records").write_references(rows, tmp_path, "primary_mnist")
+    path = tmp_path / "primary_mnist_references.csv"
+    assert "setting" not in path.read_text()
+    text = modules("tables").reference_table("MNIST", read_csv(path))[-1]
+    cells = "| pca | 128 | 0.25 | 9 | 21.333 [20.000, 23.000] | 0.500 [0.500, 0.500] |"
+    assert text.splitlines()[-1] == cells
 
 
 def test_repeats_are_runs_of_the_arm(modules, arms):

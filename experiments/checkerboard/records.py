@@ -19,6 +19,9 @@ from caejax.writers import read_rows, write_json
 
 Row = dict[str, Any]
 
+# Of a reference's row.
+_ESTIMATOR = ("reference", "latent_size", "corruption.level", "seed", "images")
+_ESTIMATOR += ("parameters", "test/psnr", "test/ssim")
 # Of a run's row, but not of its result.
 _LEFT_OUT = ("run_id", "error", "train_seconds")
 _MACHINE = ("python", "packages", "platform", "device", "backend", "cpu_cores")
@@ -32,12 +35,14 @@ class Arm(NamedTuple):
       curves: a row for each run and step, with the ripple on validation images.
       about: how it was run: config, machine, steps and seconds a run.
       residuals: of each decoder, for arms of one setting.
+      references: a row for each other estimator and each noise that runs had.
     """
 
     rows: list[Row]
     curves: list[Row]
     about: dict[str, Any]
     residuals: residuals.Arrays
+    references: list[Row]
 
 
 def write(config: ConfigDict, folder: Path, out: Path, name: str) -> None:
@@ -61,6 +66,12 @@ def write(config: ConfigDict, folder: Path, out: Path, name: str) -> None:
         samples = ((run, path / "samples.npz") for run, path in paths)
         residuals.write(out / f"{name}_residuals.csv", samples)
     write_json(out / f"{name}.json", _about(config, runs, rows, folder))
+
+
+def write_references(rows: Sequence[Row], out: Path, name: str) -> None:
+    """Writes NAME_references.csv of what `measure_references` found."""
+    kept = [{k: _text(row[k]) for k in _ESTIMATOR if k in row} for row in rows]
+    write_csv(out / f"{name}_references.csv", kept)
 
 
 def rounded(row: Row) -> Row:
@@ -108,6 +119,7 @@ def read(out: Path, name: str) -> Arm | None:
         curves=read_csv(out / f"{name}_steps.csv"),
         about=json.loads((out / f"{name}.json").read_text()),
         residuals=residuals.read(out / f"{name}_residuals.csv"),
+        references=read_csv(out / f"{name}_references.csv"),
     )
 
 

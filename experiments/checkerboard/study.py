@@ -28,6 +28,7 @@ from caejax.train.devices import use_cores
 from caejax.writers import write_atomically
 
 HERE = Path(__file__).parent
+REFERENCE_IMAGES = 200  # that scikit-image is given
 
 
 def chosen(names: str) -> list[str]:
@@ -70,12 +71,16 @@ def train_arm(name: str, args: argparse.Namespace) -> None:
       CaejaxError: runs failed.
     """
     # The number of devices must be chosen before this makes the first array.
+    from caejax.eval.references import measure_references
     from caejax.sweep.run import run_sweep
 
     config, folder = arm_config(name, args), args.runs / name
     print(f"{name}:", flush=True)
     rows = run_sweep(config, folder)
     records.write(config, folder, args.out, name)
+    if args.references:
+        found = measure_references(folder, args.references, REFERENCE_IMAGES)
+        records.write_references(found, args.out, name)
     failed = [row["run_id"] for row in rows if row["status"] != "done"]
     if failed:
         raise CaejaxError(
@@ -134,7 +139,11 @@ def repeat_arms(names: list[str], args: argparse.Namespace) -> int:
 
 def study(args: argparse.Namespace) -> int:
     """Does what the flags say; returns the exit code."""
+    from caejax.eval.references import parse_references
+
     names = chosen(args.arms)
+    wanted = [word for word in args.references.split(",") if word and names]
+    args.references = parse_references(wanted)
     use_cache()
     # Workers take a core each; this process only waits for them.
     batches = arms.arm(arms.ARMS[0], full=args.full).train.batch_size
@@ -160,6 +169,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--full", action="store_true", help="the whole grid, for a GPU")
     parser.add_argument("--executor", choices=EXECUTORS, default="processes")
     parser.add_argument("--workers", type=int, default=0, help="0: one a core")
+    words = "estimators on the same noisy images, comma list; '' for none"
+    parser.add_argument("--references", default="all", help=words)
     parser.add_argument("--seeds", type=int, default=0, help="so many of each arm")
     parser.add_argument("--limit", type=int, default=0, help="images, for a trial")
     parser.add_argument("--epochs", type=int, default=0, help="for a trial")

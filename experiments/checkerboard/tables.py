@@ -5,6 +5,7 @@ from typing import Any
 
 import analysis
 import arms
+import numpy as np
 from analysis import Finding
 from arms import DECODER
 from records import Arm
@@ -91,6 +92,9 @@ def report(kept: Mapping[str, Arm]) -> str:
     if "matched_mnist" in kept and "primary_mnist" in kept:
         title = TITLES["matched_mnist"]
         parts += decoder_tables(title, with_equals(kept), [DECODER, "seed"])
+    for name, arm in kept.items():
+        if arm.references:
+            parts += reference_table(TITLES[name], arm.references)
     for name in ("depth_mnist", "grid_mnist"):
         if name in kept:
             parts += setting_tables(TITLES[name], kept[name].rows)
@@ -128,6 +132,27 @@ def decoder_tables(title: str, rows: Sequence[Row], fields: list[str]) -> list[s
     note = "Mean over seeds [95 % BCa interval].\n"
     parts = [f"## {title}\n", note, to_markdown(header, lines)]
     return [*parts, *contrast_tables(title, rows, fields)]
+
+
+def reference_table(title: str, rows: Sequence[Row]) -> list[str]:
+    """Other estimators on the noisy images that the models were tested on."""
+    header = ["estimator", "code", "noise", "images", "PSNR (dB)", "SSIM"]
+    groups: dict[tuple[str, ...], list[Row]] = {}
+    for row in rows:
+        words = (row["reference"], row.get("latent_size", ""), row["corruption.level"])
+        groups.setdefault((*map(str, words), str(row["images"])), []).append(row)
+    lines = [
+        [*words, *(_mean_and_range(some, name) for name in ("test/psnr", "test/ssim"))]
+        for words, some in groups.items()
+    ]
+    note = "Mean over seeds [range]; tuned on validation images where it can be.\n"
+    return [f"## {title}: other estimators\n", note, to_markdown(header, lines)]
+
+
+def _mean_and_range(rows, name):
+    values = np.array([float(row[name]) for row in rows])
+    low, mean, high = (f"{x:.3f}" for x in (values.min(), values.mean(), values.max()))
+    return f"{mean} [{low}, {high}]"
 
 
 def contrast_tables(title: str, rows: Sequence[Row], fields: list[str]) -> list[str]:
