@@ -1,12 +1,16 @@
 """Tests of the study in experiments/seeds, without any training."""
 
 import json
+import math
 
 import numpy as np
 import pytest
 from studies import EXPERIMENTS, modules_of
 
+from caejax.csv_files import write_csv
 from caejax.errors import CaejaxError
+from caejax.show import parameter_count
+from caejax.train.task import model_from_config
 
 
 @pytest.fixture(scope="module")
@@ -227,10 +231,49 @@ def test_reference_curves_come_back(vincent, modules, systems, tmp_path):
     curves = {0: [3.0, 2.0], 1: [30.0, 20.0]}
     vincent.write_curves(curves, tmp_path / "vincent.csv")
     assert vincent.read_curves(tmp_path / "vincent.csv") == curves
-    with_reference = modules("systems").with_reference
+    with_references = modules("systems").with_references
     tied = systems["d_tied_masking"]
-    assert with_reference(tied, curves) == tied  # not whole
+    assert with_references(tied, tmp_path) == tied  # not whole
     whole = {seed: [5.0] * 99 + [last] for seed, last in enumerate((1.0, 2.0, 6.0))}
-    (source,) = with_reference(tied, whole).sources
+    vincent.write_curves(whole, tmp_path / "vincent.csv")
+    (source,) = with_references(tied, tmp_path).sources
     assert (source.who, source.figure) == ("vincent.py, 3 seeds", 2.0)
-    assert with_reference(systems["b_basic"], whole) == systems["b_basic"]
+    assert with_references(systems["b_basic"], tmp_path) == systems["b_basic"]
+
+
+def test_pytorchs_figures_stand_beside_the_sources(modules, systems, tmp_path):
+    rows = [
+        {"system": "e_linear", "seed": seed, "epoch": epoch, "figure": figure / epoch}
+        for seed, figure in enumerate((0.4, 0.6, 0.9))
+        for epoch in (1, 2)
+    ]
+    write_csv(tmp_path / "pytorch.csv", rows)
+    found = modules("systems").with_references(systems["e_linear"], tmp_path)
+    assert [source.who for source in found.sources] == ["source", "pytorch.py, 3 seeds"]
+    assert found.sources[1].figure == 0.3
+
+
+def test_pytorchs_systems_are_ours(modules, systems, torch):
+    pytorch = modules("pytorch")
+    for name, reference in pytorch.REFERENCES.items():
+        config = modules("systems").config_of(systems[name])
+        encoder, decoder = reference.build()
+        sizes = [p.numel() for p in (*encoder.parameters(), *decoder.parameters())]
+        assert sum(sizes) == parameter_count(config), name
+        code = encoder(torch.zeros(2, 1, 28, 28))
+        assert decoder(code).shape == (2, 1, 28, 28)
+        ours = model_from_config(config).code_shape
+        theirs = tuple(code.permute(0, *range(2, code.ndim), 1).shape[1:])
+        assert math.prod(ours) == math.prod(theirs), name
+        assert ours[-1] == theirs[-1], name
+        assert (reference.batch, reference.epochs) == (
+            config.train.batch_size,
+            config.train.epochs,
+        )
+
+
+def test_pytorchs_dead_units_are_zero_on_all_images(modules, torch):
+    image = torch.zeros(3, 2, 4, 4)
+    image[1, 0, 2, 3] = 0.5  # of three images one, at one place
+    assert modules("pytorch").dead_units(torch.nn.Identity(), image) == 1
+    assert modules("pytorch").dead_units(torch.nn.Flatten(), image) == 31

@@ -20,9 +20,8 @@ from typing import Any
 import figures
 import numpy as np
 import tables
-import vincent
 from ml_collections import ConfigDict
-from systems import HERE, SYSTEMS, System, config_of, planned_epochs, with_reference
+from systems import HERE, SYSTEMS, System, config_of, planned_epochs, with_references
 
 from caejax.compilation import use_cache
 from caejax.csv_files import write_csv
@@ -192,8 +191,7 @@ def write_all(runs: Path, out: Path) -> None:
     rows, curves = finished(runs)
     if not rows:
         return
-    reference = vincent.read_curves(HERE / "vincent.csv")
-    systems = [with_reference(system, reference) for system in SYSTEMS]
+    systems = [with_references(system) for system in SYSTEMS]
     out.mkdir(parents=True, exist_ok=True)
     write_csv(out / "results.csv", rows, ".6g")
     write_csv(out / "curves.csv", curves, ".6g")

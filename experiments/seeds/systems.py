@@ -9,6 +9,8 @@ import vincent
 from ml_collections import ConfigDict
 from numpy import median
 
+from caejax.csv_files import read_csv
+
 HERE = Path(__file__).parent
 CONFIGS = HERE.parents[1] / "configs" / "seeds"
 
@@ -138,14 +140,31 @@ SYSTEMS = (
 )
 
 
-def with_reference(system: System, curves: dict[int, list[float]]) -> System:
-    """System D with what vincent.py found, if that has run to its end."""
+def with_references(system: System, folder: Path = HERE) -> System:
+    """The system with what vincent.py and pytorch.py found of it, if they have."""
+    system = _with_vincent(system, vincent.read_curves(folder / "vincent.csv"))
+    ends = {
+        row["seed"]: float(row["figure"])  # the last of its epochs
+        for row in read_csv(folder / "pytorch.csv")
+        if row["system"] == system.name
+    }
+    if not ends:
+        return system
+    figure = float(median(list(ends.values())))
+    source = Source(_by("pytorch.py", len(ends)), figure, "agrees")
+    return system._replace(sources=(*system.sources, source))
+
+
+def _by(script, seeds):
+    return f"{script}, {seeds} seed{'s' * (seeds > 1)}"
+
+
+def _with_vincent(system, curves):
     whole = [curve for curve in curves.values() if len(curve) == vincent.EPOCHS]
     if system.name != "d_tied_masking" or not whole:
         return system
-    who = f"vincent.py, {len(whole)} seed{'s' * (len(whole) > 1)}"
     points = tuple(enumerate((median(x) for x in zip(*whole, strict=True)), start=1))
-    source = Source(who, points[-1][1], "agrees")
+    source = Source(_by("vincent.py", len(whole)), points[-1][1], "agrees")
     return system._replace(sources=(source,), points=points)
 
 

@@ -1,0 +1,189 @@
+"""Systems C and E in PyTorch, written apart from caejax.
+
+    python experiments/seeds/pytorch.py --data=DIR [--systems=a,b] [--seeds=N]
+
+DIR holds MNIST's four IDX files. Needs PyTorch. Writes pytorch.csv: by system, seed and
+epoch the training loss in the source's unit, and the units or channels of the code that
+are 0 on all 10,000 test images. Seeds that are whole there are kept.
+"""
+
+import argparse
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy, mse_loss
+
+from caejax.csv_files import read_csv, write_csv
+from caejax.data import idx
+
+Row = dict[str, Any]
+
+
+class Reference(NamedTuple):
+    """A system in PyTorch.
+
+    Attributes:
+      build: makes encoder and decoder, which ends before the sigmoid.
+      epochs: of the source's schedule.
+      batch: images; what is left of an epoch is dropped.
+      loss: of images in [0, 1].
+      factor: on the mean loss.
+      noise: standard deviation; noisy pixels are clipped to [0, 1].
+      keras: drawn as Keras does, and trained by its Adadelta; else PyTorch's Adam.
+    """
+
+    build: Callable[[], tuple[nn.Module, nn.Module]]
+    epochs: int
+    batch: int = 20
+    loss: Callable[[Tensor, Tensor], Tensor] = mse_loss
+    factor: float = 20.0
+    noise: float = 0.0
+    keras: bool = False
+
+
+def conv(channels: int, features: int) -> nn.Module:
+    """3x3, as large as its input."""
+    return nn.Conv2d(channels, features, 3, padding=1)
+
+
+def conv_pool(*channels: int, ceil: bool = False) -> list[nn.Module]:
+    """Convolutions from each to the next, each with ReLU and a halving max-pool."""
+    layers = []
+    for before, after in itertools.pairwise(channels):
+        layers += [conv(before, after), nn.ReLU(), nn.MaxPool2d(2, ceil_mode=ceil)]
+    return layers
+
+
+def up(size: int, stride: int, channels: int, features: int) -> nn.Module:
+    """A transposed convolution without padding."""
+    return nn.ConvTranspose2d(channels, features, size, stride)
+
+
+def linear() -> tuple[nn.Module, nn.Module]:
+    """784 to 32 and back."""
+    shape = nn.Unflatten(1, (1, 28, 28))
+    encoder = nn.Sequential(nn.Flatten(), nn.Linear(784, 32), nn.ReLU())
+    return encoder, nn.Sequential(nn.Linear(32, 784), shape)
+
+
+def transposed() -> tuple[nn.Module, nn.Module]:
+    """Code 7x7x4, two transposed convolutions."""
+    decoder = up(2, 2, 4, 16), nn.ReLU(), up(2, 2, 16, 1)
+    return nn.Sequential(*conv_pool(1, 16, 4)), nn.Sequential(*decoder)
+
+
+def upsampling() -> tuple[nn.Module, nn.Module]:
+    """Code 7x7x4, two nearest-neighbour resizes, each before a convolution."""
+    layers = nn.Upsample(scale_factor=2), conv(4, 16), nn.ReLU()
+    layers += nn.Upsample(scale_factor=2), conv(16, 1)
+    return nn.Sequential(*conv_pool(1, 16, 4)), nn.Sequential(*layers)
+
+
+def denoiser() -> tuple[nn.Module, nn.Module]:
+    """Code 3x3x8, three transposed convolutions, 3 to 7 to 14 to 28."""
+    layers = [up(3, 2, 8, 8), nn.ReLU(), up(2, 2, 8, 16), nn.ReLU()]
+    layers += [up(2, 2, 16, 32), nn.ReLU(), conv(32, 1)]
+    return nn.Sequential(*conv_pool(1, 32, 16, 8)), nn.Sequential(*layers)
+
+
+def keras_conv() -> tuple[nn.Module, nn.Module]:
+    """Code 4x4x8; the third convolution of the decoder takes 16 pixels to 14."""
+    double = nn.Upsample(scale_factor=2)
+    layers = [conv(8, 8), nn.ReLU(), double, conv(8, 8), nn.ReLU(), double]
+    layers += [nn.Conv2d(8, 16, 3), nn.ReLU(), double, conv(16, 1)]
+    return nn.Sequential(*conv_pool(1, 16, 8, 8, ceil=True)), nn.Sequential(*layers)
+
+
+REFERENCES = {
+    "e_linear": Reference(linear, 20),
+    "e_transposed": Reference(transposed, 30),
+    "e_upsampling": Reference(upsampling, 30),
+    "e_denoiser": Reference(denoiser, 20, noise=0.5),
+    "c_keras_conv": Reference(
+        keras_conv, 50, batch=128, loss=binary_cross_entropy, factor=1.0, keras=True
+    ),
+}
+
+
+def draw_as_keras(module: nn.Module) -> None:
+    """Glorot's uniform kernels and biases of zero."""
+    if hasattr(module, "weight"):
+        nn.init.xavier_uniform_(module.weight)
+        nn.init.zeros_(module.bias)
+
+
+def curve(
+    reference: Reference, train: Tensor, test: Tensor, seed: int
+) -> Iterator[tuple[float, int]]:
+    """Trains as the source does; yields its loss and the dead units by epoch."""
+    torch.manual_seed(seed)
+    encoder, decoder = reference.build()
+    params = [*encoder.parameters(), *decoder.parameters()]
+    optimizer = torch.optim.Adam(params, 1e-3)
+    if reference.keras:
+        for module in (*encoder, *decoder):
+            draw_as_keras(module)
+        optimizer = torch.optim.Adadelta(params, 1.0, rho=0.95, eps=1e-7)
+    count = len(train) // reference.batch
+    for _ in range(reference.epochs):
+        order = torch.randperm(len(train))[: count * reference.batch]
+        total = torch.zeros(())
+        for chosen in order.split(reference.batch):
+            clean = train[chosen]
+            noisy = clean
+            if reference.noise:
+                noisy = clean + reference.noise * torch.randn_like(clean)
+                noisy = noisy.clip(0, 1)
+            image = decoder(encoder(noisy)).sigmoid()
+            loss = reference.loss(image, clean)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            total += loss.detach()
+        yield reference.factor * total.item() / count, dead_units(encoder, test)
+
+
+@torch.no_grad()
+def dead_units(encoder: nn.Module, images: Tensor) -> int:
+    """Units or channels of the code that are 0 on all images."""
+    highest = torch.stack([encoder(x).amax(0) for x in images.split(1000)]).amax(0)
+    return int((highest.reshape(len(highest), -1).amax(1) <= 0).sum())
+
+
+def pixels(images) -> Tensor:
+    """(N, 1, 28, 28) in [0, 1] of uint8 (N, 28, 28, 1)."""
+    return torch.tensor(images.transpose(0, 3, 1, 2)).float() / 255
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Trains what is missing; the file is written anew after each seed."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--systems", default=",".join(REFERENCES), help="comma list")
+    parser.add_argument("--seeds", type=int, default=3)
+    here = Path(__file__).with_name("pytorch.csv")
+    parser.add_argument("--out", type=Path, default=here)
+    args = parser.parse_args(argv)
+    torch.set_num_threads(1)  # its products are too small for two
+    train, test = (pixels(part.images) for part in idx.load(dir=str(args.data)))
+    for name in args.systems.split(","):
+        for seed in range(args.seeds):
+            rows = read_csv(args.out)
+            if any((row["system"], row["seed"]) == (name, seed) for row in rows):
+                continue
+            began = time.perf_counter()
+            points = curve(REFERENCES[name], train, test, seed)
+            for epoch, (figure, dead) in enumerate(points, start=1):
+                row = {"system": name, "seed": seed, "epoch": epoch}
+                rows.append(row | {"figure": figure, "dead_units": dead})
+            print(f"{rows[-1]} {time.perf_counter() - began:.0f} s", flush=True)
+            write_csv(args.out, rows, ".6g")
+
+
+if __name__ == "__main__":
+    main()
