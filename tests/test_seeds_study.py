@@ -251,6 +251,22 @@ def test_pytorchs_figures_stand_beside_the_sources(modules, systems, tmp_path):
     found = modules("systems").with_references(systems["e_linear"], tmp_path)
     assert [source.who for source in found.sources] == ["source", "pytorch.py, 3 seeds"]
     assert found.sources[1].figure == 0.3
+    ends = modules("systems").pytorch_ends(tmp_path)
+    assert [(row["seed"], row["epoch"]) for row in ends] == [(0, 2), (1, 2), (2, 2)]
+
+
+def test_figures_stand_by_dead_units(tables):
+    def rows(name, *pairs):
+        return [{"system": name, "dead_units": n, "figure": x} for n, x in pairs]
+
+    ours = rows("a", (6, 0.3), (4, 0.2), (6, 0.25)) + rows("b", (1, 0.5), (1, 0.6))
+    text = tables.dead_table(ours, rows("a", (6, 0.26), (8, 0.4)))
+    assert text.splitlines()[2:] == [
+        "| a | 4 | 0.2 (1) |  |",
+        "| a | 6 | 0.25 to 0.3 (2) | 0.26 (1) |",
+        "| a | 8 |  | 0.4 (1) |",
+    ]
+    assert tables.dead_table(ours[3:], []) == ""
 
 
 def test_pytorchs_systems_are_ours(modules, systems, torch):

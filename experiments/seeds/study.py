@@ -21,7 +21,15 @@ import figures
 import numpy as np
 import tables
 from ml_collections import ConfigDict
-from systems import HERE, SYSTEMS, System, config_of, planned_epochs, with_references
+from systems import (
+    HERE,
+    SYSTEMS,
+    System,
+    config_of,
+    planned_epochs,
+    pytorch_ends,
+    with_references,
+)
 
 from caejax.compilation import use_cache
 from caejax.csv_files import write_csv
@@ -195,7 +203,7 @@ def write_all(runs: Path, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     write_csv(out / "results.csv", rows, ".6g")
     write_csv(out / "curves.csv", curves, ".6g")
-    (out / "results.md").write_text(tables.report(systems, rows))
+    (out / "results.md").write_text(tables.report(systems, rows, pytorch_ends()))
     whole = [row for row in rows if tables.is_whole(row) and row["seed"] == 0]
     samples = {
         row["system"]: np.load(folder_of(runs, row["system"], 0) / "samples.npz")

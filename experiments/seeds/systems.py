@@ -3,7 +3,7 @@
 import functools
 import runpy
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import vincent
 from ml_collections import ConfigDict
@@ -84,7 +84,7 @@ SYSTEMS = (
     System(
         "e_linear",
         TRAIN_MSE_20,
-        5,
+        20,
         (Source("source", 0.235611),),
         points=((20, 0.235611),),
     ),
@@ -143,16 +143,18 @@ SYSTEMS = (
 def with_references(system: System, folder: Path = HERE) -> System:
     """The system with what vincent.py and pytorch.py found of it, if they have."""
     system = _with_vincent(system, vincent.read_curves(folder / "vincent.csv"))
-    ends = {
-        row["seed"]: float(row["figure"])  # the last of its epochs
-        for row in read_csv(folder / "pytorch.csv")
-        if row["system"] == system.name
-    }
+    ends = [row for row in pytorch_ends(folder) if row["system"] == system.name]
     if not ends:
         return system
-    figure = float(median(list(ends.values())))
+    figure = float(median([row["figure"] for row in ends]))
     source = Source(_by("pytorch.py", len(ends)), figure, "agrees")
     return system._replace(sources=(*system.sources, source))
+
+
+def pytorch_ends(folder: Path = HERE) -> list[dict[str, Any]]:
+    """The last row of each system and seed in pytorch.csv."""
+    rows = read_csv(folder / "pytorch.csv")
+    return list({(row["system"], row["seed"]): row for row in rows}.values())
 
 
 def _by(script, seeds):

@@ -75,8 +75,16 @@ def is_whole(row: Row) -> bool:
     return row["epochs"] == row["planned_epochs"]
 
 
-def report(systems: Sequence[System], rows: Sequence[Row]) -> str:
-    """All tables; shortened runs are kept apart and beside no source's figure."""
+def report(
+    systems: Sequence[System], rows: Sequence[Row], pytorch: Sequence[Row] = ()
+) -> str:
+    """All tables; shortened runs are kept apart and beside no source's figure.
+
+    Args:
+      systems: with their references.
+      rows: a row a run.
+      pytorch: a row for each seed of pytorch.py.
+    """
     short = [row for row in rows if not is_whole(row)]
     parts = [
         "Written by study.py.\n",
@@ -97,6 +105,14 @@ def report(systems: Sequence[System], rows: Sequence[Row]) -> str:
             ],
         ),
     ]
+    by_death = dead_table([row for row in rows if is_whole(row)], pytorch)
+    if by_death:
+        parts += [
+            "## Figures by dead units\n",
+            "Of systems whose seeds differ in them: the figure's range, and of how "
+            "many seeds.\n",
+            by_death,
+        ]
     if short:
         parts += [
             "## Shortened runs\n",
@@ -153,6 +169,36 @@ def _test_cells(rows):
         f"{rows[0]['params']:,}",
         f"{middle['seconds']:,.0f}",
     ]
+
+
+def dead_table(rows: Sequence[Row], pytorch: Sequence[Row]) -> str:
+    """A line for each number of dead units, of systems where it varies."""
+    lines = []
+    for name in dict.fromkeys(row["system"] for row in rows):
+        ours, theirs = (_by_death(some, name) for some in (rows, pytorch))
+        if len(ours) > 1:
+            counts = sorted(ours | theirs)
+            lines += [
+                [name, str(n), _range(ours.get(n, [])), _range(theirs.get(n, []))]
+                for n in counts
+            ]
+    header = ["system", "dead units", "caejax", "PyTorch"]
+    return to_markdown(header, lines) if lines else ""
+
+
+def _by_death(rows, name):
+    found: dict[int, list[float]] = {}
+    for row in rows:
+        if row["system"] == name:
+            found.setdefault(row["dead_units"], []).append(row["figure"])
+    return found
+
+
+def _range(values):
+    if not values:
+        return ""
+    ends = dict.fromkeys((number(min(values)), number(max(values))))
+    return f"{' to '.join(ends)} ({len(values)})"
 
 
 def number(value: float) -> str:
