@@ -17,24 +17,36 @@ Row = dict[str, Any]
 
 COLUMNS = 4
 SHOWN = 8  # pictures a row
-LINE, SOURCE = COLORS[1], COLORS[0]
+SOURCE = COLORS[0]
+CAEJAX = {"color": COLORS[1], "lw": 0.8, "alpha": 0.8}
+PYTORCH = {"color": "black", "lw": 0.8, "ls": ":", "zorder": 2.5}
+WIDE = 10  # range that is drawn on a logarithmic axis
 
 
 def draw(
     systems: Sequence[System],
     curves: Sequence[Row],
+    pytorch: Sequence[Row],
     samples: Mapping[str, Mapping[str, np.ndarray]],
     out: Path,
 ) -> None:
     """Draws and saves all figures."""
     with paper_style():
-        save(losses(systems, curves), out / "curves")
+        save(losses(systems, curves, pytorch), out / "curves")
         if samples:
             save(reconstructions(samples), out / "reconstructions")
 
 
-def losses(systems: Sequence[System], curves: Sequence[Row]) -> Figure:
-    """The source's figure by epoch: a panel a system, a line a seed."""
+def losses(
+    systems: Sequence[System], curves: Sequence[Row], pytorch: Sequence[Row]
+) -> Figure:
+    """The source's figure by epoch: a panel a system, a line a seed.
+
+    Args:
+      systems: whose panels are drawn if caejax has run them.
+      curves: caejax's, a row an epoch.
+      pytorch: pytorch.py's.
+    """
     ran = {row["system"] for row in curves}
     shown = [system for system in systems if system.name in ran]
     down = -(-len(shown) // COLUMNS)
@@ -44,28 +56,37 @@ def losses(systems: Sequence[System], curves: Sequence[Row]) -> Figure:
     for axis in axes.flat[len(shown) :]:
         axis.set_axis_off()
     for axis, system in zip(axes.flat, shown, strict=False):
-        _panel(axis, system, [r for r in curves if r["system"] == system.name])
+        for rows, look in ((pytorch, PYTORCH), (curves, CAEJAX)):
+            _lines(axis, [r for r in rows if r["system"] == system.name], look)
+        _panel(axis, system)
     figure.supxlabel("epoch", fontsize=8)
     handles = [
-        Line2D([], [], color=LINE, label="caejax, a line a seed"),
+        Line2D([], [], **CAEJAX, label="caejax, a line a seed"),
+        Line2D([], [], **PYTORCH, label="PyTorch, likewise"),
         Line2D([], [], color=SOURCE, marker="o", ls="none", label="reported"),
         Line2D([], [], color=SOURCE, ls="--", label="vincent.py"),
         Line2D([], [], color=SOURCE, lw=6, alpha=0.25, label="reported range"),
     ]
-    figure.legend(handles=handles, loc="outside upper center", ncols=4)
+    figure.legend(handles=handles, loc="outside upper center", ncols=5)
     return figure
 
 
-def _panel(axis, system, curves):
-    for seed in dict.fromkeys(row["seed"] for row in curves):
-        points = [(r["epoch"], r["figure"]) for r in curves if r["seed"] == seed]
-        axis.plot(*zip(*points, strict=True), color=LINE, lw=0.8, alpha=0.8)
+def _lines(axis, rows, look):
+    for seed in dict.fromkeys(row["seed"] for row in rows):
+        points = [(r["epoch"], r["figure"]) for r in rows if r["seed"] == seed]
+        axis.plot(*zip(*points, strict=True), **look)
+
+
+def _panel(axis, system):
     if system.points:
         # A reference by epoch is a line, single reported figures are points.
         look = "--" if len(system.points) > 3 else "o"
         axis.plot(*zip(*system.points, strict=True), look, color=SOURCE, zorder=3)
     if system.band:
         axis.axhspan(*system.band, color=SOURCE, alpha=0.25, lw=0)
+    low, high = axis.dataLim.intervaly
+    if high > WIDE * low:
+        axis.set_yscale("log")
     axis.set_title(f"{system.name}\n{system.unit.text}", fontsize=6)
     axis.xaxis.set_major_locator(MaxNLocator(4, integer=True))
 

@@ -32,7 +32,7 @@ from systems import (
 )
 
 from caejax.compilation import use_cache
-from caejax.csv_files import write_csv
+from caejax.csv_files import read_csv, write_csv
 from caejax.errors import CaejaxError, exit_code
 from caejax.inference import trained
 from caejax.train.devices import use_cores
@@ -209,7 +209,7 @@ def write_all(runs: Path, out: Path) -> None:
         row["system"]: np.load(folder_of(runs, row["system"], 0) / "samples.npz")
         for row in whole
     }
-    figures.draw(systems, curves, samples, out)
+    figures.draw(systems, curves, read_csv(HERE / "pytorch.csv"), samples, out)
 
 
 def study(args: argparse.Namespace) -> int:
