@@ -223,6 +223,18 @@ def test_rows_are_filtered_and_counted(page):
     assert count.get_attribute("aria-live") == "polite"
 
 
+def test_a_filter_leaves_the_panels_of_its_runs(page):
+    panels = page.locator(".panel:visible")
+    every = panels.count()
+    page.locator("#filter").fill("shuffle_k3")
+    page.get_by_role("button", name="By run").click()
+    rows = page.locator("[data-filtered]:visible tbody tr:visible a")
+    assert panels.count() == rows.count() > 0
+    assert panels.count() < every
+    page.locator("#filter").fill("")
+    assert panels.count() == every
+
+
 def test_the_keyboard_reaches_and_works_everything(page):
     reached = []
     for _ in range(60):

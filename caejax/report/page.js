@@ -73,6 +73,10 @@ function filter() {
       row.hidden = !matches(row, columnsOf(table), words, wanted);
     }
   }
+  for (const panel of all(".panel")) {
+    const link = document.querySelector(`[data-filtered] a[href="#${panel.id}"]`);
+    panel.hidden = link !== null && link.closest("tr").hidden;
+  }
   count();
 }
 
