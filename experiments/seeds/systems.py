@@ -92,7 +92,7 @@ SYSTEMS = (
     System(
         "e_transposed",
         TRAIN_MSE_20,
-        5,
+        10,
         (Source("source", 0.213977), Source("the course's run", 0.165248)),
         points=((1, 0.536067), (30, 0.213977), (30, 0.165248)),
     ),
