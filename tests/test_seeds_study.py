@@ -288,6 +288,12 @@ def test_pytorchs_systems_are_ours(modules, systems, torch):
         )
 
 
+def test_a_system_that_pytorch_lacks_is_one_line(modules, torch, tmp_path, capsys):
+    argv = [f"--data={tmp_path}", "--systems=e_linear,a_conv"]
+    assert modules("pytorch").main(argv) == 1
+    assert "no a_conv; known: e_linear, " in capsys.readouterr().err
+
+
 def test_pytorchs_dead_units_are_zero_on_all_images(modules, torch):
     image = torch.zeros(3, 2, 4, 4)
     image[1, 0, 2, 3] = 0.5  # of three images one, at one place

@@ -306,3 +306,22 @@ def test_names_are_checked(find):
     assert study.chosen("", ["a", "b"]) == []
     with pytest.raises(ValueError, match="no c; known: a, b"):
         study.chosen("a,c", ["a", "b"])
+
+
+def test_sweeps_go_on_with_the_rounds_that_are_missing(find, tmp_path):
+    sweeps = find("sweeps")
+    path, setting = tmp_path / "sweeps.json", {"epochs": 1}
+    results = sweeps.resumed(path, setting)
+    turns = []
+    while (way := sweeps.next_way(results["seconds"], 2)) and len(turns) < 4:
+        turns.append(way)
+        results["seconds"][way].append(float(len(turns)))
+        path.write_text(json.dumps(results))
+        results = sweeps.resumed(path, setting)
+    assert turns == ["processes", "serial", "one core", "processes"]
+    assert results["seconds"]["processes"] == [1.0, 4.0]
+    assert sweeps.next_way(sweeps.resumed(path, {"epochs": 2})["seconds"], 1)
+    line = sweeps.report(
+        {"seconds": dict(zip(sweeps.WAYS, ([2], [3], [5]), strict=True))}
+    )
+    assert "| 5 | 2.50 | 1.6 |" in line

@@ -9,6 +9,7 @@ are 0 on all 10,000 test images. Seeds that are whole there are kept.
 
 import argparse
 import itertools
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from torch.nn.functional import binary_cross_entropy, mse_loss
 
 from caejax.csv_files import read_csv, write_csv
 from caejax.data import idx
+from caejax.errors import CaejaxError, exit_code
 
 Row = dict[str, Any]
 
@@ -160,8 +162,40 @@ def pixels(images) -> Tensor:
     return torch.tensor(images.transpose(0, 3, 1, 2)).float() / 255
 
 
-def main(argv: list[str] | None = None) -> None:
+def chosen(names: str) -> list[str]:
+    """The systems of a comma list.
+
+    Raises:
+      CaejaxError: a name that is not known.
+    """
+    wanted = [name for name in names.split(",") if name]
+    if unknown := [name for name in wanted if name not in REFERENCES]:
+        raise CaejaxError(f"no {', '.join(unknown)}; known: {', '.join(REFERENCES)}")
+    return wanted
+
+
+def study(args: argparse.Namespace) -> int:
     """Trains what is missing; the file is written anew after each seed."""
+    names = chosen(args.systems)
+    torch.set_num_threads(1)  # its products are too small for two
+    train, test = (pixels(part.images) for part in idx.load(dir=str(args.data)))
+    for name, seed in itertools.product(names, range(args.seeds)):
+        kept = read_csv(args.out)
+        if any((row["system"], row["seed"]) == (name, seed) for row in kept):
+            continue
+        began, rows = time.perf_counter(), []
+        points = curve(REFERENCES[name], train, test, seed)
+        for epoch, (figure, dead) in enumerate(points, start=1):
+            row = {"system": name, "seed": seed, "epoch": epoch}
+            rows.append(row | {"figure": figure, "dead_units": dead})
+        print(f"{rows[-1]} {time.perf_counter() - began:.0f} s", flush=True)
+        # Read again: another command may have added its seeds.
+        write_csv(args.out, read_csv(args.out) + rows, ".6g")
+    return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs the command."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--systems", default=",".join(REFERENCES), help="comma list")
@@ -169,21 +203,9 @@ def main(argv: list[str] | None = None) -> None:
     here = Path(__file__).with_name("pytorch.csv")
     parser.add_argument("--out", type=Path, default=here)
     args = parser.parse_args(argv)
-    torch.set_num_threads(1)  # its products are too small for two
-    train, test = (pixels(part.images) for part in idx.load(dir=str(args.data)))
-    for name in args.systems.split(","):
-        for seed in range(args.seeds):
-            rows = read_csv(args.out)
-            if any((row["system"], row["seed"]) == (name, seed) for row in rows):
-                continue
-            began = time.perf_counter()
-            points = curve(REFERENCES[name], train, test, seed)
-            for epoch, (figure, dead) in enumerate(points, start=1):
-                row = {"system": name, "seed": seed, "epoch": epoch}
-                rows.append(row | {"figure": figure, "dead_units": dead})
-            print(f"{rows[-1]} {time.perf_counter() - began:.0f} s", flush=True)
-            write_csv(args.out, rows, ".6g")
+    stopped = "interrupted; seeds that are whole are kept"
+    return exit_code(lambda: study(args), stopped)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

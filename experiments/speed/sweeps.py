@@ -5,7 +5,8 @@
 DIR holds MNIST's four IDX files; without it, digits of the same size are drawn. Twelve
 runs (2 bottlenecks x 3 decoders x 2 noise levels), from an empty folder and an empty
 compilation cache, in turns. Start-up, compilation, evaluation and checkpoints count,
-figures do not. Writes sweeps.json and sweeps.md.
+figures do not. Writes sweeps.json, after every turn, and sweeps.md: the same command,
+or one with more rounds, goes on where this one was stopped.
 """
 
 import argparse
@@ -23,6 +24,7 @@ import numpy as np
 
 from caejax.report.tables import to_markdown
 from caejax.train.devices import usable_cores
+from caejax.writers import write_atomically, write_json
 
 WAYS = {
     "processes": "`processes`, one worker a core",
@@ -113,17 +115,29 @@ def main(argv: list[str]) -> None:
         "data": "mnist" if args.data else "glyphs",
         "limit": args.limit,
         "epochs": args.epochs,
-        "load before": round(os.getloadavg()[0], 2),
     }
-    times: dict[str, list[float]] = {way: [] for way in WAYS}
-    for _ in range(args.rounds):
-        for way in WAYS:
-            times[way].append(round(seconds(way, argv), 1))
-            print(f"{way}: {times[way][-1]} s", flush=True)
-    results = {"setting": setting, "seconds": times}
-    (args.out / "sweeps.json").write_text(json.dumps(results, indent=1) + "\n")
-    (args.out / "sweeps.md").write_text(report(results))
+    results = resumed(args.out / "sweeps.json", setting)
+    while (way := next_way(results["seconds"], args.rounds)) is not None:
+        results["seconds"][way].append(round(seconds(way, argv), 1))
+        print(f"{way}: {results['seconds'][way][-1]} s", flush=True)
+        write_json(args.out / "sweeps.json", results)
+    write_atomically(args.out / "sweeps.md", report(results))
     print(report(results))
+
+
+def resumed(path: Path, setting: Record) -> Record:
+    """What the file has, if it is of the same setting, or nothing yet."""
+    if path.exists():
+        results = json.loads(path.read_text())
+        if results["setting"] == setting:
+            return results
+    return {"setting": setting, "seconds": {way: [] for way in WAYS}}
+
+
+def next_way(times: dict[str, list[float]], rounds: int) -> str | None:
+    """Whose turn it is; None when all have had theirs."""
+    way = min(WAYS, key=lambda way: len(times[way]))
+    return way if len(times[way]) < rounds else None
 
 
 if __name__ == "__main__":
