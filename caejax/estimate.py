@@ -18,6 +18,7 @@ from caejax.train import devices, measure
 from caejax.train.images import load_images
 from caejax.train.loop import train
 from caejax.train.run import Run, create_run, initial_state
+from caejax.train.state import TrainState
 from caejax.train.step import compiled_steps, zero_sums
 from caejax.train.task import Task, model_from_config, task_from_config
 
@@ -129,11 +130,12 @@ def calibrate(config: ConfigDict) -> Calibration:
             for name in ("first", "second")
         )
     run = create_run(config, verbose=False)
+    state = devices.on_all_devices(initial_state(run))
     return Calibration(
         compiling=first - fixed,
         fixed=fixed,
-        per_flop=_seconds_per_flop(run),
-        per_image=_seconds_per_image(run),
+        per_image=_seconds_per_image(run, state),
+        per_flop=_seconds_per_flop(run, state),
         seconds=time.perf_counter() - began,
     )
 
@@ -158,10 +160,13 @@ def _seconds(do: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def _seconds_per_flop(run: Run) -> float:
-    """Of training, from half a second of steps or more; the program is compiled."""
+def _seconds_per_flop(run: Run, state: TrainState) -> float:
+    """Of training, from half a second of steps or more; the program is compiled.
+
+    The state's arrays are given away.
+    """
     steps, images = compiled_steps(run.task), run.images["train"]
-    state, sums = devices.on_all_devices((initial_state(run), zero_sums()))
+    sums = devices.on_all_devices(zero_sums())
 
     def take(count):
         nonlocal state, sums
@@ -177,8 +182,7 @@ def _seconds_per_flop(run: Run) -> float:
     return seconds / (count * run.task.batch_size * image_flops(run.task.model))
 
 
-def _seconds_per_image(run: Run) -> float:
-    state = devices.on_all_devices(initial_state(run))
+def _seconds_per_image(run: Run, state: TrainState) -> float:
     seconds = _seconds(lambda: measure.evaluate(run, state, "test"))
     return seconds / len(run.images["test"])
 

@@ -24,7 +24,10 @@ _CONFIG = config_flags.DEFINE_config_file(
 )
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run or sweep.")
 _CORES = flags.DEFINE_integer(
-    "cores", 0, "CPU cores that share each batch; 0 is all.", lower_bound=0
+    "cores",
+    0,
+    "CPU cores that share each batch; 0 is all. By processes, each run has one.",
+    lower_bound=0,
 )
 _CACHE = flags.DEFINE_bool(
     "cache", True, "Keep compiled programs in the user's cache folder."
