@@ -17,7 +17,7 @@ from caejax.data import SOURCES
 from caejax.errors import CaejaxError, lookup
 from caejax.losses import LOSSES
 from caejax.models.autoencoders import MODELS
-from caejax.models.encoders import BOTTLENECKS
+from caejax.models.encoders import BOTTLENECKS, DOWNSAMPLING
 from caejax.models.layers import ACTIVATIONS, DTYPES, INITIALIZERS
 from caejax.models.stack import parse, shapes_after
 from caejax.models.upsampling import UPSAMPLING
@@ -85,6 +85,7 @@ def _default_model() -> ConfigDict:
             "decoder_widths": (),
             "latent_channels": 8,  # the bottleneck
             "bottleneck": "projection",
+            "downsampling": "max_pool",  # of "conv"
             "upsampling": "nearest_k3",
             "code_activation": "linear",
             "output_activation": "sigmoid",
@@ -147,20 +148,25 @@ def check(config: ConfigDict) -> None:
             "config.model.widths is empty: a 'conv' encoder needs a width per stage, "
             "(16, 32, 32) for instance"
         )
+    _check_parts_of_conv(config)
     _check_decoder_widths(config)
     _check_layers(config)
 
 
+def _check_parts_of_conv(config):
+    if config.model.encoder == "conv":
+        return
+    for name, off in (("downsampling", "max_pool"), ("decoder_widths", ())):
+        if (value := config.model[name]) != off:
+            raise CaejaxError(
+                f"config.model.{name} is {value!r}, but the encoder is "
+                f"{config.model.encoder!r}: only 'conv' has it, set it to {off!r}"
+            )
+
+
 def _check_decoder_widths(config):
     own, widths = config.model.decoder_widths, config.model.widths
-    if not own:
-        return
-    if config.model.encoder != "conv":
-        raise CaejaxError(
-            f"config.model.decoder_widths is {own}, but the encoder is "
-            f"{config.model.encoder!r}: only 'conv' has them, set it to ()"
-        )
-    if len(own) != len(widths):
+    if own and len(own) != len(widths):
         raise CaejaxError(
             f"config.model.decoder_widths is {own}; it must hold {len(widths)} "
             "numbers, as many as config.model.widths"
@@ -209,6 +215,7 @@ def _check_names(config):
         "corruption.name": CORRUPTIONS,
         "model.encoder": MODELS,
         "model.bottleneck": dict.fromkeys(BOTTLENECKS),
+        "model.downsampling": dict.fromkeys(DOWNSAMPLING),
         "model.upsampling": UPSAMPLING,
         "model.code_activation": ACTIVATIONS,
         "model.output_activation": ACTIVATIONS,

@@ -11,7 +11,11 @@ from typing import Any
 # Sections that say which runs there are and how they get done, not what a run is.
 NOT_OF_A_RUN = ("sweep", "sweep_exclude", "executor")
 # Fields that are newer than ids, of which they are no part at these values.
-_NEWER = {"code_penalty": 0.0, "model.decoder_widths": []}
+_NEWER = {
+    "code_penalty": 0.0,
+    "model.decoder_widths": [],
+    "model.downsampling": "max_pool",
+}
 
 
 def run_id(config: Mapping[str, Any]) -> str:

@@ -24,7 +24,7 @@ from caejax.models.diagnosis import clean_by_construction
 from caejax.models.upsampling import UPSAMPLING
 from caejax.ops.conv import conv
 from caejax.ops.polyphase import upsample
-from caejax.ops.pool import max_pool
+from caejax.ops.pool import blur_pool, max_pool
 
 _ripple = jax.jit(dc_ripple_db, static_argnums=(0, 2))
 
@@ -433,16 +433,17 @@ def strided(size, normal):
     )
 
 
-def pooled(normal):
+def pooled(pool, normal):
     kernel = normal(3, 3, 1, 32)
-    return lambda x: max_pool(nn.relu(conv(x, kernel, ((1, 1), (1, 1)))))
+    return lambda x: pool(nn.relu(conv(x, kernel, ((1, 1), (1, 1)))))
 
 
 ENCODERS = {
     "stride k3": (lambda normal: strided(3, normal), 6.02),
     "stride k4": (lambda normal: strided(4, normal), 0.0),
     "stride k5": (lambda normal: strided(5, normal), 3.52),
-    "max-pool": (pooled, 0.0),
+    "max-pool": (functools.partial(pooled, max_pool), 0.0),
+    "blur-pool": (functools.partial(pooled, blur_pool), 0.0),
 }
 
 

@@ -93,6 +93,7 @@ def test_image_size_refuses_anything_else(size):
         ("model.widths", (), "a width per stage"),
         ("model.decoder_widths", (8, 8), "must hold 3 numbers"),
         ("model.decoder_widths", (8, 8, 0), "whole numbers above 0"),
+        ("model.downsampling", "pool", "known: max_pool, blur_pool, stride_k3, stride"),
         ("model.output_activation", "linear", "bce"),
         ("model.encoder", "tied_dense", "one layer"),
         ("model.encoder", "layers", "needs config.model.encoder_layers and decoder_"),
@@ -105,6 +106,19 @@ def test_check_names_the_field_and_the_mend(field, value, words):
     with pytest.raises(CaejaxError, match=words) as error:
         config_lib.check(config)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("model.downsampling", "stride_k3"), ("model.decoder_widths", (8,))],
+)
+def test_only_conv_has_its_parts(field, value):
+    config = config_lib.default()
+    config.model.encoder, config.model.widths = "dense", (16,)
+    config_lib.check(config)
+    config_lib.override(config, field, value)
+    with pytest.raises(CaejaxError, match=f"{field} is .* 'dense': only 'conv' has it"):
+        config_lib.check(config)
 
 
 @pytest.mark.parametrize(
@@ -173,7 +187,7 @@ def test_run_id_changes_with_any_field_and_with_nothing_else():
     config.corruption.level = 0.25
     second = config_lib.run_id(config)
     assert second != first
-    # Of the config before it had model.decoder_widths.
+    # Of the config before it had model.decoder_widths and model.downsampling.
     assert first == "a473249027"
     config.model.decoder_widths = (32, 32, 16)
     assert config_lib.run_id(config) not in (first, second)

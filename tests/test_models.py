@@ -13,6 +13,7 @@ from caejax.models.autoencoders import MODELS, create_model
 from caejax.models.decoders import pooled_size
 from caejax.models.layers import ACTIVATIONS
 from caejax.models.upsampling import UPSAMPLING
+from caejax.ops.pool import blur_pool
 
 CLASSIC = {"bottleneck": "pooled", "code_activation": "relu"}
 SMALL = {"shape": (13, 10, 3), "widths": (4, 6), "latent_channels": 5}
@@ -22,6 +23,10 @@ KINDS = ("deconv_k3", "deconv_k4", "nearest_k3", "bilinear_k3", "shuffle_hold")
 SMALL_MODELS = {
     **{kind: {"encoder": "conv", "upsampling": kind} for kind in KINDS},
     "pooled": {"encoder": "conv", "upsampling": "nearest_k3"} | CLASSIC,
+    **{
+        name: {"encoder": "conv", "upsampling": "nearest_k3", "downsampling": name}
+        for name in ("blur_pool", "stride_k3", "stride_k4")
+    },
     "dense": {"encoder": "dense"},
     "tied_dense": {"encoder": "tied_dense"},
 }
@@ -231,17 +236,24 @@ def stock_autoencoder(model, variables, x):
     encoder, decoder = (variables["params"][half] for half in ("encoder", "decoder"))
     activation = {"linear": lambda x: x, "relu": nn.relu}[model.code_activation]
     pooled, stages = model.bottleneck == "pooled", len(model.widths)
+    pools = {
+        "max_pool": lambda x: nn.max_pool(x, (2, 2), (2, 2), "SAME"),
+        "blur_pool": blur_pool,
+    }
+    pool = pools.get(model.downsampling, lambda x: x)
+    stride = 1 if model.downsampling in pools else 2
 
-    def convolve(params, x):
-        layer = nn.Conv(params["bias"].size, params["kernel"].shape[:2], padding="SAME")
+    def convolve(params, x, stride=1):
+        size = params["kernel"].shape[:2]
+        layer = nn.Conv(params["bias"].size, size, stride, padding="SAME")
         return layer.apply({"params": params}, x)
 
     sizes = []
     for stage in range(stages):
         sizes.append(x.shape[1:3])
         last = pooled and stage == stages - 1
-        x = (activation if last else nn.relu)(convolve(encoder[f"Conv_{stage}"], x))
-        x = nn.max_pool(x, (2, 2), (2, 2), "SAME")
+        x = convolve(encoder[f"Conv_{stage}"], x, stride)
+        x = pool((activation if last else nn.relu)(x))
     if not pooled:
         x = activation(convolve(encoder[f"Conv_{stages}"], x))
     for stage, (height, width) in enumerate(reversed(sizes)):
@@ -257,6 +269,9 @@ def stock_autoencoder(model, variables, x):
         *((kind, (13, 10)) for kind in KINDS),
         ("pooled", (8, 15)),
         ("pooled", (8, 8)),
+        ("blur_pool", (13, 10)),
+        ("stride_k3", (8, 15)),
+        ("stride_k4", (13, 10)),
     ],
 )
 def test_convolutional_model_from_stock_layers(name, size, normal):
@@ -409,14 +424,8 @@ def test_create_model_takes_what_a_model_has():
         create_model("dense", width=3, depth=2, **settings)
 
 
-def test_unknown_bottlenecks_are_refused(key):
-    model = create_model(
-        "conv",
-        shape=(8, 8, 1),
-        widths=(2,),
-        latent_channels=1,
-        upsampling="nearest_k3",
-        bottleneck="poold",
-    )
-    with pytest.raises(ValueError, match="bottleneck is 'poold'"):
-        model.init(key, jnp.zeros((1, 8, 8, 1)))
+@pytest.mark.parametrize("field", ["bottleneck", "downsampling"])
+def test_unknown_parts_are_refused(field, key):
+    model = small_model("nearest_k3", **{field: "poold"})
+    with pytest.raises(ValueError, match=f"{field} is 'poold'"):
+        model.init(key, jnp.zeros((1, *model.shape)))

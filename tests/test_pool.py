@@ -1,12 +1,13 @@
-"""Tests of max-pooling."""
+"""Tests of the poolings."""
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax import lax
 
-from caejax.ops.pool import max_pool
+from caejax.ops.pool import blur_pool, max_pool
 
 
 def stock_pool(x):
@@ -46,5 +47,36 @@ def test_the_first_of_ties_has_the_gradient_as_in_flax(size):
     np.testing.assert_array_equal(gradient, stock)
 
 
-def test_keeps_bfloat16():
-    assert max_pool(jnp.zeros((1, 3, 4, 2), jnp.bfloat16)).dtype == jnp.bfloat16
+@pytest.mark.parametrize("size", [(4, 6), (5, 4), (1, 3)])
+def test_blur_is_a_convolution_with_its_filter(size, normal, assert_same_function):
+    taps = np.float32([1, 3, 3, 1]) / 8
+    kernel = jnp.tile(jnp.outer(taps, taps)[:, :, None, None], (1, 1, 1, 3))
+
+    def convolve(x):
+        sides = [(1, 1 + n % 2) for n in size]
+        x = jnp.pad(x, ((0, 0), *sides, (0, 0)), mode="edge")
+        return lax.conv_general_dilated(
+            x,
+            kernel,
+            (2, 2),
+            "VALID",
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+            feature_group_count=3,
+        )
+
+    assert_same_function(blur_pool, convolve, normal(2, *size, 3))
+
+
+def test_blur_worked_by_hand():
+    x = jnp.float32([8, 16, 0, 24]).reshape(1, 1, 4, 1)
+    np.testing.assert_array_equal(blur_pool(x).ravel(), [10, 14])
+
+
+def test_blur_leaves_constants_as_they_are():
+    x = jnp.full((1, 5, 6, 2), 0.7)
+    np.testing.assert_allclose(blur_pool(x), jnp.full((1, 3, 3, 2), 0.7), rtol=1e-6)
+
+
+@pytest.mark.parametrize("pool", [max_pool, blur_pool])
+def test_keeps_bfloat16(pool):
+    assert pool(jnp.zeros((1, 3, 4, 2), jnp.bfloat16)).dtype == jnp.bfloat16

@@ -63,7 +63,8 @@ class ConvAutoencoder(Autoencoder):
     Attributes:
       shape: (H, W, C) of the images it is made for; codes of their size decode to
         them, with the crops that odd sizes need.
-      widths, latent_channels, bottleneck, code_activation: of `ConvEncoder`.
+      widths, latent_channels, bottleneck, downsampling, code_activation: of
+        `ConvEncoder`.
       upsampling: of `ConvDecoder`.
       decoder_widths: its widths, from the code outwards; () for those of the encoder,
         mirrored.
@@ -78,6 +79,7 @@ class ConvAutoencoder(Autoencoder):
     upsampling: str
     decoder_widths: tuple[int, ...] = ()
     bottleneck: str = "projection"
+    downsampling: str = "max_pool"
     code_activation: str = "linear"
     output_activation: str = "sigmoid"
     initializer: str = "he_normal"
@@ -90,6 +92,7 @@ class ConvAutoencoder(Autoencoder):
             self.widths,
             self.latent_channels,
             bottleneck=self.bottleneck,
+            downsampling=self.downsampling,
             code_activation=self.code_activation,
             initializer=self.initializer,
             dtype=self.dtype,

@@ -5,13 +5,19 @@ import jax
 import jax.numpy as jnp
 
 from caejax.models.layers import ACTIVATIONS, Conv, Dense
-from caejax.ops.pool import max_pool
+from caejax.ops.pool import blur_pool, max_pool
 
 BOTTLENECKS = ("projection", "pooled")
 
+# How a stage halves its image: by a pool behind a 3 x 3 convolution and its activation,
+# or by the convolution's own stride.
+POOLS = {"max_pool": max_pool, "blur_pool": blur_pool}
+STRIDED = {"stride_k3": 3, "stride_k4": 4}  # kernel sizes
+DOWNSAMPLING = (*POOLS, *STRIDED)
+
 
 class ConvEncoder(nn.Module):
-    """3 x 3 convolution, ReLU and 2 x 2 max-pool per width, then the bottleneck.
+    """A stage per width, which halves the image, then the bottleneck.
 
     Attributes:
       widths: channels of the stages, from the image inwards.
@@ -19,6 +25,9 @@ class ConvEncoder(nn.Module):
       bottleneck: "projection" adds a 1 x 1 convolution from the last stage to the
         code, so widths and code size vary independently; "pooled" lets the last
         stage itself have latent_channels channels, as in the classic examples.
+      downsampling: what stages are made of. "max_pool": 3 x 3 convolution, ReLU, 2 x 2
+        max-pool; "blur_pool": the same with `caejax.ops.pool.blur_pool`; "stride_k3",
+        "stride_k4": a convolution of that size and of stride 2, ReLU.
       code_activation: a name of `caejax.models.layers.ACTIVATIONS`.
       initializer: a name of `caejax.models.layers.INITIALIZERS`.
       dtype: of the computation.
@@ -27,6 +36,7 @@ class ConvEncoder(nn.Module):
     widths: tuple[int, ...]
     latent_channels: int
     bottleneck: str = "projection"
+    downsampling: str = "max_pool"
     code_activation: str = "linear"
     initializer: str = "he_normal"
     dtype: jnp.dtype = jnp.float32
@@ -35,19 +45,33 @@ class ConvEncoder(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """(B, H, W, C) to (B, ceil(H/2^L), ceil(W/2^L), latent_channels)."""
         activation = ACTIVATIONS[self.code_activation]
-        if self.bottleneck not in BOTTLENECKS:
-            raise ValueError(f"bottleneck is {self.bottleneck!r}; known: {BOTTLENECKS}")
+        _check("bottleneck", self.bottleneck, BOTTLENECKS)
+        _check("downsampling", self.downsampling, DOWNSAMPLING)
         pooled = self.bottleneck == "pooled"
         for width in self.widths[:-1] if pooled else self.widths:
-            x = max_pool(nn.relu(self._conv(width)(x)))
+            x = self._stage(x, width, nn.relu)
         if pooled:
-            return max_pool(activation(self._conv(self.latent_channels)(x)))
+            return self._stage(x, self.latent_channels, activation)
         return activation(self._conv(self.latent_channels, kernel_size=1)(x))
 
-    def _conv(self, features, kernel_size=3):
+    def _stage(self, x, width, activation):
+        if self.downsampling in STRIDED:
+            return activation(self._conv(width, STRIDED[self.downsampling], 2)(x))
+        return POOLS[self.downsampling](activation(self._conv(width)(x)))
+
+    def _conv(self, features, kernel_size=3, stride=1):
         return Conv(
-            features, kernel_size, initializer=self.initializer, dtype=self.dtype
+            features,
+            kernel_size,
+            stride=stride,
+            initializer=self.initializer,
+            dtype=self.dtype,
         )
+
+
+def _check(name, value, known):
+    if value not in known:
+        raise ValueError(f"{name} is {value!r}; known: {known}")
 
 
 class DenseEncoder(nn.Module):

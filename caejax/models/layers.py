@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from caejax.ops.conv import conv, same_padding
+from caejax.ops.stride import conv_stride2
 
 Initializer = Callable[..., jax.Array]
 
@@ -40,10 +41,11 @@ DTYPES: dict[str, jnp.dtype] = {
 
 
 class Conv(nn.Module):
-    """`nn.Conv` of stride 1 with SAME or VALID padding, over `caejax.ops.conv`.
+    """`nn.Conv` of stride 1 or 2, over `caejax.ops.conv` and `caejax.ops.stride`.
 
-    Parameters have the names and shapes of `nn.Conv`: kernel (k, k, C, features)
-    and bias (features,), so weights can be exchanged.
+    Padding is SAME or, with stride 1 only, VALID. Parameters have the names and shapes
+    of `nn.Conv`: kernel (k, k, C, features) and bias (features,), so weights can be
+    exchanged.
     """
 
     features: int
@@ -51,15 +53,21 @@ class Conv(nn.Module):
     initializer: str = "he_normal"
     dtype: jnp.dtype = jnp.float32
     valid: bool = False
+    stride: int = 1
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """(B, H, W, C) to (B, H, W, features); VALID, k - 1 pixels less a side."""
+        """(B, H, W, C) to (B, H, W, features).
+
+        VALID makes k - 1 pixels less a side, stride 2 half of them, rounded up.
+        """
         shape = (self.kernel_size, self.kernel_size, x.shape[-1], self.features)
         kernel, bias = _kernel_and_bias(self, shape)
+        x, kernel = x.astype(self.dtype), kernel.astype(self.dtype)
+        if self.stride == 2:
+            return add_bias(conv_stride2(x, kernel), bias)
         padding = ((0, 0), (0, 0)) if self.valid else same_padding(shape)
-        y = conv(x.astype(self.dtype), kernel.astype(self.dtype), padding)
-        return add_bias(y, bias)
+        return add_bias(conv(x, kernel, padding), bias)
 
 
 class Dense(nn.Module):

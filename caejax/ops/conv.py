@@ -41,7 +41,7 @@ def conv(x: jax.Array, kernel: jax.Array, padding: Padding) -> jax.Array:
       (B, H', W', F) with H' = H + above + below - h + 1, likewise W'.
     """
     if paths.chosen() != "matmul":
-        return _conv(x, kernel, padding)
+        return lax_conv(x, kernel, padding)
     sides = zip(kernel.shape[:2], padding, strict=True)
     if any(max(side) >= k for k, side in sides):
         # Outputs that see no image at all; the fast gradient leaves them out.
@@ -49,9 +49,12 @@ def conv(x: jax.Array, kernel: jax.Array, padding: Padding) -> jax.Array:
     return _conv_matmul(x, kernel, padding)
 
 
-def _conv(x, kernel, padding):
+def lax_conv(
+    x: jax.Array, kernel: jax.Array, padding: Padding, stride: int = 1
+) -> jax.Array:
+    """As `conv`, by JAX's own convolution, at every stride-th pixel."""
     return lax.conv_general_dilated(
-        x, kernel, (1, 1), padding, dimension_numbers=_LAYOUT
+        x, kernel, (stride, stride), padding, dimension_numbers=_LAYOUT
     )
 
 
@@ -62,7 +65,7 @@ def _conv_matmul(x, kernel, padding):
         return x @ kernel[0, 0]
     if features <= _FEW or max(channels, features) <= _THIN:
         return _conv_by_matmul(x, kernel, padding)
-    return _conv(x, kernel, padding)
+    return lax_conv(x, kernel, padding)
 
 
 def _conv_by_matmul(x, kernel, padding):

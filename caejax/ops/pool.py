@@ -1,8 +1,9 @@
-"""Max-pooling whose gradient needs no scatter."""
+"""Poolings that halve height and width; no gradient of them needs a scatter."""
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from caejax.ops import paths
 
@@ -55,3 +56,29 @@ def _backward(place, grad):
 
 
 _pool.defvjp(_forward, _backward)
+
+
+def blur_pool(x: jax.Array) -> jax.Array:
+    """Blurs with [1, 3, 3, 1] / 8 an axis, then keeps every other pixel.
+
+    Zhang, "Making Convolutional Networks Shift-Invariant Again" (ICML 2019), with the
+    filter of size 4. Even pixels meet its taps 1 and 3, odd ones 3 and 1: neither has
+    more of the gradient. The outermost pixels are repeated.
+
+    Args:
+      x: (B, H, W, C).
+
+    Returns:
+      (B, ceil(H / 2), ceil(W / 2), C): pixel i lies between pixels 2 i and 2 i + 1.
+    """
+    for axis in (1, 2):
+        padding = [(0, 0)] * 4
+        padding[axis] = (1, 1 + x.shape[axis] % 2)
+        x = jnp.pad(x, padding, mode="edge")
+        count = x.shape[axis] // 2 - 1
+        taps = [
+            lax.slice_in_dim(x, i, i + 2 * count - 1, stride=2, axis=axis)
+            for i in range(4)
+        ]
+        x = (taps[0] + 3 * (taps[1] + taps[2]) + taps[3]) / 8
+    return x

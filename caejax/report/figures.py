@@ -21,6 +21,7 @@ LABELS = {
     "corruption.level": "noise level",
     "corruption.name": "corruption",
     "model.upsampling": "upsampling",
+    "model.downsampling": "downsampling",
     "data.source": "data",
     "model.latent_channels": "bottleneck channels",
     "test/psnr": "test PSNR (dB)",
