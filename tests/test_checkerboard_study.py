@@ -42,6 +42,7 @@ def analysis(modules):
         ("matched_mnist", 8 * 10, 8 * 10),
         ("depth_mnist", 4 * 3 * 2, 13 * 3 * 5),
         ("grid_mnist", 4 * 3 * 3 * 2, 13 * 5 * 4 * 5),
+        ("downsampling_bsds", 4 * 5, 4 * 4 * 5),
     ],
 )
 def test_arms_are_whole_grids(arms, name, cut, full):
@@ -291,6 +292,38 @@ def test_tables_are_made_from_the_csv_files_alone(modules, arms, tmp_path, capsy
             assert (tmp_path / f"{name}.{suffix}").stat().st_size < 300_000
     assert modules("study").main(["--arms=nonsense"]) == 1
     assert "known: primary_mnist" in capsys.readouterr().err
+
+
+def test_downsampling_has_tables_and_a_figure(modules, arms, tmp_path):
+    config = arms.arm("downsampling_bsds")
+    assert {run.config.model.upsampling for run in expand(config)} == {"nearest_k3"}
+    gain = {"max_pool": 0.0, "blur_pool": 0.5, "stride_k3": 6.0, "stride_k4": 1.0}
+    rows = [
+        {"seed": seed, "status": "done", "test/psnr": 20.0 + seed, **run.values}
+        | {
+            f"{split}/grad_phase_db_s{s}": s
+            + seed / 10
+            + gain[run.values[arms.ENCODER]]
+            for split in ("init", "test")
+            for s in (2, 4, 8)
+        }
+        for run in expand(config)
+        for seed in (run.config.seed,)
+    ]
+    write_csv(tmp_path / "downsampling_bsds.csv", rows)
+    write_csv(tmp_path / "downsampling_bsds_steps.csv", [])
+    (tmp_path / "downsampling_bsds.json").write_text(json.dumps(ABOUT))
+    argv = ["--arms=", f"--out={tmp_path}", f"--runs={tmp_path / 'none'}"]
+    assert modules("study").main(argv) == 0
+    text = (tmp_path / "results.md").read_text()
+    (line,) = [x for x in text.splitlines() if x.startswith("| stride_k3 | 8.20 [")]
+    assert line.count("|") == 9
+    trained = text.split("### BSDS500, the encoder's downsampling: trained, s2 (dB), m")
+    assert "| stride_k3 | 5 | 6.000" in trained[1].split("###")[0]
+    assert {p.name for p in tmp_path.glob("gradients.*")} == {
+        "gradients.png",
+        "gradients.pdf",
+    }
 
 
 def test_residuals_are_kept_by_decoder(modules, arms, tmp_path):

@@ -67,15 +67,17 @@ def done(rows: Sequence[Row]) -> list[Row]:
     return [row for row in rows if row["status"] == "done"]
 
 
-def kinds_of(rows: Sequence[Row]) -> list[str]:
-    """The decoders, in their order."""
-    return list(dict.fromkeys(row[DECODER] for row in rows))
+def kinds_of(rows: Sequence[Row], field: str = DECODER) -> list[str]:
+    """The decoders, or values of another field, in their order."""
+    return list(dict.fromkeys(row[field] for row in rows))
 
 
-def figures(rows: Sequence[Row], kind: str, measure: str) -> np.ndarray:
-    """A decoder's figures, a value a run."""
+def figures(
+    rows: Sequence[Row], kind: str, measure: str, field: str = DECODER
+) -> np.ndarray:
+    """The figures of a decoder, or of another field's value; one a run."""
     return np.array(
-        [float(r[measure]) for r in done(rows) if r[DECODER] == kind and measure in r]
+        [float(r[measure]) for r in done(rows) if r[field] == kind and measure in r]
     )
 
 
@@ -313,18 +315,22 @@ def _cosine(a, b):
 
 
 def against_reference(
-    rows: Sequence[Row], fields: Sequence[str], measure: str
+    rows: Sequence[Row],
+    fields: Sequence[str],
+    measure: str,
+    field: str = DECODER,
+    reference: str = REFERENCE,
 ) -> list[Row]:
     """Every decoder minus the reference, paired by seed: rows of `contrast_table`.
 
-    Over several settings each seed counts once, by its mean.
+    Over several settings each seed counts once, by its mean. Something else than
+    decoders may be compared, by its field and reference.
     """
-    first = {DECODER: REFERENCE}
     contrasts = []
-    for kind in kinds_of(rows):
-        if kind == REFERENCE:
+    for kind in kinds_of(rows, field):
+        if kind == reference:
             continue
-        found = pair_runs(rows, fields, first, {DECODER: kind}, measure)
+        found = pair_runs(rows, fields, {field: reference}, {field: kind}, measure)
         contrasts.append(pool_contrasts(found, kind))
     return contrast_table(contrasts)
 

@@ -5,11 +5,14 @@ from collections.abc import Sequence
 from ml_collections import ConfigDict
 
 from caejax.config import default
+from caejax.models.encoders import DOWNSAMPLING
 from caejax.models.kinds import UPSAMPLING, find_kind, parameters
 
 KINDS = tuple(UPSAMPLING)
 DECODER = "model.upsampling"  # the field
 REFERENCE = "nearest_k3"
+ENCODER = "model.downsampling"  # the field
+ENCODER_REFERENCE = "max_pool"
 FEW = ("deconv_k3", "deconv_k4", "nearest_k3", "shuffle_icnr")  # of the cut arms
 STEPS = (10, 30, 100, 300, 1000, 3000)  # of the ripple's curve, besides 0 and the end
 
@@ -18,6 +21,9 @@ CODE = 8  # channels at 4 x 4
 NOISE = 0.25
 
 ARMS = ("primary_mnist", "primary_bsds", "matched_mnist", "depth_mnist", "grid_mnist")
+ARMS += ("downsampling_bsds",)
+# Arms whose noisy images and codes are those of a primary arm.
+AS_PRIMARY = ("matched_mnist", "downsampling_bsds")
 # Seeds and epochs of an arm, cut for two cores and in full.
 _SEEDS = {
     "primary_mnist": (10, 10),
@@ -25,6 +31,7 @@ _SEEDS = {
     "matched_mnist": (10, 10),
     "depth_mnist": (2, 5),
     "grid_mnist": (2, 5),
+    "downsampling_bsds": (5, 5),
 }
 _EPOCHS = {  # of primary and matched arms so many that step 3000 is reached
     "primary_mnist": (9, 10),
@@ -32,6 +39,7 @@ _EPOCHS = {  # of primary and matched arms so many that step 3000 is reached
     "matched_mnist": (9, 10),
     "depth_mnist": (4, 10),
     "grid_mnist": (4, 10),
+    "downsampling_bsds": (5, 40),
 }
 
 
@@ -90,6 +98,9 @@ def _axes(name, config, full):
         return {"decoder": _matched_axis(config)}
     if name.startswith("primary"):
         return {"decoder": _axis(DECODER, KINDS)}
+    if name == "downsampling_bsds":
+        decoders = {"decoder": _axis(DECODER, FEW)} if full else {}
+        return {**decoders, "downsampling": _axis(ENCODER, DOWNSAMPLING)}
     decoders = {"decoder": _axis(DECODER, KINDS if full else FEW)}
     if name == "depth_mnist":
         depths = tuple(WIDTHS[-stages:] for stages in (1, 2, 3))

@@ -9,14 +9,14 @@ import arms
 import matplotlib.pyplot as plt
 import numpy as np
 import tables
-from arms import DECODER
+from arms import DECODER, ENCODER
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from records import Arm
 from residuals import Arrays
 
 from caejax.report import patterns
-from caejax.report.figures import show_image
+from caejax.report.figures import PERIODS, show_image
 from caejax.report.read import RunFiles
 from caejax.report.style import COLORS, PAGE, bare, paper_style, save, series_style
 
@@ -45,6 +45,9 @@ def draw(kept: Mapping[str, Arm], out: Path) -> None:
         if "grid_mnist" in kept:
             figure = grid(kept["grid_mnist"].rows)
             save(figure, out / "grid", formats=FORMATS)
+        if "downsampling_bsds" in kept:
+            figure = gradients(kept["downsampling_bsds"].rows)
+            save(figure, out / "gradients", formats=FORMATS)
 
 
 def _has_reference(rows):
@@ -62,9 +65,8 @@ def _legend(figure, axis, columns=5):
 
 def curves(rows: Sequence[Row]) -> Figure:
     """Ripple against the step: median over seeds and range, a panel a period."""
-    periods = (2, 4, 8)
     figure, axes = plt.subplots(1, 3, figsize=(PAGE, 2.9), sharey=True)
-    for axis, s in zip(axes, periods, strict=True):
+    for axis, s in zip(axes, PERIODS, strict=True):
         for kind in analysis.kinds_of(rows):
             found: dict[int, list[float]] = {}
             for row in rows:
@@ -191,6 +193,32 @@ def grid(rows: Sequence[Row]) -> Figure:
     for axis, title in zip(axes[:, 0], measures.values(), strict=True):
         axis.set_ylabel(title)
     _legend(figure, axes[0, 0])
+    return figure
+
+
+def gradients(rows: Sequence[Row]) -> Figure:
+    """Gradient by phase of the input, by period: mean over seeds and range."""
+    figure, axes = plt.subplots(1, 2, figsize=(PAGE, 2.6), sharey=True)
+    titles = {"init": "before training", "test": "after training"}
+    for axis, (split, title) in zip(axes, titles.items(), strict=True):
+        for index, kind in enumerate(analysis.kinds_of(analysis.done(rows), ENCODER)):
+            values = [
+                analysis.figures(rows, kind, f"{split}/grad_phase_db_s{s}", ENCODER)
+                for s in PERIODS
+            ]
+            mean = np.array([x.mean() for x in values])
+            ends = (
+                mean - [x.min() for x in values],
+                [x.max() - m for x, m in zip(values, mean, strict=True)],
+            )
+            style = series_style(index)
+            axis.errorbar(PERIODS, mean, ends, label=kind, capsize=2, **style)
+        axis.set_xscale("log", base=2)
+        axis.set_xticks(PERIODS, [str(s) for s in PERIODS])
+        axis.minorticks_off()
+        axis.set(xlabel="period (pixels)", title=title)
+    axes[0].set_ylabel("gradient, strongest phase\nover weakest (dB)")
+    _legend(figure, axes[0])
     return figure
 
 

@@ -78,7 +78,7 @@ def train_arm(name: str, args: argparse.Namespace) -> None:
     print(f"{name}:", flush=True)
     rows = run_sweep(config, folder)
     records.write(config, folder, args.out, name)
-    if args.references:
+    if args.references and name not in arms.AS_PRIMARY:
         found = measure_references(folder, args.references, REFERENCE_IMAGES)
         records.write_references(found, args.out, name)
     failed = [row["run_id"] for row in rows if row["status"] != "done"]

@@ -7,7 +7,7 @@ import analysis
 import arms
 import numpy as np
 from analysis import Finding
-from arms import DECODER
+from arms import DECODER, ENCODER, ENCODER_REFERENCE
 from records import Arm
 
 from caejax.models.diagnosis import clean_by_construction
@@ -21,6 +21,7 @@ TITLES = {
     "matched_mnist": "MNIST, as many parameters",
     "depth_mnist": "MNIST, one to three stages",
     "grid_mnist": "MNIST, bottleneck and noise",
+    "downsampling_bsds": "BSDS500, the encoder's downsampling",
 }
 COLUMNS = {
     "test/psnr": ("PSNR (dB)", 2),
@@ -34,6 +35,11 @@ COLUMNS = {
 }
 CONTRASTED = ("test/psnr", "test/dc_ripple_db_s8", "test/phase_var_db_s2")
 CONTRASTED += ("test/phase_var_db_s4", "test/phase_var_db_s8")
+GRADIENTS = {
+    f"{split}/grad_phase_db_s{s}": (f"{when}, s{s} (dB)", 2)
+    for split, when in (("init", "start"), ("test", "trained"))
+    for s in (2, 4, 8)
+}
 SETTINGS = ("model.widths", "model.latent_channels", "corruption.level")
 
 
@@ -98,6 +104,9 @@ def report(kept: Mapping[str, Arm]) -> str:
     for name in ("depth_mnist", "grid_mnist"):
         if name in kept:
             parts += setting_tables(TITLES[name], kept[name].rows)
+    if "downsampling_bsds" in kept:
+        name = "downsampling_bsds"
+        parts += downsampling_tables(TITLES[name], kept[name].rows)
     return "\n".join(parts)
 
 
@@ -164,12 +173,41 @@ def contrast_tables(title: str, rows: Sequence[Row], fields: list[str]) -> list[
         if not any(measure in row for row in rows):
             continue
         found = analysis.against_reference(rows, fields, measure)
-        lines = [_contrast_line(row) for row in found]
         name = COLUMNS[measure][0]
-        heading = f"### {title}: {name}, decoder minus {arms.REFERENCE}\n"
-        header = ["decoder", "seeds", "mean [95 %]", "p (Holm)", "verdict"]
-        parts += [heading, to_markdown(header, lines)]
+        parts += _contrasts(title, f"{name}, decoder minus {arms.REFERENCE}", found)
     return parts
+
+
+def downsampling_tables(title: str, rows: Sequence[Row]) -> list[str]:
+    """`grad_phase_db` and PSNR by the encoder's downsampling, then differences."""
+    rows = analysis.done(rows)
+    columns = {**GRADIENTS, "test/psnr": COLUMNS["test/psnr"]}
+    kinds = analysis.kinds_of(rows, ENCODER)
+    lines = [
+        [kind]
+        + [
+            analysis.cell(analysis.figures(rows, kind, measure, ENCODER), digits)
+            for measure, (_, digits) in columns.items()
+        ]
+        for kind in kinds
+    ]
+    header = ["downsampling", *(name for name, _ in columns.values())]
+    note = "`grad_phase_db` and PSNR: mean over seeds [95 % BCa interval].\n"
+    parts = [f"## {title}\n", note, to_markdown(header, lines)]
+    fields = [f for f in (DECODER, ENCODER) if f in rows[0]] + ["seed"]
+    for measure in ("init/grad_phase_db_s2", "test/grad_phase_db_s2", "test/psnr"):
+        found = analysis.against_reference(
+            rows, fields, measure, ENCODER, ENCODER_REFERENCE
+        )
+        name = columns[measure][0]
+        parts += _contrasts(title, f"{name}, minus {ENCODER_REFERENCE}", found)
+    return parts
+
+
+def _contrasts(title, what, found):
+    header = ["", "seeds", "mean [95 %]", "p (Holm)", "verdict"]
+    lines = [_contrast_line(row) for row in found]
+    return [f"### {title}: {what}\n", to_markdown(header, lines)]
 
 
 def _contrast_line(row):
