@@ -40,8 +40,8 @@ def analysis(modules):
         ("primary_mnist", 13 * 10, 13 * 10),
         ("primary_bsds", 13 * 10, 13 * 10),
         ("matched_mnist", 8 * 10, 8 * 10),
-        ("depth_mnist", 4 * 3 * 2, 13 * 3 * 5),
-        ("grid_mnist", 4 * 3 * 3 * 2, 13 * 5 * 4 * 5),
+        ("depth_mnist", 4 * 3 * 5, 13 * 3 * 5),
+        ("grid_mnist", 4 * 3 * 3 * 5, 13 * 5 * 4 * 5),
         ("downsampling_bsds", 4 * 5, 4 * 4 * 5),
     ],
 )

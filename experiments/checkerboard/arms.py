@@ -29,8 +29,8 @@ _SEEDS = {
     "primary_mnist": (10, 10),
     "primary_bsds": (10, 10),
     "matched_mnist": (10, 10),
-    "depth_mnist": (2, 5),
-    "grid_mnist": (2, 5),
+    "depth_mnist": (5, 5),
+    "grid_mnist": (5, 5),
     "downsampling_bsds": (5, 5),
 }
 _EPOCHS = {  # of primary and matched arms so many that step 3000 is reached
