@@ -125,29 +125,48 @@ def curve(
     """Trains as the source does; yields its loss and the dead units by epoch."""
     torch.manual_seed(seed)
     encoder, decoder = reference.build()
-    params = [*encoder.parameters(), *decoder.parameters()]
-    optimizer = torch.optim.Adam(params, 1e-3)
     if reference.keras:
         for module in (*encoder, *decoder):
             draw_as_keras(module)
-        optimizer = torch.optim.Adadelta(params, 1.0, rho=0.95, eps=1e-7)
+    optimizer = create_optimizer(reference, encoder, decoder)
     count = len(train) // reference.batch
     for _ in range(reference.epochs):
         order = torch.randperm(len(train))[: count * reference.batch]
-        total = torch.zeros(())
-        for chosen in order.split(reference.batch):
-            clean = train[chosen]
-            noisy = clean
-            if reference.noise:
-                noisy = clean + reference.noise * torch.randn_like(clean)
-                noisy = noisy.clip(0, 1)
-            image = decoder(encoder(noisy)).sigmoid()
-            loss = reference.loss(image, clean)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            total += loss.detach()
-        yield reference.factor * total.item() / count, dead_units(encoder, test)
+        losses = [
+            take_step(reference, encoder, decoder, optimizer, train[chosen])
+            for chosen in order.split(reference.batch)
+        ]
+        mean = torch.stack(losses).mean().item()
+        yield reference.factor * mean, dead_units(encoder, test)
+
+
+def create_optimizer(
+    reference: Reference, encoder: nn.Module, decoder: nn.Module
+) -> torch.optim.Optimizer:
+    """That of the system's source."""
+    params = [*encoder.parameters(), *decoder.parameters()]
+    if reference.keras:
+        return torch.optim.Adadelta(params, 1.0, rho=0.95, eps=1e-7)
+    return torch.optim.Adam(params, 1e-3)
+
+
+def take_step(
+    reference: Reference,
+    encoder: nn.Module,
+    decoder: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    clean: Tensor,
+) -> Tensor:
+    """One step on a batch (B, 1, H, W) in [0, 1]; returns its loss."""
+    noisy = clean
+    if reference.noise:
+        noisy = clean + reference.noise * torch.randn_like(clean)
+        noisy = noisy.clip(0, 1)
+    loss = reference.loss(decoder(encoder(noisy)).sigmoid(), clean)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss.detach()
 
 
 @torch.no_grad()

@@ -1,0 +1,87 @@
+"""Training from the same weights on the same batches: caejax's steps are PyTorch's."""
+
+import collections
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from studies import modules_of
+
+from caejax.models.torch_kernels import from_torch
+from caejax.optimizers import create_optimizer
+from caejax.train.state import first_state
+from caejax.train.step import take_steps, zero_sums
+from caejax.train.task import task_from_config
+
+STEPS = 5
+
+
+@pytest.fixture(scope="module")
+def modules():
+    with modules_of("seeds") as find:
+        yield find
+
+
+def layers_of(torch, encoder, decoder):
+    """PyTorch's layers with weights, by their path in caejax's parameters."""
+    names = {torch.nn.Linear: "Dense", torch.nn.ConvTranspose2d: "Upsample"}
+    for half, layers in (("encoder", encoder), ("decoder", decoder)):
+        counts, resized = collections.Counter(), False
+        for layer in layers:
+            if hasattr(layer, "weight"):
+                name = names.get(type(layer), "Upsample" if resized else "Conv")
+                yield half, f"{name}_{counts[name]}", layer
+                counts[name] += 1
+            resized = isinstance(layer, torch.nn.Upsample)
+
+
+def parameters_of(torch, *halves):
+    """A copy of PyTorch's weights in caejax's layout."""
+    params = collections.defaultdict(dict)
+    for half, name, layer in layers_of(torch, *halves):
+        kernel, bias = (x.detach().numpy().copy() for x in (layer.weight, layer.bias))
+        if isinstance(layer, torch.nn.Linear):
+            kernel = kernel.T
+        elif isinstance(layer, torch.nn.ConvTranspose2d):
+            kernel = from_torch(kernel, f"deconv_k{kernel.shape[-1]}")
+        else:
+            kernel = kernel.transpose(2, 3, 1, 0)
+        params[half][name] = {"kernel": jnp.array(kernel), "bias": jnp.array(bias)}
+    return dict(params)
+
+
+@pytest.mark.parametrize(
+    "name", ["c_keras_conv", "e_linear", "e_transposed", "e_upsampling", "e_denoiser"]
+)
+def test_steps_are_those_of_pytorch(name, modules, torch):
+    pytorch, systems = modules("pytorch"), modules("systems")
+    (system,) = (s for s in systems.SYSTEMS if s.name == name)
+    config = systems.config_of(system)
+    # Noise is another in PyTorch.
+    config.corruption.level = 0.0
+    reference = pytorch.REFERENCES[name]._replace(noise=0.0)
+    torch.manual_seed(0)
+    halves = reference.build()
+    before = parameters_of(torch, *halves)
+    shape = (STEPS * reference.batch, 28, 28, 1)
+    images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+
+    optimizer = pytorch.create_optimizer(reference, *halves)
+    batches = pytorch.pixels(images).split(reference.batch)
+    losses = [pytorch.take_step(reference, *halves, optimizer, x) for x in batches]
+
+    task = task_from_config(config, total_steps=STEPS)
+    state = first_state(before, create_optimizer(task.optimizer), ema=False)
+    expected = jax.tree.structure(state.params)
+    assert expected == jax.tree.structure(parameters_of(torch, *halves))
+    state, sums = jax.jit(take_steps, static_argnums=0)(
+        task, state, zero_sums(), images, STEPS, 0, jnp.float32(0), jnp.int32(0)
+    )
+    assert float(sums["loss"]) == pytest.approx(float(sum(losses)), rel=1e-5)
+    after = parameters_of(torch, *halves)
+    for start, ours, theirs in zip(
+        *map(jax.tree.leaves, (before, state.params, after)), strict=True
+    ):
+        moved = np.abs(theirs - start).max()
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-2 * moved)
