@@ -15,9 +15,11 @@ def flax_conv(x, kernel):
     return layer.apply({"params": {"kernel": kernel}}, x)
 
 
-@pytest.mark.parametrize("path", ["matmul", "polyphase", "stock"])
-@pytest.mark.parametrize("kernel_size", [1, 2, 3, 4, 5])
-@pytest.mark.parametrize("size", [(6, 5), (1, 2)])
+@pytest.mark.parametrize("path", ["matmul", "stock"])
+@pytest.mark.parametrize(
+    ("size", "kernel_size"),
+    [*(((6, 5), k) for k in (1, 2, 3, 4, 5)), ((1, 2), 3)],
+)
 def test_values_and_gradients_are_those_of_flax(
     size, kernel_size, path, normal, assert_same_function
 ):
