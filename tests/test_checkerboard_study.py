@@ -294,6 +294,20 @@ def test_tables_are_made_from_the_csv_files_alone(modules, arms, tmp_path, capsy
     assert "known: primary_mnist" in capsys.readouterr().err
 
 
+def test_settings_have_a_line_each(modules, arms):
+    rows = [
+        run_row(kind, seed, **{"model.latent_channels": size, "test/psnr": psnr + seed})
+        for size, better in ((2, 0.5), (8, 2.0))
+        for kind, psnr in (("nearest_k3", 20.0), ("deconv_k3", 20.0 + better))
+        for seed in range(3)
+    ]
+    text = "\n".join(modules("tables").setting_tables("A", rows))
+    assert "| 8 | 21.00 [20.00, 22.00] | 23.00 [22.00, 24.00] |" in text
+    apart = text.split("minus nearest_k3, by setting")[1]
+    assert "| 2 | 0.50 [0.50, 0.50] |\n| 8 | 2.00 [2.00, 2.00] |" in apart
+    assert "| deconv_k3 | 3 | 1.250 [" in apart
+
+
 def test_downsampling_has_tables_and_a_figure(modules, arms, tmp_path):
     config = arms.arm("downsampling_bsds")
     assert {run.config.model.upsampling for run in expand(config)} == {"nearest_k3"}

@@ -218,21 +218,52 @@ def _contrast_line(row):
 
 
 def setting_tables(title: str, rows: Sequence[Row]) -> list[str]:
-    """PSNR and ripple, a line a setting, a column a decoder; then differences."""
+    """PSNR, ripple and differences in PSNR: a line a setting, a column a decoder."""
     rows = analysis.done(rows)
     swept = [f for f in SETTINGS if any(f in row for row in rows)]
-    settings = list(dict.fromkeys(tuple(row[f] for f in swept) for row in rows))
-    kinds, parts = analysis.kinds_of(rows), [f"## {title}\n"]
+    groups: dict[tuple[Any, ...], list[Row]] = {}
+    for row in rows:
+        groups.setdefault(tuple(row[f] for f in swept), []).append(row)
+    kinds = analysis.kinds_of(rows)
+    note = "Mean over seeds [95 % BCa interval; of fewer than 5 seeds the range].\n"
+    parts = [f"## {title}\n", note]
     for measure in ("test/psnr", "test/dc_ripple_db_s8"):
         name, digits = COLUMNS[measure]
-        lines = []
-        for setting in settings:
-            some = [r for r in rows if tuple(r[f] for f in swept) == setting]
-            values = (analysis.figures(some, kind, measure) for kind in kinds)
-            cells = [f"{x.mean():.{digits}f}" if len(x) else "" for x in values]
-            lines.append([*map(str, setting), *cells])
-        parts += [f"### {title}: {name}, mean over seeds\n"]
-        parts += [to_markdown([*swept, *kinds], lines)]
-    note = "Differences are each seed's mean over all settings.\n"
+        lines = [
+            [*map(str, setting)]
+            + [_few(analysis.figures(some, kind, measure), digits) for kind in kinds]
+            for setting, some in groups.items()
+        ]
+        parts += [f"### {title}: {name}\n", to_markdown([*swept, *kinds], lines)]
+    parts += _differences(title, groups, swept)
+    note = "Differences below are each seed's mean over all settings.\n"
     fields = [DECODER, *swept, "seed"]
     return [*parts, note, *contrast_tables(title, rows, fields)]
+
+
+def _differences(title, groups, swept):
+    """PSNR minus the reference's, paired by seed, a line a setting."""
+    found = {
+        setting: {
+            contrast.name.split(" - ")[0]: np.array(contrast.differences)
+            for contrast in analysis.spread_over_seeds(some, "test/psnr")
+        }
+        for setting, some in groups.items()
+    }
+    kinds = list(dict.fromkeys(kind for row in found.values() for kind in row))
+    lines = [
+        [*map(str, setting)] + [_few(row.get(kind, np.array([])), 2) for kind in kinds]
+        for setting, row in found.items()
+    ]
+    heading = f"### {title}: PSNR (dB), decoder minus {arms.REFERENCE}, by setting\n"
+    return [heading, to_markdown([*swept, *kinds], lines)]
+
+
+def _few(values, digits):
+    """Mean and interval; of few seeds the range."""
+    if len(values) >= analysis.FEWEST:
+        return analysis.cell(values, digits)
+    if not len(values):
+        return ""
+    low, mean, high = values.min(), values.mean(), values.max()
+    return f"{mean:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
