@@ -156,8 +156,10 @@ def check(config: ConfigDict) -> None:
 def _check_parts_of_conv(config):
     if config.model.encoder == "conv":
         return
-    for name, off in (("downsampling", "max_pool"), ("decoder_widths", ())):
-        if (value := config.model[name]) != off:
+    defaults = _default_model()
+    for name in ("downsampling", "decoder_widths"):
+        value, off = config.model[name], defaults[name]
+        if value != off:
             raise CaejaxError(
                 f"config.model.{name} is {value!r}, but the encoder is "
                 f"{config.model.encoder!r}: only 'conv' has it, set it to {off!r}"

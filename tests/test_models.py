@@ -264,6 +264,7 @@ def stock_autoencoder(model, variables, x):
     [
         *((kind, (13, 10), "max_pool") for kind in KINDS),
         ("pooled", (8, 15), "max_pool"),
+        ("pooled", (8, 8), "max_pool"),
         ("pooled", (8, 8), "stride_k3"),
         ("nearest_k3", (13, 10), "blur_pool"),
         ("nearest_k3", (8, 15), "stride_k4"),

@@ -15,8 +15,9 @@ from matplotlib.ticker import MaxNLocator
 from records import Arm
 from residuals import Arrays
 
+from caejax.metrics.checkerboard import PERIODS
 from caejax.report import patterns
-from caejax.report.figures import PERIODS, show_image
+from caejax.report.figures import show_image
 from caejax.report.read import RunFiles
 from caejax.report.style import COLORS, PAGE, bare, paper_style, save, series_style
 
@@ -179,15 +180,8 @@ def grid(rows: Sequence[Row]) -> Figure:
                     )
                     for size in sizes
                 ]
-                mean = np.array([x.mean() for x in values])
-                ends = (
-                    mean - [x.min() for x in values],
-                    [x.max() - m for x, m in zip(values, mean, strict=True)],
-                )
-                axis.errorbar(sizes, mean, ends, label=kind, capsize=2, **_style(kind))
-            axis.set_xscale("log", base=2)
-            axis.set_xticks(sizes, [str(size) for size in sizes])
-            axis.minorticks_off()
+                _means(axis, sizes, values, label=kind, **_style(kind))
+            _log_ticks(axis, sizes)
         column[0].set_title(f"noise {level:g}")
         column[1].set_xlabel("bottleneck channels")
     for axis, title in zip(axes[:, 0], measures.values(), strict=True):
@@ -206,20 +200,27 @@ def gradients(rows: Sequence[Row]) -> Figure:
                 analysis.figures(rows, kind, f"{split}/grad_phase_db_s{s}", ENCODER)
                 for s in PERIODS
             ]
-            mean = np.array([x.mean() for x in values])
-            ends = (
-                mean - [x.min() for x in values],
-                [x.max() - m for x, m in zip(values, mean, strict=True)],
-            )
-            style = series_style(index)
-            axis.errorbar(PERIODS, mean, ends, label=kind, capsize=2, **style)
-        axis.set_xscale("log", base=2)
-        axis.set_xticks(PERIODS, [str(s) for s in PERIODS])
-        axis.minorticks_off()
+            _means(axis, PERIODS, values, label=kind, **series_style(index))
+        _log_ticks(axis, PERIODS)
         axis.set(xlabel="period (pixels)", title=title)
     axes[0].set_ylabel("gradient, strongest phase\nover weakest (dB)")
     _legend(figure, axes[0])
     return figure
+
+
+def _means(axis, x, values, **style):
+    """A line of means over seeds with their range, a point for each array of values."""
+    mean, low, high = (
+        np.array([f(v) for v in values]) for f in (np.mean, np.min, np.max)
+    )
+    axis.errorbar(x, mean, (mean - low, high - mean), capsize=2, **style)
+
+
+def _log_ticks(axis, x):
+    """A logarithmic axis with ticks at these numbers alone."""
+    axis.set_xscale("log", base=2)
+    axis.set_xticks(x, [str(number) for number in x])
+    axis.minorticks_off()
 
 
 def gallery(samples: Mapping[str, Mapping[str, np.ndarray]], out: Path) -> None:

@@ -10,6 +10,7 @@ from analysis import Finding
 from arms import DECODER, ENCODER, ENCODER_REFERENCE
 from records import Arm
 
+from caejax.metrics.checkerboard import PERIODS
 from caejax.models.diagnosis import clean_by_construction
 from caejax.report.tables import to_markdown
 
@@ -38,7 +39,7 @@ CONTRASTED += ("test/phase_var_db_s4", "test/phase_var_db_s8")
 GRADIENTS = {
     f"{split}/grad_phase_db_s{s}": (f"{when}, s{s} (dB)", 2)
     for split, when in (("init", "start"), ("test", "trained"))
-    for s in (2, 4, 8)
+    for s in PERIODS
 }
 SETTINGS = ("model.widths", "model.latent_channels", "corruption.level")
 
@@ -150,17 +151,19 @@ def reference_table(title: str, rows: Sequence[Row]) -> list[str]:
     for row in rows:
         words = (row["reference"], row.get("latent_size", ""), row["corruption.level"])
         groups.setdefault((*map(str, words), str(row["images"])), []).append(row)
-    lines = [
-        [*words, *(_mean_and_range(some, name) for name in ("test/psnr", "test/ssim"))]
-        for words, some in groups.items()
-    ]
+    lines = []
+    for words, some in groups.items():
+        for name in ("test/psnr", "test/ssim"):
+            values = np.array([float(row[name]) for row in some])
+            words = (*words, _mean_and_range(values, 3))
+        lines.append(words)
     note = "Mean over seeds [range]; tuned on validation images where it can be.\n"
     return [f"## {title}: other estimators\n", note, to_markdown(header, lines)]
 
 
-def _mean_and_range(rows, name):
-    values = np.array([float(row[name]) for row in rows])
-    low, mean, high = (f"{x:.3f}" for x in (values.min(), values.mean(), values.max()))
+def _mean_and_range(values, digits):
+    ends = values.mean(), values.min(), values.max()
+    mean, low, high = (f"{x:.{digits}f}" for x in ends)
     return f"{mean} [{low}, {high}]"
 
 
@@ -263,7 +266,4 @@ def _few(values, digits):
     """Mean and interval; of few seeds the range."""
     if len(values) >= analysis.FEWEST:
         return analysis.cell(values, digits)
-    if not len(values):
-        return ""
-    low, mean, high = values.min(), values.mean(), values.max()
-    return f"{mean:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+    return _mean_and_range(values, digits) if len(values) else ""
