@@ -1,4 +1,6 @@
 import json
+import shutil
+import subprocess
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -179,6 +181,16 @@ def test_table_gives_means_and_ranges():
     assert tables.to_markdown(["a"], [["b"]]) == "| a |\n| --- |\n| b |\n"
 
 
+def test_table_of_measures_that_round_to_zero_or_do_not_differ():
+    rows = [row(2, "nearest_k3", 0.1, seed, psnr=7) for seed in (0, 1)]
+    for seed, line in enumerate(rows):
+        line |= {"test/lattice_peak_db_s2": -0.04 + 0.02 * seed, "params": 1234}
+    measures = ("test/psnr", "test/lattice_peak_db_s2", "test/ssim")
+    header, lines = tables.sweep_table(sweep(rows), measures)
+    assert header[3:] == ["seeds", "PSNR (dB)", "peak s2 (dB)"]
+    assert lines == [["2", "nearest_k3", "0.1", "2", "7.00", "0.0"]]
+
+
 def test_runs_that_failed_are_in_the_table_of_runs():
     failed = {"run_id": "b", "status": "failed"}
     failed |= dict(zip(FIELDS, (2, "x", 0.1, 3), strict=True))
@@ -194,16 +206,38 @@ def test_runs_that_failed_are_in_the_table_of_runs():
 def test_latex_tables_escape_and_align():
     header = ["model.upsampling", "PSNR (dB)", "50 %"]
     lines = [["deconv_k3", "-1.50 [-2.00, -1.00]", ""], ["[8, 16]", "8,425", "a-1"]]
-    assert tables.to_latex(header, lines).splitlines()[1:] == [
-        r"\begin{tabular}{lrl}",
+    assert tables.to_latex(header, lines).splitlines()[2:] == [
+        r"\begin{tabular}{@{}lrl@{}}",
         r"\toprule",
-        r"model.upsampling & PSNR (dB) & 50 \% \\",
+        r"upsampling & PSNR (dB) & 50 \% \\",
         r"\midrule",
         r"deconv\_k3 & $-$1.50 [$-$2.00, $-$1.00] &  \\",
         r"{}[8, 16] & 8,425 & a-1 \\",
         r"\bottomrule",
         r"\end{tabular}",
     ]
+
+
+@pytest.mark.skipif(not shutil.which("pdflatex"), reason="needs LaTeX")
+def test_latex_table_of_two_axes_fits_two_columns_of_a_paper(tmp_path):
+    rows = [row(None, "shuffle_icnr", 0.25, s, psnr=20 + s) for s in (0, 1)]
+    for seed, line in enumerate(rows):
+        line |= {"test/ssim": 0.8 + seed / 10, "params": 79_049}
+        line |= {f"test/dc_ripple_db_s{s}": -199 + seed for s in (2, 8)}
+    swept = SweepFiles({}, FIELDS[1:], rows, {})
+    header, lines = tables.sweep_table(swept, tables.PAPER)
+    document = [
+        r"\documentclass[twocolumn]{article}\usepackage{booktabs}",
+        r"\usepackage[letterpaper,margin=0.75in]{geometry}\begin{document}",
+        r"\begin{table*}\footnotesize\setlength{\tabcolsep}{3pt}",
+        tables.to_latex(header, lines),
+        r"\end{table*}\end{document}",
+    ]
+    (tmp_path / "paper.tex").write_text("\n".join(document))
+    command = ["pdflatex", "-halt-on-error", "paper.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    assert "Overfull" not in done.stdout
 
 
 def test_swept_names_may_be_empty_and_run_ids_stay_text(tmp_path):

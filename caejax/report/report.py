@@ -77,13 +77,13 @@ def _report_sweep(workdir):
 
 def _write_tables(sweep, folder):
     folder.mkdir(exist_ok=True)
+    best = findings.leads_table(sweep)
     written = {
-        "results": tables.sweep_table(sweep),
-        "best": findings.leads_table(sweep),
+        "results.md": tables.to_markdown(*tables.sweep_table(sweep)),
+        "results.tex": tables.to_latex(*tables.sweep_table(sweep, tables.PAPER)),
     }
-    for name, (header, lines) in written.items():
-        if lines:
-            text = tables.to_markdown(header, lines)
-            write_atomically(folder / f"{name}.md", text)
-            text = tables.to_latex(header, lines)
-            write_atomically(folder / f"{name}.tex", text)
+    if best[1]:
+        written["best.md"] = tables.to_markdown(*best)
+        written["best.tex"] = tables.to_latex(*best)
+    for name, text in written.items():
+        write_atomically(folder / name, text)

@@ -32,17 +32,27 @@ _DIGITS = {"test/ssim": 3, "test/psnr": 2, "test/psnr_noisy": 2}
 TERMINAL = ("test/psnr", "test/ssim", "test/dc_ripple_db_s2", "test/dc_ripple_db_s8")
 
 
-def sweep_table(sweep: SweepFiles) -> tuple[list[str], list[list[str]]]:
+# The columns for which a page of a paper is wide enough.
+PAPER = (*TERMINAL, "params")
+
+
+def sweep_table(
+    sweep: SweepFiles, measures: Sequence[str] = tuple(MEASURES)
+) -> tuple[list[str], list[list[str]]]:
     """Header and cells: a line a setting, over its finished seeds, and a reference.
 
     Figures are the mean and, in brackets, the range over seeds.
+
+    Args:
+      sweep: what its folder holds.
+      measures: the figures wanted; those that no run has are left out.
     """
     fields, rows = with_references(sweep)
     groups: dict[tuple, list[Row]] = {}
     for row in rows:
         if row["status"] == "done":
             groups.setdefault(tuple(row[f] for f in fields), []).append(row)
-    measures = [m for m in MEASURES if any(m in row for row in sweep.rows)]
+    measures = [m for m in measures if any(m in row for row in sweep.rows)]
     header = [*fields, "seeds", *(MEASURES[m] for m in measures)]
     lines = [
         [*map(str, setting), str(len(rows)), *(_cell(rows, m) for m in measures)]
@@ -58,10 +68,11 @@ def _cell(rows: Sequence[Row], measure: str) -> str:
     if measure == "params":
         return f"{values[0]:,}"
     digits = _DIGITS.get(measure, 1)
-    mean = f"{np.mean(values):.{digits}f}"
-    if len(values) == 1:
-        return mean
-    return f"{mean} [{min(values):.{digits}f}, {max(values):.{digits}f}]"
+    # "z": what rounds to zero has no sign.
+    mean, low, high = (
+        f"{value:z.{digits}f}" for value in (np.mean(values), min(values), max(values))
+    )
+    return mean if low == high else f"{mean} [{low}, {high}]"
 
 
 def runs_table(sweep: SweepFiles) -> tuple[list[str], list[list[str]]]:
@@ -96,18 +107,24 @@ _NUMBER = re.compile(r"-?[\d,.]+( \[.*\])?")
 
 
 def to_latex(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    """A LaTeX table of the package booktabs; columns of numbers are flush right."""
+    """A LaTeX table of the package booktabs; columns of numbers are flush right.
+
+    Of a dotted config field, the header keeps the last name.
+    """
+    header = [re.sub(r"^[\w.]+\.(?=\w+$)", "", name) for name in header]
     columns = zip(*lines, strict=True)
     numeric = [all(_NUMBER.fullmatch(cell or "0") for cell in c) for c in columns]
+    sides = "".join("lr"[right] for right in numeric)
     return "\n".join(
         [
-            "% Needs \\usepackage{booktabs}.",
-            f"\\begin{{tabular}}{{{''.join('lr'[right] for right in numeric)}}}",
-            "\\toprule",
+            r"% Needs \usepackage{booktabs}; \footnotesize\setlength{\tabcolsep}{3pt}",
+            r"% before it makes a sweep of two axes fit two columns of a paper.",
+            rf"\begin{{tabular}}{{@{{}}{sides}@{{}}}}",
+            r"\toprule",
             _latex_row(header),
-            "\\midrule",
+            r"\midrule",
             *map(_latex_row, lines),
-            "\\bottomrule",
+            r"\bottomrule",
             "\\end{tabular}\n",
         ]
     )
