@@ -35,6 +35,28 @@ def lookup(table: Mapping[str, Value], name: str, field: str) -> Value:
     return table[name]
 
 
+def chosen(words: Iterable[str], known: Iterable[str], flag: str) -> list[str]:
+    """The names that a flag of several lists, in the order of the known ones.
+
+    Args:
+      words: the flag's; "all" alone for all names, empty ones do not count.
+      known: the names there are.
+      flag: without its dashes.
+
+    Raises:
+      CaejaxError: a word is none of the names.
+    """
+    words, known = {word for word in words if word}, list(known)
+    if words == {"all"}:
+        return known
+    for word in sorted(words - set(known)):
+        raise CaejaxError(
+            f"--{flag} has {word!r}{did_you_mean(word, known)}; "
+            f"known: all, {', '.join(known)}"
+        )
+    return [name for name in known if name in words]
+
+
 def did_you_mean(name: object, names: Iterable[str]) -> str:
     """ ", did you mean 'x'?" for the nearest name, or nothing."""
     near = difflib.get_close_matches(str(name), list(names), n=1)

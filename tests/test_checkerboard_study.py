@@ -291,7 +291,7 @@ def test_tables_are_made_from_the_csv_files_alone(modules, arms, tmp_path, capsy
         for suffix in ("png", "pdf"):
             assert (tmp_path / f"{name}.{suffix}").stat().st_size < 300_000
     assert modules("study").main(["--arms=nonsense"]) == 1
-    assert "known: primary_mnist" in capsys.readouterr().err
+    assert "known: all, primary_mnist" in capsys.readouterr().err
 
 
 def test_settings_have_a_line_each(modules, arms):

@@ -5,7 +5,7 @@ import pytest
 
 from caejax import config as config_lib
 from caejax import ids
-from caejax.errors import CaejaxError, did_you_mean, lookup
+from caejax.errors import CaejaxError, chosen, did_you_mean, lookup
 from caejax.sweep.spec import expand
 
 ROOT = Path(__file__).parents[1]
@@ -213,6 +213,18 @@ def test_new_fields_leave_old_ids_and_files_as_they_are(monkeypatch):
         assert (ids.run_id(values) == "a473249027") == same
     old = config_lib.to_json(config_lib.default()).replace('"code_penalty": 0.0,', "")
     assert config_lib.from_json(old).code_penalty == 0
+
+
+def test_names_of_a_flag_keep_the_order_of_the_known():
+    known = {"one": 1, "two": 2, "three": 3}
+    assert chosen(["all"], known, "arms") == ["one", "two", "three"]
+    assert chosen(["three", "", "one", "three"], known, "arms") == ["one", "three"]
+    assert chosen([""], known, "arms") == []
+    line = r"--arms has 'tow' \(did you mean 'two'\?\); known: all, one, two, three"
+    with pytest.raises(CaejaxError, match=line):
+        chosen(["tow", "one"], known, "arms")
+    with pytest.raises(CaejaxError, match="--arms has 'all'"):
+        chosen(["all", "one"], known, "arms")
 
 
 def test_lookup_and_did_you_mean():

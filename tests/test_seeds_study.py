@@ -8,7 +8,6 @@ import pytest
 from studies import EXPERIMENTS, modules_of
 
 from caejax.csv_files import write_csv
-from caejax.errors import CaejaxError
 from caejax.show import parameter_count
 from caejax.train.task import model_from_config
 
@@ -138,20 +137,19 @@ def test_every_system_has_a_line_for_each_reported_figure(tables, systems):
 
 
 def test_seeds_interleave_the_cheapest_first(study, systems):
-    chosen = study.chosen("c_keras_conv,b_basic")
-    names = [(system.name, seed) for system, seed in study.plan(chosen)]
+    wanted = [systems["b_basic"], systems["c_keras_conv"]]
+    names = [(system.name, seed) for system, seed in study.plan(wanted)]
     first = [(name, seed) for seed in range(3) for name in ("b_basic", "c_keras_conv")]
     assert names == [*first, ("b_basic", 3), ("b_basic", 4)]
-    assert [seed for _, seed in study.plan(chosen, most=1)] == [0, 0]
-    assert study.chosen("all") == list(systems.values())
-    assert study.plan(study.chosen("")) == []
-    with pytest.raises(CaejaxError, match="no b_basik; known: b_basic"):
-        study.chosen("b_basik")
+    assert [seed for _, seed in study.plan(wanted, most=1)] == [0, 0]
+    assert study.plan([]) == []
 
 
-def test_done_runs_are_left_out_and_shortened_ones_go_on(study, tmp_path, capsys):
+def test_done_runs_are_left_out_and_shortened_ones_go_on(
+    study, systems, tmp_path, capsys
+):
     def left(limit):
-        planned = study.plan(study.chosen("b_basic"), most=3)
+        planned = study.plan([systems["b_basic"]], most=3)
         places = {"data": tmp_path, "runs": tmp_path, "limit": limit}
         found = study.left_to_do(planned, **places)
         return [(seed, config.train.epochs) for _, seed, config in found]
@@ -164,9 +162,9 @@ def test_done_runs_are_left_out_and_shortened_ones_go_on(study, tmp_path, capsys
     assert "b_basic, seed 0: done" in capsys.readouterr().out
 
 
-def test_second_phase_waits_for_all_of_the_first(study, tmp_path, capsys):
+def test_second_phase_waits_for_all_of_the_first(study, systems, tmp_path, capsys):
     def left():
-        planned = study.plan(study.chosen("f_keras_io_noisy"), most=1)
+        planned = study.plan([systems["f_keras_io_noisy"]], most=1)
         places = {"data": tmp_path, "runs": tmp_path, "limit": 0}
         return [config for *_, config in study.left_to_do(planned, **places)]
 
@@ -291,7 +289,10 @@ def test_pytorchs_systems_are_ours(modules, systems, torch):
 def test_a_system_that_pytorch_lacks_is_one_line(modules, torch, tmp_path, capsys):
     argv = [f"--data={tmp_path}", "--systems=e_linear,a_conv"]
     assert modules("pytorch").main(argv) == 1
-    assert "no a_conv; known: e_linear, " in capsys.readouterr().err
+    assert (
+        "--systems has 'a_conv' (did you mean 'c_keras_conv'?); known: all, "
+        in capsys.readouterr().err
+    )
 
 
 def test_pytorchs_dead_units_are_zero_on_all_images(modules, torch):

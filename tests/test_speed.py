@@ -299,13 +299,12 @@ def test_epochs_are_timed_in_one_call_each(find):
     assert asked == ["make", "warm up", ("run", 300), ("run", 300)]
 
 
-def test_names_are_checked(find):
-    study = find("study")
-    assert study.chosen("all", ["a", "b"]) == ["a", "b"]
-    assert study.chosen("b", ["a", "b"]) == ["b"]
-    assert study.chosen("", ["a", "b"]) == []
-    with pytest.raises(ValueError, match="no c; known: a, b"):
-        study.chosen("a,c", ["a", "b"])
+def test_names_are_checked(find, capsys):
+    args = find("study").parse(["--systems=", "--kinds=deconv_k4,deconv_k3"])
+    assert (args.systems, args.kinds) == ([], ["deconv_k3", "deconv_k4"])
+    with pytest.raises(SystemExit):
+        find("study").parse(["--kinds=deconv_k9"])
+    assert "--kinds has 'deconv_k9' (did you mean" in capsys.readouterr().err
 
 
 def test_sweeps_go_on_with_the_rounds_that_are_missing(find, tmp_path):

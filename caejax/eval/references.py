@@ -13,7 +13,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from caejax import config as config_lib
-from caejax.errors import CaejaxError, did_you_mean
+from caejax.errors import CaejaxError, chosen
 from caejax.eval.runs import FinishedRun, Row, Table, finished_runs
 from caejax.ids import setting_id
 from caejax.references.classical import CLASSICAL, denoise, missing_packages, tune
@@ -63,13 +63,8 @@ def parse_references(words: Sequence[str]) -> list[str]:
     Raises:
       CaejaxError: an unknown name, or one whose packages are not installed.
     """
-    names = list(REFERENCES) if list(words) == ["all"] else list(dict.fromkeys(words))
+    names = chosen(words, REFERENCES, "references")
     for name in names:
-        if name not in REFERENCES:
-            raise CaejaxError(
-                f"--references has {name!r}{did_you_mean(name, REFERENCES)}; "
-                f"known: all, {', '.join(REFERENCES)}"
-            )
         if name in CLASSICAL and (missing := missing_packages(name)):
             raise CaejaxError(
                 f"--references has {name!r}, which needs {' and '.join(missing)}: "

@@ -21,7 +21,7 @@ from ml_collections import ConfigDict
 from caejax import config as config_lib
 from caejax.compilation import use_cache
 from caejax.config import EXECUTORS
-from caejax.errors import CaejaxError, exit_code
+from caejax.errors import CaejaxError, chosen, exit_code
 from caejax.report.tables import to_markdown
 from caejax.sweep.spec import expand
 from caejax.train.devices import use_cores
@@ -29,18 +29,6 @@ from caejax.writers import write_atomically
 
 HERE = Path(__file__).parent
 REFERENCE_IMAGES = 200  # that scikit-image is given
-
-
-def chosen(names: str) -> list[str]:
-    """The arms of a comma list, in the study's order; "all" for all.
-
-    Raises:
-      CaejaxError: a name that is not known.
-    """
-    wanted = list(arms.ARMS) if names == "all" else [n for n in names.split(",") if n]
-    if unknown := sorted(set(wanted) - set(arms.ARMS)):
-        raise CaejaxError(f"no {', '.join(unknown)}; known: {', '.join(arms.ARMS)}")
-    return [name for name in arms.ARMS if name in wanted]
 
 
 def arm_config(name: str, args: argparse.Namespace) -> ConfigDict:
@@ -141,9 +129,8 @@ def study(args: argparse.Namespace) -> int:
     """Does what the flags say; returns the exit code."""
     from caejax.eval.references import parse_references
 
-    names = chosen(args.arms)
-    wanted = [word for word in args.references.split(",") if word and names]
-    args.references = parse_references(wanted)
+    names = chosen(args.arms.split(","), arms.ARMS, "arms")
+    args.references = parse_references(args.references.split(",") if names else ())
     use_cache()
     # Workers take a core each; this process only waits for them.
     batches = arms.arm(arms.ARMS[0], full=args.full).train.batch_size

@@ -21,7 +21,7 @@ from torch.nn.functional import binary_cross_entropy, mse_loss
 
 from caejax.csv_files import read_csv, write_csv
 from caejax.data import idx
-from caejax.errors import CaejaxError, exit_code
+from caejax.errors import chosen, exit_code
 
 Row = dict[str, Any]
 
@@ -181,21 +181,9 @@ def pixels(images) -> Tensor:
     return torch.tensor(images.transpose(0, 3, 1, 2)).float() / 255
 
 
-def chosen(names: str) -> list[str]:
-    """The systems of a comma list.
-
-    Raises:
-      CaejaxError: a name that is not known.
-    """
-    wanted = [name for name in names.split(",") if name]
-    if unknown := [name for name in wanted if name not in REFERENCES]:
-        raise CaejaxError(f"no {', '.join(unknown)}; known: {', '.join(REFERENCES)}")
-    return wanted
-
-
 def study(args: argparse.Namespace) -> int:
     """Trains what is missing; the file is written anew after each seed."""
-    names = chosen(args.systems)
+    names = chosen(args.systems.split(","), REFERENCES, "systems")
     torch.set_num_threads(1)  # its products are too small for two
     train, test = (pixels(part.images) for part in idx.load(dir=str(args.data)))
     for name, seed in itertools.product(names, range(args.seeds)):
@@ -217,7 +205,7 @@ def main(argv: list[str] | None = None) -> int:
     """Runs the command."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--systems", default=",".join(REFERENCES), help="comma list")
+    parser.add_argument("--systems", default="all", help="comma list")
     parser.add_argument("--seeds", type=int, default=3)
     here = Path(__file__).with_name("pytorch.csv")
     parser.add_argument("--out", type=Path, default=here)

@@ -33,26 +33,13 @@ from systems import (
 
 from caejax.compilation import use_cache
 from caejax.csv_files import read_csv, write_csv
-from caejax.errors import CaejaxError, exit_code
+from caejax.errors import chosen, exit_code
 from caejax.inference import trained
 from caejax.train.devices import use_cores
 from caejax.train.images import load_split
 from caejax.writers import read_rows, write_json
 
 Row = dict[str, Any]
-
-
-def chosen(names: str) -> list[System]:
-    """The systems of a comma list, in the study's order; "all" for all.
-
-    Raises:
-      CaejaxError: a name that is not known.
-    """
-    known = [system.name for system in SYSTEMS]
-    wanted = known if names == "all" else [n for n in names.split(",") if n]
-    if unknown := sorted(set(wanted) - set(known)):
-        raise CaejaxError(f"no {', '.join(unknown)}; known: {', '.join(known)}")
-    return [system for system in SYSTEMS if system.name in wanted]
 
 
 def plan(systems: Sequence[System], most: int = 0) -> list[tuple[System, int]]:
@@ -214,7 +201,10 @@ def write_all(runs: Path, out: Path) -> None:
 
 def study(args: argparse.Namespace) -> int:
     """Runs what is left to do; returns the exit code."""
-    systems = chosen(args.systems)
+    known = {system.name: system for system in SYSTEMS}
+    systems = [
+        known[name] for name in chosen(args.systems.split(","), known, "systems")
+    ]
     use_cache()
     use_cores(math.gcd(*(config_of(system).train.batch_size for system in SYSTEMS)))
     planned = plan(systems, args.seeds)

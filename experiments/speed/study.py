@@ -24,6 +24,7 @@ from interleave import measure, peaks
 from runners import Settings
 from systems import System
 
+from caejax.errors import CaejaxError, chosen
 from caejax.report.style import paper_style, save
 from caejax.train.devices import usable_cores
 
@@ -33,18 +34,6 @@ PACKAGES = ("caejax", "jax", "flax", "torch")
 
 Record = dict[str, Any]
 Timer = Callable[[System], Record]
-
-
-def chosen(names: str, known: Sequence[str]) -> list[str]:
-    """The names of a comma list, "all" for all of them.
-
-    Raises:
-      ValueError: a name that is not known.
-    """
-    wanted = list(known) if names == "all" else [n for n in names.split(",") if n]
-    if unknown := sorted(set(wanted) - set(known)):
-        raise ValueError(f"no {', '.join(unknown)}; known: {', '.join(known)}")
-    return wanted
 
 
 def speed_results(
@@ -131,10 +120,13 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     add("--out", type=Path, default=Path(__file__).parent)
     args = parser.parse_args(argv)
     try:
-        args.systems = chosen(args.systems, list(systems.published()))
-        args.kinds = chosen(args.kinds, list(systems.kinds()))
-        args.implementations = chosen(args.implementations, list(tables.NAMES))
-    except ValueError as error:
+        for flag, known in (
+            ("systems", systems.published()),
+            ("kinds", systems.kinds()),
+            ("implementations", tables.NAMES),
+        ):
+            setattr(args, flag, chosen(getattr(args, flag).split(","), known, flag))
+    except CaejaxError as error:
         parser.error(str(error))
     return args
 
