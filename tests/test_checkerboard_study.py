@@ -9,7 +9,6 @@ from scipy import stats
 from studies import modules_of
 
 from caejax.csv_files import read_csv, write_csv
-from caejax.errors import CaejaxError
 from caejax.models.diagnosis import clean_at_initialisation, clean_by_construction
 from caejax.show import parameter_shapes
 from caejax.sweep.spec import expand
@@ -40,6 +39,7 @@ def analysis(modules):
         ("primary_mnist", 13 * 10, 13 * 10),
         ("primary_bsds", 13 * 10, 13 * 10),
         ("matched_mnist", 8 * 10, 8 * 10),
+        ("matched_bsds", 8 * 5, 8 * 10),
         ("depth_mnist", 4 * 3 * 5, 13 * 3 * 5),
         ("grid_mnist", 4 * 3 * 3 * 5, 13 * 5 * 4 * 5),
         ("downsampling_bsds", 4 * 5, 4 * 4 * 5),
@@ -53,7 +53,8 @@ def test_arms_are_whole_grids(arms, name, cut, full):
         assert sweep.seed["values"] == tuple(range(len(sweep.seed["values"])))
 
 
-def test_matched_decoders_have_the_references_parameters(arms):
+@pytest.mark.parametrize(("data", "channels"), [("mnist", 1), ("bsds", 3)])
+def test_matched_decoders_have_the_references_parameters(arms, data, channels):
     def decoder(run):
         shapes = parameter_shapes(run.config).items()
         return sum(math.prod(s) for name, s in shapes if name.startswith("decoder"))
@@ -63,20 +64,21 @@ def test_matched_decoders_have_the_references_parameters(arms):
         config.sweep.seed["values"] = (0,)
         return {run.values[DECODER]: run for run in expand(config)}
 
-    fixed, matched = runs("primary_mnist"), runs("matched_mnist")
+    fixed, matched = runs(f"primary_{data}"), runs(f"matched_{data}")
     goal = decoder(fixed["nearest_k3"])
-    count = {k: arms.decoder_parameters(k, arms.WIDTHS[::-1], 1) for k in fixed}
+    widths = arms.WIDTHS[::-1]
+    count = {k: arms.decoder_parameters(k, widths, channels) for k in fixed}
     assert count["nearest_k3"] == goal
     # All are in one of the two arms, and no run is done in both.
     assert set(matched) == {kind for kind in fixed if count[kind] != goal}
     assert len(matched) == 8
     for kind, run in matched.items():
         widths = run.values["model.decoder_widths"]
-        size = arms.decoder_parameters(kind, widths, 1)
+        size = arms.decoder_parameters(kind, widths, channels)
         assert size == pytest.approx(goal, rel=0.06), kind
     for kind in ("deconv_k4", "shuffle_hold", "bilinear_additive"):
         widths = matched[kind].values["model.decoder_widths"]
-        size = arms.decoder_parameters(kind, widths, 1)
+        size = arms.decoder_parameters(kind, widths, channels)
         assert decoder(matched[kind]) == size
         assert matched[kind].config.model.widths == fixed[kind].config.model.widths
 
@@ -403,8 +405,9 @@ def test_comparison_of_a_repeated_run(modules):
     assert compare({}, row, [DECODER])[1] == math.inf
 
 
-def test_an_arm_needs_its_data(modules):
-    study = modules("study")
-    assert study.chosen("grid_mnist,primary_mnist") == ["primary_mnist", "grid_mnist"]
-    with pytest.raises(CaejaxError, match="no nonsense; known"):
-        study.chosen("nonsense")
+def test_an_arm_needs_its_data(modules, tmp_path, capsys):
+    argv = ["--arms=primary_mnist,grid_mnist,primary_bsds", f"--mnist={tmp_path}"]
+    assert modules("study").main([*argv, f"--runs={tmp_path}"]) == 1
+    message = "primary_bsds needs data: give --bsds=DIR, or leave it out"
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

@@ -20,15 +20,16 @@ WIDTHS = (16, 32, 32)
 CODE = 8  # channels at 4 x 4
 NOISE = 0.25
 
-ARMS = ("primary_mnist", "primary_bsds", "matched_mnist", "depth_mnist", "grid_mnist")
-ARMS += ("downsampling_bsds",)
+ARMS = ("primary_mnist", "primary_bsds", "matched_mnist", "matched_bsds")
+ARMS += ("depth_mnist", "grid_mnist", "downsampling_bsds")
 # Arms whose noisy images and codes are those of a primary arm.
-AS_PRIMARY = ("matched_mnist", "downsampling_bsds")
+AS_PRIMARY = ("matched_mnist", "matched_bsds", "downsampling_bsds")
 # Seeds and epochs of an arm, cut for two cores and in full.
 _SEEDS = {
     "primary_mnist": (10, 10),
     "primary_bsds": (10, 10),
     "matched_mnist": (10, 10),
+    "matched_bsds": (5, 10),
     "depth_mnist": (5, 5),
     "grid_mnist": (5, 5),
     "downsampling_bsds": (5, 5),
@@ -37,6 +38,7 @@ _EPOCHS = {  # of primary and matched arms so many that step 3000 is reached
     "primary_mnist": (9, 10),
     "primary_bsds": (10, 40),
     "matched_mnist": (9, 10),
+    "matched_bsds": (10, 40),
     "depth_mnist": (4, 10),
     "grid_mnist": (4, 10),
     "downsampling_bsds": (5, 40),
@@ -94,7 +96,7 @@ def _bsds():
 
 
 def _axes(name, config, full):
-    if name == "matched_mnist":
+    if name.startswith("matched"):
         return {"decoder": _matched_axis(config)}
     if name.startswith("primary"):
         return {"decoder": _axis(DECODER, KINDS)}
@@ -121,7 +123,7 @@ def _axis(field, values):
 def _matched_axis(config):
     """Decoders that fixed width leaves with another number of parameters.
 
-    Those it does not are in primary_mnist.
+    Those it does not are in the primary arm.
     """
     fixed = WIDTHS[::-1]
     goal = decoder_parameters(REFERENCE, fixed, config.data.channels)

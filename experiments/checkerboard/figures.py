@@ -38,8 +38,7 @@ def draw(kept: Mapping[str, Arm], out: Path) -> None:
             for title, figure in residuals(arm.residuals).items():
                 save(figure, out / f"{title}_{data}", formats=FORMATS)
         rows = {name: kept[name].rows for name in tables.primaries(kept)}
-        if "matched_mnist" in kept and "primary_mnist" in kept:
-            rows["matched_mnist"] = tables.with_equals(kept)
+        rows |= tables.matched_rows(kept)
         rows = {name: found for name, found in rows.items() if _has_reference(found)}
         if rows:
             save(forest(rows), out / "psnr_differences", formats=FORMATS)

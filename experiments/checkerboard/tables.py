@@ -20,6 +20,7 @@ TITLES = {
     "primary_mnist": "MNIST, fixed width",
     "primary_bsds": "BSDS500, fixed width",
     "matched_mnist": "MNIST, as many parameters",
+    "matched_bsds": "BSDS500, as many parameters",
     "depth_mnist": "MNIST, one to three stages",
     "grid_mnist": "MNIST, bottleneck and noise",
     "downsampling_bsds": "BSDS500, the encoder's downsampling",
@@ -44,11 +45,19 @@ GRADIENTS = {
 SETTINGS = ("model.widths", "model.latent_channels", "corruption.level")
 
 
-def with_equals(kept: Mapping[str, Arm]) -> list[Row]:
-    """Runs of equal parameters: the matched, and those of fixed width that are."""
-    matched = analysis.done(kept["matched_mnist"].rows)
+def matched_rows(kept: Mapping[str, Arm]) -> dict[str, list[Row]]:
+    """By matched arm, runs of equal parameters: its own and the primary arm's."""
+    return {
+        name: _with_equals(kept[name].rows, kept[primary].rows)
+        for name in kept
+        if name.startswith("matched")
+        and (primary := name.replace("matched", "primary")) in kept
+    }
+
+
+def _with_equals(matched, primary):
+    matched = analysis.done(matched)
     kinds, seeds = analysis.kinds_of(matched), {row["seed"] for row in matched}
-    primary = kept["primary_mnist"].rows if "primary_mnist" in kept else []
     return matched + [
         row
         for row in analysis.done(primary)
@@ -70,8 +79,8 @@ def all_findings(kept: Mapping[str, Arm]) -> list[tuple[str, Finding]]:
         found += [(title, analysis.overlap(rows))]
         found += [(title, analysis.icnr(kept[name].curves))]
         found += [(title, analysis.separation(rows)), (title, analysis.ranks(rows))]
-    if "matched_mnist" in kept and "primary_mnist" in kept:
-        rows, title = with_equals(kept), TITLES["matched_mnist"]
+    for name, rows in matched_rows(kept).items():
+        title = TITLES[name]
         found += [(title, analysis.separation(rows)), (title, analysis.ranks(rows))]
     if "depth_mnist" in kept:
         rows = kept["depth_mnist"].rows
@@ -96,9 +105,8 @@ def report(kept: Mapping[str, Arm]) -> str:
             parts += [title, to_markdown(finding.header, finding.lines)]
     for name in primaries(kept):
         parts += decoder_tables(TITLES[name], kept[name].rows, [DECODER, "seed"])
-    if "matched_mnist" in kept and "primary_mnist" in kept:
-        title = TITLES["matched_mnist"]
-        parts += decoder_tables(title, with_equals(kept), [DECODER, "seed"])
+    for name, rows in matched_rows(kept).items():
+        parts += decoder_tables(TITLES[name], rows, [DECODER, "seed"])
     for name, arm in kept.items():
         if arm.references:
             parts += reference_table(TITLES[name], arm.references)
