@@ -11,7 +11,7 @@ from caejax.losses import LOSSES
 from caejax.metrics import checkerboard
 from caejax.train import probes
 from caejax.train.evaluation import corrupt_examples
-from caejax.train.images import load_images
+from caejax.train.images import as_float, load_images
 from caejax.train.task import task_from_config
 
 
@@ -101,6 +101,23 @@ def test_models_without_a_lattice_have_nothing_to_show(key):
     assert probes.dc_ripples(task.model, params, images) == {}
     arrays = probes.samples(task, params, images, key, 0.3)
     assert set(arrays) == {"target", "input", "output"}
+
+
+def test_samples_are_from_all_over_the_split(tiny, key):
+    task, params, images = tiny
+    assert len(images) > probes.SAMPLES
+    arrays = probes.samples(task, params, images, key, 0.3)
+    clean = as_float(images)
+    index = jnp.arange(len(clean))
+    noisy = corrupt_examples(task.corruption, key, clean, index, 0.3)
+    for name, all_images in (("target", clean), ("input", noisy)):
+        shown = arrays[name]
+        assert len(shown) == probes.SAMPLES
+        ends = all_images[jnp.array([0, -1])]
+        np.testing.assert_allclose(shown[[0, -1]], ends, atol=1e-6)
+        assert len({image.tobytes() for image in shown}) == probes.SAMPLES
+    few = probes.samples(task, params, images[:3], key, 0.3)
+    np.testing.assert_array_equal(few["target"], clean[:3])
 
 
 def test_gallery_shows_flat_colours_and_gradients(tiny, key):

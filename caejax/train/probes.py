@@ -178,7 +178,7 @@ def _compiled_gradients(model, loss_name, corruption):
 def samples(
     task: Task, params: Any, images: jax.Array, key: jax.Array, level: float
 ) -> dict[str, np.ndarray]:
-    """A few examples to draw: first images of a split, and a constant code.
+    """A few examples to draw, from all over a split, and constant codes.
 
     Returns:
       target, input and output, (n, H, W, C) in [0, 1]; for convolutional models
@@ -188,9 +188,11 @@ def samples(
       gallery_ripple, (m, 32, 32, C): flat colours and gradients, what the model
       makes of them, and its linear output without the trend.
     """
-    images = as_float(images[:SAMPLES])
+    # Neighbours may be patches of one photograph.
+    index = np.linspace(0, len(images) - 1, min(SAMPLES, len(images))).astype(int)
+    images = as_float(images[index])
     run = _compiled_samples(task.model, task.corruption)
-    arrays = run(params, images, key, level)
+    arrays = run(params, images, index, key, level)
     if task.model.convolutional:
         run = _compiled_patterns(task.model.clone(dtype=jnp.float32))
         with _exact():
@@ -200,8 +202,7 @@ def samples(
 
 @functools.cache
 def _compiled_samples(model, corruption):
-    def run(params, clean, key, level):
-        index = jnp.arange(len(clean))
+    def run(params, clean, index, key, level):
         noisy = corrupt_examples(corruption, key, clean, index, level)
         image = model.to_image(model.apply({"params": params}, noisy))
         return {"target": clean, "input": noisy, "output": jnp.clip(image, 0, 1)}
