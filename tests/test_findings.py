@@ -122,6 +122,12 @@ def test_the_answer_names_the_best_the_clean_and_the_price():
     ]
 
 
+def test_a_price_too_small_for_two_digits_is_said_in_words():
+    psnr = {("a",): [20.002, 21], ("b",): [20, 21]}
+    found = findings.answer(sweep(psnr, {"a": -30, "b": -150}, fields=(DECODER,)))
+    assert "To be free of them costs less than 0.01 dB of PSNR, with b." in found
+
+
 def test_many_settings_are_counted():
     psnr = {(level, "a"): [level] for level in range(5)}
     psnr |= {(level, "b"): [level + (0.5 if level else -0.25)] for level in range(5)}

@@ -311,7 +311,8 @@ def _price(groups, clean):
     if max(costs) == 0:
         return ["The best PSNR needs no checkerboards: it is among those free of them."]
     who = f", with {_joined(list(map(_name, names)))}" if len(names) <= _NAMED else ""
-    return [f"To be free of them costs {_span(costs, 2)} dB of PSNR{who}."]
+    cost = _span(costs, 2) if max(costs) >= 0.005 else "less than 0.01"
+    return [f"To be free of them costs {cost} dB of PSNR{who}."]
 
 
 def _db(value):
