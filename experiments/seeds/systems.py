@@ -104,7 +104,7 @@ SYSTEMS = (
         points=((1, 0.323222), (30, 0.104016)),
     ),
     System(
-        "c_keras_conv", TRAIN_BCE, 3, (Source("source", 0.094),), points=((50, 0.094),)
+        "c_keras_conv", TRAIN_BCE, 5, (Source("source", 0.094),), points=((50, 0.094),)
     ),
     System(
         "b_conv_denoiser",
