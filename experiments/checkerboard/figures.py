@@ -11,6 +11,7 @@ import numpy as np
 import tables
 from arms import DECODER, ENCODER
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from records import Arm
 from residuals import Arrays
@@ -134,7 +135,7 @@ def forest(arms_rows: Mapping[str, Sequence[Row]]) -> Figure:
     """PSNR minus the reference's, paired by seed: a panel an arm, a line a decoder."""
     kinds = [kind for kind in arms.KINDS if kind != arms.REFERENCE]
     figure, axes = plt.subplots(
-        1, len(arms_rows), figsize=(PAGE, 3.0), sharey=True, squeeze=False
+        1, len(arms_rows), figsize=(PAGE, 3.4), sharex=True, sharey=True, squeeze=False
     )
     for axis, (name, rows) in zip(axes[0], arms_rows.items(), strict=True):
         for contrast in analysis.spread_over_seeds(rows, "test/psnr"):
@@ -146,8 +147,11 @@ def forest(arms_rows: Mapping[str, Sequence[Row]]) -> Figure:
                 color = COLORS[analysis.clean_by_construction(kind)]
                 axis.errorbar(mean[0], y, xerr=_bar(mean), fmt="o", color=color)
         axis.axvline(0, color="black", lw=0.6)
-        axis.set_title(tables.TITLES[name])
-        axis.set_xlabel(f"PSNR - {arms.REFERENCE}'s (dB)")
+        axis.set_title(tables.TITLES[name].replace(", ", ",\n"))
+    figure.supxlabel(f"PSNR - {arms.REFERENCE}'s (dB)", fontsize=8)
+    groups = [Line2D([], [], color=color, marker="o") for color in COLORS[:2]]
+    names = ("not clean by construction", "clean by construction")
+    figure.legend(groups, names, loc="outside upper center", ncols=2)
     axes[0, 0].set_yticks(range(len(kinds)), kinds)
     axes[0, 0].invert_yaxis()
     return figure

@@ -58,11 +58,12 @@ def matched_rows(kept: Mapping[str, Arm]) -> dict[str, list[Row]]:
 def _with_equals(matched, primary):
     matched = analysis.done(matched)
     kinds, seeds = analysis.kinds_of(matched), {row["seed"] for row in matched}
-    return matched + [
+    equals = [
         row
         for row in analysis.done(primary)
         if row[DECODER] not in kinds and row["seed"] in seeds
     ]
+    return sorted(matched + equals, key=lambda row: arms.KINDS.index(row[DECODER]))
 
 
 def primaries(kept: Mapping[str, Arm]) -> list[str]:
