@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from studies import modules_of
 
+from caejax.data import glyphs
 from caejax.estimate import variable_shapes
 from caejax.models.torch_kernels import from_torch
 from caejax.optimizers import create_optimizer
@@ -15,7 +16,7 @@ from caejax.train.state import first_state
 from caejax.train.step import take_steps, zero_sums
 from caejax.train.task import task_from_config
 
-STEPS = 5
+STEPS, BATCH = 5, 20
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,8 @@ def layers_of(torch, encoder, decoder):
                 name = names.get(type(layer), "Upsample" if resized else "Conv")
                 yield half, f"{name}_{counts[name]}", layer
                 counts[name] += 1
-            resized = isinstance(layer, torch.nn.Upsample)
+            # A resize to a size is a layer of its own.
+            resized = getattr(layer, "scale_factor", None) == 2
 
 
 def parameters_of(torch, *halves):
@@ -52,8 +54,26 @@ def parameters_of(torch, *halves):
     return dict(params)
 
 
+def digits(count):
+    """(N, 28, 28, 1), uint8."""
+    split, _ = glyphs.load(
+        train_size=count, test_size=1, image_size=(28, 28), channels=1, seed=0
+    )
+    return np.uint8(255 * split.images)
+
+
 @pytest.mark.parametrize(
-    "name", ["c_keras_conv", "e_linear", "e_transposed", "e_upsampling", "e_denoiser"]
+    "name",
+    [
+        "b_basic",
+        "b_dense_denoiser",
+        "b_conv_denoiser",
+        "c_keras_conv",
+        "e_linear",
+        "e_transposed",
+        "e_upsampling",
+        "e_denoiser",
+    ],
 )
 def test_steps_are_those_of_pytorch(name, modules, torch):
     pytorch, systems = modules("pytorch"), modules("systems")
@@ -61,15 +81,15 @@ def test_steps_are_those_of_pytorch(name, modules, torch):
     config = systems.config_of(system)
     # Noise is another in PyTorch.
     config.corruption.level = 0.0
-    reference = pytorch.REFERENCES[name]._replace(noise=0.0)
+    config.train.batch_size = BATCH
+    reference = pytorch.REFERENCES[name]._replace(noise=0.0, batch=BATCH)
     torch.manual_seed(0)
-    halves = reference.build()
+    halves = pytorch.start(reference)
     before = parameters_of(torch, *halves)
-    shape = (STEPS * reference.batch, 28, 28, 1)
-    images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    images = digits(STEPS * BATCH)
 
-    optimizer = pytorch.create_optimizer(reference, *halves)
-    batches = pytorch.pixels(images).split(reference.batch)
+    optimizer = reference.optimizer([x for half in halves for x in half.parameters()])
+    batches = pytorch.pixels(images).split(BATCH)
     losses = [pytorch.take_step(reference, *halves, optimizer, x) for x in batches]
 
     task = task_from_config(config, total_steps=STEPS)
@@ -84,5 +104,7 @@ def test_steps_are_those_of_pytorch(name, modules, torch):
     for start, ours, theirs in zip(
         *map(jax.tree.leaves, (before, state.params, after)), strict=True
     ):
-        moved = np.abs(theirs - start).max()
-        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-2 * moved)
+        # Of all weights together: where a gradient is nearly 0, Adam makes a step of
+        # its rounding.
+        error, moved = (np.linalg.norm(x - theirs) for x in (ours, start))
+        assert error < 5e-3 * moved

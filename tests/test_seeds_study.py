@@ -285,6 +285,9 @@ def test_pytorchs_systems_are_ours(modules, systems, torch):
             config.train.batch_size,
             config.train.epochs,
         )
+        assert reference.images == round(60_000 * (1 - config.data.val_fraction))
+        noisy = config.corruption.name == "gaussian"
+        assert reference.noise == noisy * config.corruption.level
 
 
 def test_a_system_that_pytorch_lacks_is_one_line(modules, torch, tmp_path, capsys):

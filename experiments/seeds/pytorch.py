@@ -1,4 +1,4 @@
-"""Systems C and E in PyTorch, written apart from caejax.
+"""Systems B, C and E in PyTorch, written apart from caejax.
 
     python experiments/seeds/pytorch.py --data=DIR [--systems=a,b] [--seeds=N]
 
@@ -12,6 +12,7 @@ import itertools
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,19 +34,24 @@ class Reference(NamedTuple):
       build: makes encoder and decoder, which ends before the sigmoid.
       epochs: of the source's schedule.
       batch: images; what is left of an epoch is dropped.
+      images: of the training set.
       loss: of images in [0, 1].
       factor: on the mean loss.
       noise: standard deviation; noisy pixels are clipped to [0, 1].
-      keras: drawn as Keras does, and trained by its Adadelta; else PyTorch's Adam.
+      glorot: Glorot's uniform kernels and biases of zero, as in Keras and TensorFlow;
+        else PyTorch's own.
+      optimizer: of parameters.
     """
 
     build: Callable[[], tuple[nn.Module, nn.Module]]
     epochs: int
     batch: int = 20
+    images: int = 60_000
     loss: Callable[[Tensor, Tensor], Tensor] = mse_loss
     factor: float = 20.0
     noise: float = 0.0
-    keras: bool = False
+    glorot: bool = False
+    optimizer: Callable[..., torch.optim.Optimizer] = partial(torch.optim.Adam, lr=1e-3)
 
 
 def conv(channels: int, features: int) -> nn.Module:
@@ -66,11 +72,11 @@ def up(size: int, stride: int, channels: int, features: int) -> nn.Module:
     return nn.ConvTranspose2d(channels, features, size, stride)
 
 
-def linear() -> tuple[nn.Module, nn.Module]:
-    """784 to 32 and back."""
+def dense(code: int) -> tuple[nn.Module, nn.Module]:
+    """784 to a code and back."""
     shape = nn.Unflatten(1, (1, 28, 28))
-    encoder = nn.Sequential(nn.Flatten(), nn.Linear(784, 32), nn.ReLU())
-    return encoder, nn.Sequential(nn.Linear(32, 784), shape)
+    encoder = nn.Sequential(nn.Flatten(), nn.Linear(784, code), nn.ReLU())
+    return encoder, nn.Sequential(nn.Linear(code, 784), shape)
 
 
 def transposed() -> tuple[nn.Module, nn.Module]:
@@ -101,22 +107,55 @@ def keras_conv() -> tuple[nn.Module, nn.Module]:
     return nn.Sequential(*conv_pool(1, 16, 8, 8, ceil=True)), nn.Sequential(*layers)
 
 
+def tensorflow_conv() -> tuple[nn.Module, nn.Module]:
+    """Code 4x4x32; nearest-neighbour resizes to 7, from floor(4 i / 7), 14 and 28."""
+    layers = [nn.Upsample(7), conv(32, 32), nn.ReLU()]
+    for before in (32, 64):
+        layers += [nn.Upsample(scale_factor=2), conv(before, 64), nn.ReLU()]
+    encoder = nn.Sequential(*conv_pool(1, 64, 64, 32, ceil=True))
+    return encoder, nn.Sequential(*layers, conv(64, 1))
+
+
+# What B's three systems have in common; TensorFlow's MNIST keeps 5,000 images apart.
+system_b = partial(
+    Reference,
+    batch=128,
+    images=55_000,
+    loss=binary_cross_entropy,
+    factor=1.0,
+    glorot=True,
+)
+
 REFERENCES = {
-    "e_linear": Reference(linear, 20),
+    "b_basic": system_b(
+        partial(dense, 64), 20, optimizer=partial(torch.optim.Adam, lr=1e-2)
+    ),
+    "b_dense_denoiser": system_b(partial(dense, 32), 30, noise=0.5),
+    "b_conv_denoiser": system_b(tensorflow_conv, 10, noise=0.5),
+    "e_linear": Reference(partial(dense, 32), 20),
     "e_transposed": Reference(transposed, 30),
     "e_upsampling": Reference(upsampling, 30),
     "e_denoiser": Reference(denoiser, 20, noise=0.5),
     "c_keras_conv": Reference(
-        keras_conv, 50, batch=128, loss=binary_cross_entropy, factor=1.0, keras=True
+        keras_conv,
+        50,
+        batch=128,
+        loss=binary_cross_entropy,
+        factor=1.0,
+        glorot=True,
+        optimizer=partial(torch.optim.Adadelta, lr=1.0, rho=0.95, eps=1e-7),
     ),
 }
 
 
-def draw_as_keras(module: nn.Module) -> None:
-    """Glorot's uniform kernels and biases of zero."""
-    if hasattr(module, "weight"):
-        nn.init.xavier_uniform_(module.weight)
-        nn.init.zeros_(module.bias)
+def start(reference: Reference) -> tuple[nn.Module, nn.Module]:
+    """Encoder and decoder with drawn weights."""
+    encoder, decoder = reference.build()
+    for module in (*encoder, *decoder):
+        if reference.glorot and hasattr(module, "weight"):
+            nn.init.xavier_uniform_(module.weight)
+            nn.init.zeros_(module.bias)
+    return encoder, decoder
 
 
 def curve(
@@ -124,11 +163,9 @@ def curve(
 ) -> Iterator[tuple[float, int]]:
     """Trains as the source does; yields its loss and the dead units by epoch."""
     torch.manual_seed(seed)
-    encoder, decoder = reference.build()
-    if reference.keras:
-        for module in (*encoder, *decoder):
-            draw_as_keras(module)
-    optimizer = create_optimizer(reference, encoder, decoder)
+    encoder, decoder = start(reference)
+    optimizer = reference.optimizer([*encoder.parameters(), *decoder.parameters()])
+    train = train[: reference.images]
     count = len(train) // reference.batch
     for _ in range(reference.epochs):
         order = torch.randperm(len(train))[: count * reference.batch]
@@ -138,16 +175,6 @@ def curve(
         ]
         mean = torch.stack(losses).mean().item()
         yield reference.factor * mean, dead_units(encoder, test)
-
-
-def create_optimizer(
-    reference: Reference, encoder: nn.Module, decoder: nn.Module
-) -> torch.optim.Optimizer:
-    """That of the system's source."""
-    params = [*encoder.parameters(), *decoder.parameters()]
-    if reference.keras:
-        return torch.optim.Adadelta(params, 1.0, rho=0.95, eps=1e-7)
-    return torch.optim.Adam(params, 1e-3)
 
 
 def take_step(
