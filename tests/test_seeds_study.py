@@ -290,11 +290,12 @@ def test_pytorchs_systems_are_ours(modules, systems, torch):
         assert reference.noise == noisy * config.corruption.level
 
 
-def test_a_system_that_pytorch_lacks_is_one_line(modules, torch, tmp_path, capsys):
-    argv = [f"--data={tmp_path}", "--systems=e_linear,a_conv"]
-    assert modules("pytorch").main(argv) == 1
+@pytest.mark.parametrize("script", ["study", "pytorch"])
+def test_an_unknown_system_is_one_line(script, modules, torch, tmp_path, capsys):
+    argv = [f"--data={tmp_path}", "--systems=e_linear,e_tranposed"]
+    assert modules(script).main(argv) == 1
     assert (
-        "--systems has 'a_conv' (did you mean 'c_keras_conv'?); known: all, "
+        "--systems has 'e_tranposed' (did you mean 'e_transposed'?); known: all, "
         in capsys.readouterr().err
     )
 
