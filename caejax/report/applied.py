@@ -7,17 +7,20 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from caejax.report.figures import show_image
-from caejax.report.style import PAGE, bare
+from caejax.report.style import PAGE, bare, strip
 
 _WIDEST = 1.1  # inches of one picture
 _LABEL = 0.8  # inches beside the pictures, for names of rows
 _GAP = 0.085  # inches between pictures
 _LINE = 0.2  # inches of a line of text
+_ACROSS = 12  # pictures beside each other, at most
 Images = Sequence[np.ndarray]
 
 
 def rows(named: Mapping[str, Images]) -> Figure:
     """Rows of pictures, one above the other, each with its name on the left.
+
+    What is wider than twelve pictures goes on below.
 
     Args:
       named: images (H, W, C) in [0, 1] by the row's name, equally many in all.
@@ -27,12 +30,12 @@ def rows(named: Mapping[str, Images]) -> Figure:
     for row, (name, images) in zip(axes, named.items(), strict=True):
         for axis, image in zip(row, images, strict=True):
             show_image(axis, image)
-        _name(row[0], name)
+        _name(row, name)
     return figure
 
 
 def codes(images: Images, codes: np.ndarray) -> Figure:
-    """Images above their codes as small pictures.
+    """Images above their codes as small pictures, wrapped like `rows`.
 
     Args:
       images: n of (H, W, C).
@@ -46,8 +49,8 @@ def codes(images: Images, codes: np.ndarray) -> Figure:
         show_image(top, image)
         bottom.imshow(picture, cmap="magma", vmin=low, vmax=max(high, low + 1e-9))
         bare(bottom)
-    _name(axes[0, 0], "image")
-    _name(axes[1, 0], "code")
+    _name(axes[0], "image")
+    _name(axes[1], "code")
     figure.supxlabel(f"codes: dark {low:.2g}, bright {high:.2g}", fontsize=7)
     return figure
 
@@ -70,6 +73,8 @@ def neighbours(
 ) -> Figure:
     """A row a query: the image and its nearest, each with its distance.
 
+    Wrapped like `rows`, all queries together.
+
     Args:
       queries: n images.
       found: n times k images, nearest first.
@@ -91,15 +96,16 @@ def neighbours(
     return figure
 
 
-def sheet(images: Images) -> Figure:
-    """Many pictures, ten in a row."""
-    columns = min(10, len(images))
-    down = -(-len(images) // columns)
-    figure, axes = _grid(down, columns, _shape(images))
-    for axis in axes.flat:
-        bare(axis)
-    for axis, image in zip(axes.flat, images, strict=False):
-        show_image(axis, image)
+def sheet(images: np.ndarray) -> Figure:
+    """Many pictures (B, H, W, C), ten in a row."""
+    across = min(10, len(images))
+    white = np.ones((-len(images) % across, *images.shape[1:]))
+    lines = np.split(np.concatenate([images, white]), -(-len(images) // across))
+    picture = strip(np.stack([strip(line) for line in lines]), down=True)
+    width = min(_WIDEST * across, PAGE)
+    size = width, width * picture.shape[0] / picture.shape[1]
+    figure, axis = plt.subplots(figsize=size)
+    show_image(axis, picture)
     return figure
 
 
@@ -108,12 +114,14 @@ def interpolation(
 ) -> Figure:
     """Two images, and between them what the decoder makes of mixed codes.
 
+    Wrapped like `rows`.
+
     Args:
       ends: the two images.
       images: one for each weight.
       weights: of the second image's code.
     """
-    figure, axes = _grid(1, 2 + len(images), _shape(ends), extra=_LINE)
+    figure, axes = _grid(1, 2 + len(images), _shape(ends), below=_LINE)
     pictures = (ends[0], *images, ends[1])
     titles = ("image", *(f"{weight:.3g}" for weight in weights), "image")
     for axis, picture, title in zip(axes[0], pictures, titles, strict=True):
@@ -127,22 +135,33 @@ def _shape(images):
     return float(np.clip(np.median([x.shape[0] / x.shape[1] for x in images]), 0.4, 3))
 
 
-def _grid(down, across, heights, *, label=0.0, below=0.0, extra=0.0):
-    """Axes (down, across) for pictures.
+def _grid(down, count, heights, *, label=0.0, below=0.0, extra=0.0):
+    """Axes (down, count) for pictures, in bands of at most `_ACROSS` columns.
 
     Args:
-      down, across: rows and columns.
+      down, count: rows and columns.
       heights: of the rows, relative to the pictures' width.
       label: inches left of all pictures.
       below: inches below each row.
       extra: inches for a title and a line below all.
     """
+    across = min(_ACROSS, count)
+    bands = -(-count // across)
     width = min(_WIDEST, (PAGE - label) / across)
-    ratios = np.broadcast_to(heights, down)
+    ratios = np.tile(np.broadcast_to(heights, down), bands)
     inside = (width - _GAP) * float(ratios.sum())
-    size = width * across + label, inside + (below + _GAP) * down + extra
-    return plt.subplots(down, across, figsize=size, squeeze=False, height_ratios=ratios)
+    lines = bands * down
+    size = width * across + label, inside + (below + _GAP) * lines + extra
+    figure, axes = plt.subplots(
+        lines, across, figsize=size, squeeze=False, height_ratios=ratios
+    )
+    axes = axes.reshape(bands, down, across).swapaxes(0, 1).reshape(down, -1)
+    for axis in axes[:, count:].flat:
+        axis.set_visible(False)
+    return figure, axes[:, :count]
 
 
-def _name(axis, name):
-    axis.set_ylabel(name, rotation=0, ha="right", va="center")
+def _name(row, name):
+    """Left of the first picture, in every band."""
+    for axis in row[::_ACROSS]:
+        axis.set_ylabel(name, rotation=0, ha="right", va="center")
