@@ -163,7 +163,6 @@ def _add_arguments(command, name):
         add(
             "--between",
             type=_pair,
-            default=(0, 1),
             metavar="I,J",
             help="images of the split (default 0,1)",
         )

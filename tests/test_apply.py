@@ -1,7 +1,9 @@
 """The command line of trained models, on images of every kind."""
 
 import functools
+import os
 import re
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -11,7 +13,9 @@ from tiny import tiny_config
 
 from caejax import apply, keys
 from caejax.config import to_json
+from caejax.errors import CaejaxError
 from caejax.inference import trained
+from caejax.inference.job import Job, load_images
 from caejax.optimizers import create_optimizer
 from caejax.train import folder
 from caejax.train.checkpoint import Checkpoints
@@ -267,6 +271,29 @@ def test_broken_images_are_named_and_the_others_done(command, tmp_path):
             assert len(arrays(out / "codes.npz")["codes"]) == 3
 
 
+def test_names_that_are_no_text_are_escaped_and_folders_are_no_images(
+    command, tmp_path
+):
+    image = save(tmp_path / "in" / "a.png", digit())
+    image.with_name("b.png").mkdir()
+    strange = image.with_name(os.fsdecode(b"caf\xe9.png"))
+    try:
+        strange.write_bytes(image.read_bytes())
+    except OSError:
+        pytest.skip("the file system takes only names that are text")
+    code, errors, out = command("denoise", tmp_path / "in")
+    assert (code, errors) == (0, [])
+    assert {image.name, strange.name, "denoised.png"} < set(os.listdir(out))
+
+
+def test_the_flag_for_the_run_s_data_is_named(run):
+    moved = trained.load(run)
+    moved.config.data.source, moved.config.data.dir = "idx", "nowhere"
+    job = Job(moved, Path(), False, (), False, "test", 0, 8)
+    with pytest.raises(CaejaxError, match=r"nowhere does not exist.*--data-dir=DIR"):
+        load_images(job)
+
+
 def test_images_of_one_name_are_both_kept(command, tmp_path):
     first = save(tmp_path / "a" / "x.png", digit(0))
     second = save(tmp_path / "b" / "x.png", digit(1))
@@ -315,7 +342,23 @@ MISTAKES = {
     "no such query": (["neighbours", "--run=RUN", "--query=12", "--k=1"], "0 to 11"),
     "no such end": (["interpolate", "--run=RUN", "--between=0,12"], "0 to 11"),
     "three ends": (["interpolate", "--run=RUN", "--between=0,1,2"], "not a pair"),
-    "one image": (["interpolate", "--run=RUN", "TMP/red.png"], "needs two images"),
+    "one image": (["interpolate", "--run=RUN", "TMP/red.png"], "needs two different"),
+    "the same twice": (
+        ["interpolate", "--run=RUN", "TMP/red.png", "TMP/red.png"],
+        "needs two different images",
+    ),
+    "a query beside images": (
+        ["neighbours", "--run=RUN", "TMP/red.png", "--query=1"],
+        "--query names images of the split",
+    ),
+    "ends beside images": (
+        ["interpolate", "--run=RUN", "TMP/red.png", "TMP/blue.png", "--between=0,1"],
+        "--between names images of the split",
+    ),
+    "unequal sizes": (
+        ["interpolate", "--run=RUN", "TMP/red.png", "TMP/blue.png", "--convert"],
+        r"9x9 and 5x9 \(height x width\)",
+    ),
     "many components": (["sample", "--run=RUN", "--components=41"], "only 32 images"),
     "a missing image": (
         ["denoise", "--run=RUN", "TMP/no.png"],
@@ -332,6 +375,7 @@ def test_mistakes_are_one_line_and_exit_code_1(name, run, tmp_path, capsys):
     words, expected = MISTAKES[name]
     (tmp_path / "empty").mkdir()
     Image.new("RGB", (9, 9), "red").save(tmp_path / "red.png")
+    Image.new("RGB", (9, 5), "blue").save(tmp_path / "blue.png")
     for kind in ("sweep", "bare", "done"):
         (tmp_path / kind).mkdir()
         config = tiny_config()

@@ -28,6 +28,8 @@ def test_tiles_by_hand():
     assert Axis(5, 8, centred=True).starts == [-1]
     assert Axis(8, 8, 4).count == 1
     assert Axis(9, 8, 4).starts == [0, 4]
+    assert Axis(9, 8, 4, shift=2).starts == [-2, 2]
+    assert Axis(9, 8, 4, shift=4).starts == [-4, 0, 4]
     image = np.arange(12.0).reshape(2, 6, 1)
     first, second = cut(image, rows, columns)
     below = [6, 7, 8, 9]  # the last row again
@@ -46,7 +48,7 @@ def test_fade_by_hand():
 TILINGS = [
     {"tile": 5, "overlap": 2},
     {"tile": 6, "overlap": 3, "centred": True},
-    {"tile": 8, "overlap": 4, "margin": 1},
+    {"tile": 8, "overlap": 4, "margin": 1, "shift": 3},
     {"tile": 1},
     {"tile": 64, "overlap": 32},
 ]
@@ -108,7 +110,7 @@ def test_large_images_have_no_seams(conv, normal, monkeypatch):
     shares = []
     monkeypatch.setattr(any_size, "SIDES", (64, 128))
     tiled = any_size.apply(reconstruct(conv), conv, image, shares.append)
-    rows, columns = any_size.plan(conv, (300, 200))
+    ((rows, columns),) = any_size.plan(conv, (300, 200))
     assert (rows.tile, rows.count, columns.count) == (128, 3, 2)
     assert sum(shares) == pytest.approx(1)
     inside = slice(None, -22)
@@ -117,7 +119,7 @@ def test_large_images_have_no_seams(conv, normal, monkeypatch):
 
 def test_convolutional_models_take_their_own_size_or_large_tiles(conv):
     sides = {
-        size: any_size.plan(conv, size)[0].tile
+        size: any_size.plan(conv, size)[0][0].tile
         for size in [(1, 1), (16, 16), (17, 3), (65, 2), (513, 9)]
     }
     assert list(sides.values()) == [16, 16, 64, 128, 512]
@@ -127,17 +129,35 @@ def test_dense_models_take_their_own_size_only(normal):
     for encoder in ("dense", "tied_dense"):
         settings = {"widths": ()} if encoder == "dense" else {}
         dense = model(encoder, shape=(6, 4, 1), **settings)
-        rows, columns = any_size.plan(dense, (20, 4))
+        (rows, columns), (shifted, _) = any_size.plan(dense, (20, 4))
         assert (rows.tile, rows.overlap, columns.tile, columns.count) == (6, 3, 4, 1)
         image = np.abs(normal(20, 4, 1))
         output = any_size.apply(reconstruct(dense), dense, image)
         assert output.shape == image.shape
-        assert rows.starts[2:4] == [6, 9]
-        tiles = np.stack([image[6:12], image[9:15]])
-        before, after = np.asarray(reconstruct(dense)(tiles))
+        assert (rows.starts[2:4], shifted.starts[2:5]) == ([6, 9], [5, 8, 11])
+        tiles = np.stack([image[i : i + 6] for i in (5, 6, 8, 9, 11)])
+        a, b, c, d, e = np.asarray(reconstruct(dense)(tiles))
         w = fade(rows)[:, None, None]
-        blended = (1 - w) * before[3:] + w * after[:3]
-        np.testing.assert_allclose(output[9:12], blended, atol=1e-6)
+        first = (1 - w) * b[3:] + w * d[:3]  # pixels 9 to 11
+        # 8 to 10, of which 9 and 10 are wanted, and 11 to 13, of which 11 is.
+        second = np.concatenate(
+            [((1 - w) * a[3:] + w * c[:3])[1:], ((1 - w) * c[3:] + w * e[:3])[:1]]
+        )
+        np.testing.assert_allclose(output[9:12], (first + second) / 2, atol=1e-6)
+
+
+def test_what_depends_on_the_place_in_a_tile_repeats_with_its_quarter(normal):
+    dense = model("dense", shape=(8, 8, 1), widths=())
+    always = normal(8, 8, 1)
+
+    def function(tiles):
+        return np.broadcast_to(always, tiles.shape)
+
+    output = any_size.apply(function, dense, np.zeros((40, 30, 1), np.float32))
+    inside = output[8:-8, 8:-8]
+    np.testing.assert_allclose(inside[2:], inside[:-2], atol=1e-6)
+    np.testing.assert_allclose(inside[:, 2:], inside[:, :-2], atol=1e-6)
+    assert inside.std() > 0.1  # it is still there
 
 
 def test_small_images_are_filled_up_around(conv, normal):

@@ -198,7 +198,9 @@ def list_images(folder: Path) -> list[Path]:
     paths = [
         path
         for path in folder.rglob("*")
-        if path.suffix.lower() in EXTENSIONS and not path.name.startswith(".")
+        if path.suffix.lower() in EXTENSIONS
+        and not path.name.startswith(".")
+        and not path.is_dir()
     ]
     if not paths:
         raise CaejaxError(

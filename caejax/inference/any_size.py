@@ -1,5 +1,6 @@
 """A model on images of any size, through the size or sizes that it takes."""
 
+import itertools
 import math
 from collections.abc import Callable
 
@@ -30,8 +31,20 @@ def apply(
     Returns:
       (H, W, C').
     """
-    rows, columns = plan(trained, image.shape[:2])
-    return blend(_outputs(function, image, rows, columns, advance), rows, columns)
+    tilings = plan(trained, image.shape[:2])
+    mean = None
+    for number, (rows, columns) in enumerate(tilings, start=1):
+        outputs = _outputs(
+            function,
+            image,
+            rows,
+            columns,
+            lambda share: advance(share / len(tilings)),
+        )
+        whole = blend(outputs, rows, columns)
+        # Not a sum over a number, which rounds even where all are equal.
+        mean = whole if mean is None else mean + (whole - mean) / number
+    return mean
 
 
 def encode(
@@ -83,27 +96,33 @@ def _batch_size(pixels, count):
     return 2 ** min(int(math.log2(most)), math.ceil(math.log2(count)))
 
 
-def plan(trained: Trained, size: tuple[int, int]) -> tuple[Axis, Axis]:
-    """How an image of (H, W) is tiled.
+def plan(trained: Trained, size: tuple[int, int]) -> list[tuple[Axis, Axis]]:
+    """How an image of (H, W) is tiled: by rows and columns, once or more often.
 
     Up to the model's own size there is one tile of that size, the image in its
-    middle. A larger one is cut, for a model that takes other sizes than its own,
-    into large tiles whose seams lie far from their borders; for any other model
-    into tiles of its own size that overlap by half.
+    middle. A larger one is cut, for a model that takes sides of `SIDES`, into large
+    tiles whose seams lie far from their borders. For any other model it is cut into
+    tiles of its own size that overlap by half, in up to four tilings that lie
+    between each other, of whose outputs the mean is taken: such models do otherwise
+    at a tile's border than in its middle, which one tiling shows as a grid.
     """
     own = trained.model.shape[:2]
     if all(a <= b for a, b in zip(size, own, strict=True)):
-        return own_tiles(trained, size)
+        return [own_tiles(trained, size)]
     for side in SIDES:
         enough = side >= max(size) or side == SIDES[-1]
         if enough and takes_side(trained, side):
             # Steps of 3/4 tile keep to the grid of up to seven poolings.
             overlap, margin = side // 4, 3 * side // 32
-            return tuple(Axis(n, side, overlap, margin) for n in size)
-    return tuple(
-        Axis(n, tile, tile // 2, centred=True)
-        for n, tile in zip(size, own, strict=True)
-    )
+            return [tuple(Axis(n, side, overlap, margin) for n in size)]
+    return list(itertools.product(*map(_shifted, size, own)))
+
+
+def _shifted(size, tile):
+    """One axis in tiles that overlap by half, and once more between these."""
+    if size <= tile:
+        return [Axis(size, tile, centred=True)]
+    return [Axis(size, tile, tile // 2, shift=i) for i in sorted({0, tile // 4})]
 
 
 def own_tiles(trained: Trained, size: tuple[int, int]) -> tuple[Axis, Axis]:

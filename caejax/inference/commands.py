@@ -21,6 +21,7 @@ from caejax.inference.job import (
     load_images,
     read_image,
     small,
+    tell,
     write_arrays,
     write_figure,
 )
@@ -60,7 +61,7 @@ def _apply_to_files(job, title, row):
         output = any_size.apply(model, job.trained, image, advance)
         image_files.write_png(job.out / f"{names[path]}.png", output)
         image_files.write_npz(job.out / f"{names[path]}.npz", {"output": output})
-        print(f"wrote {job.out / names[path]}.png and .npz of {path}")
+        tell(f"wrote {job.out / names[path]}.png and .npz of {path}")
         if len(shown) < job.count:
             shown.append((small(image), small(output)))
 
@@ -185,6 +186,8 @@ def neighbours(job: Job, *, k: int, query: Sequence[int]) -> int:
     paths, failures = find_images(job)
     if job.images and not paths:
         return failures
+    if paths and query:
+        raise CaejaxError("--query names images of the split; leave it or yours out")
     claim(job, "neighbours", paths)
     part = load_images(job)
     others = len(part.images) - (not paths)
@@ -269,31 +272,37 @@ def sample(job: Job, *, components: int, covariance: str, seed: int) -> int:
     return 0
 
 
-def interpolate(job: Job, *, between: tuple[int, int], steps: int) -> int:
+def interpolate(job: Job, *, between: tuple[int, int] | None, steps: int) -> int:
     """Writes images decoded between the codes of two.
 
     Args:
       job: the user's images are the two, if there are any.
-      between: indices of the two in the split.
+      between: indices of the two in the split; by default the first two.
       steps: images, the reconstructions of the two included.
     """
     paths, failures = find_images(job)
     if failures:
         return failures
     if job.images and len(paths) != 2:
-        raise CaejaxError(f"interpolate needs two images, and there are {len(paths)}")
+        raise CaejaxError(
+            f"interpolate needs two different images, and there are {len(paths)}"
+        )
+    if paths and between:
+        raise CaejaxError("--between names images of the split; leave it or yours out")
     claim(job, "interpolation", paths)
     if paths:
         ends = [read_image(job, path) for path in paths]
         about = {"files": np.array([str(path) for path in paths])}
     else:
-        part = load_images(job)
+        part, between = load_images(job), between or (0, 1)
         check_indices(between, len(part.images), "--between")
         ends = list(as_float(part.images[list(between)]))
         about = {"indices": np.array(between)}
     if ends[0].shape != ends[1].shape:
         sizes = " and ".join(f"{x.shape[0]}x{x.shape[1]}" for x in ends)
-        raise CaejaxError(f"the two images are {sizes}; give two of one size")
+        raise CaejaxError(
+            f"the two images are {sizes} (height x width); give two of one size"
+        )
     weights = tuple(np.linspace(0, 1, steps).tolist())
     model = functions.interpolate(job.trained, weights)
     with counting_bar(1, "tiles") as advance:

@@ -85,7 +85,10 @@ def each(paths: Sequence[Path], work: Callable[[Path, Advance], None]) -> int:
 
 def load_images(job: Job) -> Split:
     """The job's part of the run's own data."""
-    part = load_split(job.trained.config, job.split)
+    try:
+        part = load_split(job.trained.config, job.split)
+    except CaejaxError as error:
+        raise CaejaxError(f"{error}; here --data-dir=DIR sets data.dir") from None
     used = slice(job.limit or None)
     return Split(*(None if array is None else array[used] for array in part))
 
@@ -124,14 +127,19 @@ _SUFFIXES = ("png", "npz")
 def write_arrays(job: Job, title: str, arrays: dict[str, np.ndarray]) -> None:
     """Writes a command's arrays."""
     image_files.write_npz(job.out / f"{title}.npz", arrays)
-    print(f"wrote {job.out / title}.npz: {', '.join(arrays)}")
+    tell(f"wrote {job.out / title}.npz: {', '.join(arrays)}")
 
 
 def write_figure(job: Job, title: str, draw: Callable[[], Figure]) -> None:
     """Draws a command's figure and writes it."""
     with paper_style():
         save(draw(), job.out / title)
-    print(f"wrote {job.out / title}.png")
+    tell(f"wrote {job.out / title}.png")
+
+
+def tell(line: str) -> None:
+    """Prints a line; bytes of a file's name that are no text come out escaped."""
+    print(line.encode("utf-8", "backslashreplace").decode())
 
 
 def small(image: np.ndarray) -> np.ndarray:

@@ -19,14 +19,16 @@ class Axis(NamedTuple):
       overlap: pixels that neighbouring tiles share, at most half a tile.
       margin: of the overlap, pixels at the end of each tile that are not used,
         because what lies beyond the end would have mattered to them.
-      centred: tiles extend beyond the image equally on both sides; if not, only
-        beyond its end.
+      shift: pixels by which the first tile begins before the image.
+      centred: tiles extend beyond the image equally on both sides; if not, but for
+        the shift, only beyond its end.
     """
 
     size: int
     tile: int
     overlap: int = 0
     margin: int = 0
+    shift: int = 0
     centred: bool = False
 
     @property
@@ -37,7 +39,7 @@ class Axis(NamedTuple):
     @property
     def count(self) -> int:
         """Number of tiles."""
-        return 1 + -(-max(0, self.size - self.tile) // self.step)
+        return 1 + -(-max(0, self.size + self.shift - self.tile) // self.step)
 
     @property
     def length(self) -> int:
@@ -47,7 +49,7 @@ class Axis(NamedTuple):
     @property
     def before(self) -> int:
         """Pixels by which the first tile begins before the image."""
-        return (self.length - self.size) // 2 if self.centred else 0
+        return (self.length - self.size) // 2 if self.centred else self.shift
 
     @property
     def starts(self) -> list[int]:
