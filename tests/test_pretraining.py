@@ -1,11 +1,17 @@
 """Tests of the study in experiments/pretraining, on a few drawn digits."""
 
+import jax
 import numpy as np
 import pytest
 from studies import EXPERIMENTS, modules_of
+from tiny import tiny_config
 
 from caejax.csv_files import read_csv
 from caejax.data import Split
+from caejax.errors import CaejaxError
+from caejax.inference import trained
+from caejax.models.autoencoders import create_model
+from caejax.train.loop import train
 
 
 @pytest.fixture(scope="module")
@@ -24,22 +30,27 @@ def test_labels_are_balanced_and_smaller_sets_are_parts_of_larger(modules):
 
 def test_the_classifier_by_hand(modules):
     classifier, rng = modules("classifier"), np.random.default_rng(0)
+    model = create_model(
+        "tied_dense", shape=(2, 2, 1), latent_channels=3, code_activation="sigmoid"
+    )
+    kernel, bias = rng.normal(size=(4, 3)), rng.normal(size=3)
+    encoder = {"kernel": kernel, "code_bias": bias, "pixel_bias": np.zeros(4)}
     params = {
-        "kernel": rng.normal(size=(4, 3)).astype(np.float32),
-        "bias": rng.normal(size=3).astype(np.float32),
+        "encoder": {name: np.float32(x) for name, x in encoder.items()},
         "softmax_kernel": rng.normal(size=(3, 10)).astype(np.float32),
         "softmax_bias": rng.normal(size=10).astype(np.float32),
     }
     images = rng.random((5, 2, 2, 1)).astype(np.float32)
-    code = 1 / (1 + np.exp(-(images.reshape(5, 4) @ params["kernel"] + params["bias"])))
+    code = 1 / (1 + np.exp(-(images.reshape(5, 4) @ kernel + bias)))
     logits = code @ params["softmax_kernel"] + params["softmax_bias"]
-    np.testing.assert_allclose(classifier.logits(params, images), logits, rtol=1e-5)
+    found = classifier.logits(model, params, images)
+    np.testing.assert_allclose(found, logits, rtol=1e-5, atol=1e-6)
     labels = logits.argmax(-1).astype(np.int32)
     chance = np.exp(logits[range(5), labels]) / np.exp(logits).sum(-1)
-    found = classifier.cross_entropy(params, images, labels)
+    found = classifier.cross_entropy(model, params, images, labels)
     assert found == pytest.approx(-np.log(chance).mean(), rel=1e-5)
     labels[0] = (labels[0] + 1) % 10
-    assert classifier.accuracy(params, images, labels) == pytest.approx(0.8)
+    assert classifier.accuracy(model, params, images, labels) == pytest.approx(0.8)
 
 
 def test_both_arms_start_from_one_draw_and_learn(modules):
@@ -55,9 +66,44 @@ def test_both_arms_start_from_one_draw_and_learn(modules):
         np.testing.assert_array_equal(again["pre-trained"][name], random[name])
     assert not np.allclose(trained["kernel"], random["kernel"])
     part = Split(images, labels)
-    best = classifier.fine_tune(random, part, part, seed=0, steps=50)
+    model = classifier.DENOISER.model
+    best = classifier.fine_tune(model, random, part, part, seed=0, steps=50)
     assert best.step == 50
-    assert best.accuracy == classifier.accuracy(best.params, images, labels) > 0.9
+    found = classifier.accuracy(model, best.params, images, labels)
+    assert best.accuracy == found > 0.9
+
+
+@pytest.mark.parametrize("encoder", ["conv", "dense"])
+def test_any_finished_run_s_encoder_initialises_a_classifier(
+    encoder, modules, tmp_path, monkeypatch, capsys
+):
+    study = modules("study")
+    monkeypatch.setattr(study, "STEPS", {100: 100, 1000: 100})
+    config = tiny_config()
+    config.data.train_size = 300
+    config.model.encoder = encoder
+    run = tmp_path / "run"
+    train(config, run)
+    assert study.main([f"--run={run}", "--seeds=2"]) == 0
+    rows = read_csv(run / "pretraining" / "results.csv")
+    assert [(r["seed"], r["labels"], r["encoder"]) for r in rows] == [
+        (seed, 100, arm) for seed in (0, 1) for arm in ("random", "pre-trained")
+    ]
+    assert "of one run" in (run / "pretraining" / "results.md").read_text()
+    own = trained.load(run)
+    drawn, kept = modules("finished").encoders(own, config.seed).values()
+    jax.tree.map(np.testing.assert_array_equal, kept, own.params)
+    leaves = zip(*map(jax.tree.leaves, (drawn, kept)), strict=True)
+    assert max(np.abs(a - b).max() for a, b in leaves) > 0
+
+
+def test_a_run_without_ten_classes_is_one_line(modules, tmp_path, capsys):
+    config = tiny_config()
+    config.data.source = "dead_leaves"
+    with pytest.raises(CaejaxError, match="not of 10 classes"):
+        modules("finished").dataset(config)
+    assert modules("study").main([f"--run={tmp_path}"]) == 1
+    assert "holds no run" in capsys.readouterr().err
 
 
 def test_the_report_pairs_seeds(modules):
@@ -71,7 +117,7 @@ def test_the_report_pairs_seeds(modules):
             ("pre-trained", 0.81 + 0.012 * seed),
         )
     ]
-    line = study.report(rows, epochs=3).splitlines()[-1].split(" | ")
+    line = study.report(rows, "as a test").splitlines()[-1].split(" | ")
     assert line[1:3] == ["83.50 [80.00, 87.00]", "85.20 [81.00, 89.40]"]
     assert line[3].startswith("+1.70 [+1.")
     assert line[4] == "+1.00, +1.20, +1.40, +1.60, +1.80, +2.00, +2.20, +2.40"
@@ -82,4 +128,5 @@ def test_the_report_pairs_seeds(modules):
 def test_committed_results_are_of_the_committed_rows(modules):
     rows = read_csv(EXPERIMENTS / "pretraining" / "results.csv")
     written = (EXPERIMENTS / "pretraining" / "results.md").read_text()
-    assert modules("study").report(rows, epochs=10) == written
+    how = "encoders pre-trained for 10 epochs"
+    assert modules("study").report(rows, how) == written

@@ -1,12 +1,14 @@
 """Encoders with and without pre-training, and the classifiers that start from them.
 
-The encoder is that of Vincent et al. (ICML 2008), 784 sigmoid units to 500; the
-classifier is the encoder and a softmax layer, all of it trained.
+The study's encoder is that of Vincent et al. (ICML 2008), 784 sigmoid units to 500, but
+any autoencoder's will do; the classifier is the encoder and a softmax layer, all of it
+trained.
 """
 
 import functools
 from typing import Any, NamedTuple
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,6 +17,7 @@ import optax
 from caejax import keys
 from caejax.compilation import quick_jit
 from caejax.data import Split
+from caejax.inference.trained import in_batches
 from caejax.models.autoencoders import create_model
 from caejax.optimizers import OptimizerSpec, create_optimizer
 from caejax.train.state import create_state
@@ -43,14 +46,14 @@ DENOISER = Task(
     batch_size=128,
 )
 
-Params = dict[str, jax.Array]
+Params = dict[str, Any]
 
 
 class Best(NamedTuple):
     """A classifier at the step at which it was best.
 
     Attributes:
-      params: of encoder and softmax layer.
+      params: "encoder", those of the autoencoder, "softmax_kernel" and "softmax_bias".
       step: at which its validation accuracy was highest, the first of such steps.
       accuracy: on the validation images, in [0, 1].
     """
@@ -81,35 +84,36 @@ def encoders(images: np.ndarray, seed: int, epochs: int) -> dict[str, Any]:
     return dict(zip(ARMS, (drawn, state.params), strict=True))
 
 
-def fine_tune(encoder: Any, train: Split, val: Split, *, seed: int, steps: int) -> Best:
+def fine_tune(
+    model: nn.Module, encoder: Any, train: Split, val: Split, *, seed: int, steps: int
+) -> Best:
     """Trains encoder and softmax layer with Adam on cross-entropy.
 
     Args:
-      encoder: parameters of the autoencoder. The softmax layer starts at zero.
+      model: the autoencoder.
+      encoder: its parameters. The softmax layer starts at zero.
       train: labelled images, a multiple of `BATCH`.
       val: what the step is chosen on.
       seed: of the order of the images.
       steps: a multiple of `EVERY`.
     """
-    units = len(encoder["code_bias"])
     params = {
-        "kernel": encoder["kernel"],
-        "bias": encoder["code_bias"],
-        "softmax_kernel": jnp.zeros((units, CLASSES)),
+        "encoder": encoder,
+        "softmax_kernel": jnp.zeros((np.prod(model.code_shape), CLASSES)),
         "softmax_bias": jnp.zeros(CLASSES),
     }
     opt_state = optax.adam(RATE).init(params)
     best, train = Best(params, 0, 0.0), Split(*map(jnp.asarray, train))
     for first in range(0, steps, EVERY):
-        params, opt_state = _some_steps()(params, opt_state, *train, seed, first)
-        found = accuracy(params, *val)
+        params, opt_state = _some_steps(model)(params, opt_state, *train, seed, first)
+        found = accuracy(model, params, *val)
         if found > best.accuracy:
             best = Best(params, first + EVERY, found)
     return best
 
 
 @functools.cache
-def _some_steps():
+def _some_steps(model):
     def run(params, opt_state, images, labels, seed, first):
         def step(carry, i):
             params, opt_state = carry
@@ -117,7 +121,8 @@ def _some_steps():
             key = keys.stream(seed, "labelled_order", epoch)
             order = jax.random.permutation(key, len(images))
             batch = jax.lax.dynamic_slice(order, (place,), (BATCH,))
-            grads = jax.grad(cross_entropy)(params, images[batch], labels[batch])
+            batch = images[batch], labels[batch]
+            grads = jax.grad(cross_entropy, argnums=1)(model, params, *batch)
             updates, opt_state = optax.adam(RATE).update(grads, opt_state)
             return (optax.apply_updates(params, updates), opt_state), None
 
@@ -127,28 +132,29 @@ def _some_steps():
     return quick_jit(run)
 
 
-def cross_entropy(params: Params, images: jax.Array, labels: jax.Array) -> jax.Array:
+def cross_entropy(
+    model: nn.Module, params: Params, images: jax.Array, labels: jax.Array
+) -> jax.Array:
     """Mean over a batch."""
     losses = optax.softmax_cross_entropy_with_integer_labels
-    return losses(logits(params, images), labels).mean()
+    return losses(logits(model, params, images), labels).mean()
 
 
-def logits(params: Params, images: jax.Array) -> jax.Array:
+def logits(model: nn.Module, params: Params, images: jax.Array) -> jax.Array:
     """Images (B, H, W, C) to (B, 10)."""
-    pixels = images.reshape(len(images), -1)
-    code = jax.nn.sigmoid(jnp.dot(pixels, params["kernel"]) + params["bias"][None])
-    return jnp.dot(code, params["softmax_kernel"]) + params["softmax_bias"][None]
+    code = model.apply({"params": params["encoder"]}, images, method="encode")
+    units = code.reshape(len(images), -1)
+    return jnp.dot(units, params["softmax_kernel"]) + params["softmax_bias"][None]
 
 
-def accuracy(params: Params, images: np.ndarray, labels: np.ndarray) -> float:
+def accuracy(
+    model: nn.Module, params: Params, images: np.ndarray, labels: np.ndarray
+) -> float:
     """Share of the images whose class is found."""
-    return float(_accuracy()(params, images, labels))
+    classes = functools.partial(_classes(model), params)
+    return float(np.mean(np.stack(list(in_batches(classes, images))) == labels))
 
 
 @functools.cache
-def _accuracy():
-    return quick_jit(
-        lambda params, images, labels: jnp.mean(
-            logits(params, images).argmax(-1) == labels
-        )
-    )
+def _classes(model):
+    return quick_jit(lambda params, images: logits(model, params, images).argmax(-1))

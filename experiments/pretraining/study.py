@@ -1,27 +1,36 @@
 """Does a denoiser's encoder help a classifier that has few labels?
 
     python experiments/pretraining/study.py --data=DIR [--seeds=N]
+    python experiments/pretraining/study.py --run=DIR [--seeds=N]
 
-DIR holds MNIST's four IDX files. Writes results.csv, results.md and accuracy.png.
+The first trains the study's own denoiser; DIR holds MNIST's four IDX files. The second
+takes the encoder of any finished run whose images have ten classes, and its data.
+Writes results.csv, results.md and accuracy.png.
 """
 
 import argparse
 import platform
+import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import classifier
+import finished
+import flax.linen as nn
 import jax
 import matplotlib.pyplot as plt
 import numpy as np
-from classifier import ARMS
+from classifier import ARMS, CLASSES
 from matplotlib.figure import Figure
 
 from caejax import data
 from caejax.csv_files import write_csv
-from caejax.data import Dataset
+from caejax.data import Dataset, Split
+from caejax.errors import exit_code
+from caejax.inference import trained
 from caejax.report.style import PAGE, paper_style, save, series_style
 from caejax.report.tables import to_markdown
 from caejax.sweep.statistics import Contrast, contrast_table
@@ -29,7 +38,24 @@ from caejax.sweep.statistics import Contrast, contrast_table
 # Labels and the steps of training with them.
 STEPS = {100: 300, 1000: 1000, 10_000: 3000}
 
+HERE = Path(__file__).parent
 Row = dict[str, Any]
+
+
+class Setting(NamedTuple):
+    """Where encoders and images come from.
+
+    Attributes:
+      dataset: with labels.
+      model: the autoencoder.
+      encoders: its parameters by arm, for a seed.
+      text: how they were pre-trained.
+    """
+
+    dataset: Dataset
+    model: nn.Module
+    encoders: Callable[[int], dict[str, Any]]
+    text: str
 
 
 def balanced(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
@@ -43,15 +69,29 @@ def balanced(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
     return np.concatenate([order[labels[order] == c][:size] for c in classes])
 
 
-def seed_rows(dataset: Dataset, seed: int, epochs: int) -> Iterator[Row]:
-    """A row for each number of labels and arm; both arms have the same labels."""
-    encoders = classifier.encoders(dataset.train.images, seed, epochs)
-    for count, steps in STEPS.items():
+def seed_rows(
+    dataset: Dataset, model: nn.Module, encoders: dict[str, Any], seed: int
+) -> Iterator[Row]:
+    """A row for each number of labels and arm; both arms have the same labels.
+
+    Args:
+      dataset: with labels; numbers of labels that it does not have are left out.
+      model: the autoencoder.
+      encoders: its parameters by arm.
+      seed: of the labels and their order.
+    """
+    most = CLASSES * np.bincount(dataset.train.labels, minlength=CLASSES).min()
+    for count in (count for count in STEPS if count <= most):
         chosen = balanced(dataset.train.labels, count, seed)
-        labelled = type(dataset.train)(*(x[chosen] for x in dataset.train))
+        labelled = Split(*(x[chosen] for x in dataset.train))
         for arm in ARMS:
             found = classifier.fine_tune(
-                encoders[arm], labelled, dataset.val, seed=seed, steps=steps
+                model,
+                encoders[arm],
+                labelled,
+                dataset.val,
+                seed=seed,
+                steps=STEPS[count],
             )
             yield {
                 "seed": seed,
@@ -59,7 +99,9 @@ def seed_rows(dataset: Dataset, seed: int, epochs: int) -> Iterator[Row]:
                 "encoder": arm,
                 "best_step": found.step,
                 "val_accuracy": found.accuracy,
-                "test_accuracy": classifier.accuracy(found.params, *dataset.test),
+                "test_accuracy": classifier.accuracy(
+                    model, found.params, *dataset.test
+                ),
             }
 
 
@@ -79,17 +121,22 @@ def contrasts(rows: Sequence[Row]) -> list[Row]:
                 by_seed(rows, count, "pre-trained") - by_seed(rows, count, "random"),
                 seeds,
             )
-            for count in STEPS
+            for count in counts_of(rows)
         ]
     )
 
 
-def report(rows: Sequence[Row], epochs: int) -> str:
-    """The table of accuracies and paired differences."""
+def counts_of(rows: Sequence[Row]) -> list[int]:
+    """The numbers of labels, in order."""
+    return list(dict.fromkeys(row["labels"] for row in rows))
+
+
+def report(rows: Sequence[Row], pretrained: str) -> str:
+    """The table of accuracies and paired differences; says how pre-trained."""
     header = ["labels", *(f"{arm}: test accuracy (%)" for arm in ARMS)]
     header += ["difference (points)", "by seed", "n", "p (Holm)"]
     lines = []
-    for count, row in zip(STEPS, contrasts(rows), strict=True):
+    for count, row in zip(counts_of(rows), contrasts(rows), strict=True):
         arms = [by_seed(rows, count, arm) for arm in ARMS]
         low, high = (row[end] for end in ("low", "high"))
         interval = "" if low is None else f" [{low:+.2f}, {high:+.2f}]"
@@ -104,7 +151,7 @@ def report(rows: Sequence[Row], epochs: int) -> str:
             ]
         )
     return (
-        f"Written by study.py; encoders pre-trained for {epochs} epochs.\n\n"
+        f"Written by study.py; {pretrained}.\n\n"
         "Accuracies are means and, in brackets, ranges over seeds; differences are "
         "means of pairs with BCa intervals of 95 %.\n\n" + to_markdown(header, lines)
     )
@@ -113,7 +160,7 @@ def report(rows: Sequence[Row], epochs: int) -> str:
 def figure(rows: Sequence[Row]) -> Figure:
     """Test error of both arms, and their differences by seed."""
     figure, axes = plt.subplots(1, 2, figsize=(PAGE, 2.8))
-    counts = list(STEPS)
+    counts = counts_of(rows)
     for i, arm in enumerate(ARMS):
         errors = np.array([100 - by_seed(rows, count, arm) for count in counts])
         ends = errors.mean(1) - errors.min(1), errors.max(1) - errors.mean(1)
@@ -137,32 +184,63 @@ def figure(rows: Sequence[Row]) -> Figure:
     return figure
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Runs the study."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", required=True)
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--epochs", type=int, default=10, help="of pre-training")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent)
-    args = parser.parse_args(argv)
-    began = time.perf_counter()
+def own_denoiser(args: argparse.Namespace) -> Setting:
+    """System D, pre-trained here from each seed."""
     dataset = data.load("idx", dir=args.data, val_fraction=1 / 12)
+    text = f"encoders pre-trained for {args.epochs} epochs"
+
+    def encoders(seed):
+        return classifier.encoders(dataset.train.images, seed, args.epochs)
+
+    return Setting(dataset, classifier.DENOISER.model, encoders, text)
+
+
+def finished_run(args: argparse.Namespace) -> Setting:
+    """The encoder of a run, the same for all seeds."""
+    own = trained.load(args.run)
+    dataset = finished.dataset(own.config)
+    text = "the pre-trained encoder is that of one run, the same for all seeds"
+    return Setting(dataset, own.model, partial(finished.encoders, own), text)
+
+
+def study(args: argparse.Namespace) -> int:
+    """Trains all classifiers and writes what was found."""
+    began = time.perf_counter()
+    setting = finished_run(args) if args.run else own_denoiser(args)
+    out = args.out or (args.run / "pretraining" if args.run else HERE)
     rows = []
     for seed in range(args.seeds):
-        rows += seed_rows(dataset, seed, args.epochs)
+        encoders = setting.encoders(seed)
+        rows += seed_rows(setting.dataset, setting.model, encoders, seed)
         print(
             f"seed {seed}: done after {time.perf_counter() - began:.0f} s", flush=True
         )
-    args.out.mkdir(parents=True, exist_ok=True)
-    write_csv(args.out / "results.csv", rows, ".4f")
-    (args.out / "results.md").write_text(report(rows, args.epochs))
+    out.mkdir(parents=True, exist_ok=True)
+    write_csv(out / "results.csv", rows, ".4f")
+    (out / "results.md").write_text(report(rows, setting.text))
     with paper_style():
-        save(figure(rows), args.out / "accuracy")
+        save(figure(rows), out / "accuracy")
     print(
         f"{time.perf_counter() - began:.0f} s on {jax.devices()[0].platform}, Python "
         f"{platform.python_version()}, jax {jax.__version__}, numpy {np.__version__}"
     )
+    return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs the study; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--data", help="folder of MNIST's four IDX files")
+    source.add_argument("--run", type=Path, help="folder of a finished run")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--epochs", type=int, default=10, help="of pre-training")
+    parser.add_argument(
+        "--out", type=Path, help="default: this folder, or RUN/pretraining"
+    )
+    args = parser.parse_args(argv)
+    return exit_code(lambda: study(args), "interrupted; nothing was written")
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
