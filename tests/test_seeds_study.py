@@ -70,10 +70,10 @@ def falling(epochs, last):
         ("as good", [0.9, 1.0, 1.1], 0.95, "yes"),
         ("as good", [0.9, 1.0, 1.1], 0.89, "no: the figure is below the minimum"),
         ("as good", [0.9, 1.1, 1.2], 1.0, "yes"),  # 10 % above, not more
-        ("as good", [0.9, 1.2, 1.3], 1.0, "no: 20.0 % above"),
+        ("as good", [0.9, 1.2, 1.3], 1.0, "no: 20 % above"),
         ("as good", [0.5, 0.5, 0.5], 1.0, "yes"),
         ("at or below", [0.05, 0.06, 0.08], 0.06, "yes"),
-        ("at or below", [0.05, 0.066, 0.08], 0.06, "no: 10.0 % above"),
+        ("at or below", [0.05, 0.066, 0.08], 0.06, "no: 10 % above"),
         ("agrees", [101.0], 100.0, "yes"),
         ("agrees", [97.0], 100.0, "no: -3.0 %"),
         ("agrees", [103.0], 100.0, "no: +3.0 %"),

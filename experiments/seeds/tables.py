@@ -44,7 +44,7 @@ def at_or_below(values: np.ndarray, figure: float) -> str:
 
 def _at_most(values, figure, factor):
     excess = np.median(values) / figure - 1
-    return "yes" if excess <= factor - 1 + 1e-12 else f"no: {100 * excess:.1f} % above"
+    return "yes" if excess <= factor - 1 + 1e-12 else f"no: {100 * excess:.2g} % above"
 
 
 def agrees(values: np.ndarray, figure: float) -> str:
