@@ -9,20 +9,15 @@ import jax
 import numpy as np
 import pytest
 from PIL import Image
-from tiny import tiny_config
+from tiny import save_checkpoints, tiny_config
 
 from caejax import apply, keys
 from caejax.config import to_json
 from caejax.errors import CaejaxError
 from caejax.inference import trained
 from caejax.inference.job import Job, load_images
-from caejax.optimizers import create_optimizer
-from caejax.train import folder
-from caejax.train.checkpoint import Checkpoints
 from caejax.train.evaluation import corrupt_examples
 from caejax.train.images import load_split
-from caejax.train.state import create_state
-from caejax.train.task import task_from_config
 
 
 @pytest.fixture(scope="module")
@@ -33,18 +28,6 @@ def run(tmp_path_factory):
     workdir = tmp_path_factory.mktemp("apply") / "run"
     save_checkpoints(workdir, config, seeds=[0])
     return workdir
-
-
-def save_checkpoints(workdir, config, seeds):
-    """What training leaves: models drawn from seeds, the first one the best."""
-    task = task_from_config(config, total_steps=0)
-    tx = create_optimizer(task.optimizer)
-    folder.claim(workdir, config)
-    with Checkpoints(workdir / "checkpoints", keep=2) as checkpoints:
-        for step, seed in enumerate(seeds):
-            state = create_state(task.model, tx, seed, ema=False)
-            state = state._replace(step=state.step + step)
-            checkpoints.save(state, {}, best=step == 0)
 
 
 @pytest.fixture

@@ -4,14 +4,13 @@ import jax
 import numpy as np
 import pytest
 from studies import EXPERIMENTS, modules_of
-from tiny import tiny_config
+from tiny import save_checkpoints, tiny_config
 
 from caejax.csv_files import read_csv
 from caejax.data import Split
 from caejax.errors import CaejaxError
 from caejax.inference import trained
 from caejax.models.autoencoders import create_model
-from caejax.train.loop import train
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +82,7 @@ def test_any_finished_run_s_encoder_initialises_a_classifier(
     config.data.train_size = 300
     config.model.encoder = encoder
     run = tmp_path / "run"
-    train(config, run)
+    save_checkpoints(run, config, seeds=[7])
     assert study.main([f"--run={run}", "--seeds=2"]) == 0
     rows = read_csv(run / "pretraining" / "results.csv")
     assert [(r["seed"], r["labels"], r["encoder"]) for r in rows] == [

@@ -1,8 +1,13 @@
-"""A config that trains in a second or two, for tests of whole runs."""
+"""A config that trains in a second or two, and runs that need no training."""
 
 from ml_collections import ConfigDict
 
 from caejax.config import default
+from caejax.optimizers import create_optimizer
+from caejax.train import folder
+from caejax.train.checkpoint import Checkpoints
+from caejax.train.state import create_state
+from caejax.train.task import task_from_config
 
 
 def tiny_config() -> ConfigDict:
@@ -18,3 +23,15 @@ def tiny_config() -> ConfigDict:
     config.train.epochs = 2
     config.train.probe_steps = (2,)
     return config
+
+
+def save_checkpoints(workdir, config, seeds):
+    """What training leaves: models drawn from seeds, the first one the best."""
+    task = task_from_config(config, total_steps=0)
+    tx = create_optimizer(task.optimizer)
+    folder.claim(workdir, config)
+    with Checkpoints(workdir / "checkpoints", keep=2) as checkpoints:
+        for step, seed in enumerate(seeds):
+            state = create_state(task.model, tx, seed, ema=False)
+            state = state._replace(step=state.step + step)
+            checkpoints.save(state, {}, best=step == 0)
