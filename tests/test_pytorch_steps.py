@@ -17,6 +17,9 @@ from caejax.train.step import take_steps, zero_sums
 from caejax.train.task import task_from_config
 
 STEPS, BATCH = 5, 20
+# Share of weights that may be elsewhere: of the widest model some gradients are
+# nearly 0, and of their rounding Adam makes whole steps.
+ROUNDED = {"b_conv_denoiser": 1e-2}
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +107,7 @@ def test_steps_are_those_of_pytorch(name, modules, torch):
     for start, ours, theirs in zip(
         *map(jax.tree.leaves, (before, state.params, after)), strict=True
     ):
-        # Of all weights together: where a gradient is nearly 0, Adam makes a step of
-        # its rounding.
+        far = np.abs(ours - theirs) > 1e-2 * np.abs(theirs - start).max()
+        assert far.sum() <= ROUNDED.get(name, 0) * far.size
         error, moved = (np.linalg.norm(x - theirs) for x in (ours, start))
         assert error < 5e-3 * moved

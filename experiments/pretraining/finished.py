@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import jax
 import numpy as np
 from classifier import ARMS, BATCH, CLASSES
 from ml_collections import ConfigDict
@@ -21,7 +20,7 @@ def encoders(own: Trained, seed: int) -> dict[str, Any]:
     task = task_from_config(own.config, total_steps=1)
     tx = create_optimizer(task.optimizer)
     drawn = create_state(own.model, tx, seed, ema=False).params
-    return dict(zip(ARMS, (drawn, jax.device_get(own.params)), strict=True))
+    return dict(zip(ARMS, (drawn, own.params), strict=True))
 
 
 def dataset(config: ConfigDict) -> Dataset:
@@ -30,6 +29,7 @@ def dataset(config: ConfigDict) -> Dataset:
     Raises:
       CaejaxError: they are not of ten classes, or too few of one.
     """
+    config = ConfigDict(config)
     config.data.val_fraction = config.data.val_fraction or 1 / 12
     parts = [load_split(config, name) for name in Dataset._fields]
     labels = parts[0].labels
