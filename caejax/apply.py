@@ -5,8 +5,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from absl import logging
-
 from caejax.errors import exit_code, print_error
 
 _DESCRIPTION = """\
@@ -246,17 +244,16 @@ def _pair(text):
 def main(argv: Sequence[str]) -> int:
     """Does what the command line says; returns the exit code."""
     args = parse(argv)
-    logging.set_verbosity(logging.WARNING)  # orbax tells of every file
     return exit_code(lambda: _apply(args), "interrupted; what was written is whole")
 
 
 def _apply(args) -> int:
-    from caejax.compilation import use_cache
+    # Not at the top, so that help and mistakes do not wait for them.
     from caejax.inference import commands, trained
     from caejax.inference.job import Job
+    from caejax.runtime.startup import start
 
-    if not args.nocache:
-        use_cache()
+    start(cores=1, cache=not args.nocache)
     model = trained.load(args.run)
     if args.data_dir:
         model.config.data.dir = args.data_dir

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from caejax.checks import check_pair
+from caejax.ops.checks import check_pair
 from caejax.ops.sums import mean_over_pixels
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from caejax.writers import write_json
+from caejax.files.atomic import write_json
 
 
 def log(config: ConfigDict, workdir: Path, word: str) -> None:

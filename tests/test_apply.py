@@ -11,11 +11,12 @@ import pytest
 from PIL import Image
 from tiny import save_checkpoints, tiny_config
 
-from caejax import apply, keys
+from caejax import apply
 from caejax.config import to_json
 from caejax.errors import CaejaxError
 from caejax.inference import trained
 from caejax.inference.job import Job, load_images
+from caejax.runtime import keys
 from caejax.train.evaluation import corrupt_examples
 from caejax.train.images import load_split
 

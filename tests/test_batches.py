@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from caejax.train.batches import cache_chunk, chunk_size, sum_over_batch
+from caejax.runtime.batches import cache_chunk, chunk_size, sum_over_batch
 
 
 @pytest.mark.parametrize("chunk", [0, 1, 4, 5, 100])

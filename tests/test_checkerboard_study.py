@@ -8,10 +8,11 @@ import pytest
 from scipy import stats
 from studies import modules_of
 
-from caejax.csv_files import read_csv, write_csv
+from caejax.files.csv_files import read_csv, write_csv
 from caejax.models.diagnosis import clean_at_initialisation, clean_by_construction
-from caejax.show import parameter_shapes
+from caejax.models.size import parameter_shapes
 from caejax.sweep.spec import expand
+from caejax.train.task import model_from_config
 
 DECODER = "model.upsampling"
 SEEDS = range(6)
@@ -56,7 +57,7 @@ def test_arms_are_whole_grids(arms, name, cut, full):
 @pytest.mark.parametrize(("data", "channels"), [("mnist", 1), ("bsds", 3)])
 def test_matched_decoders_have_the_references_parameters(arms, data, channels):
     def decoder(run):
-        shapes = parameter_shapes(run.config).items()
+        shapes = parameter_shapes(model_from_config(run.config)).items()
         return sum(math.prod(s) for name, s in shapes if name.startswith("decoder"))
 
     def runs(name):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import median_filter
 
-from caejax.references import classical
-from caejax.references.classical import CLASSICAL, denoise, missing_packages, tune
+from caejax.evaluation import classical
+from caejax.evaluation.classical import CLASSICAL, denoise, missing_packages, tune
 
 
 @pytest.fixture(params=CLASSICAL)

@@ -3,7 +3,7 @@
 import jax
 import pytest
 
-from caejax import compilation
+from caejax.runtime import compilation
 
 
 @pytest.fixture

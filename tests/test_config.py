@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from caejax import config as config_lib
-from caejax import ids
+from caejax.config import ids
+from caejax.config.check import check
 from caejax.errors import CaejaxError, chosen, did_you_mean, lookup
 from caejax.sweep.spec import expand
 
@@ -104,7 +105,7 @@ def test_check_names_the_field_and_the_mend(field, value, words):
     config = config_lib.default()
     config_lib.override(config, field, value)
     with pytest.raises(CaejaxError, match=words) as error:
-        config_lib.check(config)
+        check(config)
     assert "\n" not in str(error.value)
 
 
@@ -115,10 +116,10 @@ def test_check_names_the_field_and_the_mend(field, value, words):
 def test_only_conv_has_its_parts(field, value):
     config = config_lib.default()
     config.model.encoder, config.model.widths = "dense", (16,)
-    config_lib.check(config)
+    check(config)
     config_lib.override(config, field, value)
     with pytest.raises(CaejaxError, match=f"{field} is .* 'dense': only 'conv' has it"):
-        config_lib.check(config)
+        check(config)
 
 
 @pytest.mark.parametrize(
@@ -142,17 +143,17 @@ def test_layers_are_checked(encoder, decoder, words):
     config.model.encoder_layers = encoder
     config.model.decoder_layers = decoder
     with pytest.raises(CaejaxError, match=words) as error:
-        config_lib.check(config)
+        check(config)
     assert "\n" not in str(error.value)
 
 
 def test_probabilities_and_sizes_are_at_most_one():
     config = config_lib.default()
     config.corruption.level = 1.5
-    config_lib.check(config)
+    check(config)
     config.corruption.name = "masking"
     with pytest.raises(CaejaxError, match=r"corruption\.level is 1\.5.*between 0"):
-        config_lib.check(config)
+        check(config)
 
 
 def test_override_refuses_unknown_fields_and_other_types():

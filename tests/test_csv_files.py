@@ -1,6 +1,6 @@
 import csv
 
-from caejax.csv_files import read_csv, write_csv
+from caejax.files.csv_files import read_csv, write_csv
 
 
 def test_files_have_the_columns_of_all_rows(tmp_path):

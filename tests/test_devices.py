@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from caejax.train import devices
+from caejax.runtime import devices
 
 
 @pytest.mark.parametrize(

@@ -11,14 +11,14 @@ import pytest
 from tiny import tiny_config
 
 from caejax import config as config_lib
-from caejax.csv_files import read_csv
 from caejax.errors import CaejaxError
-from caejax.eval import references
-from caejax.eval.levels import measure_levels, parse_levels
-from caejax.eval.references import measure_references, parse_references
-from caejax.eval.runs import FinishedRun, Table, finished_runs
+from caejax.evaluation import references
+from caejax.evaluation.levels import measure_levels, parse_levels
+from caejax.evaluation.pca import fit_components, project
+from caejax.evaluation.references import measure_references, parse_references
+from caejax.evaluation.runs import FinishedRun, Table, finished_runs
+from caejax.files.csv_files import read_csv
 from caejax.inference.trained import corrupt, load
-from caejax.references.pca import fit_components, project
 from caejax.report.read import SweepFiles, read_run, read_sweep
 from caejax.report.references import noise_matrix, with_references
 from caejax.report.report import report

@@ -4,7 +4,7 @@ import pytest
 from caejax.report import fields as fields_lib
 from caejax.report import findings
 from caejax.report.read import RunFiles, SweepFiles
-from caejax.sweep.statistics import TOO_FEW, sign_flip_interval
+from caejax.report.statistics import TOO_FEW, sign_flip_interval
 
 DECODER, LEVEL = "model.upsampling", "corruption.level"
 

@@ -6,7 +6,8 @@ import pytest
 from tiny import tiny_config
 
 from caejax import data
-from caejax.train.images import as_float, load_images
+from caejax.ops.images import as_float
+from caejax.train.images import load_images
 
 
 def test_bytes_become_floats():

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from caejax.keys import stream
+from caejax.runtime.keys import stream
 
 
 def data(key):

@@ -14,7 +14,7 @@ from absl import flags
 from PIL import Image
 
 from caejax import main
-from caejax.locks import holding
+from caejax.files.locks import holding
 
 ROOT = Path(__file__).parents[1]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from caejax.csv_files import write_csv
+from caejax.files.csv_files import write_csv
 
 ROOT = Path(__file__).parents[1]
 DECODERS = {"deconv_k3": -20.0, "nearest_k3": -130.0, "shuffle_k3": -8.0}

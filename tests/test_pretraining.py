@@ -6,9 +6,9 @@ import pytest
 from studies import EXPERIMENTS, modules_of
 from tiny import save_checkpoints, tiny_config
 
-from caejax.csv_files import read_csv
 from caejax.data import Split
 from caejax.errors import CaejaxError
+from caejax.files.csv_files import read_csv
 from caejax.inference import trained
 from caejax.models.autoencoders import create_model
 

@@ -9,9 +9,10 @@ from tiny import tiny_config
 
 from caejax.losses import LOSSES
 from caejax.metrics import checkerboard
+from caejax.ops.images import as_float
 from caejax.train import probes
 from caejax.train.evaluation import corrupt_examples
-from caejax.train.images import as_float, load_images
+from caejax.train.images import load_images
 from caejax.train.task import task_from_config
 
 

@@ -9,7 +9,7 @@ import pytest
 from studies import modules_of
 
 from caejax.data import glyphs
-from caejax.estimate import variable_shapes
+from caejax.models.size import variable_shapes
 from caejax.models.torch_kernels import from_torch
 from caejax.optimizers import create_optimizer
 from caejax.train.state import first_state

@@ -4,8 +4,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from caejax.references.pca import fit_components, project
-from caejax.references.posterior import posterior_mean
+from caejax.evaluation.pca import fit_components, project
+from caejax.evaluation.posterior import posterior_mean
 
 SHAPE = (4, 3, 2)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from caejax.errors import CaejaxError
-from caejax.locks import FILES_LOCK, holding
+from caejax.files.locks import FILES_LOCK, holding
 from caejax.report import figures, patterns, style, tables
 from caejax.report import report as report_lib
 from caejax.report.read import RunFiles, SweepFiles, read_sweep

@@ -10,10 +10,13 @@ from test_config import CONFIGS, load_config
 from test_models import random_variables
 
 from caejax import config as config_lib
+from caejax.commands import show
+from caejax.commands.options import Options
+from caejax.config.check import check
 from caejax.models.layers import Conv, Dense
+from caejax.models.size import parameter_count
 from caejax.models.torch_kernels import to_torch
 from caejax.models.upsampling import Upsample
-from caejax.show import parameter_count, show
 from caejax.train.task import model_from_config
 
 SEEDS = {path.stem: path for path in CONFIGS if path.parent.name == "seeds"}
@@ -76,7 +79,7 @@ def test_tables_have_every_config():
 
 @pytest.mark.parametrize("name", SEEDS)
 def test_parameter_count(name):
-    assert parameter_count(config_of(name)) == COUNTS[name]
+    assert parameter_count(model_from_config(config_of(name))) == COUNTS[name]
 
 
 @pytest.mark.parametrize("name", SEEDS)
@@ -96,10 +99,10 @@ def test_training_is_the_source_s(name):
 def test_config_shows_and_comes_back_from_json(name, capsys):
     config = config_of(name)
     again = config_lib.from_json(config_lib.to_json(config))
-    config_lib.check(again)
+    check(again)
     assert config_lib.run_id(again) == config_lib.run_id(config)
     assert model_from_config(again) == model_from_config(config)
-    show(again)
+    show.main(Options(config=again))
     assert f"{COUNTS[name]:,}" in capsys.readouterr().out
 
 

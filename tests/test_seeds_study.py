@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from studies import EXPERIMENTS, modules_of
 
-from caejax.csv_files import write_csv
-from caejax.show import parameter_count
+from caejax.files.csv_files import write_csv
+from caejax.models.size import parameter_count
 from caejax.train.task import model_from_config
 
 
@@ -274,7 +274,7 @@ def test_pytorchs_systems_are_ours(modules, systems, torch):
         config = modules("systems").config_of(systems[name])
         encoder, decoder = reference.build()
         sizes = [p.numel() for p in (*encoder.parameters(), *decoder.parameters())]
-        assert sum(sizes) == parameter_count(config), name
+        assert sum(sizes) == parameter_count(model_from_config(config)), name
         code = encoder(torch.zeros(2, 1, 28, 28))
         assert decoder(code).shape == (2, 1, 28, 28)
         ours = model_from_config(config).code_shape

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from caejax.csv_files import write_csv
+from caejax.files.csv_files import write_csv
 from caejax.report.read import read_sweep
-from caejax.sweep.statistics import (
+from caejax.report.statistics import (
     EXACT_SEEDS,
     PERMUTATIONS,
     TOO_FEW,
@@ -387,7 +387,7 @@ def test_mistakes_are_refused_in_one_line(call, words):
 
 
 def test_reports_need_no_jax_for_it():
-    code = "import sys, caejax.sweep.statistics; print('jax' in sys.modules)"
+    code = "import sys, caejax.report.statistics; print('jax' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
     assert done.stdout.split() == [b"False"]
 

@@ -18,15 +18,15 @@ import pytest
 import sweep_jobs
 from tiny import tiny_config
 
-from caejax import config as config_lib
 from caejax.errors import CaejaxError
-from caejax.locks import holding, sharing
-from caejax.sweep import progress, workers
+from caejax.files.locks import holding, sharing
+from caejax.sweep import progress
 from caejax.sweep.attempt import attempt
-from caejax.sweep.executors import EXECUTORS
+from caejax.sweep.executors import EXECUTORS, find_executor
+from caejax.sweep.executors import processes as workers
+from caejax.sweep.executors.processes import next_run
 from caejax.sweep.run import run_sweep
 from caejax.sweep.spec import SweepRun, expand
-from caejax.sweep.workers import next_run
 from caejax.train.folder import claim
 
 
@@ -143,11 +143,11 @@ def test_ids_depend_on_the_run_alone():
 
 
 def test_executors_are_chosen_by_name():
-    assert tuple(EXECUTORS) == config_lib.EXECUTORS
+    assert tuple(EXECUTORS) == ("serial", "processes", "vmap")
     config = sweep_config(seed=SEEDS)
     config.executor.name = "process"
     with pytest.raises(CaejaxError, match=r"executor\.name.*did you mean 'processes'"):
-        expand(config)
+        find_executor(config)
     config.executor.name, config.executor.workers = "processes", -1
     with pytest.raises(CaejaxError, match=r"executor\.workers is -1"):
         expand(config)

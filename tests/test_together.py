@@ -12,9 +12,9 @@ from test_sweep import fake_config, sweep_config
 from test_train import CLOCK, rows_of, state_of
 from tiny import tiny_config
 
-from caejax.locks import holding, sharing
-from caejax.sweep import together
+from caejax.files.locks import holding, sharing
 from caejax.sweep.alike import alike
+from caejax.sweep.executors import vmap as together
 from caejax.sweep.run import run_sweep
 from caejax.sweep.spec import expand
 from caejax.train import group, loop
@@ -237,21 +237,20 @@ def test_a_group_fits_its_budget(monkeypatch):
     assert group.capacity(run, state, once) == 1
 
 
-def test_a_run_in_other_hands_is_left_out_of_the_group(tmp_path, monkeypatch):
+def test_a_run_in_other_hands_is_left_out_of_the_group(tmp_path):
     config = fake_config(3, name="vmap")
     _, second, _ = expand(config)
     with contextlib.ExitStack() as elsewhere:
         lock = tmp_path / "sweep" / "runs" / second.id / ".lock"
         elsewhere.enter_context(holding(lock))
 
-        def course(config, workdir, *, verbose):
+        def course(config, workdir):
             sweep_jobs.log(config, workdir, "began")
             sweep_jobs.quick(config, workdir)
             if config.seed == 2:
                 elsewhere.close()  # as if the other command had died
             yield from ()
 
-        monkeypatch.setattr(together, "course", course)
-        rows = run_sweep(config, tmp_path / "sweep")
+        rows = run_sweep(config, tmp_path / "sweep", course)
     assert [row["status"] for row in rows] == ["done"] * 3
     assert (tmp_path / "log").read_text().split() == "began 0 began 2 began 1".split()

@@ -12,14 +12,15 @@ import numpy as np
 import pytest
 from tiny import tiny_config
 
-from caejax import keys
 from caejax.corruptions import gaussian
 from caejax.errors import CaejaxError
+from caejax.files.atomic import read_rows
 from caejax.losses import LOSSES
 from caejax.metrics import checkerboard, quality
 from caejax.metrics.lattice import spectrum
 from caejax.metrics.phases import phase_means
 from caejax.optimizers import OptimizerSpec, create_optimizer
+from caejax.runtime import keys
 from caejax.train import evaluation, folder, loop, probes
 from caejax.train.checkpoint import Checkpoints
 from caejax.train.images import load_images
@@ -27,7 +28,6 @@ from caejax.train.run import create_run
 from caejax.train.state import create_state
 from caejax.train.step import compiled_steps, objective, train_step, zero_sums
 from caejax.train.task import task_from_config
-from caejax.writers import read_rows
 
 ROOT = Path(__file__).parents[1]
 CLOCK = {"images_per_second", "train_seconds"}
@@ -162,7 +162,7 @@ FINISH = """
 import sys
 from pathlib import Path
 from config import get_config
-from caejax.train.devices import use_cores
+from caejax.runtime.devices import use_cores
 from caejax.train.loop import train
 config = get_config()
 use_cores(config.train.batch_size)
@@ -642,7 +642,7 @@ def test_a_batch_larger_than_the_data_is_refused(tmp_path):
 TWO = "--xla_force_host_platform_device_count=2"
 TWO_DEVICES = """
 import jax, numpy as np
-from caejax.train.devices import on_all_devices, on_one_device
+from caejax.runtime.devices import on_all_devices, on_one_device
 from test_train import new_state, steps_and_images
 from caejax.train import group
 from caejax.train.run import Request, create_run

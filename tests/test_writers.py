@@ -1,6 +1,7 @@
 import json
 
-from caejax.writers import MetricsWriter, read_rows, write_atomically
+from caejax.files.atomic import read_rows, write_atomically
+from caejax.train.metrics_log import MetricsWriter
 
 
 def row(step, split="val"):

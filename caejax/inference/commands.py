@@ -27,9 +27,9 @@ from caejax.inference.job import (
 )
 from caejax.inference.neighbours import nearest
 from caejax.inference.trained import in_batches
+from caejax.ops.images import as_float
 from caejax.report import applied
-from caejax.train.images import as_float
-from caejax.writers import counting_bar
+from caejax.terminal.bars import counting_bar
 
 _MOST_NUMBERS = 10**8  # in a mixture's covariances
 

@@ -8,7 +8,7 @@ from PIL import Image
 
 from caejax.data.folder import list_images, read_as_stored, read_image
 from caejax.errors import CaejaxError
-from caejax.writers import replacing
+from caejax.files.atomic import replacing
 
 
 def find(path: Path) -> list[Path]:

@@ -23,7 +23,6 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from caejax.checks import check_images, check_pair
 from caejax.metrics.lattice import peak_db, spectrum
 from caejax.metrics.phases import (
     BORDER,
@@ -41,6 +40,7 @@ from caejax.metrics.phases import (
 )
 from caejax.models.kinds import STRIDE, find_kind, kernel_shape, layer_filter
 from caejax.models.upsampling import initial_kernel
+from caejax.ops.checks import check_images, check_pair
 from caejax.ops.polyphase import upsample
 
 PERIODS = (2, 4, 8)

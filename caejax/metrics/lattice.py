@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from caejax.checks import check_images
 from caejax.metrics.phases import check_fits, check_period, crop_to_multiple
+from caejax.ops.checks import check_images
 
 
 def spectrum(images: jax.Array, period: int) -> jax.Array:

@@ -7,7 +7,7 @@ column j on. A checkerboard is a difference between phases.
 import jax
 import jax.numpy as jnp
 
-from caejax.checks import check_images
+from caejax.ops.checks import check_images
 
 BORDER = 4  # pixels that `high_pass` and `drop_border` take away on each side
 

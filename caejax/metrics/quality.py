@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from caejax.checks import check_pair
 from caejax.losses import mse
+from caejax.ops.checks import check_pair
 from caejax.ops.sums import mean_over_pixels
 
 _MSE_FLOOR = 1e-10  # 100 dB, so that identical images stay finite

@@ -9,7 +9,7 @@ import numpy as np
 from caejax.report.fields import DECODER, choices_and_conditions
 from caejax.report.figures import label
 from caejax.report.read import RunFiles, SweepFiles
-from caejax.sweep.statistics import (
+from caejax.report.statistics import (
     TOO_FEW,
     format_p,
     sign_flip_interval,

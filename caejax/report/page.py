@@ -8,11 +8,11 @@ from typing import Any
 import jinja2
 
 from caejax import __version__
+from caejax.files.atomic import write_atomically
 from caejax.report import findings, references, tables
 from caejax.report.figures import label
 from caejax.report.panels import CHART, panels, png
 from caejax.report.read import RunFiles, SweepFiles, read_json
-from caejax.writers import write_atomically
 
 CAPTIONS = {
     "checkerboard": "Test images, and below what each decoder makes of a constant "

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from caejax.csv_files import read_csv
+from caejax.config.ids import run_id, setting_id
 from caejax.errors import CaejaxError
-from caejax.ids import run_id, setting_id
-from caejax.writers import read_rows
+from caejax.files.atomic import read_rows
+from caejax.files.csv_files import read_csv
 
 
 class RunFiles(NamedTuple):

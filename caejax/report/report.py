@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from caejax.errors import CaejaxError
-from caejax.locks import FILES_LOCK, holding
+from caejax.files.atomic import write_atomically
+from caejax.files.locks import FILES_LOCK, holding
 from caejax.report import figures, findings, page, patterns, references, tables
 from caejax.report.read import is_sweep, read_run, read_sweep
 from caejax.report.style import paper_style, save
-from caejax.writers import write_atomically
 
 
 def report(workdir: Path) -> None:

@@ -11,14 +11,16 @@ from pathlib import Path
 from ml_collections import ConfigDict
 
 from caejax.errors import CaejaxError
-from caejax.locks import holding
+from caejax.files.atomic import write_atomically
+from caejax.files.locks import holding
 from caejax.sweep.results import ERROR_FILE, TRACEBACK_FILE, status
 from caejax.sweep.spec import SweepRun
 from caejax.train.loop import alone
 from caejax.train.run import Course
-from caejax.writers import write_atomically
 
-Do = Callable[[ConfigDict, Path], object]
+# do(config, workdir) does a run, or what is left of it: it returns what asks for the
+# steps, or nothing where it needs none.
+Do = Callable[[ConfigDict, Path], Course | None]
 Report = Callable[[SweepRun, str], None]
 
 POLL = 0.2  # seconds to wait before another look at a run that another command does
@@ -30,35 +32,28 @@ def attempt(run: SweepRun, folder: Path, do: Do, begin: Callable[[], None]) -> s
     Args:
       run: of the sweep.
       folder: holds a folder for each run.
-      do: called as do(config, workdir); does the run, or what is left of it. If it
-        fails, its error is written into the run's folder.
+      do: does the run. If it fails, its error is written into the run's folder.
       begin: called before that.
 
     Returns:
       "done", "failed" or "running elsewhere".
     """
-
-    def without_a_stop(config, workdir):
-        do(config, workdir)
-        yield from ()
-
-    return alone(attempting(run, folder, without_a_stop, begin))
+    return alone(attempting(run, folder, do, begin))
 
 
 def attempting(
     run: SweepRun,
     folder: Path,
-    course: Callable[[ConfigDict, Path], Course],
+    do: Do,
     begin: Callable[[], None],
 ) -> Course:
     """Attempts a run by a generator, which other runs' can alternate with.
 
     Args:
-      run, folder, begin: as in `attempt`.
-      course: does the run, or what is left of it, asking for steps.
+      run, folder, do, begin: as in `attempt`.
 
     Returns:
-      Asks for the course's steps, and then returns what `attempt` does. It holds the
+      Asks for the run's steps, and then returns what `attempt` does. It holds the
       run's lock until it ends or is closed.
     """
     workdir = folder / run.id
@@ -68,13 +63,13 @@ def attempting(
             if state != "pending":
                 return state
             begin()
-            return (yield from _do(run.config, workdir, course))
+            return (yield from _do(run.config, workdir, do))
     return "running elsewhere"
 
 
-def _do(config, workdir, course):
+def _do(config, workdir, do):
     try:
-        yield from course(config, workdir)
+        yield from do(config, workdir) or ()
     except CaejaxError as error:
         text = str(error)
     except Exception as error:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from caejax.csv_files import write_csv
+from caejax.files.csv_files import write_csv
 from caejax.sweep.spec import SweepRun
 
 Row = dict[str, Any]

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,23 +9,24 @@ from ml_collections import ConfigDict
 
 from caejax import config as config_lib
 from caejax.errors import CaejaxError
-from caejax.locks import FILES_LOCK, holding, sharing
+from caejax.files.atomic import write_atomically, write_json
+from caejax.files.locks import FILES_LOCK, holding, sharing
 from caejax.sweep import progress, results
 from caejax.sweep.attempt import Do, Report
-from caejax.sweep.executors import EXECUTORS
+from caejax.sweep.executors import find_executor
 from caejax.sweep.spec import SweepRun, expand
 from caejax.train.folder import environment, is_started
 from caejax.train.images import load_images
-from caejax.train.loop import train
-from caejax.writers import write_atomically, write_json
+from caejax.train.loop import course
+from caejax.train.run import Course
 
 # Shared by all commands that work on the sweep.
 _COMMANDS_LOCK = ".commands.lock"
 
 
-def train_quietly(config: ConfigDict, workdir: Path) -> None:
-    """Does one run of a sweep."""
-    train(config, workdir, verbose=False)
+def train_quietly(config: ConfigDict, workdir: Path) -> Course:
+    """Trains one run of a sweep, or what is left to do of it."""
+    return course(config, workdir, verbose=False)
 
 
 def run_sweep(
@@ -41,20 +41,16 @@ def run_sweep(
     Args:
       config: with sweep axes.
       workdir: the sweep's folder. Its tables are written anew after every run.
-      do: called as do(config, workdir) to do one run, or what is left of it. For
-        worker processes it must be a function of a module. `vmap` trains by itself.
+      do: does one run; for worker processes it must be a function of a module.
 
     Raises:
       CaejaxError: a sweep that cannot be expanded, or a folder of something else.
     """
     runs = expand(config)
-    if config.executor.name == "processes":
-        # They and this process share the memory of an accelerator.
-        os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    executor, settings = find_executor(config)
     _check_data(workdir, runs)
     with _joined(workdir, config, runs), _reported(workdir, runs) as report:
-        execute, workers = EXECUTORS[config.executor.name], config.executor.workers
-        execute(runs, workdir / "runs", do, report, workers)
+        executor.run(runs, workdir / "runs", do, report, **settings)
     return results.collect(runs, workdir / "runs")
 
 

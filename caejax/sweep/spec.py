@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from ml_collections import ConfigDict
 
 from caejax import config as config_lib
+from caejax.config.check import check
 from caejax.errors import CaejaxError
 
 
@@ -125,6 +126,6 @@ def _create_run(config, values):
     run.executor = config.executor  # to be checked with the rest
     for field, value in values.items():
         config_lib.override(run, field, value)
-    config_lib.check(run)
+    check(run)
     values = {field: config_lib.get(run, field) for field in values}
     return SweepRun(config_lib.run_id(run), values, config_lib.one_run(run))

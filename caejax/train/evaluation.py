@@ -8,8 +8,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from caejax import keys
-from caejax.compilation import quick_jit
 from caejax.corruptions import CORRUPTIONS
 from caejax.metrics import checkerboard, quality
 from caejax.metrics.checkerboard import PERIODS
@@ -21,9 +19,11 @@ from caejax.metrics.phases import (
     phase_variance,
     phase_variation,
 )
-from caejax.train.batches import sum_over_batch
-from caejax.train.devices import over_devices
-from caejax.train.images import as_float
+from caejax.ops.images import as_float
+from caejax.runtime import keys
+from caejax.runtime.batches import sum_over_batch
+from caejax.runtime.compilation import quick_jit
+from caejax.runtime.devices import over_devices
 from caejax.train.step import loss_and_image
 from caejax.train.task import Task
 

@@ -15,8 +15,8 @@ from ml_collections import ConfigDict
 
 from caejax import config as config_lib
 from caejax.errors import CaejaxError
-from caejax.train.devices import usable_cores
-from caejax.writers import write_atomically, write_json
+from caejax.files.atomic import write_atomically, write_json
+from caejax.runtime.devices import usable_cores
 
 _PACKAGES = ("caejax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 

@@ -15,8 +15,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from caejax.compilation import quick_jit
-from caejax.train import devices
+from caejax.runtime import devices
+from caejax.runtime.compilation import quick_jit
 from caejax.train.loop import go_on
 from caejax.train.run import Answer, Course, Request, Run
 from caejax.train.state import TrainState

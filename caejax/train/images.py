@@ -53,10 +53,3 @@ def _load_images(budget, **settings):
         split: part if part.nbytes > budget else jnp.asarray(part)
         for split, part in images.items()
     }
-
-
-def as_float(images: jax.Array) -> jax.Array:
-    """uint8 in 0..255 to float32 in [0, 1]; floating point stays as it is."""
-    if images.dtype != jnp.uint8:
-        return images
-    return images.astype(jnp.float32) / 255

@@ -13,10 +13,14 @@ from typing import Any
 import numpy as np
 from ml_collections import ConfigDict
 
-from caejax import config as config_lib
+from caejax.config.check import check
 from caejax.errors import CaejaxError
-from caejax.train import devices, folder, measure, probes
+from caejax.files.atomic import write_json
+from caejax.runtime import devices
+from caejax.terminal.bars import progress_bar
+from caejax.train import folder, measure, probes
 from caejax.train.checkpoint import Checkpoints
+from caejax.train.metrics_log import MetricsWriter
 from caejax.train.restore import restore, trained_config
 from caejax.train.run import (
     Answer,
@@ -28,7 +32,6 @@ from caejax.train.run import (
     new_state,
 )
 from caejax.train.step import compiled_steps, zero_sums
-from caejax.writers import MetricsWriter, progress_bar, write_json
 
 
 def train(config: ConfigDict, workdir: Path, *, verbose: bool = True) -> dict[str, Any]:
@@ -82,7 +85,7 @@ def _answer(request):
 
 def course(config: ConfigDict, workdir: Path, *, verbose: bool = True) -> Course:
     """Trains as `train`, but asks for steps instead of taking them."""
-    config_lib.check(config)
+    check(config)
     folder.claim(workdir, config)
     if figures := folder.read_summary(workdir, config):
         return figures
@@ -254,6 +257,6 @@ def evaluate_again(config: ConfigDict | None, workdir: Path) -> dict[str, float]
     own = trained_config(workdir)
     if config is not None:
         own.data, own.corruption = config.data, config.corruption
-    config_lib.check(own)
+    check(own)
     run = create_run(own, verbose=False)
     return measure.evaluate_test(run, restore(workdir, own))[0]

@@ -6,10 +6,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from caejax.train import devices, evaluation, probes
+from caejax.files.atomic import Row
+from caejax.runtime import devices
+from caejax.train import evaluation, probes
+from caejax.train.metrics_log import MetricsWriter
 from caejax.train.run import Run
 from caejax.train.state import TrainState
-from caejax.writers import MetricsWriter, Row
 
 Figures = dict[str, float]
 Maps = dict[str, np.ndarray]

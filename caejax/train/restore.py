@@ -4,10 +4,11 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from caejax import config as config_lib
+from caejax.config.check import check
 from caejax.errors import CaejaxError
 from caejax.optimizers import create_optimizer
-from caejax.train import devices, folder
+from caejax.runtime import devices
+from caejax.train import folder
 from caejax.train.checkpoint import Checkpoints
 from caejax.train.state import TrainState, create_state
 from caejax.train.task import task_from_config
@@ -39,7 +40,7 @@ def restore(workdir: Path, config: ConfigDict) -> TrainState:
     Raises:
       CaejaxError: there is no checkpoint, or it is damaged or of another model.
     """
-    config_lib.check(config)
+    check(config)
     task = task_from_config(config, total_steps=0)  # no step is taken
     tx = create_optimizer(task.optimizer)
     state = create_state(task.model, tx, config.seed, ema=task.ema_decay > 0)

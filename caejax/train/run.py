@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
-from caejax.compilation import keep_programs_of
 from caejax.errors import CaejaxError
 from caejax.optimizers import create_optimizer
+from caejax.runtime.compilation import keep_programs_of
 from caejax.train.images import Images, budget, load_images
 from caejax.train.restore import restore, trained_config
 from caejax.train.shards import Shard, create_shards

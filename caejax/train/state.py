@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from caejax import keys
-from caejax.compilation import quick_jit
+from caejax.runtime import keys
+from caejax.runtime.compilation import quick_jit
 
 
 class TrainState(NamedTuple):

@@ -9,16 +9,16 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from caejax import keys
-from caejax.compilation import quick_jit
 from caejax.corruptions import CORRUPTIONS
 from caejax.losses import LOSSES
 from caejax.metrics import quality
+from caejax.ops.images import as_float
 from caejax.ops.sums import mean_over_pixels
 from caejax.optimizers import trace_optimizer
-from caejax.train.batches import sum_over_batch
-from caejax.train.devices import over_devices
-from caejax.train.images import as_float
+from caejax.runtime import keys
+from caejax.runtime.batches import sum_over_batch
+from caejax.runtime.compilation import quick_jit
+from caejax.runtime.devices import over_devices
 from caejax.train.state import TrainState
 from caejax.train.task import Task
 

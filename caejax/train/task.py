@@ -10,7 +10,7 @@ from caejax.models.autoencoders import Autoencoder, create_model
 from caejax.models.layers import DTYPES
 from caejax.ops import paths
 from caejax.optimizers import OptimizerSpec
-from caejax.train.batches import cache_chunk
+from caejax.runtime.batches import cache_chunk
 
 
 class Task(NamedTuple):

@@ -15,7 +15,7 @@ from scipy import stats
 from caejax.metrics.checkerboard import PERIODS
 from caejax.models.diagnosis import clean_at_initialisation, clean_by_construction
 from caejax.models.kinds import find_kind
-from caejax.sweep.statistics import (
+from caejax.report.statistics import (
     Contrast,
     bca_interval,
     contrast_table,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from arms import DECODER
 
-from caejax.csv_files import read_csv, write_csv
+from caejax.files.csv_files import read_csv, write_csv
 from caejax.sweep.spec import SweepRun
 
 Arrays = dict[str, dict[str, np.ndarray]]

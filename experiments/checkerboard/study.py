@@ -19,13 +19,13 @@ import records
 from ml_collections import ConfigDict
 
 from caejax import config as config_lib
-from caejax.compilation import use_cache
-from caejax.config import EXECUTORS
 from caejax.errors import CaejaxError, chosen, exit_code
+from caejax.files.atomic import write_atomically
 from caejax.report.tables import to_markdown
+from caejax.runtime.compilation import use_cache
+from caejax.runtime.devices import use_cores
+from caejax.sweep.executors import EXECUTORS
 from caejax.sweep.spec import expand
-from caejax.train.devices import use_cores
-from caejax.writers import write_atomically
 
 HERE = Path(__file__).parent
 REFERENCE_IMAGES = 200  # that scikit-image is given
@@ -59,7 +59,7 @@ def train_arm(name: str, args: argparse.Namespace) -> None:
       CaejaxError: runs failed.
     """
     # The number of devices must be chosen before this makes the first array.
-    from caejax.eval.references import measure_references
+    from caejax.evaluation.references import measure_references
     from caejax.sweep.run import run_sweep
 
     config, folder = arm_config(name, args), args.runs / name
@@ -127,7 +127,7 @@ def repeat_arms(names: list[str], args: argparse.Namespace) -> int:
 
 def study(args: argparse.Namespace) -> int:
     """Does what the flags say; returns the exit code."""
-    from caejax.eval.references import parse_references
+    from caejax.evaluation.references import parse_references
 
     names = chosen(args.arms.split(","), arms.ARMS, "arms")
     args.references = parse_references(args.references.split(",") if names else ())

@@ -9,7 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 
 import caejax.data
-from caejax import keys
 from caejax.metrics.checkerboard import (
     PERIODS,
     dc_ripple_db,
@@ -21,6 +20,7 @@ from caejax.models.kinds import STRIDE, UPSAMPLING, layer_filter
 from caejax.models.upsampling import Upsample
 from caejax.ops.polyphase import upsample
 from caejax.optimizers import OptimizerSpec, create_optimizer
+from caejax.runtime import keys
 from caejax.train.state import create_state
 from caejax.train.step import compiled_steps, zero_sums
 from caejax.train.task import Task

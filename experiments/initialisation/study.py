@@ -22,7 +22,7 @@ import numpy as np
 import tables
 import theory
 
-from caejax import csv_files
+from caejax.files import csv_files
 from caejax.metrics.checkerboard import PERIODS, overlap_db
 from caejax.models.kinds import UPSAMPLING
 

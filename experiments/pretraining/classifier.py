@@ -14,12 +14,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from caejax import keys
-from caejax.compilation import quick_jit
 from caejax.data import Split
 from caejax.inference.trained import in_batches
 from caejax.models.autoencoders import create_model
 from caejax.optimizers import OptimizerSpec, create_optimizer
+from caejax.runtime import keys
+from caejax.runtime.compilation import quick_jit
 from caejax.train.state import create_state
 from caejax.train.step import compiled_steps, zero_sums
 from caejax.train.task import Task

@@ -9,8 +9,9 @@ from ml_collections import ConfigDict
 from caejax.data import Dataset, Split
 from caejax.errors import CaejaxError
 from caejax.inference.trained import Trained
+from caejax.ops.images import as_float
 from caejax.optimizers import create_optimizer
-from caejax.train.images import as_float, load_split
+from caejax.train.images import load_split
 from caejax.train.state import create_state
 from caejax.train.task import task_from_config
 

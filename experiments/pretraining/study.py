@@ -27,13 +27,13 @@ from classifier import ARMS, CLASSES
 from matplotlib.figure import Figure
 
 from caejax import data
-from caejax.csv_files import write_csv
 from caejax.data import Dataset, Split
 from caejax.errors import exit_code
+from caejax.files.csv_files import write_csv
 from caejax.inference import trained
+from caejax.report.statistics import Contrast, contrast_table
 from caejax.report.style import PAGE, paper_style, save, series_style
 from caejax.report.tables import to_markdown
-from caejax.sweep.statistics import Contrast, contrast_table
 
 # Labels and the steps of training with them.
 STEPS = {100: 300, 1000: 1000, 10_000: 3000}

@@ -17,9 +17,9 @@ import torch
 from ml_collections import ConfigDict
 from systems import SYSTEMS, config_of
 
-from caejax.csv_files import write_csv
 from caejax.data import idx
-from caejax.train import devices
+from caejax.files.csv_files import write_csv
+from caejax.runtime import devices
 from caejax.train.run import create_run, initial_state
 from caejax.train.step import compiled_steps, zero_sums
 

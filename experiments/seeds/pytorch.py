@@ -20,9 +20,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy, mse_loss
 
-from caejax.csv_files import read_csv, write_csv
 from caejax.data import idx
 from caejax.errors import chosen, exit_code
+from caejax.files.csv_files import read_csv, write_csv
 
 Row = dict[str, Any]
 

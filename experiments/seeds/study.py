@@ -31,13 +31,13 @@ from systems import (
     with_references,
 )
 
-from caejax.compilation import use_cache
-from caejax.csv_files import read_csv, write_csv
 from caejax.errors import chosen, exit_code
+from caejax.files.atomic import read_rows, write_json
+from caejax.files.csv_files import read_csv, write_csv
 from caejax.inference import trained
-from caejax.train.devices import use_cores
+from caejax.runtime.compilation import use_cache
+from caejax.runtime.devices import use_cores
 from caejax.train.images import load_split
-from caejax.writers import read_rows, write_json
 
 Row = dict[str, Any]
 

@@ -9,7 +9,7 @@ import vincent
 from ml_collections import ConfigDict
 from numpy import median
 
-from caejax.csv_files import read_csv
+from caejax.files.csv_files import read_csv
 
 HERE = Path(__file__).parent
 CONFIGS = HERE.parents[1] / "configs" / "seeds"

@@ -19,8 +19,8 @@ from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 
+from caejax.files.atomic import read_rows
 from caejax.report.tables import to_markdown
-from caejax.writers import read_rows
 
 ROOT = Path(__file__).parents[2]
 REPEATS = 3
@@ -85,8 +85,8 @@ def epoch(data: Path, workdir: Path) -> tuple[float, float]:
 
 def evaluation(workdir: Path) -> float:
     """Seconds for all metrics of the 10,000 test images, once compiled."""
-    from caejax import keys
-    from caejax.train.devices import use_cores
+    from caejax.runtime import keys
+    from caejax.runtime.devices import use_cores
     from caejax.train.evaluation import evaluate
     from caejax.train.images import load_images
     from caejax.train.restore import restore, trained_config

@@ -62,7 +62,7 @@ def caejax(system: System, settings: Settings) -> Runner:
 
     from caejax import config as config_lib
     from caejax.optimizers import create_optimizer
-    from caejax.train.devices import on_all_devices, use_cores
+    from caejax.runtime.devices import on_all_devices, use_cores
     from caejax.train.state import create_state
     from caejax.train.step import compiled_steps, zero_sums
     from caejax.train.task import task_from_config

@@ -32,10 +32,10 @@ def run(seeds: int, path: str, folder: Path, args: argparse.Namespace) -> Record
     """Trains so many seeds in this process."""
     import jax
 
-    from caejax.compilation import use_cache
     from caejax.config import default
+    from caejax.runtime.compilation import use_cache
+    from caejax.runtime.devices import use_cores
     from caejax.sweep.run import run_sweep
-    from caejax.train.devices import use_cores
     from caejax.train.images import load_images
 
     config = default()

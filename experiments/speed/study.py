@@ -26,7 +26,7 @@ from systems import System
 
 from caejax.errors import CaejaxError, chosen
 from caejax.report.style import paper_style, save
-from caejax.train.devices import usable_cores
+from caejax.runtime.devices import usable_cores
 
 # The others are caejax on a path that it might not choose by itself.
 DEFAULT = "caejax,flax,torch_nchw,torch_nhwc,torch_compile"

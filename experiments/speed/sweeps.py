@@ -22,9 +22,9 @@ from typing import Any
 
 import numpy as np
 
+from caejax.files.atomic import write_atomically, write_json
 from caejax.report.tables import to_markdown
-from caejax.train.devices import usable_cores
-from caejax.writers import write_atomically, write_json
+from caejax.runtime.devices import usable_cores
 
 WAYS = {
     "processes": "`processes`, one worker a core",
@@ -41,10 +41,10 @@ def run(way: str, folder: Path, args: argparse.Namespace) -> None:
     if way == "one core":
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     # Only now, so that JAX sees as many cores as it may use.
-    from caejax.compilation import use_cache
     from caejax.config import default
+    from caejax.runtime.compilation import use_cache
+    from caejax.runtime.devices import use_cores
     from caejax.sweep.run import run_sweep
-    from caejax.train.devices import use_cores
 
     config = default()
     if args.data:

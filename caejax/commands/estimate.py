@@ -1,4 +1,4 @@
-"""How much work runs are: FLOPs, and the time by a short calibration here."""
+"""How long runs take: their work, and a short calibration here."""
 
 import functools
 import heapq
@@ -6,15 +6,15 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from caejax.data import split_indices
-from caejax.models.autoencoders import Autoencoder
-from caejax.train import devices, measure
+from caejax.models.size import image_flops
+from caejax.runtime import devices
+from caejax.train import measure
 from caejax.train.images import load_images
 from caejax.train.loop import train
 from caejax.train.run import Run, create_run, initial_state
@@ -58,30 +58,6 @@ class Calibration(NamedTuple):
     per_flop: float
     per_image: float
     seconds: float
-
-
-@functools.cache
-def variable_shapes(model: Autoencoder) -> dict[str, Any]:
-    """A model's variables with shapes for arrays; nothing is computed."""
-    images = jax.ShapeDtypeStruct((1, *model.shape), jnp.float32)
-    return jax.eval_shape(model.init, jax.random.key(0), images)
-
-
-@functools.cache
-def image_flops(model: Autoencoder) -> float:
-    """FLOPs of one image's forward pass, as the model's path computes it.
-
-    XLA's count for the program before it is optimised: a multiplication and an
-    addition are two, zeros at borders are left out where the path leaves them out.
-    Nothing is compiled.
-    """
-
-    def forward(variables, images):
-        return model.to_image(model.apply(variables, images))
-
-    images = jax.ShapeDtypeStruct((1, *model.shape), jnp.float32)
-    lowered = jax.jit(forward).lower(variable_shapes(model), images)
-    return lowered.cost_analysis()["flops"]
 
 
 def image_counts(config: ConfigDict) -> tuple[int, int, int]:

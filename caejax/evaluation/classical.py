@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from caejax.checks import check_images
+from caejax.ops.checks import check_images
 
 Parameters = dict[str, float]
 

@@ -15,14 +15,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 import jax
-from absl import logging
 
 from caejax.errors import CaejaxError
+from caejax.runtime.devices import usable_cores
+from caejax.runtime.startup import start
 from caejax.sweep.alike import program_of
 from caejax.sweep.attempt import POLL, Do, Report, attempt
+from caejax.sweep.executors.protocol import Executor
 from caejax.sweep.results import unfinished
 from caejax.sweep.spec import SweepRun
-from caejax.train.devices import usable_cores, use_cores
 from caejax.train.folder import last_step
 
 # So many workers die at one step of a run because of the run, memory for instance, and
@@ -41,7 +42,7 @@ class _Worker(NamedTuple):
 def processes(
     runs: Sequence[SweepRun], folder: Path, do: Do, report: Report, workers: int = 0
 ) -> None:
-    """Does runs in worker processes of one thread each; an `Executor`.
+    """Does runs in worker processes of one thread each; an `Execute`.
 
     A worker that dies is replaced, and its run goes on; a run at which _DEATHS died
     without a new checkpoint has failed. Workers end with this process, even if that
@@ -52,10 +53,10 @@ def processes(
     """
     runs, cores = unfinished(runs, folder), usable_cores()
     count = min(workers or len(cores), len(runs))
-    start = functools.partial(_start, folder, do)
-    crew = [start(core) for core in itertools.islice(itertools.cycle(cores), count)]
+    replace = functools.partial(_start, folder, do)
+    crew = [replace(core) for core in itertools.islice(itertools.cycle(cores), count)]
     try:
-        _direct(crew, start, runs, folder, report)
+        _direct(crew, replace, runs, folder, report)
     finally:
         for worker in crew:
             worker.process.terminate()
@@ -63,7 +64,7 @@ def processes(
             worker.process.join()
 
 
-def _direct(crew, start, runs, folder, report):
+def _direct(crew, replace, runs, folder, report):
     """Hands out runs until all are done, and replaces workers that die."""
     waiting, elsewhere = list(runs), set()
     programs = {run.id: program_of(run.config) for run in runs}
@@ -84,7 +85,7 @@ def _direct(crew, start, runs, folder, report):
                 deaths["starts"] = 0
             if not alive:
                 state = _after_death(worker, run, folder, deaths)
-                crew[place] = start(worker.core)
+                crew[place] = replace(worker.core)
                 compiled.pop(place, None)
             if run:
                 report(run, state)
@@ -190,8 +191,7 @@ def _start(folder, do, core):
 def _work(pipe, folder, do, core, cache):
     """What a worker does: the runs that come through its pipe."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    logging.set_verbosity(logging.WARNING)  # orbax tells of every file
-    _use_one_core(core)
+    start(core=core, cache=False)
     for name, value in cache.items():
         jax.config.update(name, value)
     pipe.send("ready")
@@ -205,23 +205,17 @@ def _end_with_parent():
     os._exit(1)
 
 
-def work_as_one(workers: int) -> int:
-    """Makes this process compute as a worker does; before JAX is used.
-
-    Args:
-      workers: of the executor; 0 is one a core.
-
-    Returns:
-      How many there would be at a time, of which no core takes more than one.
-    """
-    cores = usable_cores()
-    _use_one_core(cores[0])
-    return min(workers or len(cores), len(cores))
+def _at_a_time(workers):
+    """No core takes more than one run."""
+    cores = len(usable_cores())
+    return min(workers or cores, cores)
 
 
-def _use_one_core(core):
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {core})
-    flags = "--xla_cpu_multi_thread_eigen=false", os.environ.get("XLA_FLAGS", "")
-    os.environ["XLA_FLAGS"] = " ".join(flags)
-    use_cores(batch_size=1)
+EXECUTOR = Executor(
+    processes,
+    at_a_time=_at_a_time,
+    settings=("workers",),
+    here=False,
+    # Workers and this process share the memory of an accelerator.
+    environment={"XLA_PYTHON_CLIENT_PREALLOCATE": "false"},
+)

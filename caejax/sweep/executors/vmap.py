@@ -1,4 +1,4 @@
-"""Runs of a sweep that differ little, trained in one compiled program."""
+"""Runs that differ little, trained in one compiled program."""
 
 import collections
 import contextlib
@@ -9,26 +9,25 @@ from pathlib import Path
 
 from caejax.sweep.alike import alike
 from caejax.sweep.attempt import POLL, Do, Report, attempting
+from caejax.sweep.executors.protocol import Executor
 from caejax.sweep.results import unfinished
 from caejax.sweep.spec import SweepRun
 from caejax.train import group
 from caejax.train.images import budget
-from caejax.train.loop import alone, course
+from caejax.train.loop import alone
 from caejax.train.run import Request
 
 
 def vmap(
     runs: Sequence[SweepRun], folder: Path, do: Do, report: Report, workers: int = 0
 ) -> None:
-    """Does runs in groups, each in one compiled program; an `Executor`.
+    """Does runs in groups, each in one compiled program; an `Execute`.
 
     A group has as many runs as `caejax.train.group.capacity` says, and at most
     `workers` where that is not 0. What fits no group is done alone, as `serial` does.
     The program depends on all runs that are alike, not on those that are left: so a
     run ends the same whatever was done before, or is done by other commands.
-    `do` is not called: it could do one run only.
     """
-    del do
     waiting, elsewhere = collections.deque(), set()
     for family in alike(runs):
         if left := unfinished(family, folder):
@@ -37,18 +36,18 @@ def vmap(
         runs, count = waiting.popleft()
         if elsewhere.issuperset(run.id for run in runs):
             time.sleep(POLL)
-        locked, left = _do_a_group(runs, count, folder, report, workers)
+        locked, left = _do_a_group(runs, count, folder, do, report, workers)
         elsewhere.update(run.id for run in locked)
         waiting.extend((runs, count) for runs in (left, locked) if runs)
 
 
-def _do_a_group(runs, count, folder, report, workers):
+def _do_a_group(runs, count, folder, do, report, workers):
     """Does the first of runs that are alike, as many as make a group.
 
     Args:
       runs: those that are left.
       count: of all that are alike, done or not.
-      folder, report, workers: as in `vmap`.
+      folder, do, report, workers: as in `vmap`.
 
     Returns:
       Runs that other processes do, and those beyond the group.
@@ -66,7 +65,7 @@ def _do_a_group(runs, count, folder, report, workers):
         while left and len(requests) < size:
             run = left.popleft()
             begin = functools.partial(report, run, "running")
-            attempt = attempting(run, folder, _quiet_course, begin)
+            attempt = attempting(run, folder, do, begin)
             stack.enter_context(contextlib.closing(attempt))
             try:
                 request = next(attempt)
@@ -83,10 +82,6 @@ def _do_a_group(runs, count, folder, report, workers):
     return locked, list(left)
 
 
-def _quiet_course(config, workdir):
-    return course(config, workdir, verbose=False)
-
-
 def group_size(request: Request, memory: float, count: int, workers: int) -> int:
     """How many of runs that are alike make a group: equal shares, for one program.
 
@@ -101,3 +96,6 @@ def group_size(request: Request, memory: float, count: int, workers: int) -> int
     most = group.capacity(request.run, request.state, memory)
     groups = -(-count // min(most, workers or most))
     return -(-count // groups)
+
+
+EXECUTOR = Executor(vmap, settings=("workers",), together=True)

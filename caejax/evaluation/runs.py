@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
 
-from caejax.csv_files import read_csv, write_csv
 from caejax.errors import CaejaxError
-from caejax.locks import FILES_LOCK, holding
+from caejax.files.csv_files import read_csv, write_csv
+from caejax.files.locks import FILES_LOCK, holding
 from caejax.sweep.spec import expand
 from caejax.train.folder import read_config, read_summary
 

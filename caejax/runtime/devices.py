@@ -33,6 +33,15 @@ def use_cores(batch_size: int, limit: int = 0) -> None:
         jax.config.update("jax_num_cpu_devices", count)
 
 
+def take_core(core: int) -> None:
+    """Keeps this process to one core and one thread; as `use_cores`, before JAX is."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {core})
+    flags = "--xla_cpu_multi_thread_eigen=false", os.environ.get("XLA_FLAGS", "")
+    os.environ["XLA_FLAGS"] = " ".join(flags)
+    use_cores(batch_size=1)
+
+
 def core_count(batch_size: int, cores: int) -> int:
     """The most cores, of so many, that divide a batch evenly."""
     return max(n for n in range(1, cores + 1) if batch_size % n == 0)

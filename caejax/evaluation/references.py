@@ -13,14 +13,15 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from caejax import config as config_lib
+from caejax.config.ids import setting_id
 from caejax.errors import CaejaxError, chosen
-from caejax.eval.runs import FinishedRun, Row, Table, finished_runs
-from caejax.ids import setting_id
-from caejax.references.classical import CLASSICAL, denoise, missing_packages, tune
-from caejax.references.pca import Components, fit_components, project
-from caejax.references.posterior import posterior_mean
+from caejax.evaluation.classical import CLASSICAL, denoise, missing_packages, tune
+from caejax.evaluation.pca import Components, fit_components, project
+from caejax.evaluation.posterior import posterior_mean
+from caejax.evaluation.runs import FinishedRun, Row, Table, finished_runs
+from caejax.ops.images import as_float
 from caejax.train import evaluation
-from caejax.train.images import as_float, load_images
+from caejax.train.images import load_images
 from caejax.train.task import model_from_config
 
 REFERENCES = ("input", "pca", *CLASSICAL, "posterior")

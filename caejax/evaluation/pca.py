@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import scipy.linalg
 
-from caejax.checks import check_images
+from caejax.ops.checks import check_images
 
 _CHUNK = 4096  # images in float64 at a time
 

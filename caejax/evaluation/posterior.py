@@ -5,7 +5,7 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from caejax.checks import check_images
+from caejax.ops.checks import check_images
 
 _CHUNK = 1024  # training images at a time
 _HIGHEST = jax.lax.Precision.HIGHEST

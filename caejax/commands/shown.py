@@ -1,40 +1,19 @@
-"""What a config would run: its fields, runs, shapes, FLOPs and the time it takes."""
+"""Tables of what a config would run, and a sentence on how long it takes."""
 
 import math
 
 import jax
 from ml_collections import ConfigDict
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from caejax import config as config_lib
+from caejax.commands.estimate import calibrate, total_seconds, work
 from caejax.errors import CaejaxError
-from caejax.estimate import calibrate, image_flops, total_seconds, variable_shapes, work
+from caejax.models.size import image_flops, parameter_count, parameter_shapes
 from caejax.sweep.progress import duration
-from caejax.sweep.spec import SweepRun, expand
+from caejax.sweep.spec import SweepRun
 from caejax.train import group
 from caejax.train.task import model_from_config
-
-
-def show(config: ConfigDict, workers: int = 1, calibrated: bool | None = None) -> None:
-    """Prints the resolved config, the runs, the model of the first, and the time.
-
-    Args:
-      config: of a run or a sweep.
-      workers: runs at a time.
-      calibrated: estimate the time; None does so for sweeps.
-    """
-    runs = expand(config)
-    console = Console(highlight=False)
-    print(config_lib.to_json(config))
-    if config.sweep:
-        console.print(runs_table(runs))
-    console.print(parameters_table(runs[0].config))
-    if config.sweep if calibrated is None else calibrated:
-        together = bool(config.sweep) and config.executor.name == "vmap"
-        print("two short runs tell how long it takes ...", flush=True)
-        print(time_line(runs, workers, together=together))
 
 
 def time_line(runs: list[SweepRun], workers: int, *, together: bool = False) -> str:
@@ -70,28 +49,15 @@ def _hardware(workers):
     return f"{cores} core{'s' * (cores > 1)}"
 
 
-def parameter_count(config: ConfigDict) -> int:
-    """Numbers in a run's parameters."""
-    return sum(math.prod(shape) for shape in parameter_shapes(config).values())
-
-
-def parameter_shapes(config: ConfigDict) -> dict[str, tuple[int, ...]]:
-    """Shapes of a run's parameters by path; nothing is computed."""
-    params = variable_shapes(model_from_config(config))["params"]
-    leaves = jax.tree_util.tree_leaves_with_path(params)
-    return {"/".join(key.key for key in path): leaf.shape for path, leaf in leaves}
-
-
 def runs_table(runs: list[SweepRun]) -> Table:
     """A row for every run of a sweep."""
     columns = ("params", "FLOPs an image")
     table = Table("run", *runs[0].values, *columns, title=f"{len(runs)} runs")
     for run in runs:
         values = (escape(str(value)) for value in run.values.values())
-        flops = image_flops(model_from_config(run.config))
-        table.add_row(
-            run.id, *values, f"{parameter_count(run.config):,}", f"{flops:,.0f}"
-        )
+        model = model_from_config(run.config)
+        size = f"{parameter_count(model):,}", f"{image_flops(model):,.0f}"
+        table.add_row(run.id, *values, *size)
     return table
 
 
@@ -103,9 +69,9 @@ def parameters_table(config: ConfigDict) -> Table:
     table = Table(
         "parameter", "shape", "count", title=f"{image} -> code {code} -> {image}"
     )
-    for path, shape in parameter_shapes(config).items():
+    for path, shape in parameter_shapes(model).items():
         table.add_row(path, "x".join(map(str, shape)), f"{math.prod(shape):,}")
     table.add_section()
-    table.add_row("total", "", f"{parameter_count(config):,}")
+    table.add_row("total", "", f"{parameter_count(model):,}")
     table.add_row("FLOPs of an image's forward pass", "", f"{image_flops(model):,.0f}")
     return table

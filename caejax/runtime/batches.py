@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from caejax.train import devices
+from caejax.runtime import devices
 
 CACHE = 2**20  # bytes of second-level cache that a core has, or somewhat less
 

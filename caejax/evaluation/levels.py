@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from caejax import config as config_lib
+from caejax.config.check import check
 from caejax.errors import CaejaxError
-from caejax.eval.runs import FinishedRun, Row, Table, finished_runs
+from caejax.evaluation.runs import FinishedRun, Row, Table, finished_runs
 from caejax.train import evaluation
 from caejax.train.images import load_images
 from caejax.train.restore import restore
@@ -79,7 +80,7 @@ def measure_levels(workdir: Path, levels: Sequence[float]) -> list[Row]:
 def _check_level(run, level):
     config = config_lib.one_run(run.config)
     config.corruption.level = level
-    config_lib.check(config)
+    check(config)
 
 
 def _planned(run, level):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from caejax.writers import write_atomically
+from caejax.files.atomic import write_atomically
 
 Row = dict[str, Any]
 

@@ -1,0 +1,38 @@
+"""`eval`: measures trained models again, and what to compare them with."""
+
+from caejax.commands.options import Options, needed_workdir
+from caejax.errors import CaejaxError
+from caejax.evaluation.levels import measure_levels, parse_levels
+from caejax.evaluation.references import measure_references, parse_references
+from caejax.report.references import print_levels, print_references
+from caejax.report.tables import print_figures
+from caejax.runtime.startup import start
+from caejax.train.loop import evaluate_again
+
+
+def main(options: Options) -> int:
+    """Does it; returns the exit code."""
+    if options.references or options.levels:
+        return _compare(options)
+    workdir = needed_workdir(options)
+    start(cores=1, cache=options.cache)
+    print_figures(evaluate_again(options.config, workdir))
+    return 0
+
+
+def _compare(options):
+    """Measures references, and models at other levels, of a run or a sweep."""
+    names, levels = parse_references(options.references), parse_levels(options.levels)
+    if options.config is not None:
+        raise CaejaxError(
+            "--references and --levels take data and corruption from the runs; leave "
+            "out --config"
+        )
+    workdir = needed_workdir(options)
+    start(cores=1, cache=options.cache)
+    if names:
+        print_references(measure_references(workdir, names, options.reference_images))
+    if levels:
+        print_levels(measure_levels(workdir, levels))
+    print(f"--mode=report --workdir={workdir} puts it into tables and figures")
+    return 0

@@ -1,0 +1,55 @@
+"""What the command line says, as plain data."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from ml_collections import ConfigDict
+
+from caejax.errors import CaejaxError
+
+
+class Options(NamedTuple):
+    """The flags of `caejax.main`.
+
+    Attributes:
+      config: of a run or a sweep; None where none is given.
+      workdir: folder of the run or sweep; None where none is given.
+      cores: of a CPU, that share each batch; 0 for all.
+      cache: keep compiled programs for the next command.
+      calibrate: whether `show` estimates the time; None leaves it to it.
+      references: names, for `eval`.
+      reference_images: test images that slow references are given; 0 for all.
+      levels: noise levels as text, for `eval`.
+    """
+
+    config: ConfigDict | None = None
+    workdir: Path | None = None
+    cores: int = 0
+    cache: bool = True
+    calibrate: bool | None = None
+    references: Sequence[str] = ()
+    reference_images: int = 1000
+    levels: Sequence[str] = ()
+
+
+def needed_config(options: Options) -> ConfigDict:
+    """The config.
+
+    Raises:
+      CaejaxError: none is given.
+    """
+    if options.config is None:
+        raise CaejaxError("--config is missing; try --config=configs/quickstart.py")
+    return options.config
+
+
+def needed_workdir(options: Options) -> Path:
+    """The folder.
+
+    Raises:
+      CaejaxError: none is given.
+    """
+    if options.workdir is None:
+        raise CaejaxError("--workdir is missing; try --workdir=runs/quickstart")
+    return options.workdir

@@ -1,0 +1,1 @@
+"""Measurements of finished runs: at other levels, and of what to compare with."""

@@ -1,1 +1,0 @@
-"""What to compare autoencoders with: other estimators on the same noisy images."""

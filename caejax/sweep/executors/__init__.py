@@ -1,0 +1,25 @@
+"""Ways to get the runs of a sweep done, by the name in config.executor.name."""
+
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from caejax.errors import lookup
+from caejax.sweep.executors import processes, serial, vmap
+from caejax.sweep.executors.protocol import Executor
+
+EXECUTORS: dict[str, Executor] = {
+    "serial": serial.EXECUTOR,
+    "processes": processes.EXECUTOR,
+    "vmap": vmap.EXECUTOR,
+}
+
+
+def find_executor(config: ConfigDict) -> tuple[Executor, dict[str, Any]]:
+    """The executor that a config names, and its settings there.
+
+    Raises:
+      CaejaxError: no such executor.
+    """
+    executor = lookup(EXECUTORS, config.executor.name, "executor.name")
+    return executor, {field: config.executor[field] for field in executor.settings}

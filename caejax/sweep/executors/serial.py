@@ -1,0 +1,28 @@
+"""One run after another in this process."""
+
+import collections
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from caejax.sweep.attempt import POLL, Do, Report, attempt
+from caejax.sweep.executors.protocol import Executor
+from caejax.sweep.results import unfinished
+from caejax.sweep.spec import SweepRun
+
+
+def serial(runs: Sequence[SweepRun], folder: Path, do: Do, report: Report) -> None:
+    """Does one run after another; an `Execute`."""
+    waiting, elsewhere = collections.deque(unfinished(runs, folder)), set()
+    while waiting:
+        run = waiting.popleft()
+        if run.id in elsewhere:
+            time.sleep(POLL)
+        state = attempt(run, folder, do, lambda run=run: report(run, "running"))
+        report(run, state)
+        if state == "running elsewhere":
+            elsewhere.add(run.id)
+            waiting.append(run)
+
+
+EXECUTOR = Executor(serial)
