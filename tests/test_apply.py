@@ -8,8 +8,8 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from helpers.tiny import save_checkpoints, tiny_config
 from PIL import Image
-from tiny import save_checkpoints, tiny_config
 
 from caejax import apply
 from caejax.config import to_json

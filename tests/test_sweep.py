@@ -15,8 +15,9 @@ from types import SimpleNamespace
 from unittest.mock import ANY
 
 import pytest
-import sweep_jobs
-from tiny import tiny_config
+from helpers import sweep_jobs
+from helpers.sweep_jobs import fake_config, sweep_config
+from helpers.tiny import tiny_config
 
 from caejax.errors import CaejaxError
 from caejax.files.locks import holding, sharing
@@ -28,14 +29,6 @@ from caejax.sweep.executors.processes import next_run
 from caejax.sweep.run import run_sweep
 from caejax.sweep.spec import SweepRun, expand
 from caejax.train.folder import claim
-
-
-def sweep_config(**axes):
-    config = tiny_config()
-    config.train.epochs = 1
-    config.sweep = axes
-    return config
-
 
 SEEDS = {"field": "seed", "values": (0, 1)}
 DECODERS = {"field": "model.upsampling", "values": ("deconv_k3", "nearest_k3")}
@@ -218,13 +211,6 @@ def test_a_sweep_that_could_not_start_does_not_keep_its_folder(tmp_path):
         claim(tmp_path, tiny_config())
 
 
-def fake_config(seeds, **executor):
-    """A sweep over so many seeds."""
-    config = sweep_config(seed={"field": "seed", "values": tuple(range(seeds))})
-    config.executor.update(executor)
-    return config
-
-
 def logged(folder, word):
     lines = (folder / "log").read_text().splitlines()
     return collections.Counter(line for line in lines if line.startswith(word))
@@ -287,8 +273,8 @@ def test_failures_of_a_command_at_work_are_left_to_it(tmp_path):
 COMMAND = """
 import sys
 from pathlib import Path
-import sweep_jobs
-from test_sweep import fake_config
+from helpers import sweep_jobs
+from helpers.sweep_jobs import fake_config
 from caejax.errors import exit_code
 from caejax.sweep.run import run_sweep
 

@@ -7,10 +7,10 @@ import shutil
 import jax
 import numpy as np
 import pytest
-import sweep_jobs
-from test_sweep import fake_config, sweep_config
-from test_train import CLOCK, rows_of, state_of
-from tiny import tiny_config
+from helpers import sweep_jobs
+from helpers.runs import CLOCK, rows_of, state_of
+from helpers.sweep_jobs import fake_config, sweep_config
+from helpers.tiny import tiny_config
 
 from caejax.files.locks import holding, sharing
 from caejax.sweep.alike import alike

@@ -10,7 +10,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny import tiny_config
+from helpers.runs import (
+    CLOCK,
+    assert_same,
+    new_state,
+    rows_of,
+    state_of,
+    steps_and_images,
+)
+from helpers.tiny import tiny_config
 
 from caejax.corruptions import gaussian
 from caejax.errors import CaejaxError
@@ -25,35 +33,10 @@ from caejax.train import evaluation, folder, loop, probes
 from caejax.train.checkpoint import Checkpoints
 from caejax.train.images import load_images
 from caejax.train.run import create_run
-from caejax.train.state import create_state
 from caejax.train.step import compiled_steps, objective, train_step, zero_sums
 from caejax.train.task import task_from_config
 
 ROOT = Path(__file__).parents[1]
-CLOCK = {"images_per_second", "train_seconds"}
-
-
-def rows_of(workdir):
-    """The rows of metrics.jsonl without what the clock decides."""
-    rows = read_rows(workdir / "metrics.jsonl")
-    return [{k: v for k, v in row.items() if k not in CLOCK} for row in rows]
-
-
-def state_of(workdir, config):
-    """The last state saved in a run's folder."""
-    run = create_run(config, verbose=False)
-    like = new_state(run.task, ema=config.train.ema_decay > 0)
-    with Checkpoints(workdir / "checkpoints", keep=2) as checkpoints:
-        return checkpoints.restore(like)[0]
-
-
-def new_state(task, seed=0, ema=False):
-    return create_state(task.model, create_optimizer(task.optimizer), seed, ema=ema)
-
-
-def assert_same(a, b):
-    for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
-        np.testing.assert_array_equal(x, y)
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +132,7 @@ def test_a_finished_run_is_not_trained_again(finished, monkeypatch):
 
 
 CONFIG_FILE = """
-from tiny import tiny_config
+from helpers.tiny import tiny_config
 
 def get_config():
     config = tiny_config()
@@ -162,10 +145,10 @@ FINISH = """
 import sys
 from pathlib import Path
 from config import get_config
-from caejax.runtime.devices import use_cores
+from caejax.runtime.startup import start
 from caejax.train.loop import train
 config = get_config()
-use_cores(config.train.batch_size)
+start(config.train.batch_size)
 for workdir in sys.argv[1:]:
     train(config, Path(workdir), verbose=False)
 """
@@ -366,14 +349,6 @@ def test_early_stopping_keeps_the_best(tmp_path):
 
 
 # The step.
-
-
-def steps_and_images(**changes):
-    config = tiny_config()
-    for name, value in changes.items():
-        config.train[name] = value
-    task = task_from_config(config, total_steps=100)
-    return task, load_images(config)["train"]
 
 
 def test_the_loss_falls_and_the_step_is_traced_once():
@@ -643,11 +618,11 @@ TWO = "--xla_force_host_platform_device_count=2"
 TWO_DEVICES = """
 import jax, numpy as np
 from caejax.runtime.devices import on_all_devices, on_one_device
-from test_train import new_state, steps_and_images
+from helpers.runs import new_state, steps_and_images
 from caejax.train import group
 from caejax.train.run import Request, create_run
 from caejax.train.step import compiled_steps, zero_sums
-from tiny import tiny_config
+from helpers.tiny import tiny_config
 assert jax.device_count() == 2
 task, images = steps_and_images()
 carry = on_all_devices((new_state(task), zero_sums()))

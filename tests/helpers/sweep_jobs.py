@@ -1,4 +1,4 @@
-"""Quick jobs in place of training, which worker processes can import."""
+"""Sweeps, and quick jobs in place of training that worker processes can import."""
 
 import time
 from pathlib import Path
@@ -6,6 +6,21 @@ from pathlib import Path
 from ml_collections import ConfigDict
 
 from caejax.files.atomic import write_json
+from helpers.tiny import tiny_config
+
+
+def sweep_config(**axes):
+    config = tiny_config()
+    config.train.epochs = 1
+    config.sweep = axes
+    return config
+
+
+def fake_config(seeds, **executor):
+    """A sweep over so many seeds."""
+    config = sweep_config(seed={"field": "seed", "values": tuple(range(seeds))})
+    config.executor.update(executor)
+    return config
 
 
 def log(config: ConfigDict, workdir: Path, word: str) -> None:
