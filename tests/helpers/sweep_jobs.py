@@ -1,5 +1,6 @@
 """Sweeps, and quick jobs in place of training that worker processes can import."""
 
+import collections
 import time
 from pathlib import Path
 
@@ -7,6 +8,9 @@ from ml_collections import ConfigDict
 
 from caejax.files.atomic import write_json
 from helpers.tiny import tiny_config
+
+SEEDS = {"field": "seed", "values": (0, 1)}
+DECODERS = {"field": "model.upsampling", "values": ("deconv_k3", "nearest_k3")}
 
 
 def sweep_config(**axes):
@@ -21,6 +25,12 @@ def fake_config(seeds, **executor):
     config = sweep_config(seed={"field": "seed", "values": tuple(range(seeds))})
     config.executor.update(executor)
     return config
+
+
+def logged(folder, word):
+    """How often the log has each of the lines that begin with a word."""
+    lines = (folder / "log").read_text().splitlines()
+    return collections.Counter(line for line in lines if line.startswith(word))
 
 
 def log(config: ConfigDict, workdir: Path, word: str) -> None:

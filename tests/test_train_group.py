@@ -1,4 +1,4 @@
-"""Tests of runs trained together; on two devices in test_train."""
+"""Tests of runs trained together; on two devices in test_train_step."""
 
 import contextlib
 import itertools
