@@ -10,19 +10,20 @@ import jax
 import numpy as np
 import pytest
 
-os.environ["MPLBACKEND"] = "Agg"
+from caejax.runtime.startup import start
+
 # Tests wait for the compiler, not for arithmetic: it need not try hard.
 _FLAGS = ["--xla_backend_optimization_level=0", os.environ.get("XLA_FLAGS", "")]
 if jax.__version_info__ < (0, 11):  # a flag that XLA does not know ends the process
     _FLAGS.insert(0, "--xla_cpu_use_fusion_emitters=false")
 os.environ["XLA_FLAGS"] = " ".join(_FLAGS)
+os.environ["MPLBACKEND"] = "Agg"
 # What one test has compiled, the others and their subprocesses find again.
 if "CAEJAX_TEST_CACHE" not in os.environ:
     os.environ["CAEJAX_TEST_CACHE"] = tempfile.mkdtemp(prefix="caejax-tests-")
     atexit.register(shutil.rmtree, os.environ["CAEJAX_TEST_CACHE"], ignore_errors=True)
 os.environ["JAX_COMPILATION_CACHE_DIR"] = os.environ["CAEJAX_TEST_CACHE"]
-jax.config.update("jax_compilation_cache_dir", os.environ["CAEJAX_TEST_CACHE"])
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+start(cores=1, cache=Path(os.environ["CAEJAX_TEST_CACHE"]))
 # A wrong rank must not broadcast its way to a number.
 jax.config.update("jax_numpy_rank_promotion", "raise")
 # Accelerators, too, compare numbers in full float32.

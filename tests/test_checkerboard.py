@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers.layers import random_variables
 from PIL import Image
 from skimage.filters import gaussian
-from test_models import random_variables
 
 from caejax.metrics import checkerboard, overlap
 from caejax.metrics.checkerboard import (

@@ -1,7 +1,7 @@
-import importlib.util
 from pathlib import Path
 
 import pytest
+from helpers.configs import CONFIGS, load_config
 
 from caejax import config as config_lib
 from caejax.config import ids
@@ -10,20 +10,12 @@ from caejax.errors import CaejaxError, chosen, did_you_mean, lookup
 from caejax.sweep.spec import expand
 
 ROOT = Path(__file__).parents[1]
-CONFIGS = sorted((ROOT / "configs").rglob("*.py"))
 
 CONTRACT = """
 seed data.source data.name data.dir data.image_size data.limit corruption.name
 corruption.level model.encoder model.widths model.latent_channels model.upsampling
 loss optimizer.name optimizer.learning_rate train.batch_size train.epochs
 """.split()
-
-
-def load_config(path):
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)

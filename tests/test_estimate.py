@@ -2,7 +2,7 @@ import itertools
 from types import SimpleNamespace
 
 import pytest
-from tiny import tiny_config
+from helpers.tiny import tiny_config
 
 from caejax.commands import estimate, shown
 from caejax.commands.estimate import Calibration, Work, total_seconds

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from tiny import tiny_config
+from helpers.tiny import tiny_config
 
 from caejax import config as config_lib
 from caejax.errors import CaejaxError

@@ -19,7 +19,7 @@ from caejax.files.locks import holding
 ROOT = Path(__file__).parents[1]
 
 CONFIG_FILE = """
-from tiny import tiny_config
+from helpers.tiny import tiny_config
 
 def get_config():
     config = tiny_config()
@@ -28,7 +28,7 @@ def get_config():
 """
 
 SWEEP_FILE = """
-from tiny import tiny_config
+from helpers.tiny import tiny_config
 
 def get_config():
     config = tiny_config()

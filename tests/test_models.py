@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from test_upsampling import stock_upsample
+from helpers.layers import random_variables, stock_upsample
 
 from caejax.models.autoencoders import MODELS, create_model
 from caejax.models.decoders import pooled_size
@@ -30,18 +30,6 @@ SMALL_MODELS = {
 
 def small_model(name, **changes):
     return create_model(**SMALL | SMALL_MODELS[name] | changes)
-
-
-def random_variables(model, normal):
-    """Parameters of about the size of initialised ones, biases included."""
-    x = jnp.zeros((1, *model.shape))
-    shapes = jax.eval_shape(model.init, jax.random.key(0), x)
-
-    def draw(leaf):
-        fan_in = np.prod(leaf.shape[:-1]) if len(leaf.shape) > 1 else 10
-        return normal(*leaf.shape) * (2 / fan_in) ** 0.5
-
-    return jax.tree.map(draw, shapes)
 
 
 def run(model, variables, x, method="__call__"):

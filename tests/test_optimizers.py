@@ -119,3 +119,14 @@ def test_follows_its_schedule(name):
 def test_spec_is_hashable():
     specs = {OptimizerSpec("adam", 0.1), OptimizerSpec("adam", 0.1, "constant")}
     assert len(specs) == 1
+
+
+def test_schedules_reach_the_optimizer():
+    spec = OptimizerSpec("sgd", 1.0, schedule="linear", total_steps=4)
+    tx = create_optimizer(spec)
+    params = jnp.float32(0.0)
+    opt_state, steps = tx.init(params), []
+    for _ in range(4):
+        updates, opt_state = tx.update(jnp.float32(1.0), opt_state, params)
+        steps.append(-float(updates))
+    assert steps == pytest.approx([1.0, 0.75, 0.5, 0.25])

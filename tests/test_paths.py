@@ -3,9 +3,9 @@
 import jax
 import numpy as np
 import pytest
-from test_train import new_state
-from test_upsampling import random_params
-from tiny import tiny_config
+from helpers.layers import random_params
+from helpers.runs import new_state
+from helpers.tiny import tiny_config
 
 from caejax.models.kinds import UPSAMPLING, valid_growth
 from caejax.models.upsampling import Upsample

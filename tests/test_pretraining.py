@@ -3,8 +3,8 @@
 import jax
 import numpy as np
 import pytest
+from helpers.tiny import save_checkpoints, tiny_config
 from studies import EXPERIMENTS, modules_of
-from tiny import save_checkpoints, tiny_config
 
 from caejax.data import Split
 from caejax.errors import CaejaxError

@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from test_train import new_state
-from tiny import tiny_config
+from helpers.runs import new_state
+from helpers.tiny import tiny_config
 
 from caejax.losses import LOSSES
 from caejax.metrics import checkerboard, pictures

@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from test_config import CONFIGS, load_config
-from test_models import random_variables
+from helpers.configs import CONFIGS, load_config
+from helpers.layers import random_variables
 
 from caejax import config as config_lib
 from caejax.commands import show

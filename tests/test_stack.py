@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from test_upsampling import DECONV, RESIZED, random_params
+from helpers.layers import DECONV, RESIZED, random_params
 
 from caejax.models.kinds import UPSAMPLING, valid_growth
 from caejax.models.layers import ACTIVATIONS, Conv

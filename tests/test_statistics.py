@@ -1,8 +1,6 @@
 """Tests of the statistics of paired runs."""
 
 import itertools
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -384,12 +382,6 @@ def test_mistakes_are_refused_in_one_line(call, words):
     with pytest.raises(ValueError, match=words) as error:
         call()
     assert "\n" not in str(error.value)
-
-
-def test_reports_need_no_jax_for_it():
-    code = "import sys, caejax.report.statistics; print('jax' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
-    assert done.stdout.split() == [b"False"]
 
 
 def test_pooled_contrast_counts_each_seed_once():

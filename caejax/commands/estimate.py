@@ -4,7 +4,7 @@ import functools
 import heapq
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,8 +19,9 @@ from caejax.train.loop import train
 from caejax.train.run import Run, create_run, initial_state
 from caejax.train.state import TrainState
 from caejax.train.step import compiled_steps, zero_sums
-from caejax.train.task import Task, model_from_config, task_from_config
+from caejax.train.task import model_from_config, task_from_config
 from caejax.train.values import measured
+from caejax.train.varied import Recipe, shared
 
 _DRAWN = ("glyphs", "dead_leaves")  # as many images as the config says
 _FEW = 600  # images of the calibration's runs
@@ -34,12 +35,12 @@ class Work(NamedTuple):
     Attributes:
       flops: of the forward passes of all images that it trains on, epoch by epoch.
       evaluated: images, each as often as it is evaluated.
-      task: runs that share it share compiled programs.
+      program: equal for runs that share their compiled programs.
     """
 
     flops: float
     evaluated: int
-    task: Task
+    program: Hashable
 
 
 class Calibration(NamedTuple):
@@ -81,14 +82,21 @@ def image_counts(config: ConfigDict) -> tuple[int, int, int]:
     return *map(len, parts), test
 
 
-def work(config: ConfigDict) -> Work:
-    """A run's work if it does all its epochs; raises as `image_counts`."""
+def work(config: ConfigDict, *, together: bool = False) -> Work:
+    """A run's work if it does all its epochs; raises as `image_counts`.
+
+    Args:
+      config: of the run.
+      together: it shares its program with runs that are alike, as in a group.
+    """
     batch_size, epochs = config.train.batch_size, config.train.epochs
     training, validation, test = image_counts(config)
     steps = epochs * (training // batch_size)
     flops = steps * batch_size * image_flops(model_from_config(config))
     evaluated = (1 + epochs) * validation + test
-    return Work(flops, evaluated, task_from_config(config, steps))
+    task = task_from_config(config, steps)
+    program = shared(Recipe(task, config.seed, config.corruption.level))
+    return Work(flops, evaluated, program if together else task)
 
 
 def calibrate(config: ConfigDict) -> Calibration:
@@ -169,16 +177,16 @@ def total_seconds(
     """How long runs take, each by whoever is free first.
 
     Args:
-      works: in the order in which they are begun; the first of a task compiles.
+      works: in the order in which they are begun; the first of a program compiles.
       calibration: of one of them.
       workers: runs at a time.
     """
     free, compiled = [0.0] * workers, set()
-    for flops, images, task in works:
+    for flops, images, program in works:
         seconds = flops * calibration.per_flop + images * calibration.per_image
         seconds += calibration.fixed
-        if task not in compiled:
+        if program not in compiled:
             seconds += calibration.compiling
-        compiled.add(task)
+        compiled.add(program)
         heapq.heapreplace(free, free[0] + seconds)
     return max(free)

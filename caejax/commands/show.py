@@ -6,7 +6,7 @@ from caejax import config as config_lib
 from caejax.commands.options import Options, needed_config
 from caejax.commands.shown import parameters_table, runs_table, time_line
 from caejax.runtime.devices import usable_cores
-from caejax.runtime.startup import start
+from caejax.runtime.startup import NOTHING, start
 from caejax.sweep.executors import find_executor
 from caejax.sweep.spec import expand
 
@@ -22,6 +22,7 @@ def main(options: Options) -> int:
         cores=options.cores,
         core=None if here else usable_cores()[0],
         cache=False,
+        environment=executor.environment if config.sweep else NOTHING,
     )
     runs = expand(config)
     console = Console(highlight=False)

@@ -12,7 +12,6 @@ from caejax.errors import CaejaxError
 from caejax.models.size import image_flops, parameter_count, parameter_shapes
 from caejax.sweep.progress import duration
 from caejax.sweep.spec import SweepRun
-from caejax.train import group
 from caejax.train.task import model_from_config
 
 
@@ -25,9 +24,7 @@ def time_line(runs: list[SweepRun], workers: int, *, together: bool = False) -> 
       together: those that share a program are trained by `vmap`.
     """
     try:
-        works = [work(run.config) for run in runs]
-        if together:
-            works = [x._replace(task=group.shared(x.task)) for x in works]
+        works = [work(run.config, together=together) for run in runs]
         calibration = calibrate(runs[0].config)
     except CaejaxError as error:
         return f"no estimate of the time: {error}"

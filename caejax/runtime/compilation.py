@@ -2,20 +2,25 @@
 
 import os
 from collections.abc import Callable, Hashable
+from pathlib import Path
 from typing import Any
 
 import jax
 import pooch
 
 
-def use_cache() -> None:
-    """Keeps compiled programs in the user's cache folder for the next command.
+def use_cache(folder: Path | None = None) -> None:
+    """Keeps compiled programs for the next command.
 
-    A folder that the user has given to JAX, or its switch, goes before:
-    JAX_COMPILATION_CACHE_DIR=DIR, JAX_ENABLE_COMPILATION_CACHE=0.
+    JAX_ENABLE_COMPILATION_CACHE=0 is left to decide that none are kept.
+
+    Args:
+      folder: where; None for the folder that the user has given to JAX by
+        JAX_COMPILATION_CACHE_DIR=DIR, or else one among the user's caches.
     """
-    if not jax.config.jax_compilation_cache_dir:
+    if folder is None and not jax.config.jax_compilation_cache_dir:
         folder = pooch.os_cache("caejax") / "programs"
+    if folder is not None:
         jax.config.update("jax_compilation_cache_dir", str(folder))
     # By default only what takes a second is kept; many of ours take half of that.
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)

@@ -5,6 +5,7 @@ Commands, studies and tests call `start` once. Importing caejax starts nothing.
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 
 from absl import logging
@@ -20,7 +21,7 @@ def start(
     *,
     cores: int = 0,
     core: int | None = None,
-    cache: bool = True,
+    cache: bool | Path = True,
     environment: Mapping[str, str] = NOTHING,
 ) -> None:
     """Prepares this process for computing.
@@ -31,7 +32,7 @@ def start(
       batch_size: images a step, which the cores of a CPU are to divide evenly.
       cores: at most so many; 0 for all that the process may use.
       core: compute on this one alone, in one thread, as worker processes do.
-      cache: keep compiled programs in the user's cache folder.
+      cache: keep compiled programs: in this folder, or in the user's.
       environment: variables for the libraries, where the user has not set them.
     """
     logging.set_verbosity(logging.WARNING)  # orbax tells of every file
@@ -42,4 +43,4 @@ def start(
     else:
         take_core(core)
     if cache:
-        use_cache()
+        use_cache(None if cache is True else cache)

@@ -7,10 +7,7 @@ from ml_collections import ConfigDict
 
 from caejax import config as config_lib
 from caejax.sweep.spec import SweepRun
-
-# What runs that share them may differ in; the penalty only where each has one.
-_VARIED = ("seed", "corruption.level", "optimizer.learning_rate")
-_PENALTY = "code_penalty"
+from caejax.train import varied
 
 
 def alike(runs: Iterable[SweepRun]) -> list[list[SweepRun]]:
@@ -24,8 +21,7 @@ def alike(runs: Iterable[SweepRun]) -> list[list[SweepRun]]:
 def program_of(config: ConfigDict) -> str:
     """The same for configs of runs that one program can train."""
     config = config_lib.one_run(config)
-    blank = config_lib.default()
-    for field in _VARIED:
-        config_lib.override(config, field, config_lib.get(blank, field))
-    config_lib.override(config, _PENALTY, float(config.code_penalty > 0))
+    for vary in varied.VARIED:
+        common = vary.common(config_lib.get(config, vary.field))
+        config_lib.override(config, vary.field, common)
     return config_lib.to_json(config)

@@ -1,15 +1,16 @@
 """Many runs trained in one compiled program.
 
-The runs may differ in what `Varied` holds, in how far they are and in how far they are
-to go; their states lie behind each other in one tree of arrays. On an accelerator a
-program takes a step of all of them at a time; on a CPU, whose cores each have plenty to
-do with one run, every core takes one run after another, and none waits for another.
+The runs may differ in what `caejax.train.varied` lists, in how far they are and in how
+far they are to go; their states lie behind each other in one tree of arrays. On an
+accelerator a program takes a step of all of them at a time; on a CPU, whose cores each
+have plenty to do with one run, every core takes one run after another, and none waits
+for another.
 """
 
 import functools
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -21,28 +22,13 @@ from caejax.train.loop import go_on
 from caejax.train.run import Answer, Course, Request, Run
 from caejax.train.state import TrainState
 from caejax.train.step import objective, take_steps
-from caejax.train.task import Task
+from caejax.train.varied import Recipe, read_values, recipe_of, set_values, shared
 
 MOST = 64  # runs in a group; each keeps files open
 
 _SECONDS = 5.0  # that a call lasts, about, so that Ctrl-C is heard
 _STATES = 3  # copies of a run's state: its own, that of the group, and the next
 _STEP = 3  # a step needs so many times what it keeps for its gradient, at most
-
-
-class Varied(NamedTuple):
-    """What may differ between the runs of a group.
-
-    Attributes:
-      seed, level: of `caejax.train.run.Run`.
-      learning_rate: of the optimiser.
-      code_penalty: of the task; all or none of the runs have one.
-    """
-
-    seed: Any
-    level: Any
-    learning_rate: Any
-    code_penalty: Any
 
 
 def train_together(
@@ -57,8 +43,9 @@ def train_together(
     device. That is another program, which may round otherwise.
 
     Args:
-      courses: by name; tasks differ in what `Varied` holds, images do not differ.
-      requests: the first of each. Both dicts are emptied.
+      courses: by name. The runs have the same images, and recipes that are the same
+        but for what may vary.
+      requests: the first of each course. Both dicts are emptied.
       size: how many the program takes at a time; others wait until some have ended.
       ended: called as ended(name, value) with what a course has returned. An error
         that it does not catch goes on to the caller.
@@ -66,11 +53,13 @@ def train_together(
     each = -(-size // jax.device_count())  # device takes so many
     take = _pacemaker(each * jax.device_count())
     while requests:
+        # The first stay so until they end: runs are finished, not taken by turns.
         names = list(requests)[: each * jax.device_count()]
         try:
             answers = take([requests[name] for name in names])
         except Exception as error:
             if each > 1 and "RESOURCE_EXHAUSTED" in str(error):
+                # The requests' own states were copied, not given away, and go again.
                 each //= 2
                 take = _pacemaker(each * jax.device_count())
                 continue
@@ -84,17 +73,23 @@ def train_together(
 
 
 def _pacemaker(lanes):
-    """Makes the function that takes steps in calls of some seconds each."""
-    pace = 1
+    """Makes the function that takes steps in calls of some seconds each.
+
+    The states of its requests are stacked and taken apart again: what happens to a run
+    between two requests is as if it were alone.
+    """
+    pace = 1  # steps a call, from how long the last one took
 
     def take(requests: list[Request]) -> list[Answer]:
         nonlocal pace
         began = time.perf_counter()
+        # Always as many lanes, so that what a run rounds to, and what is compiled, does
+        # not depend on how many are left. Those beyond stop at once.
         filled = requests + [requests[0]._replace(stop=0)] * (lanes - len(requests))
-        steps = compiled_group(shared(requests[0].run.task), in_turn())
+        steps = compiled_group(shared(recipe_of(requests[0].run)), in_turn())
         images = requests[0].run.images["train"]
         stop = np.array([request.stop for request in filled])
-        varied = _stack([_varied(request.run) for request in filled])
+        varied = _stack([read_values(recipe_of(request.run)) for request in filled])
         states = _stack([request.state for request in filled])
         sums = _stack([request.sums for request in filled])
         step = np.array(states.step)
@@ -107,6 +102,7 @@ def _pacemaker(lanes):
             if taken := int((step - before).max()):
                 seconds = time.perf_counter() - started
                 pace = max(1, round(taken * _SECONDS / seconds))
+            # A run whose loss is not finite stays where it is; its course says so.
             if np.all((step >= stop) | ~np.isfinite(loss)):
                 break
         states, sums = jax.device_get((states, sums))
@@ -117,6 +113,8 @@ def _pacemaker(lanes):
 
 
 def _stack(trees):
+    """Trees behind each other in one, each device with an equal share of them."""
+
     def stack(*leaves):
         return devices.in_shares(np.stack([np.asarray(leaf) for leaf in leaves]))
 
@@ -127,43 +125,28 @@ def _lane(tree, i):
     return devices.on_all_devices(jax.tree.map(lambda x: jnp.asarray(x[i]), tree))
 
 
-def _varied(run):
-    spec = run.task.optimizer
-    return Varied(run.seed, run.level, spec.learning_rate, run.task.code_penalty)
-
-
-def _with(task, varied):
-    optimizer = task.optimizer._replace(learning_rate=varied.learning_rate)
-    return task._replace(optimizer=optimizer, code_penalty=varied.code_penalty)
-
-
-def shared(task: Task) -> Task:
-    """A task without what may vary, so that groups share programs."""
-    penalty = None if task.code_penalty is None else 1.0
-    return _with(task, Varied(0, 0.0, 1.0, penalty))
-
-
 def in_turn() -> bool:
     """Whether a device takes its runs one after another."""
     return jax.default_backend() == "cpu"
 
 
 @functools.cache
-def compiled_group(task: Task, in_turn: bool) -> Callable[..., Any]:
+def compiled_group(recipe: Recipe, in_turn: bool) -> Callable[..., Any]:
     """Makes the function that takes steps of many runs in one call.
 
     `run(images, states, sums, stop, varied)` does for every run what
-    `caejax.train.step.compiled_steps` says. All but the images have a leading axis
-    of runs, a multiple of the number of devices, which share them.
+    `caejax.train.step.compiled_steps` says; `varied` are the runs' values of
+    `caejax.train.varied.VARIED`. All but the images have a leading axis of runs, a
+    multiple of the number of devices, which share them.
 
     Args:
-      task: of all runs but for what varies.
-      in_turn: runs one after another instead of all at a time.
+      recipe: what the runs share.
+      in_turn: a device takes its runs one after another instead of all at a time.
     """
 
     def one(images, state, sums, stop, varied):
-        own, seed, level = _with(task, varied), varied.seed, varied.level
-        return take_steps(own, state, sums, images, stop, seed, level)
+        task, seed, level = set_values(recipe, varied)
+        return take_steps(task, state, sums, images, stop, seed, level)
 
     def run(images, *stacks):
         if in_turn:
@@ -181,7 +164,7 @@ def capacity(run: Run, state: TrainState, budget: float) -> int:
 
     Args:
       run: one of them.
-      state: its.
+      state: of that run.
       budget: bytes on a device, where it does not tell what it has left.
 
     Returns:
@@ -189,6 +172,7 @@ def capacity(run: Run, state: TrainState, budget: float) -> int:
     """
     memory, one = _free_bytes(budget), _STATES * _bytes(state)
     step = _STEP * _kept_bytes(run, state)
+    # One after another, runs use the memory of a step in turn.
     each = (memory - step) // one if in_turn() else memory // (one + step)
     return min(MOST, max(1, int(each)) * jax.device_count())
 

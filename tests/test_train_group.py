@@ -1,4 +1,4 @@
-"""Tests of runs trained together; on two devices in test_train."""
+"""Tests of runs trained together; on two devices in test_train_step."""
 
 import contextlib
 import itertools
@@ -7,21 +7,22 @@ import shutil
 import jax
 import numpy as np
 import pytest
-import sweep_jobs
-from test_sweep import fake_config, sweep_config
-from test_train import CLOCK, rows_of, state_of
-from tiny import tiny_config
+from helpers import sweep_jobs
+from helpers.runs import CLOCK, rows_of, state_of
+from helpers.sweep_jobs import fake_config, sweep_config
+from helpers.tiny import tiny_config
 
 from caejax.files.locks import holding, sharing
 from caejax.sweep.alike import alike
 from caejax.sweep.executors import vmap as together
 from caejax.sweep.run import run_sweep
 from caejax.sweep.spec import expand
-from caejax.train import group
+from caejax.train import group, varied
 from caejax.train.folder import last_step
 from caejax.train.progress import Progress
 from caejax.train.run import Request, create_run, new_state
 from caejax.train.step import zero_sums
+from caejax.train.varied import read_values, recipe_of, shared
 
 FIELDS = ("seed", "corruption.level", "optimizer.learning_rate", "code_penalty")
 POINTS = (
@@ -223,8 +224,8 @@ def test_a_group_fits_its_budget(monkeypatch):
     """By what the compiler says that the program of three needs."""
     run, state, sums, _ = first_request(varied_config("serial"))
     run = run._replace(task=run.task._replace(chunk=0))
-    runs = [(state, sums, np.int32(4), group._varied(run))] * 3
-    program = group.compiled_group(group.shared(run.task), in_turn=False)
+    runs = [(state, sums, np.int32(4), read_values(recipe_of(run)))] * 3
+    program = group.compiled_group(shared(recipe_of(run)), in_turn=False)
     lowered = program.lower(run.images["train"], *group._stack(runs))
     memory = lowered.compile().memory_analysis()
     needed = memory.temp_size_in_bytes + memory.output_size_in_bytes
@@ -256,3 +257,30 @@ def test_a_run_in_other_hands_is_left_out_of_the_group(tmp_path):
         rows = run_sweep(config, tmp_path / "sweep", course)
     assert [row["status"] for row in rows] == ["done"] * 3
     assert (tmp_path / "log").read_text().split() == "began 0 began 2 began 1".split()
+
+
+def test_a_field_may_vary_by_one_entry(tmp_path, monkeypatch):
+    config = tiny_config()
+    config.train.epochs = 1
+    config.optimizer.name = "adamw"
+    config.sweep = {"decay": {"field": "optimizer.weight_decay", "values": (0.0, 10.0)}}
+    entries = {vary.field: vary for vary in varied.VARIED}
+    decay = entries.pop("optimizer.weight_decay")
+    monkeypatch.setattr(varied, "VARIED", tuple(entries.values()))
+    assert [len(runs) for runs in alike(expand(config))] == [1, 1]
+    monkeypatch.setattr(varied, "VARIED", (*varied.VARIED, decay))
+    assert [len(runs) for runs in alike(expand(config))] == [2]
+    alone = run_sweep(config, tmp_path / "serial")
+    config.executor.name = "vmap"
+    taken, create = [], group.compiled_group
+
+    def compiled_group(recipe, in_turn):
+        taken.append(recipe)
+        return create(recipe, in_turn)
+
+    monkeypatch.setattr(group, "compiled_group", compiled_group)
+    together = run_sweep(config, tmp_path / "vmap")
+    assert len(set(taken)) == 1
+    for row, other in zip(together, alone, strict=True):
+        assert row["test/psnr"] == pytest.approx(other["test/psnr"], rel=1e-4)
+    assert abs(alone[0]["test/psnr"] - alone[1]["test/psnr"]) > 0.001

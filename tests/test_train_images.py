@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 import pytest
-from tiny import tiny_config
+from helpers.tiny import tiny_config
 
 from caejax import data
 from caejax.ops.images import as_float

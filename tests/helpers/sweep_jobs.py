@@ -1,11 +1,36 @@
-"""Quick jobs in place of training, which worker processes can import."""
+"""Sweeps, and quick jobs in place of training that worker processes can import."""
 
+import collections
 import time
 from pathlib import Path
 
 from ml_collections import ConfigDict
 
 from caejax.files.atomic import write_json
+from helpers.tiny import tiny_config
+
+SEEDS = {"field": "seed", "values": (0, 1)}
+DECODERS = {"field": "model.upsampling", "values": ("deconv_k3", "nearest_k3")}
+
+
+def sweep_config(**axes):
+    config = tiny_config()
+    config.train.epochs = 1
+    config.sweep = axes
+    return config
+
+
+def fake_config(seeds, **executor):
+    """A sweep over so many seeds."""
+    config = sweep_config(seed={"field": "seed", "values": tuple(range(seeds))})
+    config.executor.update(executor)
+    return config
+
+
+def logged(folder, word):
+    """How often the log has each of the lines that begin with a word."""
+    lines = (folder / "log").read_text().splitlines()
+    return collections.Counter(line for line in lines if line.startswith(word))
 
 
 def log(config: ConfigDict, workdir: Path, word: str) -> None:
