@@ -8,6 +8,7 @@ reports the mean over images.
 from collections.abc import Callable
 from typing import NamedTuple
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import optax
@@ -68,3 +69,17 @@ LOSSES: dict[str, Loss] = {
     "l1": Loss(l1),
     "sse": Loss(sse, summed=True),
 }
+
+
+def loss_and_image(
+    model: nn.Module, name: str, linear: jax.Array, clean: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Loss (B,) and image (B, H, W, C) of a decoder's linear output.
+
+    Args:
+      model: an autoencoder, whose `to_image` applies the output activation.
+      name: of the loss.
+      linear, clean: (B, H, W, C).
+    """
+    loss, image = LOSSES[name], model.to_image(linear)
+    return loss.per_image(linear if loss.from_logits else image, clean), image

@@ -11,14 +11,14 @@ from helpers.layers import random_variables
 from PIL import Image
 from skimage.filters import gaussian
 
-from caejax.metrics import checkerboard
+from caejax.metrics import checkerboard, overlap
 from caejax.metrics.checkerboard import (
-    PERIODS,
     constant_response,
     dc_ripple_db,
     lattice_peak_db,
 )
 from caejax.metrics.lattice import peak_db
+from caejax.metrics.table import PERIODS
 from caejax.models.autoencoders import create_model
 from caejax.models.diagnosis import clean_by_construction
 from caejax.models.upsampling import UPSAMPLING
@@ -466,19 +466,19 @@ ODD = {"deconv_k3": 3, "deconv_k5": 5}
 def test_overlap_belongs_to_odd_kernels(kind):
     k = ODD.get(kind)
     theory = 20 * np.log10((k + 1) / (k - 1)) if k else 0
-    value = checkerboard.overlap_db(kind).item()
+    value = overlap.overlap_db(kind).item()
     assert value == pytest.approx(theory, abs=0.35)
 
 
 def test_overlap_adds_up_over_stages():
     """Kernel 2 stays even; kernel 3 has 1:2 taps an axis at every stage."""
-    few = functools.partial(checkerboard.overlap_db, channels=16)
+    few = functools.partial(overlap.overlap_db, channels=16)
     assert few("deconv_k2", 4).item() < 1
     assert few("deconv_k3", 4).item() > few("deconv_k3", 2).item() + 2
 
 
 def test_overlap_does_not_depend_on_the_initialiser():
-    few = functools.partial(checkerboard.overlap_db, "deconv_k3", channels=8)
+    few = functools.partial(overlap.overlap_db, "deconv_k3", channels=8)
     names = ("he_normal", "flax_default")
     values = [few(initializer=name).item() for name in names]
     assert values[0] == pytest.approx(values[1], abs=0.5)
@@ -486,7 +486,7 @@ def test_overlap_does_not_depend_on_the_initialiser():
 
 def test_overlap_knows_its_kinds():
     with pytest.raises(ValueError, match=r"'deconv_k7' .*known: deconv_k2"):
-        checkerboard.overlap_db("deconv_k7")
+        overlap.overlap_db("deconv_k7")
 
 
 @pytest.mark.parametrize("stages", [1, 2, 3])

@@ -9,7 +9,7 @@ from studies import EXPERIMENTS, modules_of
 
 import caejax.data
 from caejax.metrics import checkerboard
-from caejax.metrics.checkerboard import PERIODS
+from caejax.metrics.table import PERIODS
 
 FOLDER = EXPERIMENTS / "metric_validation"
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from caejax.metrics import phases
-from caejax.metrics.checkerboard import PERIODS
+from caejax.metrics.table import PERIODS
 
 _phase_means = jax.jit(phases.phase_means, static_argnums=1)
 

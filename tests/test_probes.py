@@ -8,32 +8,34 @@ from helpers.runs import new_state
 from helpers.tiny import tiny_config
 
 from caejax.losses import LOSSES
-from caejax.metrics import checkerboard
+from caejax.metrics import checkerboard, pictures
+from caejax.metrics.evaluator import probe
+from caejax.metrics.noise import corrupt_examples
 from caejax.ops.images import as_float
-from caejax.train import probes
-from caejax.train.evaluation import corrupt_examples
 from caejax.train.images import load_images
-from caejax.train.task import task_from_config
+from caejax.train.task import subject_of, task_from_config
 
 
 @pytest.fixture(scope="module")
 def tiny():
-    """Task, parameters and test images."""
+    """Subject, parameters and test images."""
     config = tiny_config()
     task = task_from_config(config, total_steps=1)
-    return task, new_state(task).params, load_images(config)["test"]
+    return subject_of(task), new_state(task).params, load_images(config)["test"]
 
 
 def test_gradients_are_those_of_the_loss_for_the_corrupted_input(tiny, key):
-    task, params, images = tiny
+    subject, params, images = tiny
     noisy = corrupt_examples("gaussian", key, images, jnp.arange(len(images)), 0.3)
 
     def loss(noisy):
-        linear = task.model.apply({"params": params}, noisy)
+        linear = subject.model.apply({"params": params}, noisy)
         return LOSSES["bce"].per_image(linear, images).sum()
 
     gradient = jax.jit(jax.grad(loss))(noisy)
-    assert probes.grad_phases(task, params, images, key, 0.3) == pytest.approx(
+    found = probe(subject, params, images, key, 0.3, "init")
+    gradients = {name: x for name, x in found.items() if name.startswith("grad")}
+    assert gradients == pytest.approx(
         {
             f"grad_phase_db_s{s}": float(checkerboard.grad_phase_db(gradient, s))
             for s in (2, 4, 8)
@@ -43,36 +45,36 @@ def test_gradients_are_those_of_the_loss_for_the_corrupted_input(tiny, key):
 
 
 def test_the_start_is_measured_in_each_way(tiny, key):
-    figures = probes.initial_figures(*tiny, key, 0.3)
+    values = probe(*tiny, key, 0.3, "init")
     names = ("dc_ripple_db", "dc_ripple_image_db", "dc_ripple_relative_db")
     names += ("grad_phase_db", "overlap_db")
-    assert set(figures) == {f"{name}_s{s}" for name in names for s in (2, 4, 8)}
+    assert set(values) == {f"{name}_s{s}" for name in names for s in (2, 4, 8)}
     # A decoder of two stages has no pattern of period 8 of its own.
-    assert figures["overlap_db_s8"] == figures["overlap_db_s4"]
+    assert values["overlap_db_s8"] == values["overlap_db_s4"]
 
 
 def layered(*, image_size, encoder, decoder):
-    """Task, parameters and test images of a model given layer by layer."""
+    """Subject, parameters and test images of a model given layer by layer."""
     config = tiny_config()
     config.data.image_size = image_size
     config.model.encoder = "layers"
     config.model.encoder_layers = encoder
     config.model.decoder_layers = decoder
     task = task_from_config(config, total_steps=1)
-    return task, new_state(task).params, load_images(config)["test"]
+    return subject_of(task), new_state(task).params, load_images(config)["test"]
 
 
 def test_layers_of_sizes_of_their_own_are_looked_into(key):
     """Sides of 2, 6, 10, ... pixels are kept, others are not."""
-    task, params, images = layered(
+    subject, params, images = layered(
         image_size=14,
         encoder=("conv3 2 relu", "pool", "pool valid"),
         decoder=("deconv_k3 4 valid relu", "nearest_k3 1"),
     )
-    figures = probes.initial_figures(task, params, images, key, 0.3)
-    assert figures["dc_ripple_db_s4"] > -60
-    assert figures["overlap_db_s2"] > 4
-    arrays = probes.samples(task, params, images, key, 0.3)
+    values = probe(subject, params, images, key, 0.3, "init")
+    assert values["dc_ripple_db_s4"] > -60
+    assert values["overlap_db_s2"] > 4
+    arrays = pictures.samples(subject, params, images, key, 0.3)
     np.testing.assert_allclose(
         arrays["gallery_input"][5, 3, :, 0], np.linspace(0, 1, 32), atol=1e-6
     )
@@ -80,15 +82,15 @@ def test_layers_of_sizes_of_their_own_are_looked_into(key):
 
 
 def test_layers_that_keep_one_size_only_have_no_gallery(key):
-    task, params, images = layered(
+    subject, params, images = layered(
         image_size=14,
         encoder=("conv3 2", "pool", "pool"),
         decoder=("nearest 7/4", "nearest 2", "conv3 1"),
     )
-    figures = probes.initial_figures(task, params, images, key, 0.3)
-    assert figures["dc_ripple_db_s8"] < -100
-    assert "overlap_db_s2" not in figures
-    arrays = probes.samples(task, params, images, key, 0.3)
+    values = probe(subject, params, images, key, 0.3, "init")
+    assert values["dc_ripple_db_s8"] < -100
+    assert "overlap_db_s2" not in values
+    arrays = pictures.samples(subject, params, images, key, 0.3)
     assert set(arrays) == {"target", "input", "output", "flat"}
 
 
@@ -96,33 +98,32 @@ def test_models_without_a_lattice_have_nothing_to_show(key):
     config = tiny_config()
     config.model.encoder = "dense"
     task, images = task_from_config(config, 1), load_images(config)["test"]
-    params = new_state(task).params
-    assert probes.initial_figures(task, params, images, key, 0.3) == {}
-    assert probes.grad_phases(task, params, images, key, 0.3) == {}
-    assert probes.dc_ripples(task.model, params, images) == {}
-    arrays = probes.samples(task, params, images, key, 0.3)
+    params, subject = new_state(task).params, subject_of(task)
+    for when in ("init", "probe", "test"):
+        assert probe(subject, params, images, key, 0.3, when) == {}
+    arrays = pictures.samples(subject, params, images, key, 0.3)
     assert set(arrays) == {"target", "input", "output"}
 
 
 def test_samples_are_from_all_over_the_split(tiny, key):
-    task, params, images = tiny
-    assert len(images) > probes.SAMPLES
-    arrays = probes.samples(task, params, images, key, 0.3)
+    subject, params, images = tiny
+    assert len(images) > pictures.SAMPLES
+    arrays = pictures.samples(subject, params, images, key, 0.3)
     clean = as_float(images)
     index = jnp.arange(len(clean))
-    noisy = corrupt_examples(task.corruption, key, clean, index, 0.3)
+    noisy = corrupt_examples(subject.corruption, key, clean, index, 0.3)
     for name, all_images in (("target", clean), ("input", noisy)):
         shown = arrays[name]
-        assert len(shown) == probes.SAMPLES
+        assert len(shown) == pictures.SAMPLES
         ends = all_images[jnp.array([0, -1])]
         np.testing.assert_allclose(shown[[0, -1]], ends, atol=1e-6)
-        assert len({image.tobytes() for image in shown}) == probes.SAMPLES
-    few = probes.samples(task, params, images[:3], key, 0.3)
+        assert len({image.tobytes() for image in shown}) == pictures.SAMPLES
+    few = pictures.samples(subject, params, images[:3], key, 0.3)
     np.testing.assert_array_equal(few["target"], clean[:3])
 
 
 def test_gallery_shows_flat_colours_and_gradients(tiny, key):
-    arrays = probes.samples(*tiny, key, 0.3)
+    arrays = pictures.samples(*tiny, key, 0.3)
     inputs = arrays["gallery_input"]
     assert inputs.shape == (8, 32, 32, 1)
     for image, grey in zip(inputs, (0, 0.25, 0.5, 0.75, 1), strict=False):
@@ -136,7 +137,7 @@ def test_gallery_shows_flat_colours_and_gradients(tiny, key):
 
 
 def test_gallery_of_colours():
-    images = probes.gallery_images(8, 4, 3)
+    images = pictures.gallery_images(8, 4, 3)
     assert images.shape == (10, 16, 16, 3)
     assert images.min() == 0
     assert images.max() == 1
@@ -151,7 +152,7 @@ def test_trends_go_and_patterns_stay(normal):
     pattern -= pattern.mean()
     y, x = np.mgrid[:32, :32].astype(np.float32)
     image = (pattern + 3 + 0.5 * y - 0.2 * x)[None, ..., None]
-    rest = np.asarray(jax.jit(probes.without_trend, static_argnums=1)(image, 8))
+    rest = np.asarray(jax.jit(pictures.without_trend, static_argnums=1)(image, 8))
     inside = slice(4, -4)
     np.testing.assert_allclose(
         rest[0, inside, inside, 0], pattern[inside, inside], atol=1e-4

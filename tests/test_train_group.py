@@ -17,8 +17,9 @@ from caejax.sweep.alike import alike
 from caejax.sweep.executors import vmap as together
 from caejax.sweep.run import run_sweep
 from caejax.sweep.spec import expand
-from caejax.train import group, loop, varied
+from caejax.train import group, varied
 from caejax.train.folder import last_step
+from caejax.train.progress import Progress
 from caejax.train.run import Request, create_run, new_state
 from caejax.train.step import zero_sums
 from caejax.train.varied import read_values, recipe_of, shared
@@ -92,7 +93,8 @@ def test_a_group_that_was_stopped_ends_like_an_undisturbed_one(
     tmp_path, joint, monkeypatch
 ):
     monkeypatch.setattr(group, "in_turn", lambda: joint[2])
-    config, advance, calls = varied_config("vmap"), loop._advance, []
+    config, calls = varied_config("vmap"), []
+    advance = Progress.after_epoch
 
     def stop(*args):
         calls.append(1)
@@ -101,7 +103,7 @@ def test_a_group_that_was_stopped_ends_like_an_undisturbed_one(
         return advance(*args)
 
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "_advance", stop)
+        patch.setattr(Progress, "after_epoch", stop)
         with pytest.raises(KeyboardInterrupt):
             run_sweep(config, tmp_path)
     folders = [tmp_path / "runs" / run.id for run in expand(config)]

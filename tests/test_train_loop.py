@@ -24,14 +24,15 @@ from helpers.tiny import tiny_config
 from caejax.errors import CaejaxError
 from caejax.files.atomic import read_rows
 from caejax.losses import LOSSES
-from caejax.metrics import checkerboard, quality
+from caejax.metrics import checkerboard, evaluator, quality
 from caejax.metrics.lattice import spectrum
+from caejax.metrics.noise import corrupt_examples, noise_key
 from caejax.metrics.phases import phase_means
-from caejax.train import evaluation, folder, loop, probes
+from caejax.train import folder, loop
 from caejax.train.checkpoint import Checkpoints
 from caejax.train.images import load_images
 from caejax.train.run import create_run
-from caejax.train.task import task_from_config
+from caejax.train.task import subject_of, task_from_config
 
 ROOT = Path(__file__).parents[1]
 
@@ -335,14 +336,11 @@ def test_early_stopping_keeps_the_best(tmp_path):
     run = create_run(config, verbose=False)
     with Checkpoints(tmp_path / "checkpoints", keep=1) as checkpoints:
         state, _ = checkpoints.restore_best(new_state(run.task))
-    figures, _ = evaluation.evaluate(
-        run.task,
-        state.params,
-        run.images["test"],
-        evaluation.noise_key(run.seed, "test"),
-        0.5,
+    subject, key = subject_of(run.task), noise_key(run.seed, "test")
+    values, _ = evaluator.evaluate(
+        subject, state.params, run.images["test"], key, 0.5, "level"
     )
-    assert summary["test/loss"] == pytest.approx(figures["loss"], rel=1e-6)
+    assert summary["test/loss"] == pytest.approx(values["loss"], rel=1e-6)
 
 
 def test_a_run_that_never_gets_better_ends_with_its_start(tmp_path):
@@ -367,13 +365,9 @@ PAIRED = (
 
 def test_noise_belongs_to_the_example_not_to_the_batch(key):
     images = jnp.full((6, 8, 8, 1), 0.5)
-    whole = evaluation.corrupt_examples(
-        "gaussian", key, images, jnp.arange(len(images)), 0.3
-    )
+    whole = corrupt_examples("gaussian", key, images, jnp.arange(len(images)), 0.3)
     parts = [
-        evaluation.corrupt_examples(
-            "gaussian", key, images[i : i + 2], i + jnp.arange(2), 0.3
-        )
+        corrupt_examples("gaussian", key, images[i : i + 2], i + jnp.arange(2), 0.3)
         for i in (0, 2, 4)
     ]
     np.testing.assert_array_equal(whole, jnp.concatenate(parts))
@@ -384,14 +378,13 @@ def test_means_of_a_ragged_split_are_exact(monkeypatch, key):
     config = tiny_config()
     task = task_from_config(config, total_steps=1)
     params, images = new_state(task).params, load_images(config)["train"]
-    monkeypatch.setattr(evaluation, "BATCH", 7)  # 32 images: the last batch has 4
-    figures, maps = evaluation.evaluate(task, params, images, key, 0.5)
-    noisy = evaluation.corrupt_examples(
-        "gaussian", key, images, jnp.arange(len(images)), 0.5
-    )
+    monkeypatch.setattr(evaluator, "BATCH", 7)  # 32 images: the last batch has 4
+    subject = subject_of(task)
+    values, maps = evaluator.evaluate(subject, params, images, key, 0.5, "level")
+    noisy = corrupt_examples("gaussian", key, images, jnp.arange(len(images)), 0.5)
     linear = jax.jit(task.model.apply)({"params": params}, noisy)
     image = task.model.to_image(linear)
-    assert figures == pytest.approx(
+    assert values == pytest.approx(
         {
             "loss": float(LOSSES["bce"].per_image(linear, images).mean()),
             "mse": float(quality.mse(image, images).mean()),
@@ -421,7 +414,9 @@ def test_a_model_of_bfloat16_is_measured_in_float32():
     config.model.dtype = "bfloat16"
     task = task_from_config(config, total_steps=1)
     images = load_images(config)["test"]
-    ripples = probes.dc_ripples(task.model, new_state(task).params, images)
+    params, key = new_state(task).params, jax.random.key(0)
+    ripples = evaluator.probe(subject_of(task), params, images, key, 0.5, "probe")
+    assert len(ripples) == 6
     assert all(value < -100 for value in ripples.values())
 
 

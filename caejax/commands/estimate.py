@@ -14,13 +14,13 @@ from ml_collections import ConfigDict
 from caejax.data import split_indices
 from caejax.models.size import image_flops
 from caejax.runtime import devices
-from caejax.train import measure
 from caejax.train.images import load_images
 from caejax.train.loop import train
 from caejax.train.run import Run, create_run, initial_state
 from caejax.train.state import TrainState
 from caejax.train.step import compiled_steps, zero_sums
 from caejax.train.task import model_from_config, task_from_config
+from caejax.train.values import measured
 from caejax.train.varied import Recipe, shared
 
 _DRAWN = ("glyphs", "dead_leaves")  # as many images as the config says
@@ -167,7 +167,7 @@ def _seconds_per_flop(run: Run, state: TrainState) -> float:
 
 
 def _seconds_per_image(run: Run, state: TrainState) -> float:
-    seconds = _seconds(lambda: measure.evaluate(run, state, "test"))
+    seconds = _seconds(lambda: measured(run, state, "test", "val"))
     return seconds / len(run.images["test"])
 
 

@@ -8,10 +8,11 @@ from caejax import config as config_lib
 from caejax.config.check import check
 from caejax.errors import CaejaxError
 from caejax.evaluation.runs import FinishedRun, Row, Table, finished_runs
-from caejax.train import evaluation
+from caejax.metrics.evaluator import evaluate
+from caejax.metrics.noise import noise_key
 from caejax.train.images import load_images
 from caejax.train.restore import restore
-from caejax.train.task import task_from_config
+from caejax.train.task import subject_of, task_from_config
 
 
 def parse_levels(words: Sequence[str]) -> list[float]:
@@ -49,7 +50,7 @@ def measure_levels(workdir: Path, levels: Sequence[float]) -> list[Row]:
 
     Returns:
       All rows: run_id, the swept values, seed, corruption.name, train_level,
-      test_level and the figures of `evaluate` as test/psnr, ....
+      test_level and the metrics of that occasion as test/psnr, ….
 
     Raises:
       CaejaxError: no finished run, none that has a level, or a level that one's
@@ -98,12 +99,15 @@ def _measure(run: FinishedRun, rows: Sequence[Row], table: Table) -> None:
     if not rows:
         return
     config = run.config
-    task, images = task_from_config(config, total_steps=0), load_images(config)["test"]
-    params = restore(run.workdir, config).eval_params
-    key = evaluation.noise_key(config.seed, "test")
+    subject = subject_of(task_from_config(config, total_steps=0))
+    images, params = (
+        load_images(config)["test"],
+        restore(run.workdir, config).eval_params,
+    )
+    key = noise_key(config.seed, "test")
     for row in rows:
         level = row["test_level"]
-        figures = evaluation.evaluate(task, params, images, key, level).figures
-        table.add(row | {f"test/{name}": value for name, value in figures.items()})
-        psnr = f"psnr {figures['psnr']:.2f} dB"
+        values = evaluate(subject, params, images, key, level, "level").values
+        table.add(row | {f"test/{name}": value for name, value in values.items()})
+        psnr = f"psnr {values['psnr']:.2f} dB"
         print(f"{run.id}  trained at {row['train_level']}  at {level}  {psnr}")

@@ -19,8 +19,9 @@ from caejax.evaluation.classical import CLASSICAL, denoise, missing_packages, tu
 from caejax.evaluation.pca import Components, fit_components, project
 from caejax.evaluation.posterior import posterior_mean
 from caejax.evaluation.runs import FinishedRun, Row, Table, finished_runs
+from caejax.metrics.evaluator import compare
+from caejax.metrics.noise import compiled_corruption, noise_key
 from caejax.ops.images import as_float
-from caejax.train import evaluation
 from caejax.train.images import load_images
 from caejax.train.task import model_from_config
 
@@ -96,7 +97,7 @@ def measure_references(
     Returns:
       All rows: reference, parameters (as tuned), setting, what is swept of data and
       corruption, corruption.name, corruption.level, seed, latent_size (PCA), images
-      (of test_images), tuned_on, and the figures of `evaluation.compare` as test/psnr
+      (of test_images), tuned_on, and what `compare` says of the outputs as test/psnr
       and so on.
 
     Raises:
@@ -170,18 +171,18 @@ def _measure(setting: Setting, rows: Sequence[Row], table: Table) -> None:
     for row in rows:
         part = Noisy(*(x[: row["images"]] for x in test))
         output, tuned = _estimate(setting, row, part.noisy)
-        figures = evaluation.compare(output, part.noisy, part.clean).figures
-        figures = {f"test/{name}": value for name, value in figures.items()}
-        table.add(row | tuned | figures)
+        values = compare(output, part.noisy, part.clean).values
+        values = {f"test/{name}": value for name, value in values.items()}
+        table.add(row | tuned | values)
         name = " ".join([row["reference"], str(row.get("latent_size", ""))]).strip()
-        psnr = f"psnr {figures['test/psnr']:.2f} dB"
+        psnr = f"psnr {values['test/psnr']:.2f} dB"
         print(f"{name}  {_words(setting.columns)}  {psnr}", flush=True)
 
 
 def _noisy(config: ConfigDict, split: str, count: int) -> Noisy:
     images = load_images(config)[split][:count]
-    corrupt = evaluation.compiled_corruption(config.corruption.name)
-    key = evaluation.noise_key(config.seed, split)
+    corrupt = compiled_corruption(config.corruption.name)
+    key = noise_key(config.seed, split)
 
     def some(first):
         batch = images[first : first + _BATCH]

@@ -13,9 +13,9 @@ import numpy as np
 from flax.errors import FlaxError
 from ml_collections import ConfigDict
 
+from caejax.metrics.noise import compiled_corruption, noise_key
 from caejax.ops.images import as_float
 from caejax.runtime.compilation import quick_jit
-from caejax.train.evaluation import compiled_corruption, noise_key
 from caejax.train.restore import restore, trained_config
 from caejax.train.task import model_from_config
 

@@ -1,1 +1,41 @@
-"""Image quality and checkerboard metrics, pure functions of arrays."""
+"""What is measured: a table of metrics, their functions, and one evaluator.
+
+The functions can be had from here, `caejax.metrics.psnr` for instance; JAX is imported
+with the first of them, so that reports can read the table without it.
+"""
+
+import importlib
+from typing import Any
+
+from caejax.metrics.table import METRICS, PERIODS, Metric
+
+_FUNCTIONS = {
+    "caejax.metrics.quality": ("bce", "mse", "psnr", "ssim"),
+    "caejax.metrics.checkerboard": (
+        "constant_response",
+        "dc_ripple_db",
+        "dc_ripple_relative_db",
+        "grad_phase_db",
+        "lattice_peak_db",
+        "lattice_peak_unpaired_db",
+        "lattice_power",
+        "phase_var_cv",
+        "phase_var_db",
+    ),
+    "caejax.metrics.overlap": ("overlap_db",),
+    "caejax.metrics.lattice": ("spectrum",),
+    "caejax.metrics.phases": ("phase_means",),
+}
+_MODULE_OF = {name: module for module, names in _FUNCTIONS.items() for name in names}
+
+__all__ = ["METRICS", "PERIODS", "Metric", *_MODULE_OF]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"caejax.metrics has no {name!r}")
+    return getattr(importlib.import_module(_MODULE_OF[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -4,31 +4,52 @@ import contextlib
 import functools
 import sys
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+_PIECES = 20  # of an epoch, after which a bar moves
+
+
+class RunView(NamedTuple):
+    """What is shown of a run while it trains.
+
+    Attributes:
+      pieces: parts of an epoch after each of which it wants to be told.
+      update: is told (step, loss, psnr, images_per_second) then.
+      say: is told a line at the start and after every epoch.
+    """
+
+    pieces: int
+    update: Callable[[int, float, float, float], None]
+    say: Callable[[str], None]
+
+
+def _ignore(*news):
+    """Shows nothing."""
 
 
 @contextlib.contextmanager
-def progress_bar(total: int, title: str) -> Iterator[Callable[..., None] | None]:
-    """Shows progress through the steps of a run, where the output is a terminal.
+def run_view(total: int, title: str, *, verbose: bool) -> Iterator[RunView]:
+    """Shows a run: by a bar on a terminal, elsewhere by lines, or not at all.
 
     Args:
       total: steps of the run.
       title: put before the bar.
-
-    Yields:
-      `update(step, loss, psnr, images_per_second)`, or None where the output is
-      not a terminal.
+      verbose: show anything.
     """
-    with _bar(total, title, figures="compiling") as update:
-        if update is None:
-            yield None
-            return
+    if not verbose:
+        yield RunView(1, _ignore, _ignore)
+        return
+    if not sys.stdout.isatty():
+        yield RunView(1, _ignore, functools.partial(print, flush=True))
+        return
+    with _bar(total, title, values="compiling") as change:
 
-        def update_figures(step, loss, psnr, images_per_second):
+        def update(step, loss, psnr, images_per_second):
             speed = f"{images_per_second:,.0f} images/s"
-            figures = f"loss {loss:.4g}  psnr {psnr:.2f} dB  {speed}"
-            update(completed=step, figures=figures)
+            values = f"loss {loss:.4g}  psnr {psnr:.2f} dB  {speed}"
+            change(completed=step, values=values)
 
-        yield update_figures
+        yield RunView(_PIECES, update, _ignore)
 
 
 @contextlib.contextmanager
@@ -38,25 +59,25 @@ def counting_bar(total: int, title: str) -> Iterator[Callable[[float], None]]:
     Yields:
       `advance(count)`, to be called after each few things, or parts of one.
     """
-    with _bar(total, title, figures="") as update:
-        yield lambda count: update and update(advance=count)
+    if not sys.stdout.isatty():
+        yield _ignore
+        return
+    with _bar(total, title, values="") as change:
+        yield lambda count: change(advance=count)
 
 
 @contextlib.contextmanager
-def _bar(total, title, figures):
-    """Yields a function that changes the bar, or None without a terminal."""
-    if not sys.stdout.isatty():
-        yield None
-        return
+def _bar(total, title, values):
+    """Yields a function that changes the bar."""
     from rich import progress
 
     columns = (
         progress.TextColumn("{task.description}"),
         progress.BarColumn(),
         progress.TaskProgressColumn(),
-        progress.TextColumn("{task.fields[figures]}"),
+        progress.TextColumn("{task.fields[values]}"),
         progress.TimeRemainingColumn(),
     )
     with progress.Progress(*columns) as bar:
-        task = bar.add_task(title, total=total, figures=figures)
+        task = bar.add_task(title, total=total, values=values)
         yield functools.partial(bar.update, task)

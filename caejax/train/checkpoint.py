@@ -5,12 +5,12 @@ atomic: a checkpoint is there whole or not at all.
 """
 
 from pathlib import Path
-from typing import Any
 
 import jax
 import orbax.checkpoint as ocp
 
 from caejax.errors import CaejaxError
+from caejax.train.progress import Progress, from_json, to_json
 from caejax.train.state import TrainState
 
 
@@ -18,8 +18,8 @@ class Checkpoints:
     """A run's checkpoint folder; use as a context manager.
 
     `last/` holds the newest `keep` states and `best/` the one with the lowest
-    validation loss, each in a folder named after its step, with a dict of plain
-    numbers beside the state.
+    validation loss, each in a folder named after its step, with the progress beside
+    the state.
     """
 
     def __init__(self, folder: Path, keep: int):
@@ -35,14 +35,14 @@ class Checkpoints:
         self._last.close()
         self._best.close()
 
-    def save(self, state: TrainState, progress: dict[str, Any], *, best: bool) -> None:
-        """Saves a state, first as the best where it is."""
+    def save(self, state: TrainState, progress: Progress, *, best: bool) -> None:
+        """Saves a state and how far the run is, first as the best where it is."""
         if best:
             _save(self._best, state, progress)
         _save(self._last, state, progress)
 
-    def restore(self, like: TrainState) -> tuple[TrainState, dict[str, Any]] | None:
-        """The newest state and what was saved beside it, or None.
+    def restore(self, like: TrainState) -> tuple[TrainState, Progress] | None:
+        """The newest state and how far the run was then, or None.
 
         Args:
           like: a state of the same shapes.
@@ -52,10 +52,8 @@ class Checkpoints:
         """
         return _restore(self._last, like)
 
-    def restore_best(
-        self, like: TrainState
-    ) -> tuple[TrainState, dict[str, Any]] | None:
-        """The best state and what was saved beside it, or None; as `restore`."""
+    def restore_best(self, like: TrainState) -> tuple[TrainState, Progress] | None:
+        """The best state and how far the run was then, or None; as `restore`."""
         return _restore(self._best, like)
 
 
@@ -71,7 +69,7 @@ def _save(manager, state, progress):
     if step in manager.all_steps():
         # A run that was killed between its two saves comes by here again.
         return
-    about = {"progress": progress, "shapes": _shapes(state)}
+    about = {"progress": to_json(progress), "shapes": _shapes(state)}
     parts = {"state": ocp.args.StandardSave(state), "about": ocp.args.JsonSave(about)}
     manager.save(step, args=ocp.args.Composite(**parts))
 
@@ -87,7 +85,7 @@ def _restore(manager, like):
             "optimiser; choose another --workdir or delete this one"
         )
     state = _restore_part(manager, step, "state", ocp.args.StandardRestore(like))
-    return state, about["progress"]
+    return state, from_json(about["progress"])
 
 
 def _restore_part(manager, step, name, args):

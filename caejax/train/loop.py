@@ -17,10 +17,11 @@ from caejax.config.check import check
 from caejax.errors import CaejaxError
 from caejax.files.atomic import write_json
 from caejax.runtime import devices
-from caejax.terminal.bars import progress_bar
-from caejax.train import folder, measure, probes
+from caejax.terminal.bars import run_view
+from caejax.train import folder
 from caejax.train.checkpoint import Checkpoints
 from caejax.train.metrics_log import MetricsWriter
+from caejax.train.progress import Progress
 from caejax.train.restore import restore, trained_config
 from caejax.train.run import (
     Answer,
@@ -28,10 +29,12 @@ from caejax.train.run import (
     Request,
     Run,
     create_run,
+    epoch_of,
     initial_state,
     new_state,
 )
 from caejax.train.step import compiled_steps, zero_sums
+from caejax.train.values import measured, row, samples, summary
 
 
 def train(config: ConfigDict, workdir: Path, *, verbose: bool = True) -> dict[str, Any]:
@@ -87,8 +90,8 @@ def course(config: ConfigDict, workdir: Path, *, verbose: bool = True) -> Course
     """Trains as `train`, but asks for steps instead of taking them."""
     check(config)
     folder.claim(workdir, config)
-    if figures := folder.read_summary(workdir, config):
-        return figures
+    if done := folder.read_summary(workdir, config):
+        return done
     run = create_run(config, verbose=verbose)
     if not run.steps_per_epoch:
         raise CaejaxError(
@@ -98,84 +101,98 @@ def course(config: ConfigDict, workdir: Path, *, verbose: bool = True) -> Course
     with Checkpoints(
         workdir / "checkpoints", keep=config.train.keep_checkpoints
     ) as checkpoints:
-        figures = yield from _train(run, workdir, checkpoints)
-    write_json(workdir / "summary.json", figures)
-    return figures
+        values = yield from _train(run, workdir, checkpoints)
+    write_json(workdir / "summary.json", values)
+    return values
 
 
 def _train(run, workdir, checkpoints):
-    restored = checkpoints.restore(new_state(run))
-    state, progress = restored or (initial_state(run), {})
-    if restored is None:
-        checkpoints.save(state, progress, best=True)
-    step = int(state.step) if progress else None
-    with MetricsWriter(workdir, step) as writer:
-        if progress and run.verbose:
-            print(f"resuming from step {step}", flush=True)
-        state = devices.on_all_devices(state)
+    state, progress, step = _beginning(run, checkpoints)
+    with MetricsWriter(workdir, step) as log:
         state, progress = yield from _train_epochs(
-            run, state, progress, writer, checkpoints
+            run, devices.on_all_devices(state), progress, log, checkpoints
         )
         steps = int(state.step)
         if run.patience:
             state, _ = checkpoints.restore_best(state)
-        figures, maps = measure.trained(run, state, progress, writer)
-        figures |= {"epochs": run.epochs, "steps": steps}
-    arrays = probes.samples(*measure.probed(run, state)) | maps
-    np.savez_compressed(workdir / "samples.npz", **arrays)
-    return figures
+        test, maps = measured(run, state, "test", "test")
+        log.write(row(run, int(state.step), "test", test))
+        np.savez_compressed(workdir / "samples.npz", **samples(run, state) | maps)
+    return summary(run, state, progress, test, steps)
 
 
-def _train_epochs(run, state, progress, writer, checkpoints):
+def _beginning(run, checkpoints):
+    """Where a run begins or goes on: state, progress, and the step of a restored one.
+
+    A checkpoint whose model has not been measured yet is that of a fresh start.
+    """
+    restored = checkpoints.restore(new_state(run))
+    if restored is None:
+        state, progress = initial_state(run), Progress()
+        checkpoints.save(state, progress, best=True)
+        return state, progress, None
+    state, progress = restored
+    if not progress.measured:
+        return state, progress, None
+    step = int(state.step)
+    if run.verbose:
+        print(f"resuming from step {step}", flush=True)
+    return state, progress, step
+
+
+def _train_epochs(run, state, progress, log, checkpoints):
     total = run.epochs * run.steps_per_epoch
     # No step is taken: this compiles, so that speeds leave compilation out.
     state, _, _ = yield Request(run, state, _zero_sums(), stop=0)
     title = f"{run.epochs} epochs"
-    bar = progress_bar(total, title) if run.verbose else contextlib.nullcontext()
-    with bar as update:
-        if run.verbose and update is None:
-            print(f"training for {total:,} steps", flush=True)
+    with run_view(total, title, verbose=run.verbose) as view:
+        view.say(f"training for {total:,} steps")
         while int(state.step) < total and not _stale(run, progress):
-            state, progress, figures, seconds = yield from _train_epoch(
-                run, state, progress, writer, update
+            state, progress, train, seconds = yield from _train_epoch(
+                run, state, progress, log, view
             )
-            writer.write(measure.row(run, state, "train", figures))
-            quality, _ = measure.evaluate(run, state, "val")
-            _check_finite(quality["loss"], "validation loss", run, state)
-            writer.write(measure.row(run, state, "val", quality))
-            progress, best = _advance(progress, state, quality["loss"], seconds)
-            checkpoints.save(state, progress, best=best)
-            if run.verbose and update is None:
-                print(_epoch_line(run, state, figures, quality), flush=True)
+            step = int(state.step)
+            log.write(row(run, step, "train", train))
+            val = measured(run, state, "val", "val").values
+            _check_finite(val["loss"], "validation loss", run, step)
+            log.write(row(run, step, "val", val))
+            progress = progress.after_epoch(step, val["loss"], seconds)
+            checkpoints.save(state, progress, best=progress.best_step == step)
+            view.say(_epoch_line(run, step, train, val))
     return state, progress
 
 
-def _train_epoch(run, state, progress, writer, update):
+def _train_epoch(run, state, progress, log, view):
     """Asks for an epoch at once, or in parts where something is looked at."""
     sums, seconds = _zero_sums(), 0.0
     first = int(state.step)
     last = first + run.steps_per_epoch
-    for stop in _stops(run, first, last, pieces=1 if update is None else 20):
+    for stop in _stops(run, first, last, view.pieces):
         state, sums, lasted = yield Request(run, state, sums, stop)
         seconds += lasted
         # Looked at only now, so that training starts at once.
-        progress = progress or _measure_start(run, writer)
+        if not progress.measured:
+            progress = _measure_start(run, log)
         loss = float(sums["loss"])
-        _check_finite(loss, "loss", run, state)
-        speed = (stop - first) * run.task.batch_size / seconds
-        if update is not None:
-            done = stop - first
-            update(stop, loss / done, float(sums["psnr"]) / done, speed)
+        _check_finite(loss, "loss", run, int(state.step))
+        done = stop - first
+        speed = done * run.task.batch_size / seconds
+        view.update(stop, loss / done, float(sums["psnr"]) / done, speed)
         if stop in run.probe_steps and stop < last:
-            ripples = measure.ripples(run, state, "val")
-            if ripples:
-                writer.write(measure.row(run, state, "val", ripples))
-    figures = {k: float(v) / run.steps_per_epoch for k, v in sums.items()}
-    return state, progress, figures | {"images_per_second": speed}, seconds
+            probed = measured(run, state, "val", "probe").values
+            if probed:
+                log.write(row(run, stop, "val", probed))
+    values = {k: float(v) / run.steps_per_epoch for k, v in sums.items()}
+    return state, progress, values | {"images_per_second": speed}, seconds
 
 
-def _measure_start(run, writer):
-    return measure.untrained(run, devices.on_all_devices(initial_state(run)), writer)
+def _measure_start(run, log):
+    """Measures the untrained model; what it draws before training is kept."""
+    state = devices.on_all_devices(initial_state(run))
+    val = measured(run, state, "val", "val").values
+    log.write(row(run, int(state.step), "val", val))
+    init = measured(run, state, "test", "init").values
+    return Progress(measured=True, best_loss=val["loss"], init=init)
 
 
 def _zero_sums():
@@ -207,40 +224,26 @@ def _stops(run: Run, first: int, last: int, pieces: int) -> list[int]:
     return sorted({*map(int, shown), *probed} - {first})
 
 
-def _check_finite(loss, name, run, state):
+def _check_finite(loss, name, run, step):
     if math.isfinite(loss):
         return
-    step = int(state.step)
     kept = (step - 1) // run.steps_per_epoch * run.steps_per_epoch
     raise CaejaxError(
-        f"{name} is {loss} at step {step} (epoch {measure.epoch(run, step):g}); the "
+        f"{name} is {loss} at step {step} (epoch {epoch_of(run, step):g}); the "
         f"checkpoint of step {kept} is kept; try a smaller "
         "config.optimizer.learning_rate"
     )
 
 
 def _stale(run, progress):
-    return run.patience > 0 and progress.get("stale_epochs", 0) >= run.patience
+    return run.patience > 0 and progress.stale_epochs >= run.patience
 
 
-def _advance(progress, state, loss, seconds):
-    """What is stored beside the next checkpoint, and whether that is the best."""
-    best = loss < progress["best_loss"]
-    progress = progress | {
-        "train_seconds": progress["train_seconds"] + seconds,
-        "stale_epochs": 0 if best else progress["stale_epochs"] + 1,
-    }
-    if best:
-        progress |= {"best_loss": loss, "best_step": int(state.step)}
-    return progress, best
-
-
-def _epoch_line(run, state, figures, quality):
-    epoch = measure.epoch(run, int(state.step))
+def _epoch_line(run, step, train, val):
     return (
-        f"epoch {epoch:g}/{run.epochs}  loss {figures['loss']:.4f}  "
-        f"val loss {quality['loss']:.4f}  val psnr {quality['psnr']:.2f} dB  "
-        f"{figures['images_per_second']:,.0f} images/s"
+        f"epoch {epoch_of(run, step):g}/{run.epochs}  loss {train['loss']:.4f}  "
+        f"val loss {val['loss']:.4f}  val psnr {val['psnr']:.2f} dB  "
+        f"{train['images_per_second']:,.0f} images/s"
     )
 
 
@@ -259,4 +262,4 @@ def evaluate_again(config: ConfigDict | None, workdir: Path) -> dict[str, float]
         own.data, own.corruption = config.data, config.corruption
     check(own)
     run = create_run(own, verbose=False)
-    return measure.evaluate_test(run, restore(workdir, own))[0]
+    return measured(run, restore(workdir, own), "test", "test").values

@@ -90,6 +90,11 @@ def create_run(config: ConfigDict, *, verbose: bool) -> Run:
     )
 
 
+def epoch_of(run: Run, step: int) -> float:
+    """How many epochs so many steps are."""
+    return round(step / run.steps_per_epoch, 4)
+
+
 def _shards(config, images):
     batch_size = config.train.batch_size
     if isinstance(images, jax.Array) or len(images) < batch_size:

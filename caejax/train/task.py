@@ -6,6 +6,7 @@ import jax
 from ml_collections import ConfigDict
 
 from caejax.config import image_size
+from caejax.metrics.subject import Subject
 from caejax.models.autoencoders import Autoencoder, create_model
 from caejax.models.layers import DTYPES
 from caejax.ops import paths
@@ -70,3 +71,8 @@ def model_from_config(config: ConfigDict) -> Autoencoder:
     settings["dtype"] = DTYPES[settings["dtype"]]
     shape = (*image_size(config), config.data.channels)
     return create_model(settings.pop("encoder"), shape=shape, **settings)
+
+
+def subject_of(task: Task) -> Subject:
+    """What of a task is measured."""
+    return Subject(task.model, task.loss, task.corruption, task.chunk)

@@ -12,7 +12,7 @@ import numpy as np
 from arms import DECODER, REFERENCE
 from scipy import stats
 
-from caejax.metrics.checkerboard import PERIODS
+from caejax.metrics.table import PERIODS
 from caejax.models.diagnosis import clean_at_initialisation, clean_by_construction
 from caejax.models.kinds import find_kind
 from caejax.report.statistics import (

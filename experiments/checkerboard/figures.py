@@ -16,7 +16,7 @@ from matplotlib.ticker import MaxNLocator
 from records import Arm
 from residuals import Arrays
 
-from caejax.metrics.checkerboard import PERIODS
+from caejax.metrics.table import PERIODS
 from caejax.report import patterns
 from caejax.report.figures import show_image
 from caejax.report.read import RunFiles

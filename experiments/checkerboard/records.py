@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 from caejax import config as config_lib
 from caejax.files.atomic import read_rows, write_json
 from caejax.files.csv_files import read_csv, write_csv
-from caejax.metrics.checkerboard import PERIODS
+from caejax.metrics.table import PERIODS
 from caejax.sweep.results import collect
 from caejax.sweep.spec import SweepRun, expand
 

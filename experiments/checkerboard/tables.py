@@ -10,7 +10,7 @@ from analysis import Finding
 from arms import DECODER, ENCODER, ENCODER_REFERENCE
 from records import Arm
 
-from caejax.metrics.checkerboard import PERIODS
+from caejax.metrics.table import PERIODS
 from caejax.models.diagnosis import clean_by_construction
 from caejax.report.tables import to_markdown
 

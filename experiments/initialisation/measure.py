@@ -9,11 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 import caejax.data
-from caejax.metrics.checkerboard import (
-    PERIODS,
-    dc_ripple_db,
-    dc_ripple_relative_db,
-)
+from caejax.metrics.checkerboard import dc_ripple_db, dc_ripple_relative_db
+from caejax.metrics.table import PERIODS
 from caejax.models.autoencoders import create_model
 from caejax.models.decoders import ConvDecoder
 from caejax.models.kinds import STRIDE, UPSAMPLING, layer_filter

@@ -23,7 +23,8 @@ import tables
 import theory
 
 from caejax.files import csv_files
-from caejax.metrics.checkerboard import PERIODS, overlap_db
+from caejax.metrics.overlap import overlap_db
+from caejax.metrics.table import PERIODS
 from caejax.models.kinds import UPSAMPLING
 
 TRAINED = ("deconv_k4", "nearest_k3", "shuffle_k3", "shuffle_icnr", "shuffle_hold")

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from caejax.metrics.checkerboard import PERIODS
+from caejax.metrics.table import PERIODS
 from caejax.report.tables import to_markdown
 
 Row = dict[str, Any]

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from scores import LITERATURE, METRICS, OURS
 from tables import CONTROLS, SEEN, contents, one, select
 
-from caejax.metrics.checkerboard import PERIODS
+from caejax.metrics.table import PERIODS
 from caejax.report.style import COLORS, PAGE, paper_style, save, series_style
 
 Row = dict[str, Any]

@@ -31,8 +31,8 @@ from scores import (
 
 import caejax.data
 from caejax.data.folder import EXTENSIONS, read_image
-from caejax.metrics.checkerboard import PERIODS
 from caejax.metrics.lattice import peak_db, spectrum
+from caejax.metrics.table import PERIODS
 
 SETS = 64  # a half of each content
 AMPLITUDES = (0.0025, 0.005, 0.01, 0.02, 0.04, 0.08)

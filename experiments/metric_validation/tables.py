@@ -5,7 +5,7 @@ from typing import Any
 
 from scores import METRICS, OURS, SET_SIZE, SET_SIZES
 
-from caejax.metrics.checkerboard import PERIODS
+from caejax.metrics.table import PERIODS
 from caejax.report.tables import to_markdown
 
 Row = dict[str, Any]

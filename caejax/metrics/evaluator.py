@@ -1,0 +1,245 @@
+"""Measures a model on a split: whatever the table of metrics says, and nothing else."""
+
+import functools
+import importlib
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from caejax.losses import loss_and_image
+from caejax.metrics import probes
+from caejax.metrics.noise import corrupt_examples
+from caejax.metrics.parts import MAPS, Arrays, Means, fits, parts_of
+from caejax.metrics.subject import Subject
+from caejax.metrics.table import METRICS, PERIODS, Metric, column, when_measured
+from caejax.ops.images import as_float
+from caejax.runtime.batches import sum_over_batch
+from caejax.runtime.compilation import quick_jit
+from caejax.runtime.devices import on_one_device, over_devices
+
+BATCH = 200
+SMALL = 32 * 32  # pixels; of such images five batches are one, for fewer calls
+
+Values = dict[str, float]
+
+
+class Evaluation(NamedTuple):
+    """What a split says about a model.
+
+    Attributes:
+      values: by column: the loss, and all metrics of the occasion for which the
+        images have room.
+      maps: of the longest period S that fits: residual_spectrum (H', W'), mean
+        share of power, and residual_phase_means (S, S, C).
+    """
+
+    values: Values
+    maps: dict[str, np.ndarray]
+
+
+def evaluate(
+    subject: Subject,
+    params: Any,
+    images: jax.Array,
+    key: jax.Array,
+    level: float,
+    when: str,
+) -> Evaluation:
+    """All metrics of an occasion, over a split.
+
+    Args:
+      subject: model, loss and corruption.
+      params: of the model.
+      images: (N, H, W, C) in [0, 1] or uint8.
+      key: of the split's noise.
+      level: the corruption's.
+      when: the occasion, see `caejax.metrics.table.Metric`.
+    """
+    metrics = due(when)
+    values, maps = {}, {}
+    if chosen := _having(metrics, "output", "input", "residual"):
+        run = _compiled_evaluation(subject, chosen)
+        values, maps = _over_split(run, (params, key, level), chosen, images)
+    values |= probe(subject, params, images, key, level, when)
+    return Evaluation(values, maps)
+
+
+def probe(
+    subject: Subject,
+    params: Any,
+    images: jax.Array,
+    key: jax.Array,
+    level: float,
+    when: str,
+) -> Values:
+    """As `evaluate`, without metrics of outputs: those of a few images, or of none."""
+    metrics, model = due(when), subject.model
+    if not model.convolutional:
+        return {}
+    few, values = on_one_device(params), {}
+    # One program whatever the occasion, of which not all may be wanted.
+    every = _having(METRICS.values(), "decoder", "image")
+    if wanted := _names(_having(metrics, "decoder", "image")):
+        found = probes.decoder_values(_called(every), model, few, images)
+        values |= {name: x for name, x in found.items() if name in wanted}
+    if chosen := _having(metrics, "gradient"):
+        values |= probes.gradient_values(
+            _called(chosen), subject, few, images, key, level
+        )
+    for metric in _having(metrics, "layers"):
+        stages = model.stages, model.initializer
+        for s in metric.periods or (None,):
+            value = function_of(metric)(*stages, *([s] if s else []))
+            if value is not None:
+                values[column(metric, s)] = float(value)
+    return values
+
+
+def compare(output: np.ndarray, noisy: np.ndarray, clean: np.ndarray) -> Evaluation:
+    """What `evaluate` says of a model, but for the loss, of any estimator's images.
+
+    Args:
+      output: (N, H, W, C), clipped to [0, 1] here.
+      noisy: what it was made of.
+      clean: (N, H, W, C), uint8 or in [0, 1].
+    """
+    chosen = _having(due("level"), "output", "input", "residual")
+    run = _compiled_comparison(chosen)
+    return Evaluation(*_over_split(run, (), chosen, clean, noisy, output))
+
+
+def due(when: str) -> tuple[Metric, ...]:
+    """The metrics that are measured at an occasion, in the order of the table."""
+    return tuple(m for m in METRICS.values() if when in when_measured(m))
+
+
+def function_of(metric: Metric) -> Callable[..., Any]:
+    """A metric's function, imported where the table names it."""
+    if callable(metric.function):
+        return metric.function
+    module, name = metric.function.split(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def _having(metrics, *needs):
+    return tuple(metric for metric in metrics if metric.needs in needs)
+
+
+def _names(metrics):
+    return {column(metric, s) for metric in metrics for s in metric.periods or (None,)}
+
+
+def _called(metrics):
+    """Metrics with their functions, for those who do not know the table."""
+    return tuple(metric._replace(function=function_of(metric)) for metric in metrics)
+
+
+def _over_split(run, shared, metrics, *arrays):
+    """Values and maps from what a function adds up over batches of (N, ...) arrays."""
+    count, sums = len(arrays[0]), []
+    small = arrays[0][0, ..., 0].size <= SMALL and count > BATCH
+    size = 5 * BATCH if small else BATCH
+    for first in range(0, count, size):
+        batch = [x[first : first + size] for x in arrays]
+        missing = size - len(batch[0])
+        batch = [jnp.pad(x, ((0, missing), (0, 0), (0, 0), (0, 0))) for x in batch]
+        sums.append(run((shared, count), first, *batch))
+    # On the host: one by one, sums of small arrays would take longer than the rest.
+    sums = jax.device_get(sums)
+    means = jax.tree.map(lambda *x: np.sum(x, axis=0) / count, *sums)
+    patterns = means.pop("patterns")
+    for period, parts in patterns.items():
+        means |= _pattern_values(metrics, Means(parts, count, period))
+    values = {name: float(value) for name, value in means.items()}
+    return values, _maps(patterns)
+
+
+def _pattern_values(metrics, means: Means):
+    """Metrics of residuals whose parts are there and that have enough images."""
+    return {
+        column(metric, means.period): function_of(metric)(means)
+        for metric in _having(metrics, "residual")
+        if means.period in metric.periods
+        and means.count >= metric.images
+        and set(metric.parts) <= set(means.parts)
+    }
+
+
+def _maps(patterns):
+    """Pictures of the longest period that fits."""
+    if not patterns:
+        return {}
+    parts = patterns[max(patterns)]
+    return {name: np.asarray(parts[part]) for part, name in MAPS.items()}
+
+
+@functools.cache
+def _compiled_evaluation(subject: Subject, metrics: tuple[Metric, ...]):
+    model = subject.model
+
+    def values(shared, index, clean):
+        params, key, level = shared
+        clean = as_float(clean)
+        noisy = corrupt_examples(subject.corruption, key, clean, index, level)
+        linear = model.apply({"params": params}, noisy)
+        loss, image = loss_and_image(model, subject.loss, linear, clean)
+        return {"loss": loss, **_values(metrics, jnp.clip(image, 0, 1), noisy, clean)}
+
+    return _compiled_sums(values, subject.chunk)
+
+
+@functools.cache
+def _compiled_comparison(metrics: tuple[Metric, ...]):
+    def values(_, index, clean, noisy, output):
+        return _values(metrics, jnp.clip(output, 0, 1), noisy, as_float(clean))
+
+    return _compiled_sums(values, chunk=0)
+
+
+def _compiled_sums(values, chunk):
+    """Makes a function that adds up values(shared, index, *arrays) of images."""
+
+    def chunk_sums(shared, index, *arrays):
+        shared, count = shared
+        mask = index < count  # the last batch is filled up
+        return jax.tree.map(
+            lambda x: jnp.tensordot(mask.astype(x.dtype), x, 1),
+            values(shared, index, *arrays),
+        )
+
+    def run(shared, first, *arrays):
+        batch = first + jnp.arange(len(arrays[0])), *arrays
+        batch = tuple(map(over_devices, batch))
+        return sum_over_batch(chunk_sums, shared, batch, chunk)
+
+    return quick_jit(run)
+
+
+def _values(metrics, output, noisy, clean) -> Mapping[str, Any]:
+    """What is averaged over images besides the loss, for each image."""
+    size = clean.shape[1:3]
+    values = {
+        column(metric, s): function_of(metric)(
+            noisy if metric.needs == "input" else output, clean, *([s] if s else [])
+        )
+        for metric in _having(metrics, "output", "input")
+        for s in metric.periods or (None,)
+        if fits(metric.room, size, s or 0)
+    }
+    residual = _having(metrics, "residual")
+    periods = {s for metric in residual for s in metric.periods} | set(PERIODS)
+    values["patterns"] = {
+        s: _parts(residual, output, clean, s)
+        for s in sorted(periods)
+        if fits((2, 0), size, s)
+    }
+    return values
+
+
+def _parts(metrics, output, clean, period) -> Arrays:
+    names = {part for m in metrics if period in m.periods for part in m.parts}
+    # Those of maps are wanted in any case; sorted, so that programs are the same.
+    return parts_of(tuple(sorted(names | set(MAPS))), output, clean, period)

@@ -1,0 +1,116 @@
+"""Metrics that look into a convolutional model: at its decoder, and at its gradient.
+
+They are given metrics with their functions, see `caejax.metrics.table`.
+"""
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from caejax.losses import loss_and_image
+from caejax.metrics.noise import corrupt_examples
+from caejax.metrics.parts import fits
+from caejax.metrics.subject import Subject
+from caejax.metrics.table import Metric, column
+from caejax.models.autoencoders import Autoencoder
+from caejax.ops.images import as_float
+from caejax.runtime.compilation import quick_jit
+
+RIPPLE_IMAGES = 32
+GRADIENT_IMAGES = 200
+
+
+def decoder_values(
+    metrics: tuple[Metric, ...], model: Autoencoder, params: Any, images: jax.Array
+) -> dict[str, float]:
+    """Metrics of a decoder, on the codes of clean images.
+
+    Args:
+      metrics: those that need a decoder, of its linear output or of its image.
+      model: a convolutional autoencoder.
+      params: of the model.
+      images: (N, H, W, C); the first 32 are used.
+    """
+    run = _compiled_decoder(metrics, model.clone(dtype=jnp.float32))
+    with exact():
+        values = run(params, as_float(images[:RIPPLE_IMAGES]))
+    return {name: float(value) for name, value in values.items()}
+
+
+def exact():
+    """What is 1e-7 large must not drown in TF32."""
+    return jax.default_matmul_precision("highest")
+
+
+@functools.cache
+def _compiled_decoder(metrics, model):
+    def run(params, images):
+        code = model.apply({"params": params}, images, method="encode")
+
+        def linear(code):
+            return model.apply({"params": params}, code, method="decode")
+
+        def image(code):
+            return model.to_image(linear(code))
+
+        decoders = {"decoder": linear}
+        if model.output_activation != "linear":
+            decoders["image"] = image
+        return {
+            column(metric, s): metric.function(
+                decoders[metric.needs], code, *([s] if s else [])
+            )
+            for metric in metrics
+            for s in metric.periods or (None,)
+            if metric.needs in decoders
+        }
+
+    return quick_jit(run)
+
+
+def gradient_values(
+    metrics: tuple[Metric, ...],
+    subject: Subject,
+    params: Any,
+    images: jax.Array,
+    key: jax.Array,
+    level: float,
+) -> dict[str, float]:
+    """Metrics of the loss's gradient with respect to the corrupted input.
+
+    Args:
+      metrics: those that need a gradient; left out where a period does not fit.
+      subject: model, loss and corruption.
+      params: of its model.
+      images: (N, H, W, C); the first 200 are used.
+      key: of the split's noise.
+      level: the corruption's.
+    """
+    model = subject.model.clone(dtype=jnp.float32)
+    run = _compiled_gradients(metrics, model, subject.loss, subject.corruption)
+    with exact():
+        values = run(params, as_float(images[:GRADIENT_IMAGES]), key, level)
+    return {name: float(value) for name, value in values.items()}
+
+
+@functools.cache
+def _compiled_gradients(metrics, model, loss, corruption):
+    def run(params, clean, key, level):
+        index = jnp.arange(len(clean))
+        noisy = corrupt_examples(corruption, key, clean, index, level)
+
+        def total_loss(noisy):
+            linear = model.apply({"params": params}, noisy)
+            return loss_and_image(model, loss, linear, clean)[0].sum()
+
+        gradient = jax.grad(total_loss)(noisy)
+        return {
+            column(metric, s): metric.function(gradient, *([s] if s else []))
+            for metric in metrics
+            for s in metric.periods or (None,)
+            if fits(metric.room, clean.shape[1:3], s or 0)
+        }
+
+    return quick_jit(run)

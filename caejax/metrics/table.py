@@ -1,0 +1,398 @@
+"""The table of metrics: what they are called, need and say. JAX is not imported.
+
+A metric is one entry here and its function. Whatever goes through the table then has
+it: metrics.jsonl, summary.json, results.csv, TensorBoard, tables, pages and studies.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+PERIODS = (2, 4, 8)  # of the patterns that up to three stages of stride 2 can draw
+
+# What a metric's function is given and gives, for images (B, H, W, C) in [0, 1]. The
+# period comes last where the metric has periods, but not behind `Means`, which have it.
+NEEDS = {
+    "output": "(output, target) to a value an image, which are averaged",
+    "input": "(corrupted input, target) to a value an image, which are averaged",
+    "residual": "(`caejax.metrics.parts.Means` over a split, of the parts that the "
+    "metric names) to one value",
+    "decoder": "(decode, codes of clean images) to one value; decode gives the linear "
+    "output for codes of any height and width",
+    "image": "as for a decoder, whose output activation follows; left out where that "
+    "is linear",
+    "gradient": "(gradient of the loss with respect to corrupted inputs) to one value",
+    "layers": "(kinds of the decoder's upsampling, name of the initialiser) to one "
+    "value, or None where there is none",
+}
+# When a metric is measured if its entry does not say.
+_WHEN = {
+    "output": ("val", "test", "level"),
+    "input": ("val", "test", "level"),
+    "residual": ("val", "test", "level"),
+    "decoder": ("val", "test", "init", "probe"),
+    "image": ("val", "test", "init", "probe"),
+    "gradient": ("test", "init"),
+    "layers": ("init",),
+}
+
+
+class Metric(NamedTuple):
+    """A metric.
+
+    Attributes:
+      name: its name in files; of one with periods the columns are NAME_s2, NAME_s4 …
+      label: what people call it.
+      unit: "dB", for instance; nothing for a pure number.
+      digits: behind the point, in tables.
+      better: "higher" or "lower"; nothing where neither is.
+      needs: what its function is given, a key of `NEEDS`.
+      function: "module:function", imported when it is first used, or the function.
+      text: one sentence on what it says.
+      short: the label where there is little room; by default the label.
+      periods: of the patterns that it is measured for; none for most.
+      parts: of "residual", names of `caejax.metrics.parts.PARTS`.
+      room: (n, p): images have at least n periods and p pixels a side.
+      images: so many at least.
+      when: "val" (after every epoch), "test", "init" (before training), "probe"
+        (at config.train.probe_steps), "level" (at another level of noise, or for
+        another estimator); by default what is usual for its need.
+      columns: of results.csv that reports' tables show; None for all of the test.
+      brief: those that tables with little room show.
+    """
+
+    name: str
+    label: str
+    unit: str
+    digits: int
+    better: str
+    needs: str
+    function: str | Callable[..., Any]
+    text: str
+    short: str = ""
+    periods: tuple[int, ...] = ()
+    parts: tuple[str, ...] = ()
+    room: tuple[int, int] = (0, 0)
+    images: int = 1
+    when: tuple[str, ...] = ()
+    columns: tuple[str, ...] | None = None
+    brief: tuple[str, ...] = ()
+
+
+_QUALITY = "caejax.metrics.quality"
+_CHECKERBOARD = "caejax.metrics.checkerboard"
+_PARTS = "caejax.metrics.parts"
+_BORDER = 8  # pixels of both borders that metrics of fine detail leave out
+
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric(
+            "psnr",
+            "PSNR",
+            "dB",
+            2,
+            "higher",
+            "output",
+            f"{_QUALITY}:psnr",
+            "Peak signal-to-noise ratio of the output, of each image by itself.",
+            brief=("test/psnr",),
+        ),
+        Metric(
+            "ssim",
+            "SSIM",
+            "",
+            3,
+            "higher",
+            "output",
+            f"{_QUALITY}:ssim",
+            "Structural similarity of output and target, Gaussian windows of 11 "
+            "pixels.",
+            room=(0, 11),
+            brief=("test/ssim",),
+        ),
+        Metric(
+            "mse",
+            "MSE",
+            "",
+            5,
+            "lower",
+            "output",
+            f"{_QUALITY}:mse",
+            "Mean squared error of the output.",
+            columns=(),
+        ),
+        Metric(
+            "bce",
+            "cross-entropy",
+            "nats",
+            4,
+            "lower",
+            "output",
+            f"{_QUALITY}:bce",
+            "Binary cross-entropy of the output, a mean over pixels.",
+            columns=(),
+        ),
+        Metric(
+            "dc_ripple_db",
+            "DC ripple",
+            "dBFS",
+            1,
+            "lower",
+            "decoder",
+            f"{_CHECKERBOARD}:dc_ripple_db",
+            "Pattern that the decoder's linear output draws on constant codes; below "
+            "-100 dBFS there is only rounding.",
+            short="ripple",
+            periods=PERIODS,
+            columns=(
+                *(f"test/dc_ripple_db_s{s}" for s in PERIODS),
+                "init/dc_ripple_db_s2",
+            ),
+            brief=("test/dc_ripple_db_s2", "test/dc_ripple_db_s8"),
+        ),
+        Metric(
+            "dc_ripple_image_db",
+            "DC ripple of the image",
+            "dBFS",
+            1,
+            "lower",
+            "image",
+            f"{_CHECKERBOARD}:dc_ripple_db",
+            "What the output activation leaves visible of the DC ripple.",
+            short="visible ripple",
+            periods=PERIODS,
+            columns=(),
+        ),
+        Metric(
+            "dc_ripple_relative_db",
+            "relative DC ripple",
+            "dB",
+            1,
+            "lower",
+            "decoder",
+            f"{_CHECKERBOARD}:dc_ripple_relative_db",
+            "DC ripple relative to the decoder's own response to the constant.",
+            short="relative ripple",
+            periods=PERIODS,
+            when=("init",),
+            columns=(),
+        ),
+        Metric(
+            "lattice_peak_db",
+            "lattice peak",
+            "dB",
+            2,
+            "lower",
+            "residual",
+            f"{_PARTS}:lattice_peak",
+            "How far the residuals' mean spectrum stands out at a period's "
+            "frequencies; about 0 without a pattern.",
+            short="peak",
+            periods=PERIODS,
+            parts=("residual",),
+            room=(2, 0),
+            columns=("test/lattice_peak_db_s2",),
+        ),
+        Metric(
+            "lattice_peak_unpaired_db",
+            "lattice peak without targets",
+            "dB",
+            2,
+            "lower",
+            "residual",
+            f"{_PARTS}:lattice_peak_unpaired",
+            "The same of the outputs themselves, minus that of the targets.",
+            short="unpaired peak",
+            periods=PERIODS,
+            parts=("output", "target"),
+            room=(2, 0),
+            columns=(),
+        ),
+        Metric(
+            "lattice_power",
+            "power of the shared pattern",
+            "",
+            8,
+            "lower",
+            "residual",
+            f"{_PARTS}:pattern_power",
+            "Power of the pattern that all residuals share, unbiased, hence signed.",
+            short="pattern power",
+            periods=PERIODS,
+            parts=("phase_means", "phase_variance"),
+            room=(2, 0),
+            images=2,
+            columns=(),
+        ),
+        Metric(
+            "phase_var_db",
+            "unevenness of detail",
+            "dB",
+            2,
+            "lower",
+            "residual",
+            f"{_PARTS}:detail_ratio",
+            "How unevenly the residuals' fine detail is spread over the phases of a "
+            "period; to be read against nearest_k3.",
+            short="phase",
+            periods=PERIODS,
+            parts=("detail",),
+            room=(1, _BORDER),
+            columns=(),
+        ),
+        Metric(
+            "phase_var_cv",
+            "variation of detail",
+            "",
+            3,
+            "lower",
+            "residual",
+            f"{_PARTS}:detail_variation",
+            "Coefficient of variation of the same detail over the phases.",
+            short="phase variation",
+            periods=PERIODS,
+            parts=("detail",),
+            room=(1, _BORDER),
+            columns=(),
+        ),
+        Metric(
+            "grad_phase_db",
+            "unevenness of the gradient",
+            "dB",
+            2,
+            "lower",
+            "gradient",
+            f"{_CHECKERBOARD}:grad_phase_db",
+            "How unevenly the encoder looks at the phases of its input.",
+            short="gradient",
+            periods=PERIODS,
+            room=(1, _BORDER),
+            columns=(),
+        ),
+        Metric(
+            "overlap_db",
+            "overlap",
+            "dB",
+            2,
+            "lower",
+            "layers",
+            "caejax.metrics.overlap:stages_overlap_db",
+            "Uneven overlap of the kernels with their stride, before training.",
+            periods=PERIODS,
+            columns=(),
+        ),
+        Metric(
+            "psnr_noisy",
+            "PSNR of the input",
+            "dB",
+            2,
+            "higher",
+            "input",
+            f"{_QUALITY}:psnr",
+            "PSNR of the corrupted input itself.",
+            short="input's PSNR",
+        ),
+        Metric(
+            "ssim_noisy",
+            "SSIM of the input",
+            "",
+            3,
+            "higher",
+            "input",
+            f"{_QUALITY}:ssim",
+            "SSIM of the corrupted input itself.",
+            short="input's SSIM",
+            room=(0, 11),
+            columns=(),
+        ),
+    )
+}
+
+
+def when_measured(metric: Metric) -> tuple[str, ...]:
+    """The occasions at which a metric is measured."""
+    return metric.when or _WHEN[metric.needs]
+
+
+def column(metric: Metric, period: int | None = None) -> str:
+    """The name of a metric's value in files, of one period where it has several."""
+    return metric.name if period is None else f"{metric.name}_s{period}"
+
+
+def shown_columns() -> list[str]:
+    """Columns of results.csv that reports' tables show, in their order."""
+    return [name for metric in METRICS.values() for name in _shown(metric)]
+
+
+def brief_columns() -> list[str]:
+    """Those of them for which a terminal or a page of a paper has room."""
+    return [name for metric in METRICS.values() for name in metric.brief]
+
+
+def _shown(metric):
+    if metric.columns is not None:
+        return metric.columns
+    return tuple(f"test/{column(metric, s)}" for s in metric.periods or (None,))
+
+
+class Column(NamedTuple):
+    """What the name of a value in files stands for.
+
+    Attributes:
+      metric: whose value it is.
+      period: of the pattern; None for a metric without periods.
+      stage: "test" or "init", before the slash; nothing where there is no slash.
+    """
+
+    metric: Metric
+    period: int | None
+    stage: str
+
+
+def find(name: str) -> Column | None:
+    """Reads "test/dc_ripple_db_s8", or "psnr"; None if it is no metric's."""
+    *stage, rest = name.split("/")
+    if rest in METRICS and not METRICS[rest].periods:
+        return Column(METRICS[rest], None, "".join(stage))
+    base, _, digits = rest.rpartition("_s")
+    if base in METRICS and digits.isdecimal():
+        return Column(METRICS[base], int(digits), "".join(stage))
+    return None
+
+
+def title(name: str, *, short: bool = False) -> str:
+    """How a value is called, with its unit: "DC ripple, period 8 (dBFS)".
+
+    Args:
+      name: of the value in files; one that is no metric's is its own title.
+      short: for columns: "ripple s8 (dBFS)".
+    """
+    found = find(name)
+    if found is None:
+        return name
+    metric, period, stage = found
+    words = (metric.short or metric.label) if short else metric.label
+    if period is not None:
+        words += f" s{period}" if short else f", period {period}"
+    if stage == "init":
+        words += ", init" if short else ", before training"
+    return words + (f" ({metric.unit})" if metric.unit else "")
+
+
+def formatted(name: str, value: float) -> str:
+    """A value with its metric's digits and without a sign on zero."""
+    found = find(name)
+    return f"{value:z.{found.metric.digits if found else 1}f}"
+
+
+def to_markdown() -> str:
+    """The table for documentation: a line a metric."""
+    lines = [
+        "| name | what | unit | better | says |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for metric in METRICS.values():
+        name = f"`{metric.name}`" + (", by period" if metric.periods else "")
+        cells = (name, metric.label, metric.unit, metric.better, metric.text)
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"

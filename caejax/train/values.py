@@ -1,0 +1,59 @@
+"""A run's values: asked of the evaluator, and put together for rows and the summary."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from caejax.files.atomic import Row
+from caejax.metrics import evaluator, pictures
+from caejax.metrics.evaluator import Evaluation, Values
+from caejax.metrics.noise import noise_key
+from caejax.train.progress import Progress
+from caejax.train.run import Run, epoch_of
+from caejax.train.state import TrainState
+from caejax.train.task import subject_of
+
+
+def measured(run: Run, state: TrainState, split: str, when: str) -> Evaluation:
+    """All that the table of metrics has for an occasion, on a split of a run's data."""
+    return evaluator.evaluate(*_measurable(run, state, split), when)
+
+
+def samples(run: Run, state: TrainState) -> dict[str, np.ndarray]:
+    """Pictures of the test split."""
+    return pictures.samples(*_measurable(run, state, "test"))
+
+
+def _measurable(run, state, split):
+    key = noise_key(run.seed, split)
+    return subject_of(run.task), state.eval_params, run.images[split], key, run.level
+
+
+def row(run: Run, step: int, split: str, values: Values) -> Row:
+    """Values as a row of metrics.jsonl."""
+    return {"step": step, "epoch": epoch_of(run, step), "split": split, **values}
+
+
+def summary(
+    run: Run, state: TrainState, progress: Progress, test: Values, steps: int
+) -> Row:
+    """What summary.json holds.
+
+    Args:
+      run: that is finished.
+      state: the one that was tested.
+      progress: of the run.
+      test: values of the test split.
+      steps: taken in all.
+    """
+    sizes = jax.tree.map(jnp.size, state.params)
+    return {
+        **{f"test/{name}": value for name, value in test.items()},
+        **{f"init/{name}": value for name, value in progress.init.items()},
+        "params": int(sum(jax.tree.leaves(sizes))),
+        "best_step": progress.best_step,
+        "best_val_loss": progress.best_loss,
+        "train_seconds": round(progress.train_seconds, 3),
+        "epochs": run.epochs,
+        "steps": steps,
+    }
