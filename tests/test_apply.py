@@ -17,7 +17,7 @@ from caejax.errors import CaejaxError
 from caejax.inference import trained
 from caejax.inference.job import Job, load_images
 from caejax.runtime import keys
-from caejax.train.evaluation import corrupt_examples
+from caejax.metrics.noise import corrupt_examples
 from caejax.train.images import load_split
 
 

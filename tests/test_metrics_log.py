@@ -1,6 +1,7 @@
 import json
 
 from caejax.files.atomic import read_rows, write_atomically
+from caejax.metrics.table import METRICS
 from caejax.train.metrics_log import MetricsWriter
 
 
@@ -38,10 +39,13 @@ def test_a_line_cut_by_a_kill_is_left_out(tmp_path):
     assert write(tmp_path, 0, [row(4)]) == [row(0), row(4)]
 
 
-def test_tensorboard_gets_every_figure(tmp_path):
-    write(tmp_path, None, [row(4)])
+def test_tensorboard_gets_every_value_and_its_title(tmp_path):
+    write(tmp_path, None, [row(4) | {"dc_ripple_db_s2": -30.0}])
     (events,) = (tmp_path / "tensorboard").iterdir()
-    assert b"val/loss" in events.read_bytes()
+    written = events.read_bytes()
+    for text in ("val/loss", "val/dc_ripple_db_s2", "DC ripple, period 2 (dBFS), val"):
+        assert text.encode() in written
+    assert METRICS["dc_ripple_db"].text.encode() in written
 
 
 def test_write_atomically_leaves_nothing_beside_the_file(tmp_path):

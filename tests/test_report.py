@@ -181,14 +181,14 @@ def test_table_gives_means_and_ranges():
     assert tables.to_markdown(["a"], [["b"]]) == "| a |\n| --- |\n| b |\n"
 
 
-def test_table_of_measures_that_round_to_zero_or_do_not_differ():
+def test_table_of_values_that_round_to_zero_or_do_not_differ():
     rows = [row(2, "nearest_k3", 0.1, seed, psnr=7) for seed in (0, 1)]
     for seed, line in enumerate(rows):
-        line |= {"test/lattice_peak_db_s2": -0.04 + 0.02 * seed, "params": 1234}
+        line |= {"test/lattice_peak_db_s2": -0.004 + 0.002 * seed, "params": 1234}
     measures = ("test/psnr", "test/lattice_peak_db_s2", "test/ssim")
     header, lines = tables.sweep_table(sweep(rows), measures)
     assert header[3:] == ["seeds", "PSNR (dB)", "peak s2 (dB)"]
-    assert lines == [["2", "nearest_k3", "0.1", "2", "7.00", "0.0"]]
+    assert lines == [["2", "nearest_k3", "0.1", "2", "7.00", "0.00"]]
 
 
 def test_runs_that_failed_are_in_the_table_of_runs():

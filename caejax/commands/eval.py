@@ -5,7 +5,7 @@ from caejax.errors import CaejaxError
 from caejax.evaluation.levels import measure_levels, parse_levels
 from caejax.evaluation.references import measure_references, parse_references
 from caejax.report.references import print_levels, print_references
-from caejax.report.tables import print_figures
+from caejax.report.tables import print_values
 from caejax.runtime.startup import start
 from caejax.train.loop import evaluate_again
 
@@ -16,7 +16,7 @@ def main(options: Options) -> int:
         return _compare(options)
     workdir = needed_workdir(options)
     start(cores=1, cache=options.cache)
-    print_figures(evaluate_again(options.config, workdir))
+    print_values(evaluate_again(options.config, workdir))
     return 0
 
 

@@ -314,9 +314,16 @@ def when_measured(metric: Metric) -> tuple[str, ...]:
     return metric.when or _WHEN[metric.needs]
 
 
-def column(metric: Metric, period: int | None = None) -> str:
-    """The name of a metric's value in files, of one period where it has several."""
-    return metric.name if period is None else f"{metric.name}_s{period}"
+def column(metric: Metric, period: int | None = None, stage: str = "") -> str:
+    """The name of a metric's value in files.
+
+    Args:
+      metric: whose value it is.
+      period: of the pattern; None for a metric without periods.
+      stage: "test" or "init" in summaries and results; nothing along training.
+    """
+    name = metric.name if period is None else f"{metric.name}_s{period}"
+    return f"{stage}/{name}" if stage else name
 
 
 def shown_columns() -> list[str]:
@@ -332,7 +339,7 @@ def brief_columns() -> list[str]:
 def _shown(metric):
     if metric.columns is not None:
         return metric.columns
-    return tuple(f"test/{column(metric, s)}" for s in metric.periods or (None,))
+    return tuple(column(metric, s, "test") for s in metric.periods or (None,))
 
 
 class Column(NamedTuple):
@@ -355,7 +362,7 @@ def find(name: str) -> Column | None:
     if rest in METRICS and not METRICS[rest].periods:
         return Column(METRICS[rest], None, "".join(stage))
     base, _, digits = rest.rpartition("_s")
-    if base in METRICS and digits.isdecimal():
+    if base in METRICS and digits in map(str, METRICS[base].periods):
         return Column(METRICS[base], int(digits), "".join(stage))
     return None
 

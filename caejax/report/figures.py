@@ -8,14 +8,15 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from caejax.metrics.table import METRICS, PERIODS, column, title
 from caejax.report.fields import decoder_fields, naming_fields
 from caejax.report.read import RunFiles, SweepFiles
 from caejax.report.style import PAGE, bare, series_style, strip
 
-PERIODS = (2, 4, 8)
-
 _COLUMNS = 4  # of panels that a page's width has room for
 _TICKS = 6  # more values than that are not all written at their axis
+
+QUALITY, RIPPLE = "test/psnr", METRICS["dc_ripple_db"]
 
 LABELS = {
     "corruption.level": "noise level",
@@ -24,13 +25,12 @@ LABELS = {
     "model.downsampling": "downsampling",
     "data.source": "data",
     "model.latent_channels": "bottleneck channels",
-    "test/psnr": "test PSNR (dB)",
 }
 
 
 def label(field: str) -> str:
-    """How a field is called in figures."""
-    return LABELS.get(field, field)
+    """How a field or a value is called in figures."""
+    return LABELS.get(field, title(field))
 
 
 def reconstructions(run: RunFiles) -> Figure:
@@ -71,16 +71,16 @@ def ripple_scale(runs: Sequence[RunFiles]) -> float:
 
 def curves(run: RunFiles) -> Figure:
     """Loss, PSNR and checkerboard ripple of a run against the step."""
-    probed = any("dc_ripple_db_s2" in row for row in run.rows)
+    probed = any(column(RIPPLE, PERIODS[0]) in row for row in run.rows)
     figure, axes = plt.subplots(1, 2 + probed, figsize=(PAGE, 2.1), squeeze=False)
     for axis, name in zip(axes[0], ("loss", "psnr"), strict=False):
         for index, split in enumerate(("train", "val")):
             _plot(axis, curve(run.rows, name, split), split, index)
-        axis.set(xlabel="step", ylabel="PSNR (dB)" if name == "psnr" else name)
+        axis.set(xlabel="step", ylabel=title(name))
         axis.legend()
     if probed:
         for index, period in enumerate(PERIODS):
-            points = curve(run.rows, f"dc_ripple_db_s{period}", "val")
+            points = curve(run.rows, column(RIPPLE, period), "val")
             _plot(axes[0, 2], points, f"period {period}", index)
         _ripple_axis(axes[0, 2])
         axes[0, 2].legend()
@@ -98,7 +98,7 @@ def _plot(axis, points, name, index):
 
 def _ripple_axis(axis):
     axis.set_xscale("symlog", linthresh=10)
-    axis.set(xlabel="step", ylabel="DC ripple (dBFS)")
+    axis.set(xlabel="step", ylabel=title(RIPPLE.name))
 
 
 def decoder_grid(sweep: SweepFiles, examples: int = 4) -> Figure | None:
@@ -134,7 +134,7 @@ def decoder_grid(sweep: SweepFiles, examples: int = 4) -> Figure | None:
     axes[1, 0].text(
         0,
         0.5,
-        "ripple on a\nconstant code\n(dBFS)",
+        f"ripple on a\nconstant code\n({RIPPLE.unit})",
         va="center",
         fontsize=7,
         in_layout=False,
@@ -143,7 +143,7 @@ def decoder_grid(sweep: SweepFiles, examples: int = 4) -> Figure | None:
     scale = ripple_scale(list(runs.values()))
     for axis, run in zip(axes[1, 2:], runs.values(), strict=True):
         show_image(axis, ripple(run.samples["flat"][:1], scale)[0])
-        axis.set_xlabel(f"{run.summary['test/dc_ripple_db_s8']:.0f}")
+        axis.set_xlabel(f"{run.summary[column(RIPPLE, max(PERIODS), 'test')]:.0f}")
     return figure
 
 
@@ -153,7 +153,7 @@ def comparable_runs(sweep: SweepFiles) -> dict[str, RunFiles]:
     if not done:
         return {}
     others = [f for f in sweep.fields if f not in decoder_fields(sweep)]
-    best, _, _ = max(done, key=lambda found: found[0]["test/psnr"])
+    best, _, _ = max(done, key=lambda found: found[0][QUALITY])
     runs: dict[str, RunFiles] = {}
     for row, name, run in done:
         if all(row[f] == best[f] for f in others):
@@ -182,7 +182,7 @@ def ripple_steps(sweep: SweepFiles) -> Figure | None:
     figure, axes = plt.subplots(1, len(PERIODS), figsize=(PAGE, 2.2), sharey=True)
     for axis, period in zip(axes, PERIODS, strict=True):
         for index, (name, runs) in enumerate(groups.items()):
-            curves = [curve(r.rows, f"dc_ripple_db_s{period}", "val") for r in runs]
+            curves = [curve(r.rows, column(RIPPLE, period), "val") for r in runs]
             _band(axis, list(map(dict, curves)), name, index)
         _ripple_axis(axis)
         axis.set_title(f"period {period}")
@@ -219,43 +219,48 @@ def against(sweep: SweepFiles, field: str) -> Figure:
     others = [f for f in sweep.fields if f not in own]
     naming = [f for f in naming_fields(sweep) if f != field]
     settings = list(dict.fromkeys(tuple(row[f] for f in others) for row in rows))
-    measures = ("test/psnr", "test/dc_ripple_db_s2")
-    measures = [m for m in measures if any(m in row for row in rows)]
+    drawn = (QUALITY, column(RIPPLE, PERIODS[0], "test"))
+    drawn = [name for name in drawn if any(name in row for row in rows)]
     names = list(dict.fromkeys(_named(row, naming) for row in rows))
     height = 1.9 if len(names) < 8 else 2.5
     across = min(len(settings), _COLUMNS)
     blocks = -(-len(settings) // across)
     width = min(PAGE, 1.2 + 2.2 * across)
     figure, axes = plt.subplots(
-        blocks * len(measures),
+        blocks * len(drawn),
         across,
-        figsize=(width, height * blocks * len(measures) + 0.3),
+        figsize=(width, height * blocks * len(drawn) + 0.3),
         squeeze=False,
         sharex=True,
         sharey="row",
     )
     # A column a setting; those beyond a page's width go below.
-    columns = list(axes.reshape(blocks, len(measures), across).swapaxes(1, 2))
-    columns = [column for block in columns for column in block]
-    for column, setting in zip(columns, settings, strict=False):
+    columns = list(axes.reshape(blocks, len(drawn), across).swapaxes(1, 2))
+    columns = [axes for block in columns for axes in block]
+    for column_axes, setting in zip(columns, settings, strict=False):
         chosen = [r for r in rows if tuple(r[f] for f in others) == setting]
-        for axis, measure in zip(column, measures, strict=True):
+        for axis, measure in zip(column_axes, drawn, strict=True):
             for index, name in enumerate(names):
                 series = [r for r in chosen if _named(r, naming) == name]
                 _points(axis, series, field, measure, name or "all", index)
         pairs = zip(others, setting, strict=True)
-        column[0].set_title("\n".join(f"{label(f)} {v}" for f, v in pairs))
-        column[-1].set_xlabel(label(field))
-        column[-1].tick_params(labelbottom=True)
+        column_axes[0].set_title("\n".join(f"{label(f)} {v}" for f, v in pairs))
+        column_axes[-1].set_xlabel(label(field))
+        column_axes[-1].tick_params(labelbottom=True)
     for axis in np.ravel(columns[len(settings) :]):
         axis.set_visible(False)
-    for column in columns[::across]:
-        for axis, measure in zip(column, measures, strict=True):
-            axis.set_ylabel(LABELS.get(measure, "DC ripple,\nperiod 2 (dBFS)"))
+    for column_axes in columns[::across]:
+        for axis, measure in zip(column_axes, drawn, strict=True):
+            axis.set_ylabel(_axis_label(measure))
     _name_values(axes[0, 0], field, sorted({row[field] for row in rows}))
     handles = axes[0, 0].get_legend_handles_labels()
     figure.legend(*handles, **_below(len(names), figure.get_figwidth()))
     return figure
+
+
+def _axis_label(name):
+    """The title of a test value, on two lines where it is long."""
+    return f"test {title(name)}".replace(", ", ",\n", 1)
 
 
 def _points(axis, rows, field, measure, name, index):

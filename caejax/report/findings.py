@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from caejax.metrics.table import METRICS, PERIODS, column, formatted
 from caejax.report.fields import DECODER, choices_and_conditions
-from caejax.report.figures import label
+from caejax.report.figures import QUALITY, label
 from caejax.report.read import RunFiles, SweepFiles
 from caejax.report.statistics import (
     TOO_FEW,
@@ -17,8 +18,8 @@ from caejax.report.statistics import (
     smallest_p,
 )
 
-PSNR, INPUT, SSIM = "test/psnr", "test/psnr_noisy", "test/ssim"
-RIPPLE = "test/dc_ripple_db_s8"  # sees the periods 2 and 4, too
+PSNR, INPUT, SSIM = QUALITY, "test/psnr_noisy", "test/ssim"
+RIPPLE = column(METRICS["dc_ripple_db"], max(PERIODS), "test")  # sees 2 and 4, too
 CLEAN_DB = -100  # below is rounding
 LEVEL = 0.05
 _INTERVAL = "simultaneous 95 % interval"
@@ -104,8 +105,8 @@ def _scores(sweep) -> dict[Setting, Scores]:
     return groups
 
 
-def _done(sweep, measure):
-    return [r for r in sweep.rows if r["status"] == "done" and measure in r]
+def _done(sweep, name):
+    return [r for r in sweep.rows if r["status"] == "done" and name in r]
 
 
 def _inputs(sweep):
@@ -316,7 +317,7 @@ def _price(groups, clean):
 
 
 def _db(value):
-    return f"{value:.0f} dBFS".replace("-", "−")
+    return f"{value:.0f} {METRICS['dc_ripple_db'].unit}".replace("-", "−")
 
 
 def _against_input(found, several):
@@ -340,22 +341,22 @@ def run_question(run: RunFiles) -> str:
 
 
 def run_answer(run: RunFiles) -> list[str]:
-    """What a single run's figures answer."""
-    figures = run.summary
-    text = f"Test PSNR is {figures[PSNR]:.2f} dB"
-    if INPUT in figures:
-        gain = figures[PSNR] - figures[INPUT]
+    """What a single run's values answer."""
+    values = run.summary
+    text = f"Test PSNR is {formatted(PSNR, values[PSNR])} dB"
+    if INPUT in values:
+        gain = values[PSNR] - values[INPUT]
         text += (
             f", {abs(gain):.2f} dB {'above' if gain >= 0 else 'below'} the input's "
-            f"{figures[INPUT]:.2f} dB"
+            f"{formatted(INPUT, values[INPUT])} dB"
         )
-    if SSIM in figures:  # larger images than its window
-        text += f"; SSIM is {figures[SSIM]:.3f}"
+    if SSIM in values:  # larger images than its window
+        text += f"; SSIM is {formatted(SSIM, values[SSIM])}"
     sentences = [f"{text}."]
-    if RIPPLE in figures:
-        clean = figures[RIPPLE] < CLEAN_DB
+    if RIPPLE in values:
+        clean = values[RIPPLE] < CLEAN_DB
         sentences.append(
-            f"On constant codes its DC ripple is {_db(figures[RIPPLE])}: "
+            f"On constant codes its DC ripple is {_db(values[RIPPLE])}: "
             + ("no checkerboard, only rounding." if clean else "it checkerboards.")
         )
     return [*sentences, "One run has one seed: another may differ."]

@@ -92,7 +92,7 @@ def write_run(workdir: Path, run: RunFiles, figures: Sequence[str]) -> None:
             if name in run.summary
         },
         best=((), ()),
-        views={"All figures": (["figure", "value"], lines)},
+        views={"All values": (["name", "value"], lines)},
         references=references.run_table(run),
         selects={},
         figures=figures,

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from caejax.report.figures import curve, ripple, ripple_scale
+from caejax.metrics.table import title
+from caejax.report.figures import QUALITY, curve, ripple, ripple_scale
 from caejax.report.read import RunFiles
 from caejax.report.style import strip
 from caejax.report.tables import number
@@ -22,13 +23,12 @@ _SIDE = 64  # larger pictures are cropped: to shrink them would change patterns
 _NUMBERS = 80_000  # of all pictures of one run
 _POINTS = 200  # of a curve
 _STRIPS = ("target", "input", "output")
-# What is drawn against the step: name, unit, splits.
-_CURVES = (
-    ("loss", "", ("train", "val")),
-    ("psnr", "dB", ("train", "val")),
-    ("dc_ripple_db_s8", "dBFS", ("val",)),
-)
-_TITLES = {"psnr": "PSNR", "dc_ripple_db_s8": "DC ripple, period 8"}
+# What is drawn against the step, and of which splits.
+_CURVES = {
+    "loss": ("train", "val"),
+    "psnr": ("train", "val"),
+    "dc_ripple_db_s8": ("val",),
+}
 
 
 def panels(runs: dict[str, RunFiles]) -> dict[str, dict[str, Any]]:
@@ -38,8 +38,8 @@ def panels(runs: dict[str, RunFiles]) -> dict[str, dict[str, Any]]:
         name: {
             "strips": _strips(run, scale),
             "charts": _charts(run),
-            "psnr": run.summary.get("test/psnr"),
-            "figures": {k: number(v) for k, v in run.summary.items()},
+            "psnr": run.summary.get(QUALITY),
+            "all_values": {k: number(v) for k, v in run.summary.items()},
         }
         for name, run in runs.items()
     }
@@ -89,12 +89,11 @@ def png(image: np.ndarray | bytes) -> dict[str, Any]:
 
 def _charts(run):
     charts = []
-    for name, unit, splits in _CURVES:
+    for name, splits in _CURVES.items():
         curves = {split: _thinned(curve(run.rows, name, split)) for split in splits}
         curves = {split: points for split, points in curves.items() if points}
         if curves:
-            title = _TITLES.get(name, name) + (f" ({unit})" if unit else "")
-            charts.append({"title": title, **_chart(curves)})
+            charts.append({"title": title(name), **_chart(curves)})
     return charts
 
 

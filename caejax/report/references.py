@@ -9,14 +9,17 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
+from caejax.metrics.table import formatted, title
 from caejax.report.fields import DECODER
+from caejax.report.figures import QUALITY
 from caejax.report.read import RunFiles, SweepFiles
 from caejax.report.style import COLUMN, PAGE, series_style
 
 Row = dict[str, Any]
 
 _PANELS = 3  # side by side
-_HEADER = ["reference", "corruption", "seed", "tuned", "tuned on", "PSNR (dB)", "SSIM"]
+_SHOWN = ("test/psnr", "test/ssim")
+_HEADER = ["reference", "corruption", "seed", "tuned", "tuned on", *map(title, _SHOWN)]
 
 
 def with_references(sweep: SweepFiles) -> tuple[list[str], list[Row]]:
@@ -62,8 +65,7 @@ def _cells(row):
         str(row["seed"]),
         row.get("parameters", ""),
         str(row.get("tuned_on", "")),
-        f"{row['test/psnr']:.2f}",
-        f"{row['test/ssim']:.3f}" if "test/ssim" in row else "",
+        *(formatted(name, row[name]) if name in row else "" for name in _SHOWN),
     ]
 
 
@@ -89,7 +91,7 @@ def print_references(rows: Sequence[Row]) -> None:
 def print_levels(rows: Sequence[Row]) -> None:
     """Prints the mean PSNR by training and test level."""
     for name, (train, test, psnr) in _matrices(rows).items():
-        table = Table("trained at", *map(str, test), title=f"PSNR (dB), {name}")
+        table = Table("trained at", *map(str, test), title=f"{title(QUALITY)}, {name}")
         for level, line in zip(train, psnr, strict=True):
             table.add_row(str(level), *(f"{x:.2f}" for x in line))
         Console().print(table)
@@ -127,7 +129,7 @@ def noise_matrix(rows: Sequence[Row]) -> Figure:
         axis.grid(False)
     for axis in axes.flat[len(matrices) :]:
         axis.axis("off")
-    figure.colorbar(image, ax=axes, label="test PSNR (dB)")
+    figure.colorbar(image, ax=axes, label=f"test {title(QUALITY)}")
     return figure
 
 
@@ -142,13 +144,13 @@ def _curves(rows, matrices):
         # Nothing added, nothing to recover: a PSNR of 100 dB would hide the rest.
         shown = [(x, y) for x, y in zip(test, noisy[name][2][0], strict=True) if y < 60]
         axis.plot(*zip(*shown, strict=True), label=f"{name}, input itself", **style)
-    axis.set(xlabel="test noise level", ylabel="test PSNR (dB)")
+    axis.set(xlabel="test noise level", ylabel=f"test {title(QUALITY)}")
     axis.legend()
     return figure
 
 
-def _matrices(rows, measure="test/psnr"):
-    """By panel: train levels, test levels, and means of a measure (train, test)."""
+def _matrices(rows, wanted=QUALITY):
+    """By panel: train levels, test levels, and means of a value (train, test)."""
     panels: dict[str, list[Row]] = {}
     decoders = {row.get(DECODER, "") for row in rows}
     for row in rows:
@@ -156,18 +158,18 @@ def _matrices(rows, measure="test/psnr"):
         if len(decoders) > 1:
             name += f", {row.get(DECODER, '')}"
         panels.setdefault(name, []).append(row)
-    return {name: _matrix(panel, measure) for name, panel in panels.items()}
+    return {name: _matrix(panel, wanted) for name, panel in panels.items()}
 
 
-def _matrix(rows, measure):
+def _matrix(rows, wanted):
     train, test = (
         sorted({row[name] for row in rows}) for name in ("train_level", "test_level")
     )
     values = np.full((len(train), len(test)), np.nan)
     for i, j in np.ndindex(values.shape):
-        wanted = train[i], test[j]
+        levels = train[i], test[j]
         found = [
-            r[measure] for r in rows if (r["train_level"], r["test_level"]) == wanted
+            r[wanted] for r in rows if (r["train_level"], r["test_level"]) == levels
         ]
         if found:
             values[i, j] = np.mean(found)

@@ -31,7 +31,7 @@ def _report_run(workdir):
     }
     _save(drawn, workdir)
     page.write_run(workdir, run, list(drawn))
-    tables.print_figures(run.summary)
+    tables.print_values(run.summary)
     references.print_references(run.references)
     print(f"{workdir / 'report.html'} shows it all")
 
@@ -78,9 +78,10 @@ def _report_sweep(workdir):
 def _write_tables(sweep, folder):
     folder.mkdir(exist_ok=True)
     best = findings.leads_table(sweep)
+    narrow = tables.sweep_table(sweep, tables.paper_columns())
     written = {
         "results.md": tables.to_markdown(*tables.sweep_table(sweep)),
-        "results.tex": tables.to_latex(*tables.sweep_table(sweep, tables.PAPER)),
+        "results.tex": tables.to_latex(*narrow),
     }
     if best[1]:
         written["best.md"] = tables.to_markdown(*best)

@@ -10,67 +10,67 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from caejax.metrics.table import brief_columns, formatted, shown_columns, title
 from caejax.report.read import SweepFiles
 from caejax.report.references import with_references
 
 Row = dict[str, Any]
 
-MEASURES = {
-    "test/psnr": "PSNR (dB)",
-    "test/ssim": "SSIM",
-    "test/dc_ripple_db_s2": "ripple s2 (dBFS)",
-    "test/dc_ripple_db_s4": "ripple s4 (dBFS)",
-    "test/dc_ripple_db_s8": "ripple s8 (dBFS)",
-    "test/lattice_peak_db_s2": "peak s2 (dB)",
-    "init/dc_ripple_db_s2": "ripple s2, init (dBFS)",
-    "test/psnr_noisy": "input's PSNR (dB)",
-    "params": "params",
-}
-
-_DIGITS = {"test/ssim": 3, "test/psnr": 2, "test/psnr_noisy": 2}
-
-TERMINAL = ("test/psnr", "test/ssim", "test/dc_ripple_db_s2", "test/dc_ripple_db_s8")
+PARAMS = "params"  # the one column of tables that is no metric's
 
 
-# The columns for which a page of a paper is wide enough.
-PAPER = (*TERMINAL, "params")
+def columns() -> list[str]:
+    """The columns of results.csv that tables show."""
+    return [*shown_columns(), PARAMS]
+
+
+def paper_columns() -> list[str]:
+    """Those for which a page of a paper is wide enough."""
+    return [*brief_columns(), PARAMS]
 
 
 def sweep_table(
-    sweep: SweepFiles, measures: Sequence[str] = tuple(MEASURES)
+    sweep: SweepFiles, wanted: Sequence[str] | None = None
 ) -> tuple[list[str], list[list[str]]]:
     """Header and cells: a line a setting, over its finished seeds, and a reference.
 
-    Figures are the mean and, in brackets, the range over seeds.
+    Values are the mean and, in brackets, the range over seeds.
 
     Args:
       sweep: what its folder holds.
-      measures: the figures wanted; those that no run has are left out.
+      wanted: columns of results.csv, by default `columns`; those that no run has are
+        left out.
     """
     fields, rows = with_references(sweep)
     groups: dict[tuple, list[Row]] = {}
     for row in rows:
         if row["status"] == "done":
             groups.setdefault(tuple(row[f] for f in fields), []).append(row)
-    measures = [m for m in measures if any(m in row for row in sweep.rows)]
-    header = [*fields, "seeds", *(MEASURES[m] for m in measures)]
+    shown = _known(sweep, columns() if wanted is None else wanted)
+    header = [*fields, "seeds", *_headings(shown)]
     lines = [
-        [*map(str, setting), str(len(rows)), *(_cell(rows, m) for m in measures)]
+        [*map(str, setting), str(len(rows)), *(_cell(rows, name) for name in shown)]
         for setting, rows in groups.items()
     ]
     return header, lines
 
 
-def _cell(rows: Sequence[Row], measure: str) -> str:
-    values = [row[measure] for row in rows if measure in row]
+def _known(sweep, names):
+    return [name for name in names if any(name in row for row in sweep.rows)]
+
+
+def _headings(names):
+    return [title(name, short=True) for name in names]
+
+
+def _cell(rows: Sequence[Row], name: str) -> str:
+    values = [row[name] for row in rows if name in row]
     if not values:
         return ""
-    if measure == "params":
+    if name == PARAMS:
         return f"{values[0]:,}"
-    digits = _DIGITS.get(measure, 1)
-    # "z": what rounds to zero has no sign.
     mean, low, high = (
-        f"{value:z.{digits}f}" for value in (np.mean(values), min(values), max(values))
+        formatted(name, value) for value in (np.mean(values), min(values), max(values))
     )
     return mean if low == high else f"{mean} [{low}, {high}]"
 
@@ -78,13 +78,13 @@ def _cell(rows: Sequence[Row], measure: str) -> str:
 def runs_table(sweep: SweepFiles) -> tuple[list[str], list[list[str]]]:
     """Header and cells: a line a run, those that failed among them."""
     fields = list(dict.fromkeys([*sweep.fields, "seed"]))
-    measures = [m for m in MEASURES if any(m in row for row in sweep.rows)]
-    header = [*fields, "status", *(MEASURES[m] for m in measures), "run"]
+    shown = _known(sweep, columns())
+    header = [*fields, "status", *_headings(shown), "run"]
     lines = [
         [
             *(str(row[f]) for f in fields),
             row["status"],
-            *(_cell([row], m) for m in measures),
+            *(_cell([row], name) for name in shown),
             row["run_id"],
         ]
         for row in sweep.rows
@@ -145,10 +145,10 @@ def print_sweep(sweep: SweepFiles) -> None:
     """Prints the sweep's table, as much of it as 80 columns have room for."""
     header, lines = sweep_table(sweep)
     fields = header[: header.index("seeds")]
-    shown = [*fields, *(MEASURES[name] for name in TERMINAL)]
+    shown = [*fields, *_headings(brief_columns())]
     kept = [i for i, name in enumerate(header) if name in shown]
-    title = "mean over seeds; tables/results.md has the ranges"
-    table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    note = "mean over seeds; tables/results.md has the ranges"
+    table = Table(title=note, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for i in kept:
         table.add_column(header[i].split(".")[-1], no_wrap=header[i] in fields)
     for line in lines:
@@ -156,14 +156,14 @@ def print_sweep(sweep: SweepFiles) -> None:
     Console().print(table)
 
 
-def print_figures(figures: dict[str, float]) -> None:
-    """Prints the figures of one run."""
-    table = Table("figure", "value")
-    for name, value in figures.items():
+def print_values(values: dict[str, float]) -> None:
+    """Prints the values of one run."""
+    table = Table("name", "value")
+    for name, value in values.items():
         table.add_row(name, number(value))
     Console().print(table)
 
 
 def number(value: float) -> str:
-    """A figure of a summary as text."""
+    """A value of a summary as text."""
     return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 from caejax.files.atomic import Row, read_rows, write_atomically
+from caejax.metrics.table import find, title
 
 
 class MetricsWriter:
@@ -42,12 +43,20 @@ class MetricsWriter:
         return SummaryWriter(str(self._folder), purge_step=purge)
 
     def write(self, row: Row) -> None:
-        """Writes one row: step, epoch, split and figures."""
+        """Writes one row: step, epoch, split and values."""
         self._file.write(json.dumps(row) + "\n")
         self._file.flush()
+        split, step = row["split"], row["step"]
         for name, value in row.items():
             if name not in ("step", "epoch", "split"):
-                self._board.add_scalar(f"{row['split']}/{name}", value, row["step"])
+                tag = f"{split}/{name}"
+                self._board.add_scalar(tag, value, step, None, *_about(name, split))
+
+
+def _about(name, split):
+    """What TensorBoard shows of a value: its title and a sentence."""
+    found = find(name)
+    return (f"{title(name)}, {split}", found.metric.text) if found else ()
 
 
 def _kept(row, step):
