@@ -16,8 +16,8 @@ from caejax.config import to_json
 from caejax.errors import CaejaxError
 from caejax.inference import trained
 from caejax.inference.job import Job, load_images
-from caejax.runtime import keys
 from caejax.metrics.noise import corrupt_examples
+from caejax.runtime import keys
 from caejax.train.images import load_split
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import jax.numpy as jnp
 import pytest
-from tiny import tiny_config
+from helpers.tiny import tiny_config
 
 from caejax.commands import run as run_command
 from caejax.commands.options import Options
