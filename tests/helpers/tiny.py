@@ -6,6 +6,7 @@ from caejax.config import default
 from caejax.optimizers import create_optimizer
 from caejax.train import folder
 from caejax.train.checkpoint import Checkpoints
+from caejax.train.progress import Progress
 from caejax.train.state import create_state
 from caejax.train.task import task_from_config
 
@@ -34,4 +35,4 @@ def save_checkpoints(workdir, config, seeds):
         for step, seed in enumerate(seeds):
             state = create_state(task.model, tx, seed, ema=False)
             state = state._replace(step=state.step + step)
-            checkpoints.save(state, {}, best=step == 0)
+            checkpoints.save(state, Progress(), best=step == 0)
