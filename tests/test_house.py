@@ -17,7 +17,7 @@ ROWS = """
 errors files parameters terminal
 ops runtime
 corruptions data losses models optimizers
-metrics measures
+metrics
 config
 train
 sweep
