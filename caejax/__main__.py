@@ -3,8 +3,8 @@
 import importlib
 import sys
 import textwrap
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import caejax
 from caejax.errors import did_you_mean, print_error
@@ -25,7 +25,7 @@ class Subcommand(NamedTuple):
     call: Callable[..., int]
 
 
-def _as_mode(module, program, name, words):
+def _as_mode(module: Any, program: str, name: str, words: Sequence[str]) -> int:
     """Calls `caejax.main` with flags, of which --mode is the subcommand."""
     from absl import app, flags
 
@@ -36,10 +36,13 @@ def _as_mode(module, program, name, words):
         return 0
     if any(word.lstrip("-").split("=")[0] == "mode" for word in words):
         return print_error(f"{program} {name} has no --mode, it is one; leave that out")
-    return app.run(module.main, flags_parser=module.parse_flags)  # ends the process
+    app.run(module.main, flags_parser=module.parse_flags)
+    return 0  # not reached: it ends the process with the code of main
 
 
-def _help_with_flags(program, name, flags_by_module):
+def _help_with_flags(
+    program: str, name: str, flags_by_module: Mapping[str, Iterable[Any]]
+) -> str:
     found = SUBCOMMANDS[name]
     lines = []
     for flag in flags_by_module[found.module]:
@@ -61,9 +64,10 @@ def _help_with_flags(program, name, flags_by_module):
     )
 
 
-def _with_name(module, program, name, words):
+def _with_name(module: Any, program: str, name: str, words: Sequence[str]) -> int:
     """Calls a module whose `main` takes words, and the program's name for its help."""
-    return module.main([name, *words], program=program)
+    code: int = module.main([name, *words], program=program)
+    return code
 
 
 SUBCOMMANDS = {
@@ -141,7 +145,7 @@ def main(argv: Sequence[str], *, program: str = "caejax") -> int:
         return 130
 
 
-def _unknown(program, name, argv):
+def _unknown(program: str, name: str, argv: Sequence[str]) -> str:
     if name.startswith("-"):
         return (
             f"{name} is no subcommand, which comes first, as in {program} run "
@@ -151,7 +155,7 @@ def _unknown(program, name, argv):
     return f"{name!r} is no subcommand{near}; {program} --help lists them"
 
 
-def _help(program):
+def _help(program: str) -> str:
     width = max(map(len, SUBCOMMANDS))
     lines = [f"  {name:{width}}  {x.sentence}" for name, x in SUBCOMMANDS.items()]
     return "\n".join(
