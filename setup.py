@@ -1,9 +1,11 @@
 """Package definition."""
 
 import re
+import shutil
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).parent
 VERSION = re.search(
@@ -31,6 +33,27 @@ REQUIREMENTS = [
     "tensorflow-datasets>=4.9.10",
 ]
 
+CONFIGS = [str(path.relative_to(HERE)) for path in HERE.glob("configs/**/*.py")]
+
+
+class BuildWithConfigs(build_py):
+    """Puts configs/ into the package that is built, as caejax/configs/."""
+
+    def run(self):
+        """Builds the package, then copies the configs unless it stays where it is."""
+        super().run()
+        if self.editable_mode:
+            return
+        for name in CONFIGS:
+            target = Path(self.build_lib, "caejax", name)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(HERE / name, target)
+
+    def get_source_files(self):
+        """Names what a source distribution needs besides modules: the configs."""
+        return [*super().get_source_files(), *CONFIGS]
+
+
 setup(
     name="caejax",
     version=VERSION,
@@ -40,11 +63,17 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=find_packages(include=["caejax", "caejax.*"]),
-    package_data={"caejax.report": ["*.jinja", "page.css", "page.js"]},
+    package_data={
+        "caejax": ["py.typed"],
+        "caejax.report": ["*.jinja", "page.css", "page.js"],
+    },
+    cmdclass={"build_py": BuildWithConfigs},
+    entry_points={"console_scripts": ["caejax = caejax.__main__:run"]},
     install_requires=REQUIREMENTS,
     extras_require={
         "test": [
             "PyWavelets>=1.8",
+            "mypy==2.4.1",
             "playwright>=1.49",
             "pytest>=8.3",
             "pytest-xdist>=3.6",

@@ -1,3 +1,68 @@
 """Convolutional denoising autoencoders, and a measure of their checkerboards."""
 
+import importlib
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from caejax.errors import CaejaxError
+
+if TYPE_CHECKING:
+    from caejax import metrics
+    from caejax.interface import (
+        Model,
+        decode,
+        default_config,
+        denoise,
+        encode,
+        load,
+        load_config,
+        load_data,
+        reconstruct,
+        train,
+    )
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "CaejaxError",
+    "Model",
+    "__version__",
+    "decode",
+    "default_config",
+    "denoise",
+    "encode",
+    "load",
+    "load_config",
+    "load_data",
+    "metrics",
+    "reconstruct",
+    "train",
+]
+
+_MODULES = {"metrics"}
+_OF_INTERFACE = {*__all__} - {*globals()} - _MODULES
+
+
+def __getattr__(name: str) -> Any:
+    # Imported on use: importing caejax does not import JAX.
+    if name in _MODULES:
+        return importlib.import_module(f"caejax.{name}")
+    if name in _OF_INTERFACE:
+        return getattr(importlib.import_module("caejax.interface"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+class _Package(ModuleType):
+    """Keeps `caejax.train` the function when the package of that name is imported."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name in _OF_INTERFACE and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

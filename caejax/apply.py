@@ -7,6 +7,8 @@ from pathlib import Path
 
 from caejax.errors import exit_code, print_error
 
+_PROGRAM = "python -m caejax.apply"
+
 _DESCRIPTION = """\
 Uses the trained model of a run, on the run's own data or on your images: name image
 files, or folders, which are searched for images. Pictures are written as PNG and
@@ -98,12 +100,15 @@ class _Parser(argparse.ArgumentParser):
         sys.exit(print_error(f"{message}; try {self.prog} --help"))
 
 
-def parse(argv: Sequence[str]) -> argparse.Namespace:
-    """Parses the command line; a mistake is one line and exit code 1."""
+def parse(argv: Sequence[str], program: str = _PROGRAM) -> argparse.Namespace:
+    """Parses the command line; a mistake is one line and exit code 1.
+
+    Args:
+      argv: The words behind the program's name.
+      program: That name, for help and errors.
+    """
     kind = argparse.RawDescriptionHelpFormatter
-    parser = _Parser(
-        prog="python -m caejax.apply", description=_DESCRIPTION, formatter_class=kind
-    )
+    parser = _Parser(prog=program, description=_DESCRIPTION, formatter_class=kind)
     commands = parser.add_subparsers(
         dest="command", required=True, metavar="COMMAND", title="commands"
     )
@@ -241,9 +246,14 @@ def _pair(text):
     return indices
 
 
-def main(argv: Sequence[str]) -> int:
-    """Does what the command line says; returns the exit code."""
-    args = parse(argv)
+def main(argv: Sequence[str], *, program: str = _PROGRAM) -> int:
+    """Does what the command line says; returns the exit code.
+
+    Args:
+      argv: The words behind the program's name.
+      program: That name, for help and errors.
+    """
+    args = parse(argv, program)
     return exit_code(lambda: _apply(args), "interrupted; what was written is whole")
 
 

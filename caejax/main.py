@@ -17,6 +17,7 @@ from ml_collections import config_flags
 
 from caejax.commands.options import Options
 from caejax.config.flag_errors import flag_error
+from caejax.config.load import with_found_config
 from caejax.errors import CaejaxError, exit_code, print_error
 
 MODES = ("run", "eval", "report", "show")
@@ -86,7 +87,11 @@ def parse_flags(argv: Sequence[str]) -> list[str]:
     """Parses flags; a mistake in them or in the config file is one line, exit 1."""
     logging.set_verbosity(logging.ERROR)  # what matters is said below
     try:
-        rest = flags.FLAGS(argv)
+        found = with_found_config(argv)
+    except CaejaxError as error:
+        sys.exit(print_error(str(error)))
+    try:
+        rest = flags.FLAGS(found)
         if flags.FLAGS["config"].present:
             # A file that could not be read is an error only once it is used.
             _ = _CONFIG.value.seed

@@ -303,7 +303,9 @@ def test_a_loss_that_is_not_finite_stops_and_names_the_step(tmp_path):
     images = load_images(config)
     broken = dict(images) | {"train": images["train"].at[:].set(jnp.nan)}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("caejax.train.run.load_images", lambda config: broken)
+        patch.setattr(
+            sys.modules["caejax.train.run"], "load_images", lambda config: broken
+        )
         with pytest.raises(
             CaejaxError, match=r"loss is nan at step 9 .*step 8 is kept"
         ):

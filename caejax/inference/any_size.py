@@ -23,25 +23,45 @@ def apply(
     """Applies a function of batches of tiles to one image.
 
     Args:
-      function: (B, h, w, C) to (B, h, w, C').
-      trained: whose model the function uses.
+      function: Takes tiles (B, h, w, C) to (B, h, w, C').
+      trained: The model that the function uses.
       image: (H, W, C) float32.
-      advance: is told the share of the image that is done, after each batch.
+      advance: Is told the share of the image that is done, after each batch.
 
     Returns:
       (H, W, C').
     """
-    tilings = plan(trained, image.shape[:2])
+    return apply_to_all(function, trained, image[None], advance)[0]
+
+
+def apply_to_all(
+    function: Function,
+    trained: Trained,
+    images: np.ndarray,
+    advance: Callable[[float], None] = lambda share: None,
+) -> np.ndarray:
+    """Applies a function to images of one size, whose tiles share batches.
+
+    Args:
+      function: As for `apply`.
+      trained: As for `apply`.
+      images: (N, H, W, C) float32.
+      advance: Is told the share of all images that is done, after each batch.
+
+    Returns:
+      (N, H, W, C').
+    """
+    tilings = plan(trained, images.shape[1:3])
     mean = None
     for number, (rows, columns) in enumerate(tilings, start=1):
         outputs = _outputs(
             function,
-            image,
+            images,
             rows,
             columns,
             lambda share: advance(share / len(tilings)),
         )
-        whole = blend(outputs, rows, columns)
+        whole = np.stack([blend(outputs, rows, columns) for _ in images])
         # Not a sum over a number, which rounds even where all are equal.
         mean = whole if mean is None else mean + (whole - mean) / number
     return mean
@@ -56,17 +76,41 @@ def encode(
     """Encodes one image, in tiles of the model's own size, side by side.
 
     Args:
-      function: (B, h, w, C) to codes (B, ...).
-      trained, image, advance: as for `apply`.
+      function: Takes tiles (B, h, w, C) to codes (B, ...).
+      trained: As for `apply`.
+      image: As for `apply`.
+      advance: As for `apply`.
 
     Returns:
       Codes (n, ...), row by row, and where in the image their tiles begin (n, 2);
       below 0 where a tile extends beyond the image.
     """
+    codes = encode_all(function, trained, image[None], advance)[0]
     rows, columns = own_tiles(trained, image.shape[:2])
-    codes = np.stack(list(_outputs(function, image, rows, columns, advance)))
     corners = np.array([(y, x) for y in rows.starts for x in columns.starts])
-    return codes, corners
+    return codes.reshape(-1, *codes.shape[2:]), corners
+
+
+def encode_all(
+    function: Function,
+    trained: Trained,
+    images: np.ndarray,
+    advance: Callable[[float], None] = lambda share: None,
+) -> np.ndarray:
+    """Encodes images of one size, in tiles as `encode` does.
+
+    Args:
+      function: As for `encode`.
+      trained: As for `apply`.
+      images: (N, H, W, C) float32.
+      advance: Is told the share of all images that is done, after each batch.
+
+    Returns:
+      Codes (N, rows, columns, ...) of the tiles.
+    """
+    rows, columns = own_tiles(trained, images.shape[1:3])
+    codes = np.stack(list(_outputs(function, images, rows, columns, advance)))
+    return codes.reshape(-1, rows.count, columns.count, *codes.shape[1:])
 
 
 def own_tile(trained: Trained, image: np.ndarray, corner: np.ndarray) -> np.ndarray:
@@ -80,11 +124,11 @@ def own_tile(trained: Trained, image: np.ndarray, corner: np.ndarray) -> np.ndar
     return image[y][:, x]
 
 
-def _outputs(function, image, rows, columns, advance):
-    count = rows.count * columns.count
+def _outputs(function, images, rows, columns, advance):
+    count = len(images) * rows.count * columns.count
     return in_batches(
         function,
-        cut(image, rows, columns),
+        itertools.chain.from_iterable(cut(image, rows, columns) for image in images),
         size=_batch_size(rows.tile * columns.tile, count),
         advance=lambda done: advance(done / count),
     )

@@ -10,8 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from caejax.errors import CaejaxError
-from caejax.inference import any_size, image_files, mixture
-from caejax.inference import trained as functions
+from caejax.inference import any_size, image_files, mixture, trained
 from caejax.inference.job import (
     Job,
     check_indices,
@@ -31,7 +30,7 @@ from caejax.ops.images import as_float
 from caejax.report import applied
 from caejax.terminal.bars import counting_bar
 
-_MOST_NUMBERS = 10**8  # in a mixture's covariances
+_MOST_ENTRIES = 10**8  # in a mixture's covariances
 
 
 def reconstruct(job: Job) -> int:
@@ -54,7 +53,7 @@ def _apply_to_files(job, title, row):
         return failures
     names = dict(zip(paths, image_files.output_names(paths, [title]), strict=True))
     claim(job, title, paths, names.values())
-    model, shown = functions.reconstruct(job.trained), []
+    model, shown = trained.reconstruct(job.trained), []
 
     def work(path, advance):
         image = read_image(job, path)
@@ -79,10 +78,10 @@ def _apply_to_split(job, title, row):
     indices = np.arange(len(part.images))
     inputs, corruption = part.images, job.trained.config.corruption
     if corruption.name != "none":
-        corrupt = functions.corrupt(job.trained, job.split)
+        corrupt = trained.corrupt(job.trained, job.split)
         inputs = np.stack(list(in_batches(corrupt, inputs, indices)))
         arrays["input"] = inputs
-    model = functions.reconstruct(job.trained)
+    model = trained.reconstruct(job.trained)
     with counting_bar(len(inputs), f"{job.split} images") as advance:
         outputs = in_batches(model, inputs, advance=advance)
         arrays["output"] = np.stack(list(outputs))
@@ -115,7 +114,7 @@ class _Coded(NamedTuple):
 
 def _encode_split(job, part):
     """Codes of a split, as they are, of clean images."""
-    model = functions.encode(job.trained)
+    model = trained.encode(job.trained)
     with counting_bar(len(part.images), f"{job.split} images") as advance:
         codes = np.stack(list(in_batches(model, part.images, advance=advance)))
     shown = np.arange(len(codes))[: job.count]
@@ -125,7 +124,7 @@ def _encode_split(job, part):
 
 def _encode_files(job, paths):
     """Codes of the user's images, tile by tile, and how many could not be done."""
-    model = functions.encode(job.trained)
+    model = trained.encode(job.trained)
     codes, corners, done, pictures = [], [], [], []
 
     def work(path, advance):
@@ -246,8 +245,8 @@ def sample(job: Job, *, components: int, covariance: str, seed: int) -> int:
     claim(job, "samples")
     part = load_images(job)
     shape, diagonal = job.trained.model.code_shape, covariance == "diagonal"
-    numbers = components * np.prod(shape) ** 2
-    if not diagonal and numbers > _MOST_NUMBERS:
+    entries = components * np.prod(shape) ** 2
+    if not diagonal and entries > _MOST_ENTRIES:
         raise CaejaxError(
             f"{components} full covariances of {np.prod(shape)} units are too large; "
             "add --covariance=diagonal or lower --components"
@@ -265,7 +264,7 @@ def sample(job: Job, *, components: int, covariance: str, seed: int) -> int:
         )
     drawn = mixture.draw(fitted, job.count, rng).clip(codes.min(0), codes.max(0))
     drawn = drawn.astype(np.float32).reshape(-1, *shape)
-    images = np.stack(list(in_batches(functions.decode(job.trained), drawn)))
+    images = np.stack(list(in_batches(trained.decode(job.trained), drawn)))
     arrays = {"images": images, "codes": drawn, **fitted._asdict()}
     write_arrays(job, "samples", {**arrays, "log_likelihood": np.array(likelihood)})
     write_figure(job, "samples", lambda: applied.sheet(images))
@@ -304,7 +303,7 @@ def interpolate(job: Job, *, between: tuple[int, int] | None, steps: int) -> int
             f"the two images are {sizes} (height x width); give two of one size"
         )
     weights = tuple(np.linspace(0, 1, steps).tolist())
-    model = functions.interpolate(job.trained, weights)
+    model = trained.interpolate(job.trained, weights)
     with counting_bar(1, "tiles") as advance:
         pair = np.concatenate(ends, axis=-1)
         mixed = any_size.apply(model, job.trained, pair, advance)

@@ -38,6 +38,11 @@ def load_split(config: ConfigDict, name: str) -> data.Split:
     return getattr(data.load(**_settings(config), keep_bytes=True), name)
 
 
+def load_dataset(config: ConfigDict) -> data.Dataset:
+    """Loads all parts of a config's data on the host, float32 in [0, 1], and labels."""
+    return data.load(**_settings(config))
+
+
 def _settings(config):
     settings = config.data.to_dict() | {"image_size": config_lib.image_size(config)}
     del settings["budget_mib"]

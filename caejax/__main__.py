@@ -1,0 +1,182 @@
+"""The command `caejax`, and `python -m caejax`: one way in to all subcommands."""
+
+import importlib
+import sys
+import textwrap
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import caejax
+from caejax.errors import did_you_mean, print_error
+
+
+class Subcommand(NamedTuple):
+    """One entry of `SUBCOMMANDS`.
+
+    Attributes:
+      sentence: What it does, for the list of subcommands.
+      module: Holds `main`, and is not imported before it is needed.
+      call: Calls the module: it is given the module, the program's name, the
+        subcommand's and the words behind it, and returns the exit code.
+    """
+
+    sentence: str
+    module: str
+    call: Callable[..., int]
+
+
+def _as_mode(module: Any, program: str, name: str, words: Sequence[str]) -> int:
+    """Calls `caejax.main` with flags, of which --mode is the subcommand."""
+    from absl import app, flags
+
+    # Both the flags' library and a run's environment.json look at it.
+    sys.argv = [f"{program} {name}", f"--mode={name}", *words]
+    if {"-h", "-help", "--help", "-?"} & set(words):
+        print(_help_with_flags(program, name, flags.FLAGS.flags_by_module_dict()))
+        return 0
+    if any(word.lstrip("-").split("=")[0] == "mode" for word in words):
+        return print_error(f"{program} {name} has no --mode, it is one; leave that out")
+    app.run(module.main, flags_parser=module.parse_flags)
+    return 0  # not reached: it ends the process with the code of main
+
+
+def _help_with_flags(
+    program: str, name: str, flags_by_module: Mapping[str, Iterable[Any]]
+) -> str:
+    found = SUBCOMMANDS[name]
+    lines = []
+    for flag in flags_by_module[found.module]:
+        if flag.name != "mode":
+            switch = "[no]" if flag.boolean else ""
+            text = textwrap.fill(
+                flag.help, 80, initial_indent=" " * 6, subsequent_indent=" " * 6
+            )
+            lines.append(f"  --{switch}{flag.name}\n{text}")
+    return "\n".join(
+        [
+            f"usage: {program} {name} --config=NAME_OR_FILE --workdir=DIR [flags]",
+            "",
+            found.sentence,
+            "",
+            "flags:",
+            *sorted(lines),
+        ]
+    )
+
+
+def _with_name(module: Any, program: str, name: str, words: Sequence[str]) -> int:
+    """Calls a module whose `main` takes words, and the program's name for its help."""
+    code: int = module.main([name, *words], program=program)
+    return code
+
+
+SUBCOMMANDS = {
+    "run": Subcommand(
+        "Trains a config's model or whole sweep, or what is left to do of it.",
+        "caejax.main",
+        _as_mode,
+    ),
+    "eval": Subcommand(
+        "Measures a trained model again, or what to compare it with.",
+        "caejax.main",
+        _as_mode,
+    ),
+    "report": Subcommand(
+        "Draws figures, tables and the page of a run or a sweep anew.",
+        "caejax.main",
+        _as_mode,
+    ),
+    "show": Subcommand(
+        "Prints what a config would run, and about how long it takes.",
+        "caejax.main",
+        _as_mode,
+    ),
+    "denoise": Subcommand(
+        "Denoises your images, or a run's own data, with a trained model.",
+        "caejax.apply",
+        _with_name,
+    ),
+    "reconstruct": Subcommand(
+        "Writes what a trained model makes of images.", "caejax.apply", _with_name
+    ),
+    "encode": Subcommand(
+        "Writes the codes of images, and pictures of them.", "caejax.apply", _with_name
+    ),
+    "neighbours": Subcommand(
+        "Finds, for some images, those with the nearest codes.",
+        "caejax.apply",
+        _with_name,
+    ),
+    "sample": Subcommand(
+        "Draws new images: the decoder as a generator.", "caejax.apply", _with_name
+    ),
+    "interpolate": Subcommand(
+        "Writes images between two, linear in their codes.", "caejax.apply", _with_name
+    ),
+}
+
+_HELP = ("-h", "-help", "--help", "-?", "help")
+
+
+def main(argv: Sequence[str], *, program: str = "caejax") -> int:
+    """Does what the command line says; returns the exit code.
+
+    Args:
+      argv: The words behind the program's name.
+      program: That name, for help and errors.
+    """
+    name, *words = argv or ["help"]
+    if name == "help" and words:
+        name, words = words[0], ["--help"]
+    if name in _HELP:
+        print(_help(program))
+        return 0
+    if name == "--version":
+        print(f"caejax {caejax.__version__}")
+        return 0
+    if name not in SUBCOMMANDS:
+        return print_error(_unknown(program, name, argv))
+    found = SUBCOMMANDS[name]
+    try:
+        module = importlib.import_module(found.module)
+        return found.call(module, program, name, words)
+    except KeyboardInterrupt:  # while it starts; later, modules say more
+        print_error("interrupted")
+        return 130
+
+
+def _unknown(program: str, name: str, argv: Sequence[str]) -> str:
+    if name.startswith("-"):
+        return (
+            f"{name} is no subcommand, which comes first, as in {program} run "
+            f"{' '.join(argv)}; {program} --help lists them"
+        )
+    near = did_you_mean(name, SUBCOMMANDS)
+    return f"{name!r} is no subcommand{near}; {program} --help lists them"
+
+
+def _help(program: str) -> str:
+    width = max(map(len, SUBCOMMANDS))
+    lines = [f"  {name:{width}}  {x.sentence}" for name, x in SUBCOMMANDS.items()]
+    return "\n".join(
+        [
+            f"usage: {program} SUBCOMMAND ...",
+            "",
+            caejax.__doc__,
+            "",
+            "subcommands:",
+            *lines,
+            "",
+            f"{program} SUBCOMMAND --help says more; {program} --version tells which "
+            "this is.",
+        ]
+    )
+
+
+def run() -> int:
+    """Entry point of the console script."""
+    return main(sys.argv[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], program="python -m caejax"))

@@ -1,0 +1,226 @@
+"""Images and codes as users hold them, made into what a model takes."""
+
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from caejax.errors import CaejaxError
+
+# A noisy image in [0, 1] leaves that by the noise; what leaves this is something else.
+_NOISY = (-4.0, 5.0)
+_ROUNDING = 1e-6
+_FULL_SCALE = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}
+_PIL_MODES = ("1", "L", "RGB", "I;16")
+
+
+class Array(Protocol):
+    """An array of NumPy, JAX or PyTorch, or whatever turns itself into NumPy's."""
+
+    def __array__(self) -> NDArray[Any]:
+        """The array as NumPy's."""
+
+
+class Batch(NamedTuple):
+    """Images as a model takes them.
+
+    Attributes:
+      images: (N, H, W, C) float32 in [0, 1].
+      shape: The shape that they were given in, for what is made of them.
+      alone: Whether they were given as one image, without an axis of images.
+    """
+
+    images: NDArray[np.float32]
+    shape: tuple[int, ...]
+    alone: bool
+
+
+def as_batch(
+    array: Array,
+    channels: int,
+    *,
+    noisy: bool = False,
+    one: bool = False,
+    name: str = "images",
+) -> Batch:
+    """Reads an array of images, or refuses it.
+
+    Of three axes the last one is taken for channels if it is as long as the model
+    has channels; otherwise, for a grey model, the first one counts images.
+
+    Args:
+      array: (H, W), (H, W, C), (N, H, W) or (N, H, W, C), without C for one channel
+        only. uint8 in 0..255, uint16 in 0..65535, bool, or floats in [0, 1].
+      channels: Of the model's images, C.
+      noisy: Floats may lie beyond [0, 1], as noise takes them, and are clipped.
+      one: It must be a single image.
+      name: What the array is called in errors.
+
+    Raises:
+      CaejaxError: An array of another kind, shape, data type or range.
+    """
+    values = as_numpy(array, name)
+    shape, alone = _layout(values.shape, channels, one, name)
+    if not values.size:
+        raise CaejaxError(f"{name} of shape {values.shape} are empty; leave them out")
+    images = _unit_interval(values, noisy, name).reshape(shape)
+    return Batch(images, values.shape, alone)
+
+
+def as_numpy(array: Array, name: str) -> NDArray[Any]:
+    """Any library's array as NumPy's.
+
+    Args:
+      array: PyTorch's may need gradients and lie on any device.
+      name: What the array is called in errors.
+
+    Raises:
+      CaejaxError: It is no array.
+    """
+    libraries = {base.__module__.split(".")[0] for base in type(array).__mro__}
+    if "torch" in libraries and hasattr(array, "detach"):
+        array = array.detach().cpu()
+        if str(array.dtype) == "torch.bfloat16":  # which NumPy does not have
+            array = array.float()
+        return array.numpy()
+    mode = getattr(array, "mode", "")
+    if "PIL" in libraries and mode not in _PIL_MODES:
+        raise CaejaxError(
+            f"{name}: a PIL image of mode {mode!r} is not taken; use its convert('L') "
+            "or convert('RGB')"
+        )
+    if not hasattr(array, "__array__") and not hasattr(array, "__array_interface__"):
+        mend = "give an array of NumPy, JAX or PyTorch"
+        if isinstance(array, str) or hasattr(array, "__fspath__"):
+            mend = "read the file first, or use the command caejax with it"
+        raise CaejaxError(f"{name}: {type(array).__name__} is no array; {mend}")
+    return np.asarray(array)
+
+
+def _layout(shape, channels, one, name):
+    """Images of a shape as (N, H, W, C), and whether they are a single one."""
+    last = shape[-1] if shape else 0
+    if len(shape) == 2 and channels == 1:
+        return (1, *shape, 1), True
+    if len(shape) == 3 and last == channels:
+        return (1, *shape), True
+    # As wide as that are channels, not images.
+    if len(shape) == 3 and channels == 1 and last > 4 and not one:
+        return (*shape, 1), False
+    if len(shape) == 4 and last == channels and not one:
+        return shape, False
+    raise CaejaxError(f"{name} of shape {shape}: {_shape_mend(shape, channels, one)}")
+
+
+def _shape_mend(shape, channels, one):
+    """What is wrong with a shape, and what to do about it."""
+    kind = {1: "grey images", 3: "colour images"}.get(channels)
+    takes = f"the model takes {kind or f'images of {channels} channels'}"
+    if one and len(shape) not in (2, 3):
+        return f"give a single image, (H, W) or (H, W, {channels})"
+    if len(shape) not in (2, 3, 4):
+        return "give (H, W), (H, W, C), (N, H, W) or (N, H, W, C)"
+    if len(shape) == 2:
+        return f"{takes}; give (H, W, {channels})"
+    first, last = shape[-3], shape[-1]
+    if first == channels and last > 4:
+        new, axis = ("1, 2, 0", 0) if len(shape) == 3 else ("0, 2, 3, 1", 1)
+        return (
+            "channels come first, as PyTorch has them, and must come last; use "
+            f"images.permute({new}) or np.moveaxis(images, {axis}, -1)"
+        )
+    if channels == 1 and last <= 4:
+        return (
+            f"{takes}, not {last} channels; take their mean, images.mean(-1), or, if "
+            "they are pixels, add an axis, images[..., None]"
+        )
+    if last == 1:
+        return f"{takes}; repeat the grey, np.repeat(images, {channels}, axis=-1)"
+    if last == channels + 1:
+        return f"{takes}; leave the transparency out, images[..., :{channels}]"
+    many = "" if one else f" or (N, H, W, {channels})"
+    return f"{takes}; give (H, W, {channels}){many}, channels last"
+
+
+def _is_float(dtype):
+    # bfloat16 is none of NumPy's own.
+    return np.issubdtype(dtype, np.floating) or dtype.name.startswith("bfloat")
+
+
+def _unit_interval(values, noisy, name):
+    """Values as float32 in [0, 1]."""
+    if values.dtype == bool:
+        return values.astype(np.float32)
+    scale = _FULL_SCALE.get(values.dtype.newbyteorder("="))
+    if scale:
+        return values.astype(np.float32) / scale
+    if not _is_float(values.dtype):
+        raise CaejaxError(
+            f"{name} are of type {values.dtype}; give uint8 in 0..255 (as by "
+            "images.astype('uint8')), uint16 in 0..65535, or floats in [0, 1]"
+        )
+    floats = values if values.dtype == np.float64 else values.astype(np.float32)
+    check_finite(floats, name)
+    low, high = float(floats.min()), float(floats.max())
+    least, most = _NOISY if noisy else (-_ROUNDING, 1 + _ROUNDING)
+    if low < least or high > most or (noisy and floats.mean() < -0.2):
+        raise CaejaxError(
+            f"{name} have values from {low:.6g} to {high:.6g}, and floats must lie in "
+            f"[0, 1]{' but for noise' * noisy}; {_range_mend(low, high)}"
+        )
+    return floats.clip(0, 1).astype(np.float32)
+
+
+def _range_mend(low, high):
+    if high > 5:
+        return f"divide by {255 if high < 1024 else 65535}"
+    if low >= -1.01 and low < -0.1 and high <= 1.01:
+        return "if theirs is [-1, 1], take (images + 1) / 2"
+    return "undo their normalisation, or clip them"
+
+
+def check_finite(values: NDArray[Any], name: str) -> None:
+    """Refuses what is not a number, and infinities.
+
+    Args:
+      values: Floats of any shape.
+      name: What they are called in the error.
+
+    Raises:
+      CaejaxError: There are such values.
+    """
+    bad = values.size - int(np.isfinite(values).sum())
+    if bad:
+        raise CaejaxError(
+            f"{name} hold {bad} values that are NaN or infinite; replace them first"
+        )
+
+
+def as_codes(
+    array: Array, code_shape: tuple[int, ...], name: str = "codes"
+) -> NDArray[np.float32]:
+    """Reads an array of codes, or refuses it.
+
+    Args:
+      array: (..., *code_shape), numbers.
+      code_shape: The shape of the model's codes.
+      name: What the array is called in errors.
+
+    Returns:
+      The same as float32.
+
+    Raises:
+      CaejaxError: An array of another kind or shape, or values that are not finite.
+    """
+    values = as_numpy(array, name)
+    if values.shape[values.ndim - len(code_shape) :] != code_shape or not values.size:
+        wanted = ", ".join(map(str, code_shape))
+        raise CaejaxError(
+            f"{name} of shape {values.shape}: the model's are ({wanted}), or many of "
+            f"these, (N, {wanted})"
+        )
+    if not (_is_float(values.dtype) or values.dtype.kind in "biu"):
+        raise CaejaxError(f"{name} are of type {values.dtype}; give floats")
+    codes = values.astype(np.float32)
+    check_finite(codes, name)
+    return codes
