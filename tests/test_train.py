@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from tiny import tiny_config
 
-from caejax.corruptions import gaussian
+from caejax.config import override
+from caejax.corruptions import choose, corrupt
 from caejax.errors import CaejaxError
 from caejax.files.atomic import read_rows
 from caejax.losses import LOSSES
@@ -448,7 +449,7 @@ def test_sgd_takes_the_gradient_s_step_of_a_summed_loss():
     task = task_from_config(config, total_steps=1)
     images = load_images(config)["train"][:8]
     state, key = new_state(task), jax.random.key(5)
-    noisy = gaussian(key, images, level=0.5)
+    noisy = corrupt(choose("gaussian"), key, images, 0.5)
 
     @jax.jit
     @jax.value_and_grad
@@ -501,9 +502,7 @@ def test_a_model_of_bfloat16_is_measured_in_float32():
 def test_the_penalty_is_the_mean_absolute_code(encoder):
     config = tiny_config()
     config.code_penalty = 0.25
-    config.model.encoder = encoder
-    if encoder in ("tied_dense", "layers"):
-        config.model.widths = ()
+    override(config, "model.encoder", encoder)
     if encoder == "layers":
         config.model.encoder_layers = ("conv3 2 relu", "pool")
         config.model.decoder_layers = ("deconv_k2 1",)
@@ -536,11 +535,11 @@ PAIRED = (
 def test_noise_belongs_to_the_example_not_to_the_batch(key):
     images = jnp.full((6, 8, 8, 1), 0.5)
     whole = evaluation.corrupt_examples(
-        "gaussian", key, images, jnp.arange(len(images)), 0.3
+        choose("gaussian"), key, images, jnp.arange(len(images)), 0.3
     )
     parts = [
         evaluation.corrupt_examples(
-            "gaussian", key, images[i : i + 2], i + jnp.arange(2), 0.3
+            choose("gaussian"), key, images[i : i + 2], i + jnp.arange(2), 0.3
         )
         for i in (0, 2, 4)
     ]
@@ -555,7 +554,7 @@ def test_means_of_a_ragged_split_are_exact(monkeypatch, key):
     monkeypatch.setattr(evaluation, "BATCH", 7)  # 32 images: the last batch has 4
     figures, maps = evaluation.evaluate(task, params, images, key, 0.5)
     noisy = evaluation.corrupt_examples(
-        "gaussian", key, images, jnp.arange(len(images)), 0.5
+        choose("gaussian"), key, images, jnp.arange(len(images)), 0.5
     )
     linear = jax.jit(task.model.apply)({"params": params}, noisy)
     image = task.model.to_image(linear)

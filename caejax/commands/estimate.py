@@ -11,7 +11,7 @@ from typing import NamedTuple
 import jax
 from ml_collections import ConfigDict
 
-from caejax.data import split_indices
+from caejax.data import SOURCES, split_indices
 from caejax.models.size import image_flops
 from caejax.runtime import devices
 from caejax.train import measure
@@ -22,7 +22,6 @@ from caejax.train.state import TrainState
 from caejax.train.step import compiled_steps, zero_sums
 from caejax.train.task import Task, model_from_config, task_from_config
 
-_DRAWN = ("glyphs", "dead_leaves")  # as many images as the config says
 _FEW = 600  # images of the calibration's runs
 _LONG_ENOUGH = 0.5  # seconds
 _MOST_STEPS = 64
@@ -67,7 +66,7 @@ def image_counts(config: ConfigDict) -> tuple[int, int, int]:
       CaejaxError: data that is missing or cannot be used; nothing is downloaded.
     """
     data = config.data
-    if data.source not in _DRAWN:
+    if not SOURCES[data.source].drawn:
         config = config.copy_and_resolve_references()
         config.data.download = False
         images = load_images(config)

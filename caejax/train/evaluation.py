@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from caejax.corruptions import CORRUPTIONS
+from caejax.corruptions import corrupt
+from caejax.losses import loss_and_image
 from caejax.metrics import checkerboard, quality
 from caejax.metrics.checkerboard import PERIODS
 from caejax.metrics.lattice import peak_db, spectrum
@@ -20,11 +21,11 @@ from caejax.metrics.phases import (
     phase_variation,
 )
 from caejax.ops.images import as_float
+from caejax.parameters import Choice
 from caejax.runtime import keys
 from caejax.runtime.batches import sum_over_batch
 from caejax.runtime.compilation import quick_jit
 from caejax.runtime.devices import over_devices
-from caejax.train.step import loss_and_image
 from caejax.train.task import Task
 
 BATCH = 200
@@ -51,24 +52,27 @@ class Evaluation(NamedTuple):
 
 
 def corrupt_examples(
-    corruption: str, key: jax.Array, images: jax.Array, index: jax.Array, level: float
+    corruption: Choice,
+    key: jax.Array,
+    images: jax.Array,
+    index: jax.Array,
+    level: float,
 ) -> jax.Array:
     """Corrupts each example with a key of its own, folded from its index.
 
     So the result for an example is the same in any batch and for every model.
 
     Args:
-      corruption: a name of `CORRUPTIONS`.
+      corruption: of `caejax.corruptions.choose`.
       key: of the split's noise.
       images: (B, H, W, C).
       index: (B,) of each example in its split.
       level: the corruption's.
     """
-    corrupt = CORRUPTIONS[corruption]
 
     def one(i, image):
         own = jax.random.fold_in(key, i)
-        return corrupt(own, image[None], level=level)[0]
+        return corrupt(corruption, own, image[None], level)[0]
 
     return jax.vmap(one)(index, images)
 
@@ -79,7 +83,7 @@ def noise_key(seed: int, split: str) -> jax.Array:
 
 
 @functools.cache
-def compiled_corruption(corruption: str) -> Callable[..., jax.Array]:
+def compiled_corruption(corruption: Choice) -> Callable[..., jax.Array]:
     """Makes the function (key, images, index, level) of `corrupt_examples`.
 
     Images may be uint8.

@@ -40,6 +40,7 @@ def load_split(config: ConfigDict, name: str) -> data.Split:
 
 def _settings(config):
     settings = config.data.to_dict() | {"image_size": config_lib.image_size(config)}
+    settings["params"] = config_lib.choice(config, "data.source").params
     del settings["budget_mib"]
     return settings
 

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from caejax.losses import loss_and_image
 from caejax.metrics import checkerboard
 from caejax.metrics.checkerboard import PERIODS
 from caejax.metrics.phases import BORDER, phase_ratio_db
@@ -14,7 +15,6 @@ from caejax.models.autoencoders import Autoencoder
 from caejax.ops.images import as_float
 from caejax.runtime.compilation import quick_jit
 from caejax.train.evaluation import corrupt_examples
-from caejax.train.step import loss_and_image
 from caejax.train.task import Task
 
 RIPPLE_IMAGES = 32

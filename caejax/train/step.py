@@ -4,13 +4,12 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import optax
 
-from caejax.corruptions import CORRUPTIONS
-from caejax.losses import LOSSES
+from caejax.corruptions import corrupt
+from caejax.losses import LOSSES, loss_and_image
 from caejax.metrics import quality
 from caejax.ops.images import as_float
 from caejax.ops.sums import mean_over_pixels
@@ -41,10 +40,10 @@ def train_step(
       The state after the step and its metrics: the mean loss an image, with the
       code's penalty, psnr in dB, and the norms of gradient and update.
     """
-    noisy = CORRUPTIONS[task.corruption](key, clean, level=level)
+    noisy = corrupt(task.corruption, key, clean, level)
     gradient = jax.grad(functools.partial(objective, task), has_aux=True)
     grads, sums = sum_over_batch(gradient, state.params, (noisy, clean), task.chunk)
-    if not LOSSES[task.loss].summed:
+    if not LOSSES[task.loss.name].summed:
         grads = jax.tree.map(lambda x: x / len(clean), grads)
     tx = trace_optimizer(task.optimizer)
     updates, opt_state = tx.update(grads, state.opt_state, state.params)
@@ -84,14 +83,6 @@ def objective(
         losses += penalty
     psnr = quality.psnr(jnp.clip(image, 0, 1), clean)
     return losses.sum(), {"loss": losses.sum(), "psnr": psnr.sum()}
-
-
-def loss_and_image(
-    model: nn.Module, loss_name: str, linear: jax.Array, clean: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    """Loss (B,) and image (B, H, W, C) of the decoder's linear output."""
-    loss, image = LOSSES[loss_name], model.to_image(linear)
-    return loss.per_image(linear if loss.from_logits else image, clean), image
 
 
 def zero_sums() -> Sums:

@@ -1,12 +1,4 @@
-"""Losses by name, one value per image.
-
-`bce`, `mse` and `l1` are means over an image's pixels and channels, `sse` is the
-sum. Training minimises their mean over the batch, for `sse` their sum, and
-reports the mean over images.
-"""
-
-from collections.abc import Callable
-from typing import NamedTuple
+"""Losses of images, one value per image."""
 
 import jax
 import jax.numpy as jnp
@@ -46,25 +38,3 @@ def sse(output: jax.Array, target: jax.Array) -> jax.Array:
     """Summed squared error: (B, H, W, C) images twice to (B,)."""
     check_pair(output, target)
     return mse(output, target) * output[0].size
-
-
-class Loss(NamedTuple):
-    """A loss and how training uses it.
-
-    Attributes:
-      per_image: two (B, H, W, C) to (B,).
-      from_logits: it takes the decoder's linear output, not the image.
-      summed: training minimises its sum over the batch, not its mean.
-    """
-
-    per_image: Callable[[jax.Array, jax.Array], jax.Array]
-    from_logits: bool = False
-    summed: bool = False
-
-
-LOSSES: dict[str, Loss] = {
-    "bce": Loss(bce, from_logits=True),
-    "mse": Loss(mse),
-    "l1": Loss(l1),
-    "sse": Loss(sse, summed=True),
-}
