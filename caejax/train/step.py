@@ -75,8 +75,7 @@ def objective(
     if task.code_penalty is None:
         linear = task.model.apply(variables, noisy)
     else:
-        code = task.model.apply(variables, noisy, method="encode")
-        linear = task.model.apply(variables, code, method="decode")
+        code, linear = task.model.apply(variables, noisy, method="with_code")
         penalty = task.code_penalty * mean_over_pixels(jnp.abs(code))
     losses, image = loss_and_image(task.model, task.loss, linear, clean)
     if penalty is not None:
