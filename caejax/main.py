@@ -13,16 +13,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from absl import app, flags, logging
-from ml_collections import config_flags
 
 from caejax.commands.options import Options
-from caejax.config.flag_errors import flag_error
-from caejax.config.load import with_found_config
+from caejax.config import command_line
+from caejax.config.load import load_config
 from caejax.errors import CaejaxError, exit_code, print_error
 
 MODES = ("run", "eval", "report", "show")
 
-_CONFIG = config_flags.DEFINE_config_file(
+_CONFIG = flags.DEFINE_string(
     "config", None, "Config file; --config.section.field=value overrides a field."
 )
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run or sweep.")
@@ -64,13 +63,14 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _main(argv):
+    argv, overrides = command_line.split(argv)
     if len(argv) > 1:
         raise CaejaxError(f"{argv[1]!r} is not a flag; flags look like --config=FILE")
     for flag in (_REFERENCES, _LEVELS):
         if flag.value and _MODE.value != "eval":
             raise CaejaxError(f"--{flag.name} is for --mode=eval; add that")
     options = Options(
-        config=_CONFIG.value,
+        config=_config(_CONFIG.value, overrides),
         workdir=Path(_WORKDIR.value) if _WORKDIR.value else None,
         cores=_CORES.value,
         cache=_CACHE.value,
@@ -83,21 +83,28 @@ def _main(argv):
     return importlib.import_module(f"caejax.commands.{_MODE.value}").main(options)
 
 
+def _config(file, overrides):
+    if file:
+        config = load_config(file)
+        command_line.apply(config, overrides, file)
+        return config
+    if overrides:
+        raise CaejaxError(f"{overrides[0]} changes a config; add --config=FILE")
+    return None
+
+
 def parse_flags(argv: Sequence[str]) -> list[str]:
-    """Parses flags; a mistake in them or in the config file is one line, exit 1."""
-    logging.set_verbosity(logging.ERROR)  # what matters is said below
+    """Parses flags, but for those of config fields; a mistake is one line, exit 1.
+
+    Returns:
+      What is left: the program's name, words that are no flags, and config fields.
+    """
     try:
-        found = with_found_config(argv)
-    except CaejaxError as error:
-        sys.exit(print_error(str(error)))
-    try:
-        rest = flags.FLAGS(found)
-        if flags.FLAGS["config"].present:
-            # A file that could not be read is an error only once it is used.
-            _ = _CONFIG.value.seed
-        return rest
-    except Exception as error:
-        sys.exit(print_error(flag_error(error, argv)))
+        argv = flags.FLAGS.read_flags_from_files(argv, force_gnu=False)
+        argv, overrides = command_line.split(argv)
+        return flags.FLAGS(argv) + overrides
+    except flags.Error as error:
+        sys.exit(print_error(str(error).splitlines()[0]))
 
 
 def run() -> None:

@@ -13,6 +13,7 @@ from PIL import Image
 
 from caejax import apply
 from caejax.config import to_json
+from caejax.corruptions import choose
 from caejax.errors import CaejaxError
 from caejax.inference import trained
 from caejax.inference.job import Job, load_images
@@ -78,7 +79,7 @@ def test_reconstruct_takes_the_noise_that_runs_are_measured_with(run, command):
     assert (code, errors) == (0, [])
     made, part = arrays(out / "reconstructions.npz"), load_split(tiny_config(), "val")
     noisy = corrupt_examples(
-        "gaussian",
+        choose("gaussian"),
         keys.stream(0, "val_noise"),
         part.images,
         np.arange(len(part.images)),

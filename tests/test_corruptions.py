@@ -7,11 +7,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from caejax.corruptions import CORRUPTIONS
+from caejax.corruptions import CORRUPTIONS, choose
+from caejax.corruptions import corrupt as corrupt_by
+from caejax.parameters import resolve
 
 NOISES = ["gaussian", "masking", "salt_and_pepper"]
 SHAPES = ["cross", "box"]
-COMPILED = {name: jax.jit(function) for name, function in CORRUPTIONS.items()}
+FUNCTIONS = {name: resolve(entry.function) for name, entry in CORRUPTIONS.items()}
+COMPILED = {name: jax.jit(function) for name, function in FUNCTIONS.items()}
 LEVEL = 0.6
 GREY = np.full((16, 30, 40, 3), 0.5, np.float32)
 
@@ -33,15 +36,18 @@ def test_every_name_is_tested():
 
 @pytest.mark.parametrize("name", CORRUPTIONS)
 def test_signature(name):
-    parameters = inspect.signature(CORRUPTIONS[name]).parameters
+    parameters = inspect.signature(FUNCTIONS[name]).parameters
     kinds = {name: parameter.kind for name, parameter in parameters.items()}
     positional = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    assert list(kinds) == ["key", "images", "level"]
+    own = CORRUPTIONS[name].params
+    assert list(kinds) == ["key", "images", "level", *own]
     assert kinds == {
         "key": positional,
         "images": positional,
-        "level": inspect.Parameter.KEYWORD_ONLY,
+        **dict.fromkeys(["level", *own], inspect.Parameter.KEYWORD_ONLY),
     }
+    defaults = {key: parameters[key].default for key in own}
+    assert defaults == {key: own[key].default for key in own}
 
 
 @pytest.mark.parametrize("name", CORRUPTIONS)
@@ -81,7 +87,7 @@ def test_depends_on_the_key_and_on_the_image(name, images):
 
 @pytest.mark.parametrize("name", CORRUPTIONS)
 def test_level_may_be_static_or_traced(name, key, images):
-    static = jax.jit(lambda key, x: CORRUPTIONS[name](key, x, level=LEVEL))(key, images)
+    static = jax.jit(lambda key, x: FUNCTIONS[name](key, x, level=LEVEL))(key, images)
     np.testing.assert_allclose(corrupt(name, key, images), static, atol=1e-6)
 
 
@@ -114,6 +120,41 @@ def test_rates(name, black, white, key):
     assert (y == 0.5).mean() == pytest.approx(0.7, abs=0.01)
     # All channels of a pixel share its fate.
     np.testing.assert_array_equal(y, np.broadcast_to(y[..., :1], y.shape))
+
+
+@pytest.mark.parametrize("salt", [0.0, 0.25, 1.0])
+def test_salt_is_a_share_of_the_changed(salt, key):
+    choice = choose("salt_and_pepper", salt=salt)
+    y = np.asarray(jax.jit(corrupt_by, static_argnums=0)(choice, key, GREY, 0.4))
+    assert (y == 1).mean() == pytest.approx(0.4 * salt, abs=0.01)
+    assert (y == 0).mean() == pytest.approx(0.4 * (1 - salt), abs=0.01)
+
+
+def test_without_parameters_salt_and_pepper_is_what_it_was(key, images):
+    def before(key, images, level):
+        u = jax.random.uniform(key, (*images.shape[:-1], 1))
+        return jnp.where(u < level / 2, 0, jnp.where(u < level, 1, images))
+
+    for level in (0.1, 0.3, 0.77):
+        now = jax.jit(corrupt_by, static_argnums=0)(
+            choose("salt_and_pepper"), key, images, level
+        )
+        np.testing.assert_array_equal(now, jax.jit(before)(key, images, level))
+
+
+@pytest.mark.parametrize("name", CORRUPTIONS)
+def test_what_the_table_says(name, key, images):
+    entry, difference = CORRUPTIONS[name], corrupt(name, key, images, 0.3) - images
+    changed = np.asarray(difference) != 0
+    assert changed.any() == entry.changes == (entry.level is not None)
+    assert changed.any(-1).sum() == changed.all(-1).sum()
+    # Channels that change together all become the same; noise of its own does not.
+    values = np.ptp(np.asarray(corrupt(name, key, images, 0.3)), axis=-1)
+    same = (values[changed.all(-1)] == 0).all()
+    assert same == (entry.channels != "each by itself")
+    assert entry.noise == (name in NOISES)
+    assert entry.gaussian == (name == "gaussian")
+    assert (entry.task == "inpaint") == (name in SHAPES)
 
 
 def test_level_one_leaves_nothing(key, images):

@@ -1,7 +1,6 @@
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,8 +18,7 @@ def register(monkeypatch):
     """Registers a function as the source "fake"."""
 
     def add(function):
-        monkeypatch.setitem(sys.modules, "fake_source", SimpleNamespace(load=function))
-        monkeypatch.setitem(data.SOURCES, "fake", "fake_source")
+        monkeypatch.setitem(data.SOURCES, "fake", data.Source(function))
 
     return add
 

@@ -6,6 +6,7 @@ from helpers.tiny import tiny_config
 
 from caejax.commands import estimate, shown
 from caejax.commands.estimate import Calibration, Work, total_seconds
+from caejax.config import override
 from caejax.models.size import image_flops
 from caejax.sweep.spec import expand
 from caejax.train.images import load_images
@@ -15,7 +16,7 @@ from caejax.train.task import model_from_config
 def test_flops_by_hand():
     config = tiny_config()
     config.data.image_size = 10
-    config.model.encoder = "layers"
+    override(config, "model.encoder", "layers")
     config.model.encoder_layers = ("conv3 2 valid",)
     config.model.decoder_layers = ("nearest 5/4", "conv1 1")
     config.model.output_activation = "linear"

@@ -210,8 +210,6 @@ def in_process(monkeypatch, capfd):
 
 
 def main_in_process(argv, monkeypatch):
-    for name in [name for name in flags.FLAGS if name.startswith("config.")]:
-        delattr(flags.FLAGS, name)
     flags.FLAGS.unparse_flags()
     monkeypatch.setattr(sys, "argv", argv)
     try:
@@ -220,11 +218,6 @@ def main_in_process(argv, monkeypatch):
         return stop.code
 
 
-# How ml_collections loads a config file.
-LOADS_CONFIG = pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")
-
-
-@LOADS_CONFIG
 def test_one_command_at_a_time_trains_in_a_folder(folder, in_process):
     config = f"--config={folder / 'config.py'}"
     with holding(folder / "taken" / ".lock"):
@@ -234,7 +227,6 @@ def test_one_command_at_a_time_trains_in_a_folder(folder, in_process):
     assert not (folder / "taken" / "config.json").exists()
 
 
-@LOADS_CONFIG
 @pytest.mark.parametrize("name", CASES)
 def test_mistakes_are_one_line_and_exit_code_1(name, folder, in_process):
     cli, words = CASES[name]
@@ -266,7 +258,6 @@ def test_nothing_written_is_lost_by_a_mistake(folder):
 PATTERNS = ("residual_spectrum", "phase_means", "gallery")
 
 
-@LOADS_CONFIG
 def test_a_run_draws_its_figures_and_runs_once(folder, in_process):
     figures = {path.name for path in (folder / "run" / "figures").iterdir()}
     names = ("reconstructions", "curves", *PATTERNS)
@@ -282,7 +273,6 @@ def test_a_run_draws_its_figures_and_runs_once(folder, in_process):
     assert (folder / "run" / "metrics.jsonl").read_bytes() == before
 
 
-@LOADS_CONFIG
 def test_eval_measures_again_and_elsewhere(folder, in_process):
     code, output, _ = in_process("--mode=eval", f"--workdir={folder / 'run'}")
     assert code == 0

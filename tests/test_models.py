@@ -1,5 +1,6 @@
 """Tests of the autoencoders."""
 
+import dataclasses
 import functools
 
 import flax.linen as nn
@@ -9,7 +10,8 @@ import numpy as np
 import pytest
 from helpers.layers import random_variables, stock_upsample
 
-from caejax.models.autoencoders import MODELS, create_model
+from caejax.config import sections
+from caejax.models.autoencoders import MODELS, Autoencoder, create_model
 from caejax.models.decoders import pooled_size
 from caejax.models.layers import ACTIVATIONS
 from caejax.models.upsampling import UPSAMPLING
@@ -189,6 +191,57 @@ def test_what_probes_ask_of_convolutional_models():
     assert layers.largest_map == 14 * 10 * 4
     assert not small_model("dense").convolutional
     assert not small_model("tied_dense").convolutional
+
+
+ANSWERS = {  # stride, stages, largest map
+    "conv": (4, ("nearest_k3",) * 2, 13 * 10 * 4),
+    "layers": (4, ("deconv_k3", "deconv_k4"), 14 * 10 * 4),
+    "dense": (1, (), 13 * 10 * 3),
+    "tied_dense": (1, (), 13 * 10 * 3),
+}
+
+
+@pytest.mark.parametrize("encoder", MODELS)
+def test_every_model_answers_all_that_the_protocol_asks(encoder, normal):
+    settings = SMALL | LAYERS | {"upsampling": "nearest_k3"}
+    if encoder == "layers":
+        settings["shape"] = (14, 10, 3)
+    model = create_model(encoder, **settings)
+    public = [name for name in vars(Autoencoder) if name[0] != "_"]
+    own = {"encode", "decode", "code_shape", "stride", "stages", "largest_map"}
+    assert own | {"output_size"} <= set(public)
+    for name in [*own, "output_size", "__call__"]:
+        assert getattr(type(model), name) is not getattr(Autoencoder, name)
+    size = model.shape[:2]
+    assert (model.stride, model.stages, model.largest_map) == ANSWERS[encoder]
+    assert model.output_size(size) == size
+    assert model.convolutional == (encoder in ("conv", "layers"))
+    assert (model.output_size((40, 24)) is None) == (not model.convolutional)
+    assert not model.skips
+    for name in ("output_activation", "initializer", "dtype"):
+        assert name in {field.name for field in dataclasses.fields(model)}
+    variables, x = random_variables(model, normal), normal(2, *model.shape)
+    code, linear = run(model, variables, x, "with_code")
+    assert code.shape == (2, *model.code_shape)
+    np.testing.assert_array_equal(code, run(model, variables, x, "encode"))
+    np.testing.assert_allclose(linear, run(model, variables, x), atol=1e-5)
+    image = model.to_image(linear)
+    assert 0 <= float(image.min()) <= float(image.max()) <= 1
+
+
+def test_layers_cannot_take_what_they_leave_nothing_of():
+    layers = ("pool valid",) * 3, ("deconv_k2 3",) * 3
+    settings = dict(zip(("encoder_layers", "decoder_layers"), layers, strict=True))
+    model = create_model("layers", shape=(8, 8, 3), **settings)
+    assert model.output_size((7, 8)) is None
+    assert model.output_size((9, 8)) == (8, 8)
+
+
+@pytest.mark.parametrize("encoder", MODELS)
+def test_a_config_section_has_the_settings_of_its_model(encoder):
+    fields = {field.name for field in dataclasses.fields(MODELS[encoder])}
+    assert set(sections.MODELS[encoder]) == fields - {"shape", "parent", "name"}
+    assert list(sections.MODELS) == list(MODELS)
 
 
 @pytest.mark.parametrize("encoder", ["dense", "tied_dense"])

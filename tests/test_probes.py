@@ -7,6 +7,8 @@ import pytest
 from helpers.runs import new_state
 from helpers.tiny import tiny_config
 
+from caejax.config import override
+from caejax.corruptions import choose
 from caejax.losses import LOSSES
 from caejax.metrics import checkerboard, pictures
 from caejax.metrics.evaluator import probe
@@ -26,7 +28,9 @@ def tiny():
 
 def test_gradients_are_those_of_the_loss_for_the_corrupted_input(tiny, key):
     subject, params, images = tiny
-    noisy = corrupt_examples("gaussian", key, images, jnp.arange(len(images)), 0.3)
+    noisy = corrupt_examples(
+        choose("gaussian"), key, images, jnp.arange(len(images)), 0.3
+    )
 
     def loss(noisy):
         linear = subject.model.apply({"params": params}, noisy)
@@ -57,7 +61,7 @@ def layered(*, image_size, encoder, decoder):
     """Subject, parameters and test images of a model given layer by layer."""
     config = tiny_config()
     config.data.image_size = image_size
-    config.model.encoder = "layers"
+    override(config, "model.encoder", "layers")
     config.model.encoder_layers = encoder
     config.model.decoder_layers = decoder
     task = task_from_config(config, total_steps=1)

@@ -21,6 +21,7 @@ from helpers.runs import (
 )
 from helpers.tiny import tiny_config
 
+from caejax.corruptions import choose
 from caejax.errors import CaejaxError
 from caejax.files.atomic import read_rows
 from caejax.losses import LOSSES
@@ -367,9 +368,13 @@ PAIRED = (
 
 def test_noise_belongs_to_the_example_not_to_the_batch(key):
     images = jnp.full((6, 8, 8, 1), 0.5)
-    whole = corrupt_examples("gaussian", key, images, jnp.arange(len(images)), 0.3)
+    whole = corrupt_examples(
+        choose("gaussian"), key, images, jnp.arange(len(images)), 0.3
+    )
     parts = [
-        corrupt_examples("gaussian", key, images[i : i + 2], i + jnp.arange(2), 0.3)
+        corrupt_examples(
+            choose("gaussian"), key, images[i : i + 2], i + jnp.arange(2), 0.3
+        )
         for i in (0, 2, 4)
     ]
     np.testing.assert_array_equal(whole, jnp.concatenate(parts))
@@ -383,7 +388,9 @@ def test_means_of_a_ragged_split_are_exact(monkeypatch, key):
     monkeypatch.setattr(evaluator, "BATCH", 7)  # 32 images: the last batch has 4
     subject = subject_of(task)
     values, maps = evaluator.evaluate(subject, params, images, key, 0.5, "level")
-    noisy = corrupt_examples("gaussian", key, images, jnp.arange(len(images)), 0.5)
+    noisy = corrupt_examples(
+        choose("gaussian"), key, images, jnp.arange(len(images)), 0.5
+    )
     linear = jax.jit(task.model.apply)({"params": params}, noisy)
     image = task.model.to_image(linear)
     assert values == pytest.approx(

@@ -12,7 +12,8 @@ import pytest
 from helpers.runs import assert_same, new_state, steps_and_images
 from helpers.tiny import tiny_config
 
-from caejax.corruptions import gaussian
+from caejax.config import override
+from caejax.corruptions import choose, corrupt
 from caejax.runtime import keys
 from caejax.train.images import load_images
 from caejax.train.step import compiled_steps, objective, train_step, zero_sums
@@ -93,7 +94,7 @@ def test_sgd_takes_the_gradient_s_step_of_a_summed_loss():
     task = task_from_config(config, total_steps=1)
     images = load_images(config)["train"][:8]
     state, key = new_state(task), jax.random.key(5)
-    noisy = gaussian(key, images, level=0.5)
+    noisy = corrupt(choose("gaussian"), key, images, 0.5)
 
     @jax.jit
     @jax.value_and_grad
@@ -128,9 +129,7 @@ def test_bfloat16_computes_in_it_and_keeps_float32_parameters():
 def test_the_penalty_is_the_mean_absolute_code(encoder):
     config = tiny_config()
     config.code_penalty = 0.25
-    config.model.encoder = encoder
-    if encoder in ("tied_dense", "layers"):
-        config.model.widths = ()
+    override(config, "model.encoder", encoder)
     if encoder == "layers":
         config.model.encoder_layers = ("conv3 2 relu", "pool")
         config.model.decoder_layers = ("deconv_k2 1",)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import jax
 from ml_collections import ConfigDict
 
-from caejax.data import split_indices
+from caejax.data import SOURCES, split_indices
 from caejax.models.size import image_flops
 from caejax.runtime import devices
 from caejax.train.images import load_images
@@ -23,7 +23,6 @@ from caejax.train.task import model_from_config, task_from_config
 from caejax.train.values import measured
 from caejax.train.varied import Recipe, shared
 
-_DRAWN = ("glyphs", "dead_leaves")  # as many images as the config says
 _FEW = 600  # images of the calibration's runs
 _LONG_ENOUGH = 0.5  # seconds
 _MOST_STEPS = 64
@@ -68,7 +67,7 @@ def image_counts(config: ConfigDict) -> tuple[int, int, int]:
       CaejaxError: data that is missing or cannot be used; nothing is downloaded.
     """
     data = config.data
-    if data.source not in _DRAWN:
+    if not SOURCES[data.source].drawn:
         config = config.copy_and_resolve_references()
         config.data.download = False
         images = load_images(config)

@@ -1,28 +1,60 @@
 """Configs: the fields every experiment has, JSON and run ids; JAX is not imported.
 
 A config file returns `default()` with some values changed. It is locked: an
-unknown field or another type of value fails at once. Whether its values can be used,
-`caejax.config.check` says.
+unknown field or another type of value fails at once. Only the sections whose fields
+depend on a name (see `caejax.config.sections`) are open, so that the name and its
+fields can be set in any order; `resolve`, which every command calls, refuses what does
+not belong there. Whether values can be used, `caejax.config.check` says.
 """
 
 import difflib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from ml_collections import ConfigDict, FieldReference
 
-from caejax.config import ids
+from caejax import parameters
+from caejax.config import ids, sections
+from caejax.config.sections import SWITCHES, choice, choose
 from caejax.errors import CaejaxError
 
+__all__ = [
+    "SWITCHES",
+    "choice",
+    "choose",
+    "default",
+    "field_names",
+    "from_json",
+    "get",
+    "image_size",
+    "one_run",
+    "override",
+    "override_all",
+    "resolve",
+    "run_id",
+    "to_json",
+    "unknown_field",
+]
 
-def default() -> ConfigDict:
-    """Returns the config of a small denoiser on `glyphs`, locked."""
+
+def default(encoder: str = "conv") -> ConfigDict:
+    """Returns the config of a small denoiser on `glyphs`, locked.
+
+    Args:
+      encoder: kind of the model, whose fields config.model has.
+
+    Raises:
+      CaejaxError: there is no such kind.
+    """
     config = ConfigDict()
     config.seed = 0  # of initialisation, data order and noise
     config.data = _default_data()
-    config.corruption = ConfigDict({"name": "gaussian", "level": 0.5})
-    config.model = _default_model()
+    # params: of the corruption alone, {"salt": 0.2} for instance.
+    config.corruption = ConfigDict({"name": "gaussian", "level": 0.5, "params": {}})
+    config.model = ConfigDict({"encoder": encoder})
     config.loss = "bce"
+    config.loss_params = ConfigDict()  # of the loss alone
     # Times the mean absolute value of the code, added to the loss that is minimised.
     config.code_penalty = 0.0
     config.optimizer = _default_optimizer()
@@ -35,7 +67,12 @@ def default() -> ConfigDict:
     # Of a sweep's runs; workers of "processes", 0 is one a core, and at most so many
     # runs in a group of "vmap", 0 is as many as fit in memory.
     config.executor = ConfigDict({"name": "serial", "workers": 0})
-    return config.lock()
+    for field, name in (("model.encoder", encoder), ("loss", config.loss)):
+        choose(config, field, name)
+    config.lock()
+    for field in SWITCHES:
+        sections.section_of(config, field).unlock()
+    return config
 
 
 def _default_data() -> ConfigDict:
@@ -56,30 +93,8 @@ def _default_data() -> ConfigDict:
             "reduce": 1,  # folder: shrink by this factor, area-averaging
             "patches_per_image": 1,  # folder
             "download": False,  # idx, tfds
+            "params": {},  # of the source alone
             "budget_mib": 4096.0,  # of a split on the device; more is streamed
-        }
-    )
-
-
-def _default_model() -> ConfigDict:
-    return ConfigDict(
-        {
-            "encoder": "conv",
-            # Of "layers", as caejax.models.stack says, instead of the next five.
-            "encoder_layers": (),
-            "decoder_layers": (),
-            "widths": (16, 32, 32),
-            # Of "conv": as many, from the code outwards; (): those of the encoder.
-            "decoder_widths": (),
-            "latent_channels": 8,  # the bottleneck
-            "bottleneck": "projection",
-            "downsampling": "max_pool",  # of "conv"
-            "upsampling": "nearest_k3",
-            "code_activation": "linear",
-            "output_activation": "sigmoid",
-            "initializer": "he_normal",
-            "dtype": "float32",  # of the computation
-            "path": "auto",  # of caejax.ops.paths: how layers are computed
         }
     )
 
@@ -135,16 +150,16 @@ def get(config: ConfigDict, field: str) -> Any:
     value = config
     for part in field.split("."):
         if not isinstance(value, ConfigDict) or part not in value:
-            raise CaejaxError(unknown_field(field))
+            raise CaejaxError(unknown_field(field, config))
         value = value[part]
     return value
 
 
 def override(config: ConfigDict, field: str, value: Any) -> None:
-    """Sets a dotted field in place.
+    """Sets a dotted field in place; a name makes its section that of the name.
 
     Raises:
-      CaejaxError: no such field, or a value of another type.
+      CaejaxError: no such field, a name that is not known, or a value of another type.
     """
     old = get(config, field)
     *parents, name = field.split(".")
@@ -152,7 +167,10 @@ def override(config: ConfigDict, field: str, value: Any) -> None:
     try:
         if value is None:  # which ml_collections takes for any type
             raise TypeError
-        holder[name] = value
+        if field in SWITCHES and isinstance(value, str):
+            choose(config, field, value)
+        else:
+            holder[name] = value
     except TypeError as error:
         raise CaejaxError(
             f"config.{field} is {value!r}; it must be of type {type(old).__name__}, "
@@ -160,9 +178,29 @@ def override(config: ConfigDict, field: str, value: Any) -> None:
         ) from error
 
 
-def unknown_field(field: str) -> str:
-    """The line that says a field does not exist, naming the nearest that does."""
-    fields = field_names(default())
+def override_all(config: ConfigDict, values: Mapping[str, Any]) -> None:
+    """Sets dotted fields in place, names first, whose sections hold the others.
+
+    Raises:
+      CaejaxError: as `override`.
+    """
+    for field in sorted(values, key=lambda field: field not in SWITCHES):
+        override(config, field, values[field])
+
+
+def unknown_field(field: str, config: ConfigDict | None = None) -> str:
+    """The line that says a field does not exist, naming the nearest that does.
+
+    Args:
+      field: dotted, or its last part.
+      config: that does not have it; None for the default.
+    """
+    config = config or default()
+    for switch, (section, _) in SWITCHES.items():
+        prefix, key = f"{section}.", field.removeprefix(f"{section}.")
+        if field.startswith(prefix) and sections.is_elsewhere(switch, key):
+            return str(sections.lacks(switch, get(config, switch), key))
+    fields = field_names(config)
     by_last_part = {name.split(".")[-1]: name for name in fields}
     last = field.split(".")[-1]
     # The right field, perhaps, in the wrong section.
@@ -183,27 +221,69 @@ def field_names(config: ConfigDict, prefix: str = "") -> list[str]:
     return names
 
 
+def resolve(config: ConfigDict) -> ConfigDict:
+    """A copy in which every section has exactly the fields of the name it depends on.
+
+    Fields that are missing come with their defaults. Those that do not apply are left
+    out where they are empty or at their defaults.
+
+    Raises:
+      CaejaxError: a name that is not known, or a field that does not apply.
+    """
+    return _from_values(config.to_dict(), lenient=False)
+
+
 def to_json(config: ConfigDict) -> str:
-    """Returns the config as indented JSON, keys sorted, tuples as lists."""
-    return json.dumps(config.to_dict(), indent=2, sort_keys=True)
+    """Returns the resolved config as indented JSON, keys sorted, tuples as lists."""
+    return json.dumps(resolve(config).to_dict(), indent=2, sort_keys=True)
 
 
 def from_json(text: str) -> ConfigDict:
-    """Reads what `to_json` wrote, filling fields that are new since then."""
+    """Reads what `to_json` wrote, or an earlier version of it.
+
+    Fields that are new since then have their defaults; those that do not apply to the
+    kind of the model are left out.
+    """
+    return _from_values(json.loads(text), lenient=True)
+
+
+def _from_values(values, lenient):
     config = default()
-    _update(config, json.loads(text))
+    values = dict(values)
+    axes = values.pop("sweep", {})
+    config.sweep = {name: _axis(axis) for name, axis in axes.items()}
+    flat = dict(_flat(values))
+    for field in SWITCHES:
+        if field in flat:
+            override(config, field, flat.pop(field))
+    for field, value in flat.items():
+        if not _is_stale(config, field, value, lenient):
+            override(config, field, value)
     return config
 
 
-def _update(config, values, prefix=""):
+def _flat(values, prefix=""):
     for name, value in values.items():
-        if prefix == "" and name == "sweep":
-            config.sweep = {k: _axis(axis) for k, axis in value.items()}
-        elif isinstance(value, dict):
-            _update(config, value, f"{prefix}{name}.")
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
         else:
-            value = tuple(value) if isinstance(value, list) else value
-            override(config, prefix + name, value)
+            yield prefix + name, tuple(value) if isinstance(value, list) else value
+
+
+def _is_stale(config, field, value, lenient):
+    """Whether a field belongs to a name that is not the chosen one."""
+    for switch, (section, _) in SWITCHES.items():
+        key = field.removeprefix(f"{section}.")
+        if key == field or "." in key or key in sections.section_of(config, switch):
+            continue
+        if not sections.is_elsewhere(switch, key):
+            whose = f"{switch} {get(config, switch)!r}"
+            known = sections.section_of(config, switch)
+            raise parameters.unknown(key, known, whose, section)
+        if lenient or sections.says_nothing(switch, key, value):
+            return True
+        raise sections.lacks(switch, get(config, switch), key, value)
+    return False
 
 
 def _axis(axis):
@@ -220,4 +300,4 @@ def one_run(config: ConfigDict) -> ConfigDict:
 
 def run_id(config: ConfigDict) -> str:
     """Names a run, see `caejax.config.ids`."""
-    return ids.run_id(config.to_dict())
+    return ids.run_id(resolve(config).to_dict())

@@ -1,12 +1,12 @@
 """Whether a config can be used: names that are known, numbers in range."""
 
+import functools
 import math
 
 from ml_collections import ConfigDict
 
-from caejax.config import default, get, image_size
+from caejax.config import choice, get, image_size, resolve
 from caejax.corruptions import CORRUPTIONS
-from caejax.data import SOURCES
 from caejax.errors import CaejaxError, lookup
 from caejax.losses import LOSSES
 from caejax.models.autoencoders import MODELS
@@ -16,48 +16,39 @@ from caejax.models.stack import parse, shapes_after
 from caejax.models.upsampling import UPSAMPLING
 from caejax.ops.paths import PATHS
 from caejax.optimizers import OPTIMIZERS, SCHEDULES
+from caejax.parameters import Parameter, checked
 
 
 def check(config: ConfigDict) -> None:
     """Checks the values of a run's config.
 
     Raises:
-      CaejaxError: a name that is not known or a number out of range.
+      CaejaxError: a name that is not known, a field that does not apply, or a number
+        out of range.
     """
+    config = resolve(config)
+    for field in ("data.source", "corruption.name", "loss"):
+        choice(config, field)
     _check_names(config)
     _check_numbers(config)
+    _check_level(config)
     image_size(config)
-    if config.loss == "bce" and config.model.output_activation != "sigmoid":
+    from_logits = LOSSES[config.loss].from_logits
+    if from_logits and config.model.output_activation != "sigmoid":
         raise CaejaxError(
-            "config.loss 'bce' works on logits: set config.model.output_activation "
-            "to 'sigmoid', or choose another loss"
+            f"config.loss {config.loss!r} works on logits: set "
+            "config.model.output_activation to 'sigmoid', or choose another loss"
         )
-    if config.model.encoder == "tied_dense" and config.model.widths:
-        raise CaejaxError(
-            "config.model.encoder 'tied_dense' has one layer: set "
-            "config.model.widths=() or use 'dense'"
-        )
-    if config.model.encoder == "conv" and not config.model.widths:
-        raise CaejaxError(
-            "config.model.widths is empty: a 'conv' encoder needs a width per stage, "
-            "(16, 32, 32) for instance"
-        )
-    _check_parts_of_conv(config)
-    _check_decoder_widths(config)
-    _check_layers(config)
+    for own_check in _OF_A_KIND.get(config.model.encoder, ()):
+        own_check(config)
 
 
-def _check_parts_of_conv(config):
-    if config.model.encoder == "conv":
-        return
-    defaults = default().model
-    for name in ("downsampling", "decoder_widths"):
-        value, off = config.model[name], defaults[name]
-        if value != off:
-            raise CaejaxError(
-                f"config.model.{name} is {value!r}, but the encoder is "
-                f"{config.model.encoder!r}: only 'conv' has it, set it to {off!r}"
-            )
+def _check_stages(config):
+    if not config.model.widths:
+        raise CaejaxError(
+            f"config.model.widths is empty: a {config.model.encoder!r} encoder needs a "
+            "width per stage, (16, 32, 32) for instance"
+        )
 
 
 def _check_decoder_widths(config):
@@ -73,13 +64,6 @@ def _check_layers(config):
     layers = {
         name: tuple(config.model[name]) for name in ("encoder_layers", "decoder_layers")
     }
-    if config.model.encoder != "layers":
-        if any(layers.values()):
-            raise CaejaxError(
-                f"config.model.encoder is {config.model.encoder!r}, but layers are "
-                "given: set it to 'layers', or encoder_layers=() and decoder_layers=()"
-            )
-        return
     if not all(layers.values()):
         raise CaejaxError(
             "config.model.encoder 'layers' needs config.model.encoder_layers and "
@@ -105,10 +89,14 @@ def _check_layers(config):
         )
 
 
+_OF_A_KIND = {
+    "conv": (_check_stages, _check_decoder_widths),
+    "layers": (_check_layers,),
+}
+
+
 def _check_names(config):
     names = {
-        "data.source": SOURCES,
-        "corruption.name": CORRUPTIONS,
         "model.encoder": MODELS,
         "model.bottleneck": dict.fromkeys(BOTTLENECKS),
         "model.downsampling": dict.fromkeys(DOWNSAMPLING),
@@ -118,12 +106,17 @@ def _check_names(config):
         "model.initializer": INITIALIZERS,
         "model.dtype": DTYPES,
         "model.path": dict.fromkeys(PATHS),
-        "loss": LOSSES,
         "optimizer.name": OPTIMIZERS,
         "optimizer.schedule": SCHEDULES,
     }
     for field, table in names.items():
-        lookup(table, get(config, field), field)
+        if _applies(config, field):
+            lookup(table, get(config, field), field)
+
+
+def _applies(config, field):
+    section, _, name = field.partition(".")
+    return section != "model" or name in config.model
 
 
 def _check_numbers(config):
@@ -142,7 +135,6 @@ def _check_numbers(config):
     )
     not_negative = (
         "data.limit",
-        "corruption.level",
         "code_penalty",
         "optimizer.warmup_steps",
         "optimizer.momentum",
@@ -151,7 +143,7 @@ def _check_numbers(config):
         "train.early_stopping",
         "executor.workers",
     )
-    for field in positive + not_negative:
+    for field in filter(functools.partial(_applies, config), positive + not_negative):
         value = get(config, field)
         if not 0 <= value < math.inf or (field in positive and value == 0):
             bound = "above 0" if field in positive else "at least 0"
@@ -159,8 +151,6 @@ def _check_numbers(config):
     for field, fine in (
         ("data.val_fraction", 0 <= config.data.val_fraction < 1),
         ("train.ema_decay", config.train.ema_decay < 1),
-        # A standard deviation may be larger, a probability or a size may not.
-        ("corruption.level", _is_noise(config) or config.corruption.level <= 1),
     ):
         if not fine:
             raise CaejaxError(
@@ -171,7 +161,8 @@ def _check_numbers(config):
             raise CaejaxError(
                 f"config.{field} is {get(config, field)}; it must be between 0 and 2^31"
             )
-    for field in ("model.widths", "model.decoder_widths", "train.probe_steps"):
+    lists = ("model.widths", "model.decoder_widths", "train.probe_steps")
+    for field in filter(functools.partial(_applies, config), lists):
         values = get(config, field)
         if not all(isinstance(value, int) and value > 0 for value in values):
             raise CaejaxError(
@@ -179,5 +170,6 @@ def _check_numbers(config):
             )
 
 
-def _is_noise(config):
-    return config.corruption.name in ("gaussian", "none")
+def _check_level(config):
+    level = CORRUPTIONS[config.corruption.name].level or Parameter(0.0)
+    checked(level, config.corruption.level, "corruption.level")

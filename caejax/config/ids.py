@@ -15,7 +15,23 @@ _NEWER = {
     "code_penalty": 0.0,
     "model.decoder_widths": [],
     "model.downsampling": "max_pool",
+    "corruption.params.salt": 0.5,
+    "corruption.params": {},
+    "data.params": {},
+    "loss_params": {},
 }
+# What every kind of model had when ids began, whether it applied or not.
+_MODEL = {
+    "encoder_layers": [],
+    "decoder_layers": [],
+    "widths": [16, 32, 32],
+    "latent_channels": 8,
+    "bottleneck": "projection",
+    "upsampling": "nearest_k3",
+    "code_activation": "linear",
+    "path": "auto",
+}
+_TIED = {"widths": []}  # which it had to be
 
 
 def run_id(config: Mapping[str, Any]) -> str:
@@ -28,7 +44,10 @@ def run_id(config: Mapping[str, Any]) -> str:
       config: nested, as `ConfigDict.to_dict` or its JSON gives it.
     """
     run = {name: value for name, value in config.items() if name not in NOT_OF_A_RUN}
-    return _hash({"sweep": {}, **run}, indent=2)  # as ever, so that folders are found
+    model = run.get("model", {})
+    tied = _TIED if model.get("encoder") == "tied_dense" else {}
+    run |= {"model": {**_MODEL, **tied, **model}, "sweep": {}}
+    return _hash(run, indent=2)  # as ever, so that folders are found
 
 
 def setting_id(config: Mapping[str, Any]) -> str:
@@ -43,10 +62,11 @@ def _hash(values, indent=None):
 
 
 def _without_newer(values, prefix=""):
-    return {
-        name: _without_newer(value, f"{prefix}{name}.")
-        if isinstance(value, dict)
-        else value
-        for name, value in values.items()
-        if prefix + name not in _NEWER or value != _NEWER[prefix + name]
-    }
+    kept = {}
+    for name, value in values.items():
+        field = prefix + name
+        if isinstance(value, dict):
+            value = _without_newer(value, f"{field}.")
+        if field not in _NEWER or value != _NEWER[field]:
+            kept[name] = value
+    return kept

@@ -1,13 +1,14 @@
-"""Config files: found by path or by name, and read; JAX is not imported."""
+"""Config files: found by path or by name, run, and what is wrong with them."""
 
 import difflib
 import importlib.machinery
 import importlib.util
-from collections.abc import Sequence
+import re
 from pathlib import Path, PurePosixPath
 
 from ml_collections import ConfigDict
 
+from caejax.config import resolve, unknown_field
 from caejax.errors import CaejaxError
 
 _PACKAGE = Path(__file__).parents[1]
@@ -59,52 +60,50 @@ def _as_name(path):
     return name.as_posix().removeprefix("configs/")
 
 
-def with_found_config(argv: Sequence[str]) -> list[str]:
-    """A command line whose --config names a file, where it named a shipped config.
-
-    Args:
-      argv: the words; --config=NAME_OR_FILE and --config NAME_OR_FILE are looked at.
-
-    Raises:
-      CaejaxError: there is no such config.
-    """
-    words = list(argv)
-    for i, word in enumerate(words):
-        flag, equals, value = word.partition("=")
-        if flag not in ("--config", "-config"):
-            continue
-        if equals:
-            words[i] = f"{flag}={find_config(value)}"
-        elif i + 1 < len(words):
-            words[i + 1] = str(find_config(words[i + 1]))
-    return words
-
-
 def load_config(name_or_path: str | Path) -> ConfigDict:
-    """Reads a config file.
+    """Runs a config file and returns its config, resolved.
 
     Args:
       name_or_path: as for `find_config`.
 
-    Returns:
-      What the file's `get_config()` returns, locked.
-
     Raises:
-      CaejaxError: there is no such file, or it fails.
+      CaejaxError: there is no such file, it fails, or what it sets is no config.
     """
     path = find_config(name_or_path)
-    loader = importlib.machinery.SourceFileLoader("caejax_config_file", str(path))
-    spec = importlib.util.spec_from_loader(loader.name, loader)
-    module = importlib.util.module_from_spec(spec)
     try:
-        loader.exec_module(module)
-        config = module.get_config()
+        config = _run(str(path))
+    except OSError as error:
+        raise CaejaxError(
+            f"cannot read the config file {path}: {_last_line(error)}"
+        ) from error
     except Exception as error:
-        last = (str(error).strip().splitlines() or [type(error).__name__])[-1]
-        raise CaejaxError(f"the config file {path} fails: {last}") from error
+        raise CaejaxError(_what_failed(path, error)) from error
     if not isinstance(config, ConfigDict):
         raise CaejaxError(
             f"the config file {path} fails: its get_config() returns "
-            f"{type(config).__name__}; return caejax.default_config(), changed"
+            f"{'nothing' if config is None else 'no ConfigDict'}"
         )
-    return config.lock()
+    try:
+        return resolve(config)
+    except CaejaxError as error:
+        raise CaejaxError(f"{path}: {error}") from error
+
+
+def _run(path):
+    loader = importlib.machinery.SourceFileLoader("caejax_config_file", path)
+    module = importlib.util.module_from_spec(
+        importlib.util.spec_from_loader(loader.name, loader)
+    )
+    loader.exec_module(module)
+    return module.get_config()
+
+
+def _what_failed(path, error):
+    if unknown := re.search(r'Key "(\w+)" does not exist', str(error)):
+        return f"{path}: {unknown_field(unknown.group(1))}"
+    return f"the config file {path} fails: {_last_line(error)}"
+
+
+def _last_line(error):
+    lines = str(error).strip().splitlines()
+    return lines[-1].strip() if lines else type(error).__name__

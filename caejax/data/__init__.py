@@ -1,24 +1,43 @@
 """Images from any source, as one in-memory dataset."""
 
-import importlib
 import inspect
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from caejax.data.dataset import Dataset, Split
 from caejax.errors import CaejaxError
+from caejax.parameters import Parameter, choose, resolve
 
-__all__ = ["SOURCES", "Dataset", "Split", "load", "split_indices"]
+__all__ = ["SOURCES", "Dataset", "Source", "Split", "load", "split_indices"]
 
-# Name -> module with a function `load`. Imported on use: nobody pays for the
-# packages that only another source needs.
-SOURCES = {
-    "glyphs": "caejax.data.glyphs",
-    "dead_leaves": "caejax.data.dead_leaves",
-    "idx": "caejax.data.idx",
-    "folder": "caejax.data.folder",
-    "npz": "caejax.data.npz",
-    "tfds": "caejax.data.tfds",
+
+class Source(NamedTuple):
+    """Where images come from.
+
+    Attributes:
+      function: takes those options of `load` that it names, and its parameters, and
+        returns train, perhaps validation, and test as a `Split` each; or where it is
+        as "module:function".
+      drawn: its images are generated, as many as the config says.
+      params: what it takes besides the options of `load`, by name.
+    """
+
+    function: str | Callable[..., Any]
+    drawn: bool = False
+    params: Mapping[str, Parameter] = MappingProxyType({})
+
+
+# Imported on use: nobody pays for the packages that only another source needs.
+SOURCES: dict[str, Source] = {
+    "glyphs": Source("caejax.data.glyphs:load", drawn=True),
+    "dead_leaves": Source("caejax.data.dead_leaves:load", drawn=True),
+    "idx": Source("caejax.data.idx:load"),
+    "folder": Source("caejax.data.folder:load"),
+    "npz": Source("caejax.data.npz:load"),
+    "tfds": Source("caejax.data.tfds:load"),
 }
 
 
@@ -38,6 +57,7 @@ def load(
     patches_per_image: int = 1,
     download: bool = False,
     keep_bytes: bool = False,
+    params: Mapping[str, float] | Sequence[tuple[str, float]] = (),
 ) -> Dataset:
     """Loads a dataset; each source is given only the options that it takes.
 
@@ -59,13 +79,14 @@ def load(
       download: fetch (idx) or prepare (tfds) what is missing.
       keep_bytes: leave images that the source has as uint8 in 0..255 as they are,
         a quarter of the memory.
+      params: of the source alone, by name; others have their defaults.
 
     Returns:
       Train, validation and test parts, C-contiguous: images (N, H, W, C)
       float32 in [0, 1], labels (N,) int32 or None.
 
     Raises:
-      CaejaxError: for an unknown source or option, for missing or damaged
+      CaejaxError: for an unknown source or parameter, for missing or damaged
         data, and for images of another size or channel count.
     """
     if source not in SOURCES:
@@ -92,9 +113,12 @@ def load(
         "patches_per_image": patches_per_image,
         "download": download,
     }
-    read = importlib.import_module(SOURCES[source]).load
+    own = choose(SOURCES, source, dict(params), ("data.source", "data.params")).params
+    read = resolve(SOURCES[source].function)
     taken = options.keys() & inspect.signature(read).parameters
-    train, *val, test = read(**{option: options[option] for option in taken})
+    train, *val, test = read(
+        **{option: options[option] for option in taken}, **dict(own)
+    )
     for split in (train, *val, test):
         _check_images(split.images, source, (*image_size, channels))
     first = slice(limit or None)

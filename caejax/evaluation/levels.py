@@ -6,6 +6,7 @@ from pathlib import Path
 
 from caejax import config as config_lib
 from caejax.config.check import check
+from caejax.corruptions import CORRUPTIONS
 from caejax.errors import CaejaxError
 from caejax.evaluation.runs import FinishedRun, Row, Table, finished_runs
 from caejax.metrics.evaluator import evaluate
@@ -57,11 +58,12 @@ def measure_levels(workdir: Path, levels: Sequence[float]) -> list[Row]:
         corruption cannot have.
     """
     runs = finished_runs(workdir)
-    runs = [run for run in runs if run.config.corruption.name != "none"]
+    names = sorted({run.config.corruption.name for run in runs})
+    runs = [run for run in runs if CORRUPTIONS[run.config.corruption.name].level]
     if not runs:
         raise CaejaxError(
-            f"the runs of {workdir} have config.corruption.name 'none', which has no "
-            "level; leave out --levels"
+            f"the runs of {workdir} have config.corruption.name "
+            f"{' and '.join(map(repr, names))}, which has no level; leave out --levels"
         )
     for run in runs:
         for level in levels:

@@ -14,6 +14,7 @@ from ml_collections import ConfigDict
 
 from caejax import config as config_lib
 from caejax.config.ids import setting_id
+from caejax.corruptions import CORRUPTIONS
 from caejax.errors import CaejaxError, chosen
 from caejax.evaluation.classical import CLASSICAL, denoise, missing_packages, tune
 from caejax.evaluation.pca import Components, fit_components, project
@@ -137,7 +138,8 @@ def _settings(runs: Sequence[FinishedRun]) -> list[Setting]:
         setting = Setting(setting_id(config.to_dict()), columns, config, {})
         setting = settings.setdefault(setting.id, setting)
         size = math.prod(model_from_config(config).code_shape)
-        channels = {"model.latent_channels": config.model.latent_channels}
+        given = config.model.get("latent_channels")  # not every kind of model has it
+        channels = {"model.latent_channels": given} if given else {}
         # Codes of one size may have several numbers of channels.
         same = setting.latents.setdefault(size, channels) == channels
         setting.latents[size] = channels if same else {}
@@ -146,7 +148,7 @@ def _settings(runs: Sequence[FinishedRun]) -> list[Setting]:
 
 def _planned(setting, names, images, total) -> Iterator[Row]:
     corruption = setting.config.corruption
-    bell = corruption.name == "gaussian" and corruption.level > 0
+    bell = CORRUPTIONS[corruption.name].gaussian and corruption.level > 0
     for name in names:
         if name == "posterior" and not bell:
             print(f"posterior  left out, no Gaussian noise: {_words(setting.columns)}")
@@ -181,7 +183,7 @@ def _measure(setting: Setting, rows: Sequence[Row], table: Table) -> None:
 
 def _noisy(config: ConfigDict, split: str, count: int) -> Noisy:
     images = load_images(config)[split][:count]
-    corrupt = compiled_corruption(config.corruption.name)
+    corrupt = compiled_corruption(config_lib.choice(config, "corruption.name"))
     key = noise_key(config.seed, split)
 
     def some(first):

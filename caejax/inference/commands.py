@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from caejax.corruptions import CORRUPTIONS
 from caejax.errors import CaejaxError
 from caejax.inference import any_size, image_files, mixture, trained
 from caejax.inference.job import (
@@ -77,7 +78,7 @@ def _apply_to_split(job, title, row):
     arrays = {"original": as_float(part.images)}
     indices = np.arange(len(part.images))
     inputs, corruption = part.images, job.trained.config.corruption
-    if corruption.name != "none":
+    if CORRUPTIONS[corruption.name].changes:
         corrupt = trained.corrupt(job.trained, job.split)
         inputs = np.stack(list(in_batches(corrupt, inputs, indices)))
         arrays["input"] = inputs

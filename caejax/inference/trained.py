@@ -13,6 +13,7 @@ import numpy as np
 from flax.errors import FlaxError
 from ml_collections import ConfigDict
 
+from caejax.config import choice
 from caejax.metrics.noise import compiled_corruption, noise_key
 from caejax.ops.images import as_float
 from caejax.runtime.compilation import quick_jit
@@ -112,7 +113,7 @@ def corrupt(trained: Trained, split: str) -> Function:
     """
     config = trained.config
     key = noise_key(config.seed, split)
-    run = compiled_corruption(config.corruption.name)
+    run = compiled_corruption(choice(config, "corruption.name"))
     return lambda images, indices: run(key, images, indices, config.corruption.level)
 
 

@@ -1,7 +1,6 @@
 """Measures a model on a split: whatever the table of metrics says, and nothing else."""
 
 import functools
-import importlib
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -16,6 +15,7 @@ from caejax.metrics.parts import MAPS, Arrays, Means, fits, parts_of
 from caejax.metrics.subject import Subject
 from caejax.metrics.table import METRICS, PERIODS, Metric, column, when_measured
 from caejax.ops.images import as_float
+from caejax.parameters import resolve
 from caejax.runtime.batches import sum_over_batch
 from caejax.runtime.compilation import quick_jit
 from caejax.runtime.devices import on_one_device, over_devices
@@ -118,10 +118,7 @@ def due(when: str) -> tuple[Metric, ...]:
 
 def function_of(metric: Metric) -> Callable[..., Any]:
     """A metric's function, imported where the table names it."""
-    if callable(metric.function):
-        return metric.function
-    module, name = metric.function.split(":")
-    return getattr(importlib.import_module(module), name)
+    return resolve(metric.function)
 
 
 def _having(metrics, *needs):

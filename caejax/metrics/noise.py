@@ -5,8 +5,9 @@ from collections.abc import Callable
 
 import jax
 
-from caejax.corruptions import CORRUPTIONS
+from caejax.corruptions import corrupt
 from caejax.ops.images import as_float
+from caejax.parameters import Choice
 from caejax.runtime import keys
 from caejax.runtime.compilation import quick_jit
 
@@ -17,30 +18,33 @@ def noise_key(seed: int, split: str) -> jax.Array:
 
 
 def corrupt_examples(
-    corruption: str, key: jax.Array, images: jax.Array, index: jax.Array, level: float
+    corruption: Choice,
+    key: jax.Array,
+    images: jax.Array,
+    index: jax.Array,
+    level: float,
 ) -> jax.Array:
     """Corrupts each example with a key of its own, folded from its index.
 
     So the result for an example is the same in any batch and for every model.
 
     Args:
-      corruption: a name of `CORRUPTIONS`.
+      corruption: of `caejax.corruptions.choose`.
       key: of the split's noise.
       images: (B, H, W, C).
       index: (B,) of each example in its split.
       level: the corruption's.
     """
-    corrupt = CORRUPTIONS[corruption]
 
     def one(i, image):
         own = jax.random.fold_in(key, i)
-        return corrupt(own, image[None], level=level)[0]
+        return corrupt(corruption, own, image[None], level)[0]
 
     return jax.vmap(one)(index, images)
 
 
 @functools.cache
-def compiled_corruption(corruption: str) -> Callable[..., jax.Array]:
+def compiled_corruption(corruption: Choice) -> Callable[..., jax.Array]:
     """Makes the function (key, images, index, level) of `corrupt_examples`.
 
     Images may be uint8.

@@ -14,7 +14,7 @@ from caejax.metrics.noise import corrupt_examples
 from caejax.metrics.parts import fits
 from caejax.metrics.subject import Subject
 from caejax.metrics.table import Metric, column
-from caejax.models.autoencoders import Autoencoder
+from caejax.models.protocol import Autoencoder
 from caejax.ops.images import as_float
 from caejax.runtime.compilation import quick_jit
 

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from caejax.losses import mse
+from caejax.losses.per_image import mse
 from caejax.ops.checks import check_pair
 from caejax.ops.sums import mean_over_pixels
 

@@ -2,7 +2,8 @@
 
 from typing import NamedTuple
 
-from caejax.models.autoencoders import Autoencoder
+from caejax.models.protocol import Autoencoder
+from caejax.parameters import Choice
 
 
 class Subject(NamedTuple):
@@ -10,12 +11,12 @@ class Subject(NamedTuple):
 
     Attributes:
       model: the Linen module.
-      loss: a name of `caejax.losses.LOSSES`.
-      corruption: a name of `caejax.corruptions.CORRUPTIONS`.
+      loss: of `caejax.losses.choose`.
+      corruption: of `caejax.corruptions.choose`.
       chunk: images a device takes at a time, about; 0 for all.
     """
 
     model: Autoencoder
-    loss: str
-    corruption: str
+    loss: Choice
+    corruption: Choice
     chunk: int = 0

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from caejax.models.autoencoders import Autoencoder
+from caejax.models.protocol import Autoencoder
 
 
 @functools.cache

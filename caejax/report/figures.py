@@ -167,7 +167,11 @@ def _convolutional(sweep):
     for row in sweep.rows:
         if row["status"] == "done" and "flat" in sweep.runs[row["run_id"]].samples:
             run = sweep.runs[row["run_id"]]
-            yield row, _named(row, fields) or run.config["model"]["upsampling"], run
+            yield row, _named(row, fields) or _own_name(run.config["model"]), run
+
+
+def _own_name(model):
+    return model.get("upsampling", model["encoder"])
 
 
 def _named(row, fields):

@@ -45,7 +45,7 @@ def with_references(sweep: SweepFiles) -> tuple[list[str], list[Row]]:
 
 def _model(row, config):
     encoder = row.get("model.encoder", config["encoder"])
-    return config["upsampling"] if encoder == "conv" else encoder
+    return config.get("upsampling", encoder) if encoder == "conv" else encoder
 
 
 def run_table(run: RunFiles) -> tuple[list[str], list[list[str]]]:

@@ -69,6 +69,8 @@ def _without(runs, exclusions):
                 f"config.sweep_exclude has {exclusion!r}; it must hold dicts of "
                 'fields and values, {"corruption.level": 0.0, "seed": 1} for instance'
             )
+        for field in exclusion:
+            _check_is_known(field, runs)
         if not any(_agrees(run, exclusion) for run in runs):
             raise CaejaxError(
                 f"config.sweep_exclude has {exclusion}, which leaves out no point of "
@@ -82,9 +84,15 @@ def _without(runs, exclusions):
     return left
 
 
+def _check_is_known(field, runs):
+    if not any(field in config_lib.field_names(run.config) for run in runs):
+        config_lib.get(runs[0].config, field)  # says what it may have meant
+
+
 def _agrees(run, exclusion):
+    fields = config_lib.field_names(run.config)
     return all(
-        _plain(config_lib.get(run.config, field)) == _plain(value)
+        field in fields and _plain(config_lib.get(run.config, field)) == _plain(value)
         for field, value in exclusion.items()
     )
 
@@ -124,8 +132,7 @@ def _points(name, axis):
 def _create_run(config, values):
     run = config_lib.one_run(config)
     run.executor = config.executor  # to be checked with the rest
-    for field, value in values.items():
-        config_lib.override(run, field, value)
+    config_lib.override_all(run, values)
     check(run)
     values = {field: config_lib.get(run, field) for field in values}
     return SweepRun(config_lib.run_id(run), values, config_lib.one_run(run))

@@ -72,7 +72,9 @@ def _check_same_run(workdir, new):
             "model; choose another --workdir or delete this one"
         )
     old, new = map(config_lib.one_run, (read_config(workdir), new))
-    for field in config_lib.field_names(new):
+    fields = config_lib.field_names(new)
+    # Names first: where they agree, so do the fields that there are.
+    for field in sorted(fields, key=lambda field: field not in config_lib.SWITCHES):
         before, now = config_lib.get(old, field), config_lib.get(new, field)
         if before == now or field == "train.keep_checkpoints":
             continue

@@ -45,6 +45,7 @@ def load_dataset(config: ConfigDict) -> data.Dataset:
 
 def _settings(config):
     settings = config.data.to_dict() | {"image_size": config_lib.image_size(config)}
+    settings["params"] = config_lib.choice(config, "data.source").params
     del settings["budget_mib"]
     return settings
 

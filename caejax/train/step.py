@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from caejax.corruptions import CORRUPTIONS
+from caejax.corruptions import corrupt
 from caejax.losses import LOSSES, loss_and_image
 from caejax.metrics import quality
 from caejax.ops.images import as_float
@@ -40,10 +40,10 @@ def train_step(
       The state after the step and its metrics: the mean loss an image, with the
       code's penalty, psnr in dB, and the norms of gradient and update.
     """
-    noisy = CORRUPTIONS[task.corruption](key, clean, level=level)
+    noisy = corrupt(task.corruption, key, clean, level)
     gradient = jax.grad(functools.partial(objective, task), has_aux=True)
     grads, sums = sum_over_batch(gradient, state.params, (noisy, clean), task.chunk)
-    if not LOSSES[task.loss].summed:
+    if not LOSSES[task.loss.name].summed:
         grads = jax.tree.map(lambda x: x / len(clean), grads)
     tx = trace_optimizer(task.optimizer)
     updates, opt_state = tx.update(grads, state.opt_state, state.params)
@@ -75,8 +75,7 @@ def objective(
     if task.code_penalty is None:
         linear = task.model.apply(variables, noisy)
     else:
-        code = task.model.apply(variables, noisy, method="encode")
-        linear = task.model.apply(variables, code, method="decode")
+        code, linear = task.model.apply(variables, noisy, method="with_code")
         penalty = task.code_penalty * mean_over_pixels(jnp.abs(code))
     losses, image = loss_and_image(task.model, task.loss, linear, clean)
     if penalty is not None:

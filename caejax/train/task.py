@@ -5,12 +5,13 @@ from typing import NamedTuple
 import jax
 from ml_collections import ConfigDict
 
-from caejax.config import image_size
+from caejax.config import choice, image_size, resolve
 from caejax.metrics.subject import Subject
 from caejax.models.autoencoders import Autoencoder, create_model
 from caejax.models.layers import DTYPES
 from caejax.ops import paths
 from caejax.optimizers import OptimizerSpec
+from caejax.parameters import Choice
 from caejax.runtime.batches import cache_chunk
 
 
@@ -19,8 +20,8 @@ class Task(NamedTuple):
 
     Attributes:
       model: the Linen module.
-      loss: a name of `caejax.losses.LOSSES`.
-      corruption: a name of `caejax.corruptions.CORRUPTIONS`.
+      loss: one of `caejax.losses`, with its parameters.
+      corruption: one of `caejax.corruptions`, with its parameters.
       optimizer: see `OptimizerSpec`.
       batch_size: images a step.
       ema_decay: of the parameters' average; 0 for none.
@@ -29,8 +30,8 @@ class Task(NamedTuple):
     """
 
     model: Autoencoder
-    loss: str
-    corruption: str
+    loss: Choice
+    corruption: Choice
     optimizer: OptimizerSpec
     batch_size: int
     ema_decay: float = 0.0
@@ -47,8 +48,8 @@ def task_from_config(config: ConfigDict, total_steps: int) -> Task:
     )
     return Task(
         model=model,
-        loss=config.loss,
-        corruption=config.corruption.name,
+        loss=choice(config, "loss"),
+        corruption=choice(config, "corruption.name"),
         optimizer=optimizer,
         batch_size=config.train.batch_size,
         ema_decay=config.train.ema_decay,
@@ -67,7 +68,7 @@ def _chunk(model):
 
 def model_from_config(config: ConfigDict) -> Autoencoder:
     """Makes a run's autoencoder."""
-    settings = config.model.to_dict()
+    settings = resolve(config).model.to_dict()
     settings["dtype"] = DTYPES[settings["dtype"]]
     shape = (*image_size(config), config.data.channels)
     return create_model(settings.pop("encoder"), shape=shape, **settings)

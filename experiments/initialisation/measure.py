@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import caejax.data
+from caejax import corruptions, losses
 from caejax.metrics.checkerboard import dc_ripple_db, dc_ripple_relative_db
 from caejax.metrics.table import PERIODS
 from caejax.models.autoencoders import create_model
@@ -213,7 +214,13 @@ def training_curve(
     """
     data = digits(size)
     model = autoencoder(kind, LOSSES[loss])
-    task = Task(model, loss, "gaussian", OptimizerSpec("adam", RATE), BATCH)
+    task = Task(
+        model,
+        losses.choose(loss),
+        corruptions.choose("gaussian"),
+        OptimizerSpec("adam", RATE),
+        BATCH,
+    )
     state = create_state(model, create_optimizer(task.optimizer), seed, ema=False)
     images = jnp.asarray(data.train.images)
     measure = compiled_ripples(model)

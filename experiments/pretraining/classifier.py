@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from caejax import corruptions, losses
 from caejax.data import Split
 from caejax.inference.trained import in_batches
 from caejax.models.autoencoders import create_model
@@ -40,8 +41,8 @@ DENOISER = Task(
         code_activation="sigmoid",
         initializer="sigmoid_uniform",
     ),
-    loss="sse",
-    corruption="masking",
+    loss=losses.choose("sse"),
+    corruption=corruptions.choose("masking"),
     optimizer=OptimizerSpec("sgd", 0.02),
     batch_size=128,
 )

@@ -1,39 +1,7 @@
-"""Corruptions: pure functions `f(key, images, *, level)`, made to run inside jit.
-
-All take (B, H, W, C) images in [0, 1] and return the same shape, dtype and
-range. Every image is corrupted differently; level may be a traced scalar.
-"""
-
-from collections.abc import Callable
+"""Corruptions that blacken a shape, to be filled in."""
 
 import jax
 import jax.numpy as jnp
-
-Corruption = Callable[..., jax.Array]
-
-
-def none(key: jax.Array, images: jax.Array, *, level: float) -> jax.Array:
-    """Returns the images as they are."""
-    del key, level
-    return images
-
-
-def gaussian(key: jax.Array, images: jax.Array, *, level: float) -> jax.Array:
-    """Adds Gaussian noise of standard deviation level, then clips to [0, 1]."""
-    noise = jax.random.normal(key, images.shape, images.dtype)
-    return jnp.clip(images + (level * noise).astype(images.dtype), 0, 1)
-
-
-def masking(key: jax.Array, images: jax.Array, *, level: float) -> jax.Array:
-    """Sets each pixel, all channels together, to 0 with probability level."""
-    kept = jax.random.uniform(key, (*images.shape[:-1], 1)) >= level
-    return images * kept
-
-
-def salt_and_pepper(key: jax.Array, images: jax.Array, *, level: float) -> jax.Array:
-    """Sets each pixel to 0 or to 1, with probability level / 2 each."""
-    u = jax.random.uniform(key, (*images.shape[:-1], 1))
-    return jnp.where(u < level / 2, 0, jnp.where(u < level, 1, images))
 
 
 def cross(key: jax.Array, images: jax.Array, *, level: float) -> jax.Array:
@@ -77,13 +45,3 @@ def _pixel_grid(images):
     y = jnp.arange(height).reshape(1, -1, 1) + 0.5
     x = jnp.arange(width).reshape(1, 1, -1) + 0.5
     return y, x, jnp.array([height, width], jnp.float32).reshape(1, 1, 1, 2)
-
-
-CORRUPTIONS: dict[str, Corruption] = {
-    "none": none,
-    "gaussian": gaussian,
-    "masking": masking,
-    "salt_and_pepper": salt_and_pepper,
-    "cross": cross,
-    "box": box,
-}

@@ -1,0 +1,90 @@
+"""Fields of a config on the command line: --config.section.field=value."""
+
+import re
+from collections.abc import Sequence
+
+from absl import flags
+from ml_collections import ConfigDict, config_flags
+
+from caejax.config import default, get, override
+from caejax.config.sections import SWITCHES
+from caejax.errors import CaejaxError
+
+_OVERRIDE = re.compile(r"--?(no)?config\.([\w.]+)(=.*)?", re.DOTALL)
+_KINDS = {int: "a whole number", float: "a number", bool: "True or False"}
+
+
+def split(argv: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Splits a command line in what sets fields of the config and the rest.
+
+    Returns:
+      The rest, the program's name first, and the words that set fields.
+    """
+    words, rest, overrides = list(argv), [], []
+    while words:
+        word = words.pop(0)
+        if word == "--":
+            return [*rest, word, *words], overrides
+        if not (match := _OVERRIDE.fullmatch(word)):
+            rest.append(word)
+            continue
+        # The value may be a word of its own; a flag without one is True.
+        alone = not match[1] and match[3] is None
+        if alone and words and not re.match(r"--?[A-Za-z]", words[0]):
+            word = f"{word}={words.pop(0)}"
+        overrides.append(word)
+    return rest, overrides
+
+
+def apply(config: ConfigDict, overrides: Sequence[str], file: str) -> None:
+    """Sets the fields that the command line names, in place and in any order.
+
+    Args:
+      config: resolved.
+      overrides: of `split`.
+      file: of the config, for errors.
+
+    Raises:
+      CaejaxError: no such field, or a value of another type.
+    """
+    parsed = [_OVERRIDE.fullmatch(word) for word in overrides]
+    for match in parsed:  # names first, whose sections hold other fields
+        if match[2] in SWITCHES and match[3]:
+            override(config, match[2], match[3][1:])
+    for match in parsed:
+        _check_is_there(config, match[2], file)
+    argv, values = ["caejax", *overrides], flags.FlagValues()
+    try:
+        # It reads the fields to set from sys_argv and their values from the call.
+        config_flags.DEFINE_config_dict(
+            "config", config, flag_values=values, sys_argv=argv, lock_config=False
+        )
+        values(argv)
+    except (flags.Error, AttributeError, KeyError, TypeError, ValueError) as error:
+        raise CaejaxError(_explain(str(error))) from error
+
+
+def _check_is_there(config, field, file):
+    if field.startswith("sweep."):
+        try:
+            get(config, field)
+        except CaejaxError:
+            raise CaejaxError(
+                f"{file} has no axis for {field}; --mode=show lists its axes"
+            ) from None
+    get(config, field)
+
+
+def _explain(message):
+    if bad := re.match(r"flag --config\.([\w.]+)=(.*?): ", message, re.DOTALL):
+        return _bad_value(*bad.groups())
+    return message.strip().splitlines()[0]
+
+
+def _bad_value(field, value):
+    try:
+        example = get(default(), field)
+    except CaejaxError:
+        return f"config.{field} is {value!r}, which cannot be read; quote tuples"
+    kind = _KINDS.get(type(example), f"a {type(example).__name__}")
+    return f"config.{field} is {value!r}; it must be {kind}, like {example!r}"

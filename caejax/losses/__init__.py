@@ -1,0 +1,79 @@
+"""Losses by name, one value per image.
+
+Training minimises their mean over the batch, or their sum for those that say so, and
+reports the mean over images. The table itself does not import JAX: a further loss is an
+entry here and its function.
+"""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from caejax import parameters
+from caejax.parameters import Choice, Parameter
+
+if TYPE_CHECKING:
+    import jax
+
+
+class Loss(NamedTuple):
+    """A loss and how training uses it.
+
+    Attributes:
+      function: `f(output, target, **params)`, two (B, H, W, C) to (B,), or where it is
+        as "module:function".
+      from_logits: it takes the decoder's linear output, not the image, and needs a
+        sigmoid as the output activation.
+      summed: training minimises its sum over the batch, not its mean.
+      params: what it takes besides the images, by name.
+    """
+
+    function: str | Callable[..., Any]
+    from_logits: bool = False
+    summed: bool = False
+    params: Mapping[str, Parameter] = MappingProxyType({})
+
+    @property
+    def per_image(self) -> Callable[..., Any]:
+        """The function."""
+        return parameters.resolve(self.function)
+
+
+LOSSES: dict[str, Loss] = {
+    "bce": Loss("caejax.losses.per_image:bce", from_logits=True),
+    "mse": Loss("caejax.losses.per_image:mse"),
+    "l1": Loss("caejax.losses.per_image:l1"),
+    "sse": Loss("caejax.losses.per_image:sse", summed=True),
+}
+
+
+def choose(name: str, **params: float) -> Choice:
+    """A loss and its parameters as one plain value.
+
+    Args:
+      name: a key of `LOSSES`.
+      **params: those that do not have their defaults.
+
+    Raises:
+      CaejaxError: see `caejax.parameters.choose`.
+    """
+    return parameters.choose(LOSSES, name, params, ("loss", "loss_params"))
+
+
+def loss_and_image(
+    model: Any, choice: Choice, linear: "jax.Array", clean: "jax.Array"
+) -> tuple["jax.Array", "jax.Array"]:
+    """Loss and image of a decoder's linear output.
+
+    Args:
+      model: has `to_image`, the output activation.
+      choice: of `choose`.
+      linear: (B, H, W, C), what the decoder returns.
+      clean: (B, H, W, C) in [0, 1], what it should be.
+
+    Returns:
+      The loss of each image (B,), and the images (B, H, W, C).
+    """
+    loss, image = LOSSES[choice.name], model.to_image(linear)
+    output = linear if loss.from_logits else image
+    return loss.per_image(output, clean, **dict(choice.params)), image

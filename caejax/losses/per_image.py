@@ -1,0 +1,40 @@
+"""Losses of images, one value per image."""
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from caejax.ops.checks import check_pair
+from caejax.ops.sums import mean_over_pixels
+
+
+def bce(logits: jax.Array, target: jax.Array) -> jax.Array:
+    """Binary cross-entropy in nats, from logits.
+
+    Args:
+      logits: (B, H, W, C), before the sigmoid.
+      target: (B, H, W, C) in [0, 1].
+
+    Returns:
+      (B,).
+    """
+    check_pair(logits, target)
+    return mean_over_pixels(optax.sigmoid_binary_cross_entropy(logits, target))
+
+
+def mse(output: jax.Array, target: jax.Array) -> jax.Array:
+    """Mean squared error: (B, H, W, C) images twice to (B,)."""
+    check_pair(output, target)
+    return mean_over_pixels((output - target) ** 2)
+
+
+def l1(output: jax.Array, target: jax.Array) -> jax.Array:
+    """Mean absolute error: (B, H, W, C) images twice to (B,)."""
+    check_pair(output, target)
+    return mean_over_pixels(jnp.abs(output - target))
+
+
+def sse(output: jax.Array, target: jax.Array) -> jax.Array:
+    """Summed squared error: (B, H, W, C) images twice to (B,)."""
+    check_pair(output, target)
+    return mse(output, target) * output[0].size

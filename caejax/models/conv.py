@@ -1,0 +1,108 @@
+"""The convolutional autoencoder whose stages are alike."""
+
+import jax
+import jax.numpy as jnp
+
+from caejax.models.decoders import ConvDecoder, pooled_size
+from caejax.models.encoders import ConvEncoder
+from caejax.models.protocol import Autoencoder, on_its_path
+
+
+class ConvAutoencoder(Autoencoder):
+    """Fully convolutional: works on images of any size.
+
+    Attributes:
+      shape: (H, W, C) of the images it is made for; codes of their size decode to
+        them, with the crops that odd sizes need.
+      widths, latent_channels, bottleneck, downsampling, code_activation: of
+        `ConvEncoder`.
+      upsampling: of `ConvDecoder`.
+      decoder_widths: its widths, from the code outwards; () for those of the encoder,
+        mirrored.
+      output_activation, initializer: names of `caejax.models.layers`.
+      dtype: of the computation; parameters and outputs are float32.
+      path: how layers are computed, one of `caejax.ops.paths.PATHS`.
+    """
+
+    shape: tuple[int, int, int]
+    widths: tuple[int, ...]
+    latent_channels: int
+    upsampling: str
+    decoder_widths: tuple[int, ...] = ()
+    bottleneck: str = "projection"
+    downsampling: str = "max_pool"
+    code_activation: str = "linear"
+    output_activation: str = "sigmoid"
+    initializer: str = "he_normal"
+    dtype: jnp.dtype = jnp.float32
+    path: str = "auto"
+
+    def setup(self):
+        """Makes the two halves."""
+        self.encoder = ConvEncoder(
+            self.widths,
+            self.latent_channels,
+            bottleneck=self.bottleneck,
+            downsampling=self.downsampling,
+            code_activation=self.code_activation,
+            initializer=self.initializer,
+            dtype=self.dtype,
+        )
+        self.decoder = ConvDecoder(
+            self._decoder_widths,
+            self.shape[-1],
+            self.upsampling,
+            initializer=self.initializer,
+            dtype=self.dtype,
+        )
+
+    @on_its_path
+    def encode(self, x: jax.Array) -> jax.Array:
+        """(B, H, W, C) images in [0, 1] to (B, h, w, latent_channels) float32."""
+        return self.encoder(x).astype(jnp.float32)
+
+    @on_its_path
+    def decode(self, code: jax.Array) -> jax.Array:
+        """(B, h, w, latent_channels) to the linear image, float32.
+
+        A code of the model's own size gives an image of `shape`; any other gives
+        one of 2^L h by 2^L w.
+        """
+        own = code.shape[1:3] == self.code_shape[:2]
+        size = self.shape[:2] if own else None
+        return self.decoder(code, size).astype(jnp.float32)
+
+    @on_its_path
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """(B, H, W, C) images in [0, 1] to linear images of the same shape."""
+        return self.decoder(self.encoder(x), x.shape[1:3]).astype(jnp.float32)
+
+    @property
+    def code_shape(self) -> tuple[int, int, int]:
+        """(h, w, latent_channels) of one image's code."""
+        return (*pooled_size(self.shape[:2], len(self.widths)), self.latent_channels)
+
+    @property
+    def stride(self) -> int:
+        """2^L of L stages."""
+        return 2 ** len(self.widths)
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """The same kind for every width."""
+        return (self.upsampling,) * len(self.widths)
+
+    @property
+    def largest_map(self) -> int:
+        """That of the image or of the first stage."""
+        height, width, channels = self.shape
+        widest = max(channels, self.widths[0], self._decoder_widths[-1])
+        return height * width * widest
+
+    def output_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        """The size itself."""
+        return size
+
+    @property
+    def _decoder_widths(self):
+        return self.decoder_widths or self.widths[::-1]

@@ -1,0 +1,95 @@
+"""What every autoencoder answers, stated once."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import flax.linen as nn
+import jax
+
+from caejax.models.layers import ACTIVATIONS
+from caejax.ops import paths
+
+
+class Autoencoder(nn.Module):
+    """An encoder and its decoder; images are (B, H, W, C) in [0, 1].
+
+    A subclass has the attributes and the methods below; whoever uses a model asks it,
+    and neither for its class nor for attributes of its own. The decoded image is
+    linear: before the output activation, hence logits for a sigmoid.
+
+    Connections around the code, the skips of a U-Net, leave less to `decode` than to
+    `__call__`: such a model sets `skips`, its `decode` takes what comes around the code
+    as zero, and its `with_code` returns the image of `__call__`. What is measured on
+    codes (ripple, gallery) is then of the decoder alone, and `stages` are those of the
+    path from the code to the image.
+
+    Attributes:
+      shape: (H, W, C) of the images it is made for.
+      output_activation: name of `caejax.models.layers.ACTIVATIONS`.
+      initializer: name of `caejax.models.layers.INITIALIZERS`.
+      dtype: of the computation; parameters and outputs are float32.
+    """
+
+    skips = False
+
+    def encode(self, x: jax.Array) -> jax.Array:
+        """(B, H, W, C) images to codes (B, *code_shape), float32."""
+        raise NotImplementedError
+
+    def decode(self, code: jax.Array) -> jax.Array:
+        """Codes to linear images (B, H, W, C), float32."""
+        raise NotImplementedError
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """(B, H, W, C) images to linear images of `output_size`, float32."""
+        raise NotImplementedError
+
+    def with_code(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """(B, H, W, C) images to their codes and what `__call__` makes of them."""
+        code = self.encode(x)
+        return code, self.decode(code)
+
+    def to_image(self, linear: jax.Array) -> jax.Array:
+        """Applies the output activation."""
+        return ACTIVATIONS[self.output_activation](linear)
+
+    @property
+    def code_shape(self) -> tuple[int, ...]:
+        """(h, w, K) of one image's code, or (K,) where it has no height and width."""
+        raise NotImplementedError
+
+    @property
+    def convolutional(self) -> bool:
+        """Whether codes have a height and a width, so that they take any size."""
+        return len(self.code_shape) == 3
+
+    @property
+    def stride(self) -> int:
+        """Pixels an axis for each of the code's; 1 where it has none."""
+        raise NotImplementedError
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """Kinds of the decoder's upsampling layers, from the code outwards."""
+        raise NotImplementedError
+
+    @property
+    def largest_map(self) -> int:
+        """Numbers that the largest layer holds of one image, about."""
+        raise NotImplementedError
+
+    def output_size(self, size: tuple[int, int]) -> tuple[int, int] | None:
+        """(H, W) that images of a size come out with; None for one it cannot take."""
+        raise NotImplementedError
+
+
+def on_its_path(method: Callable[..., Any]) -> Callable[..., Any]:
+    """A model's method, with operations computed as the model's `path` says."""
+
+    @functools.wraps(method)
+    def run(self, x):
+        with paths.use(self.path):
+            return method(self, x)
+
+    return run
