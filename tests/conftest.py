@@ -30,6 +30,12 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_default_matmul_precision", "highest")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def one_device():
+    """Starts JAX, so that no command called in this process gives it more devices."""
+    jax.devices()
+
+
 @pytest.fixture
 def key():
     """A random key, always the same."""
