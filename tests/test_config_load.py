@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from tiny import tiny_config
+from helpers.tiny import tiny_config
 
 from caejax import config as config_lib
 from caejax.config.load import (
@@ -100,5 +100,5 @@ def test_a_config_file_that_fails_is_one_line(text, words, tmp_path):
 
 def test_a_config_file_of_ones_own_is_loaded(tmp_path):
     file = tmp_path / "mine.py"
-    file.write_text("from tiny import tiny_config as get_config")
+    file.write_text("from helpers.tiny import tiny_config as get_config")
     assert config_lib.to_json(load_config(file)) == config_lib.to_json(tiny_config())

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from absl import flags
-from tiny import save_checkpoints, tiny_config
+from helpers.tiny import save_checkpoints, tiny_config
 
 from caejax import __main__ as console
 from caejax import __version__
