@@ -194,7 +194,10 @@ class Model:
         shape = tuple(self.trained.model.code_shape)
         array = as_codes(cast(Array, codes), shape)
         run = trained.decode(self.trained)
-        images = np.stack(list(trained.in_batches(run, array.reshape(-1, *shape))))
+        flat = array.reshape(-1, *shape)
+        # A power of two, so that few programs are compiled.
+        size = min(trained.BATCH, 2 ** (len(flat) - 1).bit_length())
+        images = np.stack(list(trained.in_batches(run, flat, size=size)))
         leading = array.shape[: array.ndim - len(shape)]
         return images.reshape(*leading, *images.shape[1:])
 

@@ -147,14 +147,10 @@ def test_training_is_that_of_the_command(run, folder):
 
 
 def test_configs_are_named_or_filed_and_left_alone(run, tmp_path, capsys):
-    (tmp_path / "tiny_file.py").write_text(
-        "from helpers.tiny import tiny_config as get_config"
-    )
-    summary = caejax.train(tmp_path / "tiny_file.py", run)
-    assert summary["epochs"] == 2
-    assert to_json(caejax.load_config(str(tmp_path / "tiny_file.py"))) == to_json(
-        tiny_config()
-    )
+    file = tmp_path / "tiny_file.py"
+    file.write_text("from helpers.tiny import tiny_config as get_config")
+    assert caejax.train(file, run)["epochs"] == 2
+    assert to_json(caejax.load_config(str(file))) == to_json(tiny_config())
     config = tiny_config()
     before = to_json(config)
     caejax.train(config, run)

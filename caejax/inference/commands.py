@@ -102,9 +102,9 @@ class _Coded(NamedTuple):
 
     Attributes:
       codes: (n, ...).
-      about: says whose they are, by name.
-      shown: indices of codes to be drawn.
-      pictures: their images.
+      about: Arrays that say whose the codes are, by name.
+      shown: The indices of the codes to be drawn.
+      pictures: The images of the codes to be drawn.
     """
 
     codes: np.ndarray
@@ -179,9 +179,9 @@ def neighbours(job: Job, *, k: int, query: Sequence[int]) -> int:
     """Writes which images of a split have the codes nearest to those of others.
 
     Args:
-      job: the user's images, if there are any, are the queries.
-      k: so many neighbours.
-      query: indices of the queries in the split; empty for the first few.
+      job: Its images, if the user has named any, are the queries.
+      k: The number of neighbours.
+      query: The indices of the queries in the split; empty for the first few.
     """
     paths, failures = find_images(job)
     if job.images and not paths:
@@ -238,10 +238,10 @@ def sample(job: Job, *, components: int, covariance: str, seed: int) -> int:
     that cannot be negative, for instance, are not.
 
     Args:
-      job: count codes are drawn.
-      components: Gaussians in the mixture that is fitted to the codes.
+      job: As many codes are drawn as it shows pictures.
+      components: The number of Gaussians in the mixture fitted to the codes.
       covariance: "full", or "diagonal": a component's units are independent.
-      seed: of the fit and the draws.
+      seed: The seed of the fit and the draws.
     """
     claim(job, "samples")
     part = load_images(job)
@@ -276,9 +276,9 @@ def interpolate(job: Job, *, between: tuple[int, int] | None, steps: int) -> int
     """Writes images decoded between the codes of two.
 
     Args:
-      job: the user's images are the two, if there are any.
-      between: indices of the two in the split; by default the first two.
-      steps: images, the reconstructions of the two included.
+      job: Its images, if the user has named any, are the two.
+      between: The indices of the two in the split; by default the first two.
+      steps: The number of images, the reconstructions of the two included.
     """
     paths, failures = find_images(job)
     if failures:

@@ -28,10 +28,10 @@ def read(path: Path, channels: int, *, convert: bool) -> np.ndarray:
     """Reads an image for a model of so many channels.
 
     Args:
-      path: of the image.
-      channels: of the model's images.
-      convert: turn colour into grey and grey into colour. Otherwise a colour image
-        passes as grey only if all its pixels are grey.
+      path: The image's file.
+      channels: The number of channels of the model's images.
+      convert: Whether colour is turned into grey and grey into colour. Otherwise a
+        colour image passes as grey only if all its pixels are grey.
 
     Returns:
       (H, W, channels) float32 in [0, 1].
@@ -64,8 +64,8 @@ def output_names(paths: Sequence[Path], taken: Sequence[str] = ()) -> list[str]:
     """Names for outputs, without suffix: the images' own, told apart by numbers.
 
     Args:
-      paths: of the images.
-      taken: names that cannot be given.
+      paths: The files of the images.
+      taken: Names that cannot be given.
     """
     names = []
     used = {name.lower() for name in taken}  # some file systems ignore case
@@ -85,10 +85,10 @@ def claim(
     """Makes the output folder; nothing in it may get lost.
 
     Args:
-      folder: may exist.
-      names: of all files to be written.
-      images: that are read, and never written over.
-      overwrite: files of earlier commands may be.
+      folder: The folder to write to, which may exist.
+      names: The names of all files to be written.
+      images: Files that are read, and never written over.
+      overwrite: Whether files of earlier commands may be written over.
 
     Raises:
       CaejaxError: one of the files exists.

@@ -25,14 +25,14 @@ class Job(NamedTuple):
     """What every command is told.
 
     Attributes:
-      trained: the model.
-      out: the folder to write to.
-      overwrite: files in it may be replaced.
-      images: the user's images and folders of such; none for the run's own data.
-      convert: make them grey or colour, as the model needs.
-      split: of the run's own data.
-      limit: use only so many images of the split; 0 is all.
-      count: so many pictures are shown.
+      trained: The model that is used.
+      out: The folder to write to.
+      overwrite: Whether files in that folder may be replaced.
+      images: The user's images and folders of such; none for the run's own data.
+      convert: Whether they are made grey or colour, as the model needs.
+      split: The part of the run's own data, "train", "val" or "test".
+      limit: So many images of the split are used; 0 is all.
+      count: So many pictures are shown.
     """
 
     trained: Trained
@@ -69,8 +69,8 @@ def each(paths: Sequence[Path], work: Callable[[Path, Advance], None]) -> int:
     """Does something with every image; returns how many could not be done.
 
     Args:
-      paths: of the images.
-      work: called with the path, and a function to be told the share of the image
+      paths: The files of the images.
+      work: Is called with the path, and a function to be told the share of the image
         that is done. Where it raises, the error is printed and the next one done.
     """
     failures = 0
@@ -112,10 +112,10 @@ def claim(
     """Makes the output folder ready for a command's files.
 
     Args:
-      job: whose folder it is.
-      title: of the figure and its arrays.
-      paths: of the images that are read.
-      names: of other pictures with their arrays.
+      job: Its folder is made ready.
+      title: The name of the figure and its arrays.
+      paths: The files of the images that are read.
+      names: The names of other pictures with their arrays.
     """
     files = [f"{name}.{suffix}" for name in (title, *names) for suffix in _SUFFIXES]
     image_files.claim(job.out, files, paths, overwrite=job.overwrite)

@@ -23,7 +23,7 @@ class Mixture(NamedTuple):
     """A mixture of k Gaussians in D dimensions.
 
     Attributes:
-      weights: (k,), of sum 1.
+      weights: (k,), whose sum is 1.
       means: (k, D).
       covariances: (k, D, D), or (k, D) where they are diagonal.
     """
@@ -44,11 +44,11 @@ def fit(
     """Fits a mixture; it starts from the clusters of k-means.
 
     Args:
-      codes: (N, D), N at least components.
-      components: k; one is a plain Gaussian.
-      diagonal: the dimensions of a component are independent.
-      rng: chooses the codes that k-means starts from.
-      advance: is told of every step done, up to `STEPS`.
+      codes: (N, D), where N is at least the number of components.
+      components: The number k of Gaussians; one is a plain Gaussian.
+      diagonal: Whether the dimensions of a component are independent.
+      rng: Chooses the codes that k-means starts from.
+      advance: Is told of every step done, up to `STEPS`.
 
     Returns:
       The mixture and its mean log-likelihood, in nats a code.

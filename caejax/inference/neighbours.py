@@ -14,8 +14,8 @@ def nearest(
     Args:
       queries: (Q, D).
       codes: (N, D).
-      k: at most N, or N - 1 with own.
-      own: (Q,) index of each query among the codes, which is left out.
+      k: The number of neighbours, at most N, or N - 1 with own.
+      own: (Q,), the index of each query among the codes, where it is left out.
 
     Returns:
       Indices into codes (Q, k), nearest first and of equals the lower index

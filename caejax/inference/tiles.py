@@ -14,14 +14,14 @@ class Axis(NamedTuple):
     """One axis of an image, covered by equally long tiles.
 
     Attributes:
-      size: pixels of the image.
-      tile: pixels of a tile.
-      overlap: pixels that neighbouring tiles share, at most half a tile.
-      margin: of the overlap, pixels at the end of each tile that are not used,
+      size: The image's length in pixels.
+      tile: A tile's length in pixels.
+      overlap: The pixels that neighbouring tiles share, at most half a tile.
+      margin: The pixels of the overlap at the end of each tile that are not used,
         because what lies beyond the end would have mattered to them.
-      shift: pixels by which the first tile begins before the image.
-      centred: tiles extend beyond the image equally on both sides; if not, but for
-        the shift, only beyond its end.
+      shift: The pixels by which the first tile begins before the image.
+      centred: Whether tiles extend beyond the image equally on both sides; if not,
+        but for the shift, only beyond its end.
     """
 
     size: int

@@ -29,9 +29,9 @@ class Trained(NamedTuple):
     """A run's trained model.
 
     Attributes:
-      config: of the run.
-      model: its Linen module.
-      params: to use: their average where the run kept one.
+      config: The config of the run.
+      model: The Linen module.
+      params: The module's parameters; their average where the run kept one.
     """
 
     config: ConfigDict
@@ -141,10 +141,11 @@ def in_batches(
     """Applies a function of batches to items, always to equally many at a time.
 
     Args:
-      function: of stacked items, an array a stream; returns one output an item.
-      *streams: of items, equally long. The last batch is filled up with copies.
-      size: of a batch.
-      advance: is told how many items are done, after each batch.
+      function: Takes the stacked items of a batch, an array a stream, and returns
+        one output an item.
+      *streams: Equally many items each. The last batch is filled up with copies.
+      size: The number of items in a batch.
+      advance: Is told how many items are done, after each batch.
 
     Yields:
       The output of every item.

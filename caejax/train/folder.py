@@ -111,7 +111,7 @@ def environment() -> dict[str, Any]:
     device = jax.devices()[0]
     return {
         "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "command": shlex.join(["python", "-m", "caejax.main", *sys.argv[1:]]),
+        "command": _command(),
         "commit": _commit(),
         "python": platform.python_version(),
         "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
@@ -121,6 +121,15 @@ def environment() -> dict[str, Any]:
         "devices": jax.device_count(),
         "cpu_cores": len(usable_cores()),
     }
+
+
+def _command() -> str:
+    """How `caejax.main` was called, or the program that uses caejax."""
+    name, *words = sys.argv or [""]
+    ours = name.startswith(("caejax ", "python -m caejax "))
+    if ours or Path(name).parts[-2:] == ("caejax", "main.py"):
+        return shlex.join(["python", "-m", "caejax.main", *words])
+    return shlex.join(["python", name, *words])
 
 
 def _commit() -> str | None:

@@ -1,0 +1,28 @@
+"""What a run's folder says of how it was made."""
+
+import sys
+
+import pytest
+
+from caejax.train.folder import environment
+
+COMMAND = "python -m caejax.main --mode=run --config=quickstart"
+
+
+@pytest.mark.parametrize(
+    ("argv", "command"),
+    [
+        ("/somewhere/caejax/main.py --mode=run --config=quickstart", COMMAND),
+        ("my_study.py --seed=1", "python my_study.py --seed=1"),
+    ],
+)
+def test_the_command_is_the_one_that_was_given(argv, command, monkeypatch):
+    monkeypatch.setattr(sys, "argv", argv.split())
+    assert environment()["command"] == command
+
+
+@pytest.mark.parametrize("program", ["caejax run", "python -m caejax run"])
+def test_subcommands_are_written_as_modes(program, monkeypatch):
+    words = ["--mode=run", "--config=quickstart"]
+    monkeypatch.setattr(sys, "argv", [program, *words])
+    assert environment()["command"] == COMMAND
