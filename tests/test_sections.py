@@ -157,6 +157,20 @@ def test_words_are_split_from_flags_of_the_config():
     assert config.data.image_size == (16, 24)
 
 
+def test_a_malformed_axis_is_refused_by_the_sweep_and_not_before(tmp_path):
+    path = tmp_path / "config.py"
+    path.write_text(
+        "from caejax.config import default\n"
+        "def get_config():\n"
+        "    config = default()\n"
+        "    config.sweep = {'noise': (0.1, 0.5)}\n"
+        "    return config\n"
+    )
+    config = load_config(path)
+    with pytest.raises(CaejaxError, match=r"config\.sweep\.noise must hold 'field'"):
+        expand(config)
+
+
 def test_a_sweep_goes_over_kinds():
     config = tiny_config()
     config.model.upsampling = "deconv_k4"
