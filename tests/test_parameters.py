@@ -150,7 +150,7 @@ def test_another_name_takes_its_own_parameters(toys):
     config_lib.override(config, "corruption.name", "gaussian")
     assert config.corruption.params.to_dict() == {}
     line = (
-        r"config\.corruption\.params\.salt does not exist, but the name is 'gaussian'"
+        r"config\.corruption\.params\.salt does not apply: the corruption is 'gaussian'"
     )
     with pytest.raises(CaejaxError, match=line):
         config_lib.override(config, "corruption.params.salt", 0.1)

@@ -287,6 +287,8 @@ def _is_stale(config, field, value, lenient):
 
 
 def _axis(axis):
+    if not isinstance(axis, Mapping):
+        return axis  # which the sweep will refuse
     return {k: tuple(v) if isinstance(v, list) else v for k, v in axis.items()}
 
 

@@ -126,11 +126,11 @@ def lacks(field: str, name: str, key: str, value: Any = None) -> CaejaxError:
       value: where there is one.
     """
     section = SWITCHES[field].section
-    given = f"is {value!r}" if value is not None else "does not exist"
-    what = field.split(".")[-1]
+    given = f"is {value!r}, but" if value is not None else "does not apply:"
+    what = field.removesuffix(".name").split(".")[-1]
     return CaejaxError(
-        f"config.{section}.{key} {given}, but the {what} is {name!r}, which has no "
-        "such field; leave it out"
+        f"config.{section}.{key} {given} the {what} is {name!r}, which has no such "
+        "field; leave it out"
     )
 
 

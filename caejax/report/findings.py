@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from caejax.corruptions import CORRUPTIONS
+from caejax.errors import lookup
 from caejax.metrics.table import METRICS, PERIODS, column, formatted
 from caejax.report.fields import DECODER, choices_and_conditions
 from caejax.report.figures import QUALITY, label
@@ -335,7 +336,7 @@ def _against_input(found, several):
 
 def run_question(run: RunFiles) -> str:
     """What a single run asks."""
-    verb = CORRUPTIONS[run.config["corruption"]["name"]].task
+    verb = lookup(CORRUPTIONS, run.config["corruption"]["name"], "corruption.name").task
     ripples = ", and how badly does it checkerboard" if RIPPLE in run.summary else ""
     return f"How well does this model {verb}{ripples}?"
 
