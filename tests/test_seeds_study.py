@@ -1,41 +1,34 @@
 """Tests of the study in experiments/seeds, without any training."""
 
+import importlib
 import json
 import math
 
 import numpy as np
 import pytest
-from studies import EXPERIMENTS, modules_of
 
 from caejax.files.csv_files import write_csv
 from caejax.models.size import parameter_count
 from caejax.train.task import model_from_config
+from experiments.seeds import study, tables, vincent
+from experiments.seeds.systems import (
+    CONFIGS,
+    SYSTEMS,
+    Source,
+    config_of,
+    pytorch_ends,
+    with_references,
+)
 
 
 @pytest.fixture(scope="module")
-def modules():
-    with modules_of("seeds") as find:
-        yield find
+def systems():
+    return {system.name: system for system in SYSTEMS}
 
 
-@pytest.fixture(scope="module")
-def study(modules):
-    return modules("study")
-
-
-@pytest.fixture(scope="module")
-def tables(modules):
-    return modules("tables")
-
-
-@pytest.fixture(scope="module")
-def systems(modules):
-    return {system.name: system for system in modules("systems").SYSTEMS}
-
-
-@pytest.fixture(scope="module")
-def vincent(modules):
-    return modules("vincent")
+@pytest.fixture
+def pytorch(torch):
+    return importlib.import_module("experiments.seeds.pytorch")
 
 
 def write_run(runs, system, seed, losses, *, epochs=None):
@@ -79,17 +72,17 @@ def falling(epochs, last):
         ("agrees", [103.0], 100.0, "no: +3.0 %"),
     ],
 )
-def test_rules(tables, rule, values, figure, text):
+def test_rules(rule, values, figure, text):
     assert tables.RULES[rule](np.array(values), figure) == text
 
 
-def test_verdict_says_where_seeds_are_missing(tables, modules):
-    source = modules("systems").Source("source", 1.0)
+def test_verdict_says_where_seeds_are_missing():
+    source = Source("source", 1.0)
     assert tables.verdict(np.ones(5), source, 5) == "as good: yes"
     assert tables.verdict(np.ones(4), source, 5) == "as good: yes, so far"
 
 
-def test_units_are_the_sources(study, systems, tmp_path):
+def test_units_are_the_sources(systems, tmp_path):
     def figure(name, last):
         epochs = study.planned_epochs(systems[name])
         folder = write_run(tmp_path, name, 0, falling(epochs, last))
@@ -104,7 +97,7 @@ def test_units_are_the_sources(study, systems, tmp_path):
     assert figure("d_tied_masking", (9.0, 5.5)) == 55_000  # of 10,000 test images
 
 
-def test_figures_are_of_the_epochs_that_the_summary_is_of(study, systems, tmp_path):
+def test_figures_are_of_the_epochs_that_the_summary_is_of(systems, tmp_path):
     losses = [(0.3, 0.3), (0.2, 0.2), (0.1, 0.1)]
     folder = write_run(tmp_path, "b_basic", 0, losses, epochs=2)
     row, curve = study.run_rows(systems["b_basic"], 0, folder)
@@ -112,7 +105,7 @@ def test_figures_are_of_the_epochs_that_the_summary_is_of(study, systems, tmp_pa
     assert len(curve) == 2
 
 
-def test_shortened_runs_are_kept_apart(study, tables, systems, tmp_path):
+def test_shortened_runs_are_kept_apart(systems, tmp_path):
     for seed, loss in enumerate((0.090, 0.096, 0.1)):
         write_run(tmp_path, "b_basic", seed, falling(20, (loss, 0.2)))
     write_run(tmp_path, "b_basic", 3, falling(7, (0.0123, 0.2)))
@@ -127,16 +120,16 @@ def test_shortened_runs_are_kept_apart(study, tables, systems, tmp_path):
     assert "| e_linear | source | 0.2356 | not run yet |" in whole
 
 
-def test_every_system_has_a_line_for_each_reported_figure(tables, systems):
+def test_every_system_has_a_line_for_each_reported_figure(systems):
     text = tables.report(list(systems.values()), [])
     for name, system in systems.items():
         count = text.count(f"\n| {name} |")
         assert count == max(1, len(system.sources))
-    configs = (EXPERIMENTS.parent / "configs" / "seeds").glob("*.py")
+    configs = CONFIGS.glob("*.py")
     assert {path.stem for path in configs} == set(systems)
 
 
-def test_seeds_interleave_the_cheapest_first(study, systems):
+def test_seeds_interleave_the_cheapest_first(systems):
     wanted = [systems["b_basic"], systems["b_conv_denoiser"]]
     names = [(system.name, seed) for system, seed in study.plan(wanted)]
     pair = ("b_basic", "b_conv_denoiser")
@@ -146,9 +139,7 @@ def test_seeds_interleave_the_cheapest_first(study, systems):
     assert study.plan([]) == []
 
 
-def test_done_runs_are_left_out_and_shortened_ones_go_on(
-    study, systems, tmp_path, capsys
-):
+def test_done_runs_are_left_out_and_shortened_ones_go_on(systems, tmp_path, capsys):
     def left(limit):
         planned = study.plan([systems["b_basic"]], most=3)
         places = {"data": tmp_path, "runs": tmp_path, "limit": limit}
@@ -163,7 +154,7 @@ def test_done_runs_are_left_out_and_shortened_ones_go_on(
     assert "b_basic, seed 0: done" in capsys.readouterr().out
 
 
-def test_second_phase_waits_for_all_of_the_first(study, systems, tmp_path, capsys):
+def test_second_phase_waits_for_all_of_the_first(systems, tmp_path, capsys):
     def left():
         planned = study.plan([systems["f_keras_io_noisy"]], most=1)
         places = {"data": tmp_path, "runs": tmp_path, "limit": 0}
@@ -181,7 +172,7 @@ def test_second_phase_waits_for_all_of_the_first(study, systems, tmp_path, capsy
     assert (config.seed, config.train.epochs) == (0, 100)
 
 
-def test_study_without_anything_left_writes_all(study, tmp_path):
+def test_study_without_anything_left_writes_all(tmp_path):
     runs, out = tmp_path / "runs", tmp_path / "out"
     images = np.linspace(0, 1, 8 * 28 * 28).reshape(8, 28, 28, 1)
     arrays = {"target": images, "input": images[::-1], "output": images}
@@ -201,7 +192,7 @@ def test_study_without_anything_left_writes_all(study, tmp_path):
     assert lines[-1] == "e_transposed,0,3,0.1,2"
 
 
-def test_reference_gradients_are_those_of_the_summed_error(vincent):
+def test_reference_gradients_are_those_of_the_summed_error():
     rng = np.random.default_rng(0)
     params = [x.astype(float) for x in vincent.create_params(rng)]
     clean = rng.random((3, 784))
@@ -219,18 +210,17 @@ def test_reference_gradients_are_those_of_the_summed_error(vincent):
         np.testing.assert_allclose((above - below) / 2, np.sum(gradient * step), 1e-6)
 
 
-def test_reference_masks_three_pixels_of_ten(vincent):
+def test_reference_masks_three_pixels_of_ten():
     masked = vincent.mask(np.random.default_rng(0), np.ones((100, 784)))
     assert set(np.unique(masked)) == {0, 1}
     # Five standard deviations of 78,400 draws.
     assert abs(np.mean(masked == 0) - 0.3) < 5 * np.sqrt(0.21 / 78_400)
 
 
-def test_reference_curves_come_back(vincent, modules, systems, tmp_path):
+def test_reference_curves_come_back(systems, tmp_path):
     curves = {0: [3.0, 2.0], 1: [30.0, 20.0]}
     vincent.write_curves(curves, tmp_path / "vincent.csv")
     assert vincent.read_curves(tmp_path / "vincent.csv") == curves
-    with_references = modules("systems").with_references
     tied = systems["d_tied_masking"]
     assert with_references(tied, tmp_path) == tied  # not whole
     whole = {seed: [5.0] * 99 + [last] for seed, last in enumerate((1.0, 2.0, 6.0))}
@@ -240,21 +230,21 @@ def test_reference_curves_come_back(vincent, modules, systems, tmp_path):
     assert with_references(systems["b_basic"], tmp_path) == systems["b_basic"]
 
 
-def test_pytorchs_figures_stand_beside_the_sources(modules, systems, tmp_path):
+def test_pytorchs_figures_stand_beside_the_sources(systems, tmp_path):
     rows = [
         {"system": "e_linear", "seed": seed, "epoch": epoch, "figure": figure / epoch}
         for seed, figure in enumerate((0.4, 0.6, 0.9))
         for epoch in (1, 2)
     ]
     write_csv(tmp_path / "pytorch.csv", rows)
-    found = modules("systems").with_references(systems["e_linear"], tmp_path)
+    found = with_references(systems["e_linear"], tmp_path)
     assert [source.who for source in found.sources] == ["source", "pytorch.py, 3 seeds"]
     assert found.sources[1].figure == 0.3
-    ends = modules("systems").pytorch_ends(tmp_path)
+    ends = pytorch_ends(tmp_path)
     assert [(row["seed"], row["epoch"]) for row in ends] == [(0, 2), (1, 2), (2, 2)]
 
 
-def test_figures_stand_by_dead_units(tables):
+def test_figures_stand_by_dead_units():
     def rows(name, *pairs):
         return [{"system": name, "dead_units": n, "figure": x} for n, x in pairs]
 
@@ -268,10 +258,9 @@ def test_figures_stand_by_dead_units(tables):
     assert tables.dead_table(ours[3:], []) == ""
 
 
-def test_pytorchs_systems_are_ours(modules, systems, torch):
-    pytorch = modules("pytorch")
+def test_pytorchs_systems_are_ours(systems, pytorch, torch):
     for name, reference in pytorch.REFERENCES.items():
-        config = modules("systems").config_of(systems[name])
+        config = config_of(systems[name])
         encoder, decoder = reference.build()
         sizes = [p.numel() for p in (*encoder.parameters(), *decoder.parameters())]
         assert sum(sizes) == parameter_count(model_from_config(config)), name
@@ -291,17 +280,17 @@ def test_pytorchs_systems_are_ours(modules, systems, torch):
 
 
 @pytest.mark.parametrize("script", ["study", "pytorch"])
-def test_an_unknown_system_is_one_line(script, modules, torch, tmp_path, capsys):
+def test_an_unknown_system_is_one_line(script, torch, tmp_path, capsys):
     argv = [f"--data={tmp_path}", "--systems=e_linear,e_tranposed"]
-    assert modules(script).main(argv) == 1
+    assert importlib.import_module(f"experiments.seeds.{script}").main(argv) == 1
     assert (
         "--systems has 'e_tranposed' (did you mean 'e_transposed'?); known: all, "
         in capsys.readouterr().err
     )
 
 
-def test_pytorchs_dead_units_are_zero_on_all_images(modules, torch):
+def test_pytorchs_dead_units_are_zero_on_all_images(pytorch, torch):
     image = torch.zeros(3, 2, 4, 4)
     image[1, 0, 2, 3] = 0.5  # of three images one, at one place
-    assert modules("pytorch").dead_units(torch.nn.Identity(), image) == 1
-    assert modules("pytorch").dead_units(torch.nn.Flatten(), image) == 31
+    assert pytorch.dead_units(torch.nn.Identity(), image) == 1
+    assert pytorch.dead_units(torch.nn.Flatten(), image) == 31

@@ -1,6 +1,6 @@
 """All published systems on MNIST, beside what their sources report.
 
-    python experiments/seeds/study.py --data=DIR [--systems=a,b] [--seeds=N]
+    python -m experiments.seeds.study --data=DIR [--systems=a,b] [--seeds=N]
         [--epochs-limit=N] [--runs=DIR]
 
 DIR holds MNIST's four IDX files. Every run has a folder below --runs, so that the same
@@ -17,19 +17,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import figures
 import numpy as np
-import tables
 from ml_collections import ConfigDict
-from systems import (
-    HERE,
-    SYSTEMS,
-    System,
-    config_of,
-    planned_epochs,
-    pytorch_ends,
-    with_references,
-)
 
 from caejax.errors import chosen, exit_code
 from caejax.files.atomic import read_rows, write_json
@@ -38,6 +27,16 @@ from caejax.inference import trained
 from caejax.runtime.compilation import use_cache
 from caejax.runtime.devices import use_cores
 from caejax.train.images import load_split
+from experiments.seeds import figures, tables
+from experiments.seeds.systems import (
+    HERE,
+    SYSTEMS,
+    System,
+    config_of,
+    planned_epochs,
+    pytorch_ends,
+    with_references,
+)
 
 Row = dict[str, Any]
 

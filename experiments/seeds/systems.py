@@ -5,11 +5,12 @@ import runpy
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import vincent
 from ml_collections import ConfigDict
 from numpy import median
 
 from caejax.files.csv_files import read_csv
+from experiments.seeds import vincent
+from experiments.shared.rows import select
 
 HERE = Path(__file__).parent
 CONFIGS = HERE.parents[1] / "configs" / "seeds"
@@ -143,7 +144,7 @@ SYSTEMS = (
 def with_references(system: System, folder: Path = HERE) -> System:
     """The system with what vincent.py and pytorch.py found of it, if they have."""
     system = _with_vincent(system, vincent.read_curves(folder / "vincent.csv"))
-    ends = [row for row in pytorch_ends(folder) if row["system"] == system.name]
+    ends = select(pytorch_ends(folder), system=system.name)
     if not ends:
         return system
     figure = float(median([row["figure"] for row in ends]))

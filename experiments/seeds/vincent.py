@@ -1,12 +1,11 @@
 """System D in NumPy: an independent reference, as its source reports no figures.
 
-    python experiments/seeds/vincent.py --data=DIR [--seeds=N] [--epochs=N]
+    python -m experiments.seeds.vincent --data=DIR [--seeds=N] [--epochs=N]
 
 DIR holds MNIST's four IDX files. Writes vincent.csv: by epoch the squared error, summed
 over the 10,000 test images under fresh masks. Seeds that are whole there are kept.
 """
 
-import argparse
 import csv
 import gzip
 import time
@@ -14,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+
+from experiments.shared.commands import create_parser
 
 PIXELS, UNITS = 784, 500
 MASKED = 0.3
@@ -111,12 +112,10 @@ def write_curves(curves: dict[int, list[float]], path: Path) -> None:
 
 def main(argv: list[str] | None = None) -> None:
     """Trains what is missing."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = create_parser(__doc__, out=Path(__file__).with_name("vincent.csv"))
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=EPOCHS)
-    here = Path(__file__).with_name("vincent.csv")
-    parser.add_argument("--out", type=Path, default=here)
     args = parser.parse_args(argv)
     train, test = (read_images(args.data, part) for part in ("train", "t10k"))
     train, curves = train[:IMAGES], read_curves(args.out)
