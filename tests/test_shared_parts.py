@@ -57,9 +57,9 @@ def test_rows_are_found_by_their_values():
 
 def test_failed_runs_are_one_line(tmp_path):
     found = [{"status": "done"}, {"status": "failed"}]
-    rows.check_all_done(found[:1], "arm", tmp_path)
+    rows.check_none_failed(found[:1], "arm", tmp_path)
     with pytest.raises(CaejaxError, match="1 runs of arm failed"):
-        rows.check_all_done(found, "arm", tmp_path)
+        rows.check_none_failed(found, "arm", tmp_path)
 
 
 def test_every_kind_has_a_look_of_its_own():

@@ -26,7 +26,7 @@ from caejax.sweep.run import run_sweep
 from caejax.sweep.spec import expand
 from experiments.checkerboard import arms, records, repeat
 from experiments.shared.commands import GOES_ON, create_parser, names, start_for
-from experiments.shared.rows import check_all_done
+from experiments.shared.rows import check_none_failed
 
 HERE = Path(__file__).parent
 REFERENCE_IMAGES = 200  # that scikit-image is given
@@ -66,7 +66,7 @@ def train_arm(name: str, args: argparse.Namespace) -> None:
     if args.references and name not in arms.AS_PRIMARY:
         found = measure_references(folder, args.references, REFERENCE_IMAGES)
         records.write_references(found, args.out, name)
-    check_all_done(rows, name, folder)
+    check_none_failed(rows, name, folder)
 
 
 def write_all(args: argparse.Namespace) -> None:

@@ -1,19 +1,18 @@
 """The systems, what their sources report, and in which units."""
 
 import functools
-import runpy
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
 from numpy import median
 
+from caejax.config.load import load_config
 from caejax.files.csv_files import read_csv
 from experiments.seeds import vincent
 from experiments.shared.rows import select
 
 HERE = Path(__file__).parent
-CONFIGS = HERE.parents[1] / "configs" / "seeds"
 
 
 class Unit(NamedTuple):
@@ -171,9 +170,14 @@ def _with_vincent(system, curves):
     return system._replace(sources=(source,), points=points)
 
 
+def config_name(system: str) -> str:
+    """Name of the config of a system."""
+    return f"seeds/{system}"
+
+
 def config_of(system: System) -> ConfigDict:
     """The system's config, to be changed at will."""
-    return runpy.run_path(str(CONFIGS / f"{system.name}.py"))["get_config"]()
+    return load_config(config_name(system.name))
 
 
 @functools.cache

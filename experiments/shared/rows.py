@@ -51,7 +51,7 @@ def rounded(row: Row, spec: str, **of_columns: str) -> Row:
     }
 
 
-def check_all_done(rows: Sequence[Row], name: str, folder: Path) -> None:
+def check_none_failed(rows: Sequence[Row], name: str, folder: Path) -> None:
     """Checks that no run of a sweep has failed.
 
     Args:
@@ -62,7 +62,7 @@ def check_all_done(rows: Sequence[Row], name: str, folder: Path) -> None:
     Raises:
       CaejaxError: runs failed.
     """
-    if failed := len(rows) - len(done(rows)):
+    if failed := len(select(rows, status="failed")):
         raise CaejaxError(
             f"{failed} runs of {name} failed; {folder / 'results.csv'} says why"
         )

@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 from caejax.config import default
 from caejax.sweep.run import run_sweep
 from experiments.shared.commands import create_parser, run_module
-from experiments.shared.rows import Row, check_all_done
+from experiments.shared.rows import Row, check_none_failed
 
 
 def sweep_parser(doc: str, epochs: int) -> argparse.ArgumentParser:
@@ -54,7 +54,7 @@ def finished_rows(config: ConfigDict, folder: Path) -> list[Row]:
       CaejaxError: runs failed.
     """
     rows = run_sweep(config, folder)
-    check_all_done(rows, "the sweep", folder)
+    check_none_failed(rows, "the sweep", folder)
     return rows
 
 
