@@ -47,7 +47,7 @@ def run_sweep(
       workdir: the sweep's folder. Its tables are written anew after every run.
       do: does one run; for worker processes it must be a function of a module.
       only: whether to do a run now; those that it starts from are done, too. All runs
-        are in the tables.
+        are in the tables. Groups of `vmap` are made of these alone.
 
     Raises:
       CaejaxError: a sweep that cannot be expanded, or a folder of something else.
@@ -56,7 +56,7 @@ def run_sweep(
     wanted = _with_starts(runs, [run for run in runs if only(run)])
     executor, settings = find_executor(config)
     _check_data(workdir, runs)
-    with _joined(workdir, config, runs), _reported(workdir, runs) as report:
+    with _joined(workdir, config, runs), _reported(workdir, runs, wanted) as report:
         executor.run(wanted, workdir / "runs", do, report, **settings)
     return results.collect(runs, workdir / "runs")
 
@@ -127,14 +127,14 @@ def _started_runs(workdir):
 
 
 @contextlib.contextmanager
-def _reported(workdir, runs) -> Iterator[Report]:
-    """Keeps the tables up to date, and says how far the sweep is."""
+def _reported(workdir, runs, wanted) -> Iterator[Report]:
+    """Keeps the tables of all runs up to date, and says how far the wanted ones are."""
     folder = workdir / "runs"
-    states = {run.id: results.status(folder / run.id) for run in runs}
+    states = {run.id: results.status(folder / run.id) for run in wanted}
     _write_tables(workdir, runs)
     with progress.live(states) as say:
         if already := list(states.values()).count("done"):
-            say(f"{already} of {len(runs)} runs are done already")
+            say(f"{already} of {len(wanted)} runs are done already")
 
         def report(run: SweepRun, state: str) -> None:
             _look_elsewhere(states, folder)

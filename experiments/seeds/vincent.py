@@ -6,6 +6,7 @@ DIR holds MNIST's four IDX files. Writes vincent.csv: by epoch the squared error
 over the 10,000 test images under fresh masks. Seeds that are whole there are kept.
 """
 
+import argparse
 import csv
 import gzip
 import time
@@ -13,8 +14,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-
-from experiments.shared.commands import create_parser
 
 PIXELS, UNITS = 784, 500
 MASKED = 0.3
@@ -112,10 +111,12 @@ def write_curves(curves: dict[int, list[float]], path: Path) -> None:
 
 def main(argv: list[str] | None = None) -> None:
     """Trains what is missing."""
-    parser = create_parser(__doc__, out=Path(__file__).with_name("vincent.csv"))
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=EPOCHS)
+    here = Path(__file__).with_name("vincent.csv")
+    parser.add_argument("--out", type=Path, default=here)
     args = parser.parse_args(argv)
     train, test = (read_images(args.data, part) for part in ("train", "t10k"))
     train, curves = train[:IMAGES], read_curves(args.out)
