@@ -6,32 +6,25 @@ import math
 import numpy as np
 import pytest
 from scipy import stats
-from studies import modules_of
 
 from caejax.files.csv_files import read_csv, write_csv
 from caejax.models.diagnosis import clean_at_initialisation, clean_by_construction
 from caejax.models.size import parameter_shapes
 from caejax.sweep.spec import expand
 from caejax.train.task import model_from_config
+from experiments.checkerboard import (
+    analysis,
+    arms,
+    figures,
+    records,
+    repeat,
+    residuals,
+    study,
+    tables,
+)
 
 DECODER = "model.upsampling"
 SEEDS = range(6)
-
-
-@pytest.fixture(scope="module")
-def modules():
-    with modules_of("checkerboard") as find:
-        yield find
-
-
-@pytest.fixture(scope="module")
-def arms(modules):
-    return modules("arms")
-
-
-@pytest.fixture(scope="module")
-def analysis(modules):
-    return modules("analysis")
 
 
 @pytest.mark.parametrize(
@@ -46,7 +39,7 @@ def analysis(modules):
         ("downsampling_bsds", 4 * 5, 4 * 4 * 5),
     ],
 )
-def test_arms_are_whole_grids(arms, name, cut, full):
+def test_arms_are_whole_grids(name, cut, full):
     for whole, count in ((False, cut), (True, full)):
         sweep = arms.arm(name, full=whole).sweep
         # Every seed is done at every other point.
@@ -55,7 +48,7 @@ def test_arms_are_whole_grids(arms, name, cut, full):
 
 
 @pytest.mark.parametrize(("data", "channels"), [("mnist", 1), ("bsds", 3)])
-def test_matched_decoders_have_the_references_parameters(arms, data, channels):
+def test_matched_decoders_have_the_references_parameters(data, channels):
     def decoder(run):
         shapes = parameter_shapes(model_from_config(run.config)).items()
         return sum(math.prod(s) for name, s in shapes if name.startswith("decoder"))
@@ -84,7 +77,7 @@ def test_matched_decoders_have_the_references_parameters(arms, data, channels):
         assert matched[kind].config.model.widths == fixed[kind].config.model.widths
 
 
-def run_row(kind, seed, **figures):
+def run_row(kind, seed, **values):
     """A run as the predictions have it, in names without the split."""
     dirty = not clean_by_construction(kind)
     untied = not clean_at_initialisation(kind)
@@ -99,10 +92,10 @@ def run_row(kind, seed, **figures):
         "params": 100,
     }
     row = {DECODER: kind, "seed": seed, "status": "done"}
-    return row | wanted | figures
+    return row | wanted | values
 
 
-def all_rows(arms, change=lambda kind, seed: {}):
+def all_rows(change=lambda kind, seed: {}):
     return [run_row(k, s, **change(k, s)) for k in arms.KINDS for s in SEEDS]
 
 
@@ -125,29 +118,28 @@ def both(*changes):
     return lambda kind, seed: {k: v for c in changes for k, v in c(kind, seed).items()}
 
 
-def test_initial_ripple_follows_theory_or_is_clean(arms, analysis):
-    assert analysis.initial_ripple(all_rows(arms)).verdict == "confirmed"
+def test_initial_ripple_follows_theory_or_is_clean():
+    assert analysis.initial_ripple(all_rows()).verdict == "confirmed"
 
     def off(kind, seed):
         return {"init/dc_ripple_relative_db_s8": 3.0 + 0.1 * seed}
 
-    found = analysis.initial_ripple(all_rows(arms, off))
+    found = analysis.initial_ripple(all_rows(off))
     assert found.verdict == "partly"
     assert found.text.startswith("0 of 6 untied decoders have 17.99 dB")
     loud = both(off, lambda kind, seed: {"init/dc_ripple_db_s8": -20.0})
-    assert analysis.initial_ripple(all_rows(arms, loud)).verdict == "refuted"
+    assert analysis.initial_ripple(all_rows(loud)).verdict == "refuted"
 
 
-def test_two_seeds_have_no_intervals(arms, analysis):
-    few = [row for row in all_rows(arms) if row["seed"] < 2]
+def test_two_seeds_have_no_intervals():
+    few = [row for row in all_rows() if row["seed"] < 2]
     assert analysis.initial_ripple(few).verdict == "too few seeds"
 
 
-def test_initial_ripple_of_other_depths(arms, analysis):
+def test_initial_ripple_of_other_depths():
     for stages, theory in ((1, 4.77), (2, 11.76)):
         s = 2**stages
         rows = all_rows(
-            arms,
             lambda kind, seed, s=s, theory=theory: {
                 f"init/dc_ripple_relative_db_s{s}": theory + (-1) ** seed,
                 f"init/dc_ripple_db_s{s}": -150.0,
@@ -157,9 +149,9 @@ def test_initial_ripple_of_other_depths(arms, analysis):
         assert analysis.initial_ripple(rows, stages).text.startswith("6 of 6")
 
 
-def test_overlap_is_that_of_odd_kernels(arms, analysis):
-    assert analysis.overlap(all_rows(arms)).verdict == "confirmed"
-    even = all_rows(arms, lambda k, s: {"init/overlap_db_s2": 4.0})
+def test_overlap_is_that_of_odd_kernels():
+    assert analysis.overlap(all_rows()).verdict == "confirmed"
+    even = all_rows(lambda k, s: {"init/overlap_db_s2": 4.0})
     assert analysis.overlap(even).verdict == "partly"
     odd = [row for row in even if row[DECODER] not in ("deconv_k3", "deconv_k5")]
     assert analysis.overlap(odd).verdict == "refuted"
@@ -174,7 +166,7 @@ def test_overlap_is_that_of_odd_kernels(arms, analysis):
         ((-20, -200), (-30, -40), "partly"),
     ],
 )
-def test_icnr_loses_its_cleanliness(analysis, start, end, verdict):
+def test_icnr_loses_its_cleanliness(start, end, verdict):
     curves = [
         {DECODER: "shuffle_icnr", "seed": seed, "step": step, "dc_ripple_db_s8": db}
         for step, values in ((0, start), (100, end), (200, (-10, -10)))
@@ -193,31 +185,31 @@ def test_icnr_loses_its_cleanliness(analysis, start, end, verdict):
         (-95.0, -1.1, "refuted"),
     ],
 )
-def test_separation(arms, analysis, ripple, rough, verdict):
-    rows = all_rows(arms, both(dirty_ripple(ripple), phase(rough)))
+def test_separation(ripple, rough, verdict):
+    rows = all_rows(both(dirty_ripple(ripple), phase(rough)))
     found = analysis.separation(rows)
     assert found.verdict == verdict
     assert found.lines[0][2] == f"{ripple + 150:.1f}"
     assert found.lines[1][1].startswith(f"{rough:.2f} ")
 
 
-def test_separation_takes_the_worst_seed(arms, analysis):
+def test_separation_takes_the_worst_seed():
     def one(kind, seed):
         close = seed == 3 and kind == "deconv_k2"
         return {"test/dc_ripple_db_s8": -91.0} if close else {}
 
-    rows = all_rows(arms, both(dirty_ripple(-30.0), phase(0.5), one))
+    rows = all_rows(both(dirty_ripple(-30.0), phase(0.5), one))
     assert analysis.separation(rows).verdict == "partly"
 
 
-def test_psnr_ranks_with_ripple_or_not(arms, analysis):
+def test_psnr_ranks_with_ripple_or_not():
     rank = {kind: i for i, kind in enumerate(arms.KINDS)}
 
     def ordered(kind, seed):
         ripple = -90.0 + 5 * rank[kind]
         return {"test/dc_ripple_db_s8": ripple, "test/psnr": 30 - rank[kind]}
 
-    found = analysis.ranks(all_rows(arms, ordered))
+    found = analysis.ranks(all_rows(ordered))
     assert found.verdict == "refuted"
     assert "-1.00 [-1.00, -1.00]" in found.text
 
@@ -225,8 +217,8 @@ def test_psnr_ranks_with_ripple_or_not(arms, analysis):
     def tied(kind, seed):
         return {"test/dc_ripple_db_s8": -150.0 - rank[kind], "test/psnr": rank[kind]}
 
-    assert analysis.ranks(all_rows(arms, tied)).verdict == "confirmed"
-    assert analysis.ranks(all_rows(arms)).verdict == "undecided"
+    assert analysis.ranks(all_rows(tied)).verdict == "confirmed"
+    assert analysis.ranks(all_rows()).verdict == "undecided"
 
     # Two seeds that say the opposite of each other decide nothing.
     def turned(kind, seed):
@@ -234,10 +226,10 @@ def test_psnr_ranks_with_ripple_or_not(arms, analysis):
         ripple = -90.0 + 5 * rank[kind]
         return {"test/dc_ripple_db_s8": ripple, "test/psnr": 30 + sign * rank[kind]}
 
-    assert analysis.ranks(all_rows(arms, turned)).verdict == "undecided"
+    assert analysis.ranks(all_rows(turned)).verdict == "undecided"
 
 
-def test_rank_correlations_are_scipys(analysis):
+def test_rank_correlations_are_scipys():
     rng = np.random.default_rng(0)
     x, y = rng.integers(5, size=(2, 4, 9)).astype(float)
     for ours, theirs in (
@@ -249,7 +241,7 @@ def test_rank_correlations_are_scipys(analysis):
         assert ours(x, np.ones((4, 9))).tolist() == [0, 0, 0, 0]
 
 
-def test_settings_of_a_seed_count_once(arms, analysis):
+def test_settings_of_a_seed_count_once():
     rows = [
         run_row(kind, seed, **{"corruption.level": level, "test/psnr": psnr})
         for seed in SEEDS
@@ -272,9 +264,9 @@ ABOUT = {
 }
 
 
-def test_tables_are_made_from_the_csv_files_alone(modules, arms, tmp_path, capsys):
+def test_tables_are_made_from_the_csv_files_alone(tmp_path, capsys):
     kinds = ("deconv_k3", "nearest_k3", "shuffle_k3", "shuffle_icnr")
-    rows = [row for row in all_rows(arms) if row[DECODER] in kinds]
+    rows = [row for row in all_rows() if row[DECODER] in kinds]
     write_csv(tmp_path / "primary_mnist.csv", rows)
     curves = [
         {k: row[k] for k in (DECODER, "seed")}
@@ -286,32 +278,32 @@ def test_tables_are_made_from_the_csv_files_alone(modules, arms, tmp_path, capsy
     write_csv(tmp_path / "primary_mnist_steps.csv", curves)
     (tmp_path / "primary_mnist.json").write_text(json.dumps(ABOUT))
     runs = f"--runs={tmp_path / 'none'}"
-    assert modules("study").main(["--arms=", f"--out={tmp_path}", runs]) == 0
+    assert study.main(["--arms=", f"--out={tmp_path}", runs]) == 0
     text = (tmp_path / "results.md").read_text()
     assert "| H1 | " in text
     assert "## H3 on MNIST, fixed width: refuted" in text
     for name in ("ripple_steps_mnist", "psnr_ripple_mnist", "psnr_differences"):
         for suffix in ("png", "pdf"):
             assert (tmp_path / f"{name}.{suffix}").stat().st_size < 300_000
-    assert modules("study").main(["--arms=nonsense"]) == 1
+    assert study.main(["--arms=nonsense"]) == 1
     assert "known: all, primary_mnist" in capsys.readouterr().err
 
 
-def test_settings_have_a_line_each(modules, arms):
+def test_settings_have_a_line_each():
     rows = [
         run_row(kind, seed, **{"model.latent_channels": size, "test/psnr": psnr + seed})
         for size, better in ((2, 0.5), (8, 2.0))
         for kind, psnr in (("nearest_k3", 20.0), ("deconv_k3", 20.0 + better))
         for seed in range(3)
     ]
-    text = "\n".join(modules("tables").setting_tables("A", rows))
+    text = "\n".join(tables.setting_tables("A", rows))
     assert "| 8 | 21.00 [20.00, 22.00] | 23.00 [22.00, 24.00] |" in text
     apart = text.split("minus nearest_k3, by setting")[1]
     assert "| 2 | 0.50 [0.50, 0.50] |\n| 8 | 2.00 [2.00, 2.00] |" in apart
     assert "| deconv_k3 | 3 | 1.250 [" in apart
 
 
-def test_downsampling_has_tables_and_a_figure(modules, arms, tmp_path):
+def test_downsampling_has_tables_and_a_figure(tmp_path):
     config = arms.arm("downsampling_bsds")
     assert {run.config.model.upsampling for run in expand(config)} == {"nearest_k3"}
     gain = {"max_pool": 0.0, "blur_pool": 0.5, "stride_k3": 6.0, "stride_k4": 1.0}
@@ -331,7 +323,7 @@ def test_downsampling_has_tables_and_a_figure(modules, arms, tmp_path):
     write_csv(tmp_path / "downsampling_bsds_steps.csv", [])
     (tmp_path / "downsampling_bsds.json").write_text(json.dumps(ABOUT))
     argv = ["--arms=", f"--out={tmp_path}", f"--runs={tmp_path / 'none'}"]
-    assert modules("study").main(argv) == 0
+    assert study.main(argv) == 0
     text = (tmp_path / "results.md").read_text()
     (line,) = [x for x in text.splitlines() if x.startswith("| stride_k3 | 8.20 [")]
     assert line.count("|") == 9
@@ -343,7 +335,7 @@ def test_downsampling_has_tables_and_a_figure(modules, arms, tmp_path):
     }
 
 
-def test_residuals_are_kept_by_decoder(modules, arms, tmp_path):
+def test_residuals_are_kept_by_decoder(tmp_path):
     config = arms.arm("primary_mnist")
     config.sweep.seed["values"] = (1, 0)
     runs, rng = expand(config), np.random.default_rng(0)
@@ -354,7 +346,6 @@ def test_residuals_are_kept_by_decoder(modules, arms, tmp_path):
         arrays = {"residual_spectrum": spectrum, "residual_phase_means": means}
         np.savez(tmp_path / f"{i}.npz", **arrays)
     samples = ((run, tmp_path / f"{i}.npz") for i, run in enumerate(runs))
-    residuals = modules("residuals")
     residuals.write(tmp_path / "residuals.csv", samples)
     found = residuals.read(tmp_path / "residuals.csv")
     assert list(found) == list(arms.KINDS)
@@ -364,30 +355,29 @@ def test_residuals_are_kept_by_decoder(modules, arms, tmp_path):
         np.testing.assert_allclose(arrays["residual_spectrum"], mean, rtol=1e-3)
         expected = means.mean(-1, keepdims=True)
         np.testing.assert_allclose(arrays["residual_phase_means"], expected, rtol=1e-3)
-    figures = modules("figures").residuals(found)
-    assert list(figures) == ["residual_spectra", "residual_phase_means"]
-    assert modules("figures").residuals({}) == {}
+    drawn = figures.residuals(found)
+    assert list(drawn) == ["residual_spectra", "residual_phase_means"]
+    assert figures.residuals({}) == {}
 
 
-def test_other_estimators_stand_in_a_table_of_their_own(modules, tmp_path):
+def test_other_estimators_stand_in_a_table_of_their_own(tmp_path):
     row = {"reference": "pca", "corruption.level": 0.25, "images": 9, "setting": "x"}
     row |= {"latent_size": 128, "test/ssim": 0.5}
     rows = [
         row | {"seed": seed, "test/psnr": psnr}
         for seed, psnr in enumerate((20.0, 21.0, 23.0))
     ]
-    modules("records").write_references(rows, tmp_path, "primary_mnist")
+    records.write_references(rows, tmp_path, "primary_mnist")
     path = tmp_path / "primary_mnist_references.csv"
     assert "setting" not in path.read_text()
-    text = modules("tables").reference_table("MNIST", read_csv(path))[-1]
+    text = tables.reference_table("MNIST", read_csv(path))[-1]
     cells = "| pca | 128 | 0.25 | 9 | 21.333 [20.000, 23.000] | 0.500 [0.500, 0.500] |"
     assert text.splitlines()[-1] == cells
 
 
-def test_repeats_are_runs_of_the_arm(modules, arms):
+def test_repeats_are_runs_of_the_arm():
     config = arms.arm("matched_mnist")
     config.sweep.seed["values"] = (0, 1)
-    repeat = modules("repeat")
     chosen = repeat.chosen(config, 0.25)
     assert len(chosen) == 4
     again = expand(repeat.only(config, chosen))
@@ -395,8 +385,8 @@ def test_repeats_are_runs_of_the_arm(modules, arms):
     assert {run.id for run in again} <= {run.id for run in expand(config)}
 
 
-def test_comparison_of_a_repeated_run(modules):
-    compare = modules("repeat").compare
+def test_comparison_of_a_repeated_run():
+    compare = repeat.compare
     row = {DECODER: "a", "seed": 0, "status": "done", "test/psnr": "20", "x": "0.1"}
     same, worst = compare(row, dict(row), [DECODER])
     assert (same, worst) == (["2", "2", "", "0"], 0)
@@ -406,9 +396,9 @@ def test_comparison_of_a_repeated_run(modules):
     assert compare({}, row, [DECODER])[1] == math.inf
 
 
-def test_an_arm_needs_its_data(modules, tmp_path, capsys):
+def test_an_arm_needs_its_data(tmp_path, capsys):
     argv = ["--arms=primary_mnist,grid_mnist,primary_bsds", f"--mnist={tmp_path}"]
-    assert modules("study").main([*argv, f"--runs={tmp_path}"]) == 1
+    assert study.main([*argv, f"--runs={tmp_path}"]) == 1
     message = "primary_bsds needs data: give --bsds=DIR, or leave it out"
     assert message in capsys.readouterr().err
     assert not list(tmp_path.iterdir())

@@ -3,7 +3,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from helpers.configs import CONFIGS, load_config
+from helpers.configs import CONFIGS
 
 from caejax import config as config_lib
 from caejax.config import ids, sections

@@ -1,42 +1,20 @@
 """Tests of the study in experiments/initialisation."""
 
-import csv
 import functools
 import itertools
 
 import numpy as np
 import pytest
-from studies import modules_of
 
 from caejax.models.kinds import UPSAMPLING
+from experiments.initialisation import measure, study, tables, theory
 
 UNTIED = [name for name in UPSAMPLING if name[-2:] in {"k2", "k4", "k5", "k6"}]
 UNTIED += ["deconv_k3", "shuffle_k3"]
 
 
-@pytest.fixture(scope="module")
-def modules():
-    with modules_of("initialisation") as find:
-        yield find
-
-
-@pytest.fixture(scope="module")
-def theory(modules):
-    return modules("theory")
-
-
-@pytest.fixture(scope="module")
-def measure(modules):
-    return modules("measure")
-
-
-@pytest.fixture(scope="module")
-def study(modules):
-    return modules("study")
-
-
 @pytest.fixture
-def chain(theory):
+def chain():
     """Moments of a kind on constant or white codes."""
 
     def run(kind, *, white=False, rectify=False, initializer="he_normal", stages=3):
@@ -52,13 +30,13 @@ def chain(theory):
 # Theory.
 
 
-def test_ripple_of_untied_stages_in_numbers(theory):
+def test_ripple_of_untied_stages_in_numbers():
     values = [theory.untied_ripple_db(n) for n in (1, 2, 3)]
     assert values == pytest.approx([4.77, 11.76, 17.99], abs=0.005)
 
 
 @pytest.mark.parametrize("kind", UPSAMPLING)
-def test_moments_follow_the_formula_or_are_clean(theory, chain, kind):
+def test_moments_follow_the_formula_or_are_clean(chain, kind):
     """For kernels of odd size too, whose phases differ in power."""
     found = [theory.ripple_db(moments) for moments in chain(kind)]
     expected = [theory.untied_ripple_db(n) for n in (1, 2, 3)]
@@ -67,13 +45,13 @@ def test_moments_follow_the_formula_or_are_clean(theory, chain, kind):
 
 
 @pytest.mark.parametrize("kind", UPSAMPLING)
-def test_overlap_of_one_stage_belongs_to_odd_kernels(theory, chain, kind):
+def test_overlap_of_one_stage_belongs_to_odd_kernels(chain, kind):
     odd = {"deconv_k3": 3, "deconv_k5": 5}.get(kind)
     expected = theory.odd_overlap_db(odd) if odd else 0
     assert theory.overlap_db(chain(kind, stages=1)[0]) == pytest.approx(expected)
 
 
-def test_overlap_in_numbers(theory, chain):
+def test_overlap_in_numbers(chain):
     assert theory.odd_overlap_db(3) == pytest.approx(6.02, abs=0.005)
     assert theory.odd_overlap_db(5) == pytest.approx(3.52, abs=0.005)
     assert theory.odd_overlap_db(4) == 0
@@ -82,7 +60,7 @@ def test_overlap_in_numbers(theory, chain):
     assert found == pytest.approx([20 * np.log10(n) for n in (2, 3, 5)])
 
 
-def test_relu_of_gaussians(theory):
+def test_relu_of_gaussians():
     """Equal ones keep half their power, independent ones correlate by 1 / 2 pi."""
     moments = theory.relu(theory.white(2))
     np.testing.assert_allclose(theory.power(moments), np.full((2, 2), 0.5))
@@ -91,14 +69,14 @@ def test_relu_of_gaussians(theory):
     np.testing.assert_allclose(constant, np.full((2, 2, 2, 2), 0.5))
 
 
-def test_ripple_behind_one_relu(theory, chain):
+def test_ripple_behind_one_relu(chain):
     """Four equal independent phases: 4 / (1 + 3 / pi) - 1."""
     moments = chain("deconv_k2", stages=1, rectify=True)[0]
     expected = 10 * np.log10(4 / (1 + 3 / np.pi) - 1)
     assert theory.ripple_db(moments) == pytest.approx(expected)
 
 
-def test_rms_of_stages(theory, chain):
+def test_rms_of_stages(chain):
     def rms(*args, **kwargs):
         return [theory.rms(moments) for moments in chain(*args, **kwargs)]
 
@@ -120,7 +98,7 @@ def test_rms_of_stages(theory, chain):
 # Measurement.
 
 
-def test_ripple_meets_theory(study):
+def test_ripple_meets_theory():
     rows = list(study.ripple_rows(["deconv_k3"], seeds=48, width=8))
     assert [row["stages"] for row in rows] == [1, 2, 3] * 3
     assert {row["variant"] for row in rows} == {"linear", "relu", "decoder"}
@@ -130,20 +108,20 @@ def test_ripple_meets_theory(study):
         assert row["pooled_low"] < row["pooled_db"] < row["pooled_high"]
 
 
-def test_pooled_ripple_is_a_ratio_of_expectations(measure):
+def test_pooled_ripple_is_a_ratio_of_expectations():
     """Powers 1 and 3 of means 1 and 1 / 2."""
     values = 10 * np.log10([[1, 1], [3, 6]])
     assert measure.pooled_db(values) == pytest.approx(10 * np.log10(4 / 1.5))
 
 
-def test_overlap_meets_theory(study):
+def test_overlap_meets_theory():
     (row,) = study.overlap_rows(["deconv_k3"], seeds=128, most=1)
     assert row["theory_db"] == pytest.approx(6.02, abs=0.005)
     assert row["measured_db"] == pytest.approx(6.02, abs=0.7)
     assert row["expected_low"] < 6.02 + row["bias_db"] < row["expected_high"]
 
 
-def test_readings_scatter_around_the_theory_and_above(measure, normal):
+def test_readings_scatter_around_the_theory_and_above(normal):
     powers = normal(400, 2, 2) ** 2
     truth = np.array([[4, 2], [2, 1]])
     readings = measure.readings_db(powers, truth, 200)
@@ -154,7 +132,7 @@ def test_readings_scatter_around_the_theory_and_above(measure, normal):
     assert few.mean() > equal.mean() > 0
 
 
-def test_training_makes_icnr_ripple(study, measure, monkeypatch):
+def test_training_makes_icnr_ripple(monkeypatch):
     monkeypatch.setattr(measure, "WIDTHS", (4,))
     rows = study.training_rows(["shuffle_icnr"], seeds=1, size=60, steps=(0, 10))
     before, after = itertools.islice(rows, 2)
@@ -162,7 +140,7 @@ def test_training_makes_icnr_ripple(study, measure, monkeypatch):
     assert np.isfinite(after["train_loss"])
 
 
-def test_rms_meets_theory_and_comes_again(study, measure, monkeypatch):
+def test_rms_meets_theory_and_comes_again(monkeypatch):
     monkeypatch.setattr(measure, "SETTINGS", {"flax_default": ("flax_default", False)})
     run = functools.partial(study.variance_rows, ["deconv_k2"], seeds=24, width=8)
     rows = list(run())
@@ -174,18 +152,8 @@ def test_rms_meets_theory_and_comes_again(study, measure, monkeypatch):
 # Files.
 
 
-def test_csv_has_rounded_numbers(study, tmp_path):
-    rows = [{"kind": "a", "seeds": 3, "x": 1 / 3}, {"kind": "b", "seeds": 4, "x": -0.0}]
-    study.write_csv(rows, tmp_path / "x.csv")
-    with (tmp_path / "x.csv").open() as file:
-        found = list(csv.DictReader(file))
-    assert found[0] == {"kind": "a", "seeds": "3", "x": "0.3333"}
-    assert found[1]["x"] == "0.0000"
-
-
-def test_arrival_is_the_first_step_or_never(modules):
-    arrivals = modules("tables").arrivals
+def test_arrival_is_the_first_step_or_never():
     reached = np.array([[0, 1, 0], [0, 0, 1], [0, 0, 1]], bool)
-    assert arrivals(reached, np.array([0, 5, 10])) == "10 [5, 10]"
+    assert tables.arrivals(reached, np.array([0, 5, 10])) == "10 [5, 10]"
     reached[1:] = False
-    assert arrivals(reached, np.array([0, 5, 10])) == "never [5, never]"
+    assert tables.arrivals(reached, np.array([0, 5, 10])) == "never [5, never]"

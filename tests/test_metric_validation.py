@@ -1,22 +1,18 @@
 """Tests of the study of planted artifacts, and its findings on fewer images."""
 
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from studies import EXPERIMENTS, modules_of
 
 import caejax.data
 from caejax.metrics import checkerboard
 from caejax.metrics.table import PERIODS
+from experiments.metric_validation import literature, planted, scores, study, tables
 
-FOLDER = EXPERIMENTS / "metric_validation"
-
-with modules_of("metric_validation") as find:
-    literature, planted, scores, study, tables = map(
-        find, ("literature", "planted", "scores", "study", "tables")
-    )
+FOLDER = Path(study.__file__).parent
 
 # The area under the ROC curve.
 

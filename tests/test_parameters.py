@@ -7,7 +7,7 @@ from pathlib import Path
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny import tiny_config
+from helpers.tiny import tiny_config
 
 from caejax import config as config_lib
 from caejax import parameters
@@ -62,7 +62,7 @@ def toys(monkeypatch):
 
 
 FILE = """
-from tiny import tiny_config
+from helpers.tiny import tiny_config
 
 def get_config():
     config = tiny_config()

@@ -4,31 +4,25 @@ import jax
 import numpy as np
 import pytest
 from helpers.tiny import save_checkpoints, tiny_config
-from studies import EXPERIMENTS, modules_of
 
 from caejax.data import Split
 from caejax.errors import CaejaxError
 from caejax.files.csv_files import read_csv
 from caejax.inference import trained
 from caejax.models.autoencoders import create_model
+from experiments.pretraining import classifier, finished, study
 
 
-@pytest.fixture(scope="module")
-def modules():
-    with modules_of("pretraining") as find:
-        yield find
-
-
-def test_labels_are_balanced_and_smaller_sets_are_parts_of_larger(modules):
+def test_labels_are_balanced_and_smaller_sets_are_parts_of_larger():
     labels = np.random.default_rng(0).integers(10, size=2000)
-    few, many = (modules("study").balanced(labels, n, seed=3) for n in (100, 1000))
+    few, many = (study.balanced(labels, n, seed=3) for n in (100, 1000))
     assert len(set(few)) == 100
     assert np.bincount(labels[few]).tolist() == [10] * 10
     assert set(few) < set(many)
 
 
-def test_the_classifier_by_hand(modules):
-    classifier, rng = modules("classifier"), np.random.default_rng(0)
+def test_the_classifier_by_hand():
+    rng = np.random.default_rng(0)
     model = create_model(
         "tied_dense", shape=(2, 2, 1), latent_channels=3, code_activation="sigmoid"
     )
@@ -52,8 +46,8 @@ def test_the_classifier_by_hand(modules):
     assert classifier.accuracy(model, params, images, labels) == pytest.approx(0.8)
 
 
-def test_both_arms_start_from_one_draw_and_learn(modules):
-    classifier, rng = modules("classifier"), np.random.default_rng(0)
+def test_both_arms_start_from_one_draw_and_learn():
+    rng = np.random.default_rng(0)
     labels = np.repeat(np.arange(10, dtype=np.int32), 20)
     images = np.zeros((200, 28, 28, 1), np.float32)
     images[np.arange(200), 2 * labels + 4] = 1  # a row for each class
@@ -74,9 +68,8 @@ def test_both_arms_start_from_one_draw_and_learn(modules):
 
 @pytest.mark.parametrize("encoder", ["conv", "dense"])
 def test_any_finished_run_s_encoder_initialises_a_classifier(
-    encoder, modules, tmp_path, monkeypatch, capsys
+    encoder, tmp_path, monkeypatch, capsys
 ):
-    study = modules("study")
     monkeypatch.setattr(study, "STEPS", {100: 100, 1000: 100})
     config = tiny_config()
     config.data.train_size = 300
@@ -90,23 +83,22 @@ def test_any_finished_run_s_encoder_initialises_a_classifier(
     ]
     assert "of one run" in (run / "pretraining" / "results.md").read_text()
     own = trained.load(run)
-    drawn, kept = modules("finished").encoders(own, config.seed).values()
+    drawn, kept = finished.encoders(own, config.seed).values()
     jax.tree.map(np.testing.assert_array_equal, kept, own.params)
     leaves = zip(*map(jax.tree.leaves, (drawn, kept)), strict=True)
     assert max(np.abs(a - b).max() for a, b in leaves) > 0
 
 
-def test_a_run_without_ten_classes_is_one_line(modules, tmp_path, capsys):
+def test_a_run_without_ten_classes_is_one_line(tmp_path, capsys):
     config = tiny_config()
     config.data.source = "dead_leaves"
     with pytest.raises(CaejaxError, match="not of 10 classes"):
-        modules("finished").dataset(config)
-    assert modules("study").main([f"--run={tmp_path}"]) == 1
+        finished.dataset(config)
+    assert study.main([f"--run={tmp_path}"]) == 1
     assert "holds no run" in capsys.readouterr().err
 
 
-def test_the_report_pairs_seeds(modules):
-    study = modules("study")
+def test_the_report_pairs_seeds():
     rows = [
         {"seed": seed, "labels": count, "encoder": arm, "test_accuracy": accuracy}
         for seed in range(8)
@@ -124,8 +116,8 @@ def test_the_report_pairs_seeds(modules):
     assert line[6].startswith("0.023")
 
 
-def test_committed_results_are_of_the_committed_rows(modules):
-    rows = read_csv(EXPERIMENTS / "pretraining" / "results.csv")
-    written = (EXPERIMENTS / "pretraining" / "results.md").read_text()
+def test_committed_results_are_of_the_committed_rows():
+    rows = read_csv(study.HERE / "results.csv")
+    written = (study.HERE / "results.md").read_text()
     how = "encoders pre-trained for 10 epochs"
-    assert modules("study").report(rows, how) == written
+    assert study.report(rows, how) == written

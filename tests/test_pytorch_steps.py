@@ -1,12 +1,12 @@
 """Training from the same weights on the same batches: caejax's steps are PyTorch's."""
 
 import collections
+import importlib
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from studies import modules_of
 
 from caejax.data import glyphs
 from caejax.models.size import variable_shapes
@@ -15,17 +15,12 @@ from caejax.optimizers import create_optimizer
 from caejax.train.state import first_state
 from caejax.train.step import take_steps, zero_sums
 from caejax.train.task import task_from_config
+from experiments.seeds import systems
 
 STEPS, BATCH = 5, 20
 # Share of weights that may be elsewhere: of the widest model some gradients are
 # nearly 0, and of their rounding Adam makes whole steps.
 ROUNDED = {"b_conv_denoiser": 1e-2}
-
-
-@pytest.fixture(scope="module")
-def modules():
-    with modules_of("seeds") as find:
-        yield find
 
 
 def layers_of(torch, encoder, decoder):
@@ -78,8 +73,8 @@ def digits(count):
         "e_denoiser",
     ],
 )
-def test_steps_are_those_of_pytorch(name, modules, torch):
-    pytorch, systems = modules("pytorch"), modules("systems")
+def test_steps_are_those_of_pytorch(name, torch):
+    pytorch = importlib.import_module("experiments.seeds.pytorch")
     (system,) = (s for s in systems.SYSTEMS if s.name == name)
     config = systems.config_of(system)
     # Noise is another in PyTorch.

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from tiny import tiny_config
+from helpers.tiny import tiny_config
 
 from caejax import config as config_lib
 from caejax.config import command_line, ids, sections

@@ -6,13 +6,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers.configs import CONFIGS, load_config
+from helpers.configs import CONFIGS
 from helpers.layers import random_variables
 
 from caejax import config as config_lib
 from caejax.commands import show
 from caejax.commands.options import Options
 from caejax.config.check import check
+from caejax.config.load import load_config
 from caejax.models.layers import Conv, Dense
 from caejax.models.size import parameter_count
 from caejax.models.torch_kernels import to_torch
@@ -23,7 +24,7 @@ SEEDS = {path.stem: path for path in CONFIGS if path.parent.name == "seeds"}
 
 
 def config_of(name):
-    return load_config(SEEDS[name]).get_config()
+    return load_config(SEEDS[name])
 
 
 def layer(k, inputs, outputs):

@@ -1,46 +1,40 @@
 """Tests of the study in experiments/seeds, without any training."""
 
+import importlib
 import json
 import math
 
 import numpy as np
 import pytest
-from studies import EXPERIMENTS, modules_of
 
+from caejax.config.load import config_names
 from caejax.files.csv_files import write_csv
 from caejax.models.size import parameter_count
+from caejax.sweep.spec import expand
 from caejax.train.task import model_from_config
+from experiments.seeds import study, tables, vincent
+from experiments.seeds.systems import (
+    SYSTEMS,
+    Source,
+    config_name,
+    config_of,
+    pytorch_ends,
+    with_references,
+)
 
 
 @pytest.fixture(scope="module")
-def modules():
-    with modules_of("seeds") as find:
-        yield find
+def systems():
+    return {system.name: system for system in SYSTEMS}
 
 
-@pytest.fixture(scope="module")
-def study(modules):
-    return modules("study")
+@pytest.fixture
+def pytorch(torch):
+    return importlib.import_module("experiments.seeds.pytorch")
 
 
-@pytest.fixture(scope="module")
-def tables(modules):
-    return modules("tables")
-
-
-@pytest.fixture(scope="module")
-def systems(modules):
-    return {system.name: system for system in modules("systems").SYSTEMS}
-
-
-@pytest.fixture(scope="module")
-def vincent(modules):
-    return modules("vincent")
-
-
-def write_run(runs, system, seed, losses, *, epochs=None):
-    """A run's folder: (train, val) loss by epoch, finished after so many."""
-    folder = runs / system / f"seed{seed}"
+def write_run(folder, losses):
+    """A finished run's folder: (train, val) loss by epoch."""
     folder.mkdir(parents=True)
     rows = [{"step": 0, "epoch": 0.0, "split": "val", "loss": 9.0}]
     for epoch, pair in enumerate(losses, start=1):
@@ -48,14 +42,13 @@ def write_run(runs, system, seed, losses, *, epochs=None):
             row = {"step": 10 * epoch, "epoch": float(epoch), "split": split}
             rows.append(row | {"loss": loss})
     (folder / "metrics.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
-    epochs = len(losses) if epochs is None else epochs
+    epochs = len(losses)
     summary = {"epochs": epochs, "steps": 10 * epochs, "params": 1234}
     summary |= {"test/mse": 0.01, "test/psnr": 20.0, "test/ssim": 0.9}
     summary |= {"train_seconds": 60.0}
     (folder / "summary.json").write_text(json.dumps(summary))
     (folder / "environment.json").write_text('{"device": "cpu", "devices": 2}')
-    codes = {"epochs": epochs, "dead_units": 1}
-    (folder / "codes.json").write_text(json.dumps(codes))
+    (folder / "codes.json").write_text('{"dead_units": 1}')
     return folder
 
 
@@ -79,20 +72,20 @@ def falling(epochs, last):
         ("agrees", [103.0], 100.0, "no: +3.0 %"),
     ],
 )
-def test_rules(tables, rule, values, figure, text):
+def test_rules(rule, values, figure, text):
     assert tables.RULES[rule](np.array(values), figure) == text
 
 
-def test_verdict_says_where_seeds_are_missing(tables, modules):
-    source = modules("systems").Source("source", 1.0)
+def test_verdict_says_where_seeds_are_missing():
+    source = Source("source", 1.0)
     assert tables.verdict(np.ones(5), source, 5) == "as good: yes"
     assert tables.verdict(np.ones(4), source, 5) == "as good: yes, so far"
 
 
-def test_units_are_the_sources(study, systems, tmp_path):
+def test_units_are_the_sources(systems, tmp_path):
     def figure(name, last):
         epochs = study.planned_epochs(systems[name])
-        folder = write_run(tmp_path, name, 0, falling(epochs, last))
+        folder = write_run(tmp_path / name, falling(epochs, last))
         row, curve = study.run_rows(systems[name], 0, folder)
         assert [point["figure"] for point in curve][-1] == row["figure"]
         assert [point["epoch"] for point in curve] == list(range(1, epochs + 1))
@@ -104,19 +97,12 @@ def test_units_are_the_sources(study, systems, tmp_path):
     assert figure("d_tied_masking", (9.0, 5.5)) == 55_000  # of 10,000 test images
 
 
-def test_figures_are_of_the_epochs_that_the_summary_is_of(study, systems, tmp_path):
-    losses = [(0.3, 0.3), (0.2, 0.2), (0.1, 0.1)]
-    folder = write_run(tmp_path, "b_basic", 0, losses, epochs=2)
-    row, curve = study.run_rows(systems["b_basic"], 0, folder)
-    assert (row["figure"], row["epochs"], row["planned_epochs"]) == (0.2, 2, 20)
-    assert len(curve) == 2
-
-
-def test_shortened_runs_are_kept_apart(study, tables, systems, tmp_path):
+def test_shortened_runs_are_kept_apart(systems, tmp_path):
+    folders = {("b_basic", seed): tmp_path / str(seed) for seed in range(5)}
     for seed, loss in enumerate((0.090, 0.096, 0.1)):
-        write_run(tmp_path, "b_basic", seed, falling(20, (loss, 0.2)))
-    write_run(tmp_path, "b_basic", 3, falling(7, (0.0123, 0.2)))
-    rows, _ = study.finished(tmp_path)
+        write_run(folders["b_basic", seed], falling(20, (loss, 0.2)))
+    write_run(folders["b_basic", 3], falling(7, (0.0123, 0.2)))
+    rows, _ = study.finished(folders)
     text = tables.report(list(systems.values()), rows)
     whole, short = text.split("## Shortened runs")
     line = next(line for line in whole.splitlines() if "b_basic | source" in line)
@@ -127,69 +113,66 @@ def test_shortened_runs_are_kept_apart(study, tables, systems, tmp_path):
     assert "| e_linear | source | 0.2356 | not run yet |" in whole
 
 
-def test_every_system_has_a_line_for_each_reported_figure(tables, systems):
+def test_every_system_has_a_line_for_each_reported_figure(systems):
     text = tables.report(list(systems.values()), [])
     for name, system in systems.items():
         count = text.count(f"\n| {name} |")
         assert count == max(1, len(system.sources))
-    configs = (EXPERIMENTS.parent / "configs" / "seeds").glob("*.py")
-    assert {path.stem for path in configs} == set(systems)
+    shipped = {name for name in config_names() if name.startswith("seeds/")}
+    assert shipped == {config_name(name) for name in systems}
 
 
-def test_seeds_interleave_the_cheapest_first(study, systems):
-    wanted = [systems["b_basic"], systems["b_conv_denoiser"]]
-    names = [(system.name, seed) for system, seed in study.plan(wanted)]
-    pair = ("b_basic", "b_conv_denoiser")
-    first = [(name, seed) for seed in range(3) for name in pair]
-    assert names == [*first, ("b_basic", 3), ("b_basic", 4)]
-    assert [seed for _, seed in study.plan(wanted, most=1)] == [0, 0]
-    assert study.plan([]) == []
+def test_seeds_interleave_the_cheapest_first(systems, tmp_path):
+    places = list(study.places(study.sweep_config(tmp_path), tmp_path))
+    assert [name for name, seed in places if seed == 0] == list(systems)
+    assert [seed for _, seed in places] == sorted(seed for _, seed in places)
+    for name, system in systems.items():
+        seeds = [seed for found, seed in places if found == name]
+        assert seeds == list(range(system.seeds))
 
 
-def test_done_runs_are_left_out_and_shortened_ones_go_on(
-    study, systems, tmp_path, capsys
-):
-    def left(limit):
-        planned = study.plan([systems["b_basic"]], most=3)
-        places = {"data": tmp_path, "runs": tmp_path, "limit": limit}
-        found = study.left_to_do(planned, **places)
-        return [(seed, config.train.epochs) for _, seed, config in found]
-
-    write_run(tmp_path, "b_basic", 0, falling(20, (0.1, 0.1)))
-    write_run(tmp_path, "b_basic", 1, falling(5, (0.1, 0.1)))
-    assert left(0) == [(1, 20), (2, 20)]
-    assert left(5) == [(2, 5)]
-    assert left(8) == [(1, 8), (2, 8)]
-    assert "b_basic, seed 0: done" in capsys.readouterr().out
-
-
-def test_second_phase_waits_for_all_of_the_first(study, systems, tmp_path, capsys):
-    def left():
-        planned = study.plan([systems["f_keras_io_noisy"]], most=1)
-        places = {"data": tmp_path, "runs": tmp_path, "limit": 0}
-        return [config for *_, config in study.left_to_do(planned, **places)]
-
-    assert left() == []
-    assert "waits for all epochs of f_keras_io" in capsys.readouterr().out
-    folder = write_run(tmp_path, "f_keras_io", 0, falling(49, (0.1, 0.1)))
-    assert left() == []
-    (folder / "summary.json").write_text('{"epochs": 50}')
-    assert left() == []  # its code is still to be measured
-    (folder / "codes.json").write_text('{"epochs": 50}')
-    (config,) = left()
-    assert config.train.start_from == str(folder)
-    assert (config.seed, config.train.epochs) == (0, 100)
+def test_runs_are_the_sources_whole_or_shortened(systems, tmp_path):
+    whole, short = (
+        {(study.system_of(r), r.config.seed): r for r in expand(config)}
+        for config in (
+            study.sweep_config(tmp_path),
+            study.sweep_config(tmp_path, limit=60),
+        )
+    )
+    expected = config_of(systems["e_linear"])
+    expected.seed, expected.data.dir = 3, str(tmp_path)
+    assert whole["e_linear", 3].config.to_dict() == expected.to_dict()
+    assert short["e_linear", 3].id == whole["e_linear", 3].id  # 20 epochs
+    ends = {name: short[name, 0].config.train.epochs for name in systems}
+    assert (ends["f_keras_io"], ends["f_keras_io_noisy"]) == (50, 60)
+    for runs in (whole, short):
+        second = runs["f_keras_io_noisy", 2]
+        assert second.after == runs["f_keras_io", 2].id
 
 
-def test_study_without_anything_left_writes_all(study, tmp_path):
+def test_a_command_does_the_runs_it_is_asked_for(tmp_path, monkeypatch):
     runs, out = tmp_path / "runs", tmp_path / "out"
     images = np.linspace(0, 1, 8 * 28 * 28).reshape(8, 28, 28, 1)
     arrays = {"target": images, "input": images[::-1], "output": images}
-    folder = write_run(runs, "b_basic", 0, falling(20, (0.1, 0.1)))
-    np.savez(folder / "samples.npz", **arrays)
-    write_run(runs, "e_transposed", 0, falling(3, (0.1, 0.1)))
-    flags = ["--systems=b_basic", "--seeds=1", f"--runs={runs}", f"--out={out}"]
-    assert study.main([f"--data={tmp_path}", *flags]) == 0
+    done = []
+
+    def fake(config, folder, *, only):
+        assert folder == runs
+        places = study.places(config, runs)
+        for run in expand(config):
+            if only(run):
+                place = study.system_of(run), run.config.seed
+                done.append(place)
+                write_run(places[place], falling(run.config.train.epochs, (0.1, 0.1)))
+                np.savez(places[place] / "samples.npz", **arrays)
+                (places[place] / "codes.json").unlink()
+        return []
+
+    monkeypatch.setattr(study, "run_sweep", fake)
+    monkeypatch.setattr(study, "dead_units", lambda folder: 1)
+    flags = [f"--data={tmp_path}", f"--runs={runs}", f"--out={out}"]
+    assert study.main([*flags, "--systems=b_basic,e_linear", "--seeds=2"]) == 0
+    assert done == [(name, n) for n in (0, 1) for name in ("b_basic", "e_linear")]
     names = {path.name for path in out.iterdir()}
     assert names == {
         *("results.csv", "curves.csv", "results.md"),
@@ -197,11 +180,25 @@ def test_study_without_anything_left_writes_all(study, tmp_path):
     }
     header, *lines = (out / "curves.csv").read_text().splitlines()
     assert header == "system,seed,epoch,train_loss,figure"
-    assert len(lines) == 23
-    assert lines[-1] == "e_transposed,0,3,0.1,2"
+    assert len(lines) == 4 * 20
+    assert lines[-1] == "e_linear,1,20,0.1,2"
+    # Without systems nothing is trained.
+    (out / "results.md").unlink()
+    assert study.main([*flags, "--systems="]) == 0
+    assert (out / "results.md").exists()
+    assert len(done) == 4
 
 
-def test_reference_gradients_are_those_of_the_summed_error(vincent):
+def test_shortened_runs_have_folders_of_their_own(tmp_path, monkeypatch):
+    found = []
+    monkeypatch.setattr(study, "study", lambda args: found.append(args) or 0)
+    study.main([f"--data={tmp_path}", "--epochs-limit=3"])
+    study.main([f"--data={tmp_path}"])
+    assert [str(args.runs) for args in found] == ["runs/seeds_3_epochs", "runs/seeds"]
+    assert [args.out for args in found] == [study.HERE / "3_epochs", study.HERE]
+
+
+def test_reference_gradients_are_those_of_the_summed_error():
     rng = np.random.default_rng(0)
     params = [x.astype(float) for x in vincent.create_params(rng)]
     clean = rng.random((3, 784))
@@ -219,18 +216,17 @@ def test_reference_gradients_are_those_of_the_summed_error(vincent):
         np.testing.assert_allclose((above - below) / 2, np.sum(gradient * step), 1e-6)
 
 
-def test_reference_masks_three_pixels_of_ten(vincent):
+def test_reference_masks_three_pixels_of_ten():
     masked = vincent.mask(np.random.default_rng(0), np.ones((100, 784)))
     assert set(np.unique(masked)) == {0, 1}
     # Five standard deviations of 78,400 draws.
     assert abs(np.mean(masked == 0) - 0.3) < 5 * np.sqrt(0.21 / 78_400)
 
 
-def test_reference_curves_come_back(vincent, modules, systems, tmp_path):
+def test_reference_curves_come_back(systems, tmp_path):
     curves = {0: [3.0, 2.0], 1: [30.0, 20.0]}
     vincent.write_curves(curves, tmp_path / "vincent.csv")
     assert vincent.read_curves(tmp_path / "vincent.csv") == curves
-    with_references = modules("systems").with_references
     tied = systems["d_tied_masking"]
     assert with_references(tied, tmp_path) == tied  # not whole
     whole = {seed: [5.0] * 99 + [last] for seed, last in enumerate((1.0, 2.0, 6.0))}
@@ -240,21 +236,21 @@ def test_reference_curves_come_back(vincent, modules, systems, tmp_path):
     assert with_references(systems["b_basic"], tmp_path) == systems["b_basic"]
 
 
-def test_pytorchs_figures_stand_beside_the_sources(modules, systems, tmp_path):
+def test_pytorchs_figures_stand_beside_the_sources(systems, tmp_path):
     rows = [
         {"system": "e_linear", "seed": seed, "epoch": epoch, "figure": figure / epoch}
         for seed, figure in enumerate((0.4, 0.6, 0.9))
         for epoch in (1, 2)
     ]
     write_csv(tmp_path / "pytorch.csv", rows)
-    found = modules("systems").with_references(systems["e_linear"], tmp_path)
+    found = with_references(systems["e_linear"], tmp_path)
     assert [source.who for source in found.sources] == ["source", "pytorch.py, 3 seeds"]
     assert found.sources[1].figure == 0.3
-    ends = modules("systems").pytorch_ends(tmp_path)
+    ends = pytorch_ends(tmp_path)
     assert [(row["seed"], row["epoch"]) for row in ends] == [(0, 2), (1, 2), (2, 2)]
 
 
-def test_figures_stand_by_dead_units(tables):
+def test_figures_stand_by_dead_units():
     def rows(name, *pairs):
         return [{"system": name, "dead_units": n, "figure": x} for n, x in pairs]
 
@@ -268,10 +264,9 @@ def test_figures_stand_by_dead_units(tables):
     assert tables.dead_table(ours[3:], []) == ""
 
 
-def test_pytorchs_systems_are_ours(modules, systems, torch):
-    pytorch = modules("pytorch")
+def test_pytorchs_systems_are_ours(systems, pytorch, torch):
     for name, reference in pytorch.REFERENCES.items():
-        config = modules("systems").config_of(systems[name])
+        config = config_of(systems[name])
         encoder, decoder = reference.build()
         sizes = [p.numel() for p in (*encoder.parameters(), *decoder.parameters())]
         assert sum(sizes) == parameter_count(model_from_config(config)), name
@@ -291,17 +286,17 @@ def test_pytorchs_systems_are_ours(modules, systems, torch):
 
 
 @pytest.mark.parametrize("script", ["study", "pytorch"])
-def test_an_unknown_system_is_one_line(script, modules, torch, tmp_path, capsys):
+def test_an_unknown_system_is_one_line(script, torch, tmp_path, capsys):
     argv = [f"--data={tmp_path}", "--systems=e_linear,e_tranposed"]
-    assert modules(script).main(argv) == 1
+    assert importlib.import_module(f"experiments.seeds.{script}").main(argv) == 1
     assert (
         "--systems has 'e_tranposed' (did you mean 'e_transposed'?); known: all, "
         in capsys.readouterr().err
     )
 
 
-def test_pytorchs_dead_units_are_zero_on_all_images(modules, torch):
+def test_pytorchs_dead_units_are_zero_on_all_images(pytorch, torch):
     image = torch.zeros(3, 2, 4, 4)
     image[1, 0, 2, 3] = 0.5  # of three images one, at one place
-    assert modules("pytorch").dead_units(torch.nn.Identity(), image) == 1
-    assert modules("pytorch").dead_units(torch.nn.Flatten(), image) == 31
+    assert pytorch.dead_units(torch.nn.Identity(), image) == 1
+    assert pytorch.dead_units(torch.nn.Flatten(), image) == 31

@@ -1,30 +1,31 @@
 """Tests of the study in experiments/speed."""
 
+import importlib
 import io
 import json
 
 import jax
 import numpy as np
 import pytest
-from studies import modules_of
 
 from caejax.models.autoencoders import create_model
 from caejax.models.kinds import UPSAMPLING
-
-
-@pytest.fixture(scope="module")
-def find():
-    with modules_of("speed") as find:
-        yield find
+from experiments.shared.turns import ratio_quartiles, whose_turn
+from experiments.speed import (
+    epoch,
+    flax_model,
+    interleave,
+    runners,
+    study,
+    sweeps,
+    systems,
+    tables,
+    worker,
+)
 
 
 @pytest.fixture
-def systems(find):
-    return find("systems")
-
-
-@pytest.fixture
-def small(systems):
+def small():
     """A system with an odd size inside: 7 to 4 to 2 pixels."""
 
     def make(kind):
@@ -34,7 +35,7 @@ def small(systems):
 
 
 @pytest.fixture
-def layered(systems):
+def layered():
     """A system of these layers."""
 
     def make(encoder, decoder, **settings):
@@ -61,12 +62,12 @@ def every_layer(layered):
 
 
 @pytest.fixture
-def logits_of_caejax(find, systems):
+def logits_of_caejax():
     """caejax's output for a system's random weights."""
 
     def compute(system, images):
         model = create_model(**system.model, shape=(system.side, system.side, 1))
-        params = find("runners").caejax_params(system)
+        params = runners.caejax_params(system)
         return jax.jit(model.apply)({"params": params}, images)
 
     return compute
@@ -107,12 +108,12 @@ def record(**ms):
         ("shuffle_k3 3", 2 * 25 * 9 * 8 * 12),  # to 4 x 3 channels at the low one
     ],
 )
-def test_flops_by_hand(systems, layered, words, flops):
+def test_flops_by_hand(layered, words, flops):
     *_, step = systems.plan(layered(("conv3 8",), (words,), side=5))
     assert systems.forward_flops(step) == flops
 
 
-def test_step_is_three_forward_passes(systems):
+def test_step_is_three_forward_passes():
     system = systems.general((2,), "deconv_k2", batch=7, side=6)
     encode = 2 * 36 * 9 * 1 * 2
     upsample = 2 * 9 * 4 * 2 * 2
@@ -120,30 +121,30 @@ def test_step_is_three_forward_passes(systems):
     assert systems.step_flops(system) == 3 * 7 * (encode + upsample + image)
 
 
-def test_general_model_is_cropped_to_odd_sizes(systems):
+def test_general_model_is_cropped_to_odd_sizes():
     sides = [step.after[:2] for step in systems.plan(systems.general())]
     assert [side for side, _ in sides] == [28, 14, 14, 7, 7, 4, 7, 14, 28, 28]
     assert all(height == width for height, width in sides)
 
 
-def test_published_systems_end_in_their_images(systems):
+def test_published_systems_end_in_their_images():
     for system in systems.published().values():
         steps = systems.plan(system)
         assert steps[0].before == steps[-1].after == (28, 28, 1), system.name
 
 
-def test_published_batches(systems):
+def test_published_batches():
     batches = {name: system.batch for name, system in systems.published().items()}
     assert (batches["A"], batches["A batch 200"]) == (128, 200)
     assert (batches["E upsampling"], batches["E upsampling batch 20"]) == (128, 20)
     assert batches["mnist_denoise"] == 32
 
 
-def test_system_f_has_the_source_s_parameters(systems):
+def test_system_f_has_the_source_s_parameters():
     assert systems.parameters(systems.published()["F"]) == 28_353
 
 
-def test_every_kind_is_measured(systems):
+def test_every_kind_is_measured():
     assert list(systems.kinds()) == list(UPSAMPLING)
 
 
@@ -155,8 +156,8 @@ def compared(request, small):
     return small(request.param)
 
 
-def test_stock_flax_is_the_same_model(find, systems, compared, logits_of_caejax):
-    images, flax_model = systems.random_images(compared, 2), find("flax_model")
+def test_stock_flax_is_the_same_model(compared, logits_of_caejax):
+    images = systems.random_images(compared, 2)
     params = flax_model.to_params(compared, systems.random_weights(compared))
     model = flax_model.StockAutoencoder(compared)
     stock = jax.jit(model.apply)({"params": params}, images)
@@ -164,9 +165,10 @@ def test_stock_flax_is_the_same_model(find, systems, compared, logits_of_caejax)
     assert np.ptp(stock) > 0.1
 
 
-def test_pytorch_is_the_same_model(find, systems, compared, logits_of_caejax, torch):
-    images, torch_model = systems.random_images(compared, 2), find("torch_model")
+def test_pytorch_is_the_same_model(compared, logits_of_caejax, torch):
+    images = systems.random_images(compared, 2)
     weights = systems.random_weights(compared)
+    torch_model = importlib.import_module("experiments.speed.torch_model")
     model = torch_model.TorchAutoencoder(compared, weights)
     with torch.no_grad():
         logits = model(torch.from_numpy(images.transpose(0, 3, 1, 2).copy()))
@@ -174,27 +176,26 @@ def test_pytorch_is_the_same_model(find, systems, compared, logits_of_caejax, to
     np.testing.assert_allclose(found, logits_of_caejax(compared, images), atol=1e-5)
 
 
-def test_ratio_pairs_rounds(find):
+def test_ratio_pairs_rounds():
     # Ratios 2, 1, 3, 2, 5: a machine that slows down for a round changes none.
     ms, reference = [20, 100, 30, 2, 5], [10, 100, 10, 1, 1]
-    assert find("tables").ratio(ms, reference) == (2, 2, 3)
+    assert ratio_quartiles(ms, reference) == (2, 2, 3)
 
 
-def test_summary_of_made_up_times(find):
-    summary = find("tables").summarise(
+def test_summary_of_made_up_times():
+    summary = tables.summarise(
         record(caejax=[4, 5, 10], torch_nchw=[8, 5, 30], torch_nhwc=[7, 4, 9])
     )
     assert summary["caejax"] == (5, (1, 1, 1), 100)  # 0.5 GFLOP in 5 ms
     assert summary["torch_nchw"].ratio == (1.5, 2, 2.5)
-    assert find("tables").best_torch(summary) == "torch_nhwc"
+    assert tables.best_torch(summary) == "torch_nhwc"
 
 
-def test_without_caejax_there_are_no_ratios(find):
-    assert find("tables").summarise(record(flax=[1, 2]))["flax"].ratio is None
+def test_without_caejax_there_are_no_ratios():
+    assert tables.summarise(record(flax=[1, 2]))["flax"].ratio is None
 
 
-def test_results_are_written(find, tmp_path):
-    study = find("study")
+def test_results_are_written(tmp_path):
     results = {
         "setting": {"cores": 2},
         "peaks": {"jax": {"64": 100.0, "128": 200.0}, "torch": "not installed"},
@@ -209,18 +210,18 @@ def test_results_are_written(find, tmp_path):
     assert (tmp_path / "speed.png").stat().st_size > 0
 
 
-def test_scaling_is_written(find, tmp_path):
+def test_scaling_is_written(tmp_path):
     points = [
         {"axis": "depth", "value": n, **record(caejax=[5.0], torch_nhwc=[8.0])}
         for n in (2, 3)
     ]
-    find("study").write({"setting": {"cores": 2}, "scaling": points}, tmp_path)
+    study.write({"setting": {"cores": 2}, "scaling": points}, tmp_path)
     text = (tmp_path / "scaling.md").read_text()
     assert "| depth | 2 | 500 | 100 | 800 | PyTorch channels_last | 1.60" in text
     assert (tmp_path / "scaling.png").stat().st_size > 0
 
 
-def test_workers_take_turns_in_alternating_order(find):
+def test_workers_take_turns_in_alternating_order():
     order = []
 
     class Fake:
@@ -232,14 +233,13 @@ def test_workers_take_turns_in_alternating_order(find):
             return {"seconds": 0.5, "cpu_seconds": 1.0, "idle_cpu_seconds": 0.0}
 
     workers = {name: Fake(name) for name in "abc"}
-    times = find("interleave").take_turns(workers, dict.fromkeys("abc", 10), 3)
+    times = interleave.take_turns(workers, dict.fromkeys("abc", 10), 3)
     assert "".join(order) == "abccbaabc"
     assert times["b"]["ms"] == [50, 50, 50]
     assert times["b"]["cores_busy"] == 2
 
 
-def test_worker_answers_every_line(find, monkeypatch, small):
-    worker, runners = find("worker"), find("runners")
+def test_worker_answers_every_line(monkeypatch, small):
     steps = []
     runner = runners.Runner("cpu", steps.append, np.negative, lambda: 0, None)
     monkeypatch.setattr(worker, "make", lambda message: runner)
@@ -260,19 +260,18 @@ def test_worker_answers_every_line(find, monkeypatch, small):
     assert failed["error"] == "KeyError: 'steps'"
 
 
-def test_worker_rebuilds_a_system_from_json(find, systems, monkeypatch):
-    worker, got = find("worker"), []
+def test_worker_rebuilds_a_system_from_json(monkeypatch):
+    got = []
     create = lambda system, settings: got.append((system, settings))  # noqa: E731
     monkeypatch.setitem(worker.IMPLEMENTATIONS, "caejax", (create, {}))
     monkeypatch.delattr(worker.os, "sched_setaffinity", raising=False)
     system = systems.published()["E denoiser"]
     message = {"implementation": "caejax", "system": system._asdict(), "settings": {}}
     worker.make(json.loads(json.dumps(message)))
-    assert got == [(system, find("runners").Settings())]
+    assert got == [(system, runners.Settings())]
 
 
-def test_other_paths_are_measured_only_when_asked(find):
-    study, runners = find("study"), find("runners")
+def test_other_paths_are_measured_only_when_asked():
     ordinary = study.parse([]).implementations
     every = study.parse(["--implementations=all"]).implementations
     assert set(every) == set(runners.IMPLEMENTATIONS)
@@ -281,7 +280,7 @@ def test_other_paths_are_measured_only_when_asked(find):
     assert sorted(paths) == ["matmul", "polyphase", "stock"]
 
 
-def test_epochs_are_timed_in_one_call_each(find):
+def test_epochs_are_timed_in_one_call_each():
     asked = []
 
     class Fake:
@@ -295,31 +294,30 @@ def test_epochs_are_timed_in_one_call_each(find):
             asked.append((do, steps))
             return {"seconds": len(asked)}
 
-    assert find("epoch").epochs(Fake(), 300, 2) == [3, 4]
+    assert epoch.epochs(Fake(), 300, 2) == [3, 4]
     assert asked == ["make", "warm up", ("run", 300), ("run", 300)]
 
 
-def test_names_are_checked(find, capsys):
-    args = find("study").parse(["--systems=", "--kinds=deconv_k4,deconv_k3"])
+def test_names_are_checked(capsys):
+    args = study.parse(["--systems=", "--kinds=deconv_k4,deconv_k3"])
     assert (args.systems, args.kinds) == ([], ["deconv_k3", "deconv_k4"])
     with pytest.raises(SystemExit):
-        find("study").parse(["--kinds=deconv_k9"])
+        study.parse(["--kinds=deconv_k9"])
     assert "--kinds has 'deconv_k9' (did you mean" in capsys.readouterr().err
 
 
-def test_sweeps_go_on_with_the_rounds_that_are_missing(find, tmp_path):
-    sweeps = find("sweeps")
+def test_sweeps_go_on_with_the_rounds_that_are_missing(tmp_path):
     path, setting = tmp_path / "sweeps.json", {"epochs": 1}
     results = sweeps.resumed(path, setting)
     turns = []
-    while (way := sweeps.next_way(results["seconds"], 2)) and len(turns) < 4:
+    while (way := whose_turn(results["seconds"], 2)) and len(turns) < 4:
         turns.append(way)
         results["seconds"][way].append(float(len(turns)))
         path.write_text(json.dumps(results))
         results = sweeps.resumed(path, setting)
     assert turns == ["processes", "serial", "one core", "processes"]
     assert results["seconds"]["processes"] == [1.0, 4.0]
-    assert sweeps.next_way(sweeps.resumed(path, {"epochs": 2})["seconds"], 1)
+    assert whose_turn(sweeps.resumed(path, {"epochs": 2})["seconds"], 1)
     line = sweeps.report(
         {"seconds": dict(zip(sweeps.WAYS, ([2], [3], [5]), strict=True))}
     )

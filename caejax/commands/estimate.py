@@ -129,6 +129,7 @@ def _short(config):
     many = image_counts(config)[0] > few
     config = config.copy_and_resolve_references()
     config.train.epochs, config.data.download = 1, False
+    config.train.start_from = ""  # which may be a run that is still to be done
     if many:
         config.data.limit = config.data.train_size = few
         config.data.test_size = min(config.data.test_size, few)

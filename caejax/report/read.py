@@ -138,5 +138,8 @@ def _read_levels(workdir, run_ids):
 
 def sweep_axes(config: dict[str, Any]) -> list[list[str]]:
     """The fields of each axis, in the order of the axes' names."""
-    axes = [axis["field"] for _, axis in sorted(config.get("sweep", {}).items())]
+    axes = [
+        axis.get("field", "config")
+        for _, axis in sorted(config.get("sweep", {}).items())
+    ]
     return [[field] if isinstance(field, str) else list(field) for field in axes]

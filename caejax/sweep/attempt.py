@@ -15,6 +15,7 @@ from caejax.files.atomic import write_atomically
 from caejax.files.locks import holding
 from caejax.sweep.results import ERROR_FILE, TRACEBACK_FILE, status
 from caejax.sweep.spec import SweepRun
+from caejax.train.folder import is_started, read_config
 from caejax.train.loop import alone
 from caejax.train.run import Course
 
@@ -23,7 +24,9 @@ from caejax.train.run import Course
 Do = Callable[[ConfigDict, Path], Course | None]
 Report = Callable[[SweepRun, str], None]
 
-POLL = 0.2  # seconds to wait before another look at a run that another command does
+POLL = 0.2  # seconds to wait before another look at a run that cannot be done now
+# States of a run after an attempt that has to be made again.
+NOT_YET = ("pending", "running elsewhere")
 
 
 def attempt(run: SweepRun, folder: Path, do: Do, begin: Callable[[], None]) -> str:
@@ -36,7 +39,8 @@ def attempt(run: SweepRun, folder: Path, do: Do, begin: Callable[[], None]) -> s
       begin: called before that.
 
     Returns:
-      "done", "failed" or "running elsewhere".
+      "done", "failed", "running elsewhere", or "pending" where it waits for another
+      run, see `waits`.
     """
     return alone(attempting(run, folder, do, begin))
 
@@ -60,16 +64,48 @@ def attempting(
     with holding(workdir / ".lock", wait=False) as mine:
         if mine:
             state = status(workdir)
-            if state != "pending":
+            if state != "pending" or waits(run, folder):
                 return state
             begin()
-            return (yield from _do(run.config, workdir, do))
+            return (yield from _do(run, folder, do))
     return "running elsewhere"
 
 
-def _do(config, workdir, do):
+def waits(run: SweepRun, folder: Path) -> bool:
+    """Whether the run that a run starts from is still to be done.
+
+    Args:
+      run: of the sweep.
+      folder: holds a folder for each run.
+    """
+    return bool(run.after) and status(folder / run.after) == "pending"
+
+
+def _config_at(run, folder):
+    """A run's config, with the folder of the run that it starts from.
+
+    Raises:
+      CaejaxError: that one failed.
+    """
+    if not run.after:
+        return run.config
+    if status(folder / run.after) == "failed":
+        raise CaejaxError(
+            f"it starts from run {run.after}, which failed; mend that one first"
+        )
+    start = str((folder / run.after).resolve())
+    if is_started(folder / run.id):
+        # A sweep may have been moved since; what has begun no longer needs the folder.
+        start = read_config(folder / run.id).train.start_from
+    config = run.config.copy_and_resolve_references()
+    config.train.start_from = start
+    return config
+
+
+def _do(run, folder, do):
+    workdir = folder / run.id
     try:
-        yield from do(config, workdir) or ()
+        yield from do(_config_at(run, folder), workdir) or ()
     except CaejaxError as error:
         text = str(error)
     except Exception as error:

@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ml_collections import ConfigDict
@@ -14,7 +14,7 @@ from caejax.files.locks import FILES_LOCK, holding, sharing
 from caejax.sweep import progress, results
 from caejax.sweep.attempt import Do, Report
 from caejax.sweep.executors import find_executor
-from caejax.sweep.spec import SweepRun, expand
+from caejax.sweep.spec import CONFIG, SweepRun, expand
 from caejax.train.folder import environment, is_started
 from caejax.train.images import load_images
 from caejax.train.loop import course
@@ -30,7 +30,11 @@ def train_quietly(config: ConfigDict, workdir: Path) -> Course:
 
 
 def run_sweep(
-    config: ConfigDict, workdir: Path, do: Do = train_quietly
+    config: ConfigDict,
+    workdir: Path,
+    do: Do = train_quietly,
+    *,
+    only: Callable[[SweepRun], bool] = lambda run: True,
 ) -> list[results.Row]:
     """Does the runs that are not done yet and returns the rows of all.
 
@@ -42,21 +46,34 @@ def run_sweep(
       config: with sweep axes.
       workdir: the sweep's folder. Its tables are written anew after every run.
       do: does one run; for worker processes it must be a function of a module.
+      only: whether to do a run now; those that it starts from are done, too. All runs
+        are in the tables. Groups of `vmap` are made of these alone.
 
     Raises:
       CaejaxError: a sweep that cannot be expanded, or a folder of something else.
     """
     runs = expand(config)
+    wanted = _with_starts(runs, [run for run in runs if only(run)])
     executor, settings = find_executor(config)
     _check_data(workdir, runs)
-    with _joined(workdir, config, runs), _reported(workdir, runs) as report:
-        executor.run(runs, workdir / "runs", do, report, **settings)
+    with _joined(workdir, config, runs), _reported(workdir, runs, wanted) as report:
+        executor.run(wanted, workdir / "runs", do, report, **settings)
     return results.collect(runs, workdir / "runs")
+
+
+def _with_starts(runs, wanted):
+    """The wanted runs and those that they start from, in the order of all."""
+    by_id, ids = {run.id: run for run in runs}, set()
+    for run in wanted:
+        while run:
+            ids.add(run.id)
+            run = by_id.get(run.after)
+    return [run for run in runs if run.id in ids]
 
 
 def _check_data(workdir, runs):
     """Data that all runs share and none can read is one error, not one a run."""
-    swept = any(field.startswith("data.") for field in runs[0].values)
+    swept = any(f == CONFIG or f.startswith("data.") for f in runs[0].values)
     if not swept and results.unfinished(runs, workdir / "runs"):
         load_images(runs[0].config)
 
@@ -110,14 +127,14 @@ def _started_runs(workdir):
 
 
 @contextlib.contextmanager
-def _reported(workdir, runs) -> Iterator[Report]:
-    """Keeps the tables up to date, and says how far the sweep is."""
+def _reported(workdir, runs, wanted) -> Iterator[Report]:
+    """Keeps the tables of all runs up to date, and says how far the wanted ones are."""
     folder = workdir / "runs"
-    states = {run.id: results.status(folder / run.id) for run in runs}
+    states = {run.id: results.status(folder / run.id) for run in wanted}
     _write_tables(workdir, runs)
     with progress.live(states) as say:
         if already := list(states.values()).count("done"):
-            say(f"{already} of {len(runs)} runs are done already")
+            say(f"{already} of {len(wanted)} runs are done already")
 
         def report(run: SweepRun, state: str) -> None:
             _look_elsewhere(states, folder)

@@ -1,6 +1,7 @@
 """From a config with sweep axes to the runs of the grid."""
 
 import collections
+import functools
 import itertools
 from typing import Any, NamedTuple
 
@@ -8,7 +9,10 @@ from ml_collections import ConfigDict
 
 from caejax import config as config_lib
 from caejax.config.check import check
-from caejax.errors import CaejaxError
+from caejax.config.load import load_config
+from caejax.errors import CaejaxError, did_you_mean
+
+CONFIG = "config"  # in place of a field: the whole config, by file or name
 
 
 class SweepRun(NamedTuple):
@@ -17,12 +21,27 @@ class SweepRun(NamedTuple):
     Attributes:
       id: names its folder; a hash of the resolved config.
       values: swept fields and what they are set to.
-      config: resolved, without sweep.
+      config: resolved, without sweep. Of a run that starts from another of the sweep,
+        train.start_from is that one's id; its folder is known when it begins.
+      after: id of the run that it starts from; "" for none.
     """
 
     id: str
     values: dict[str, Any]
     config: ConfigDict
+    after: str = ""
+
+
+class _Axis(NamedTuple):
+    """What an axis says.
+
+    Attributes:
+      points: each a list of (field, value) pairs.
+      after: by a config's name, that of the one from whose run its runs start.
+    """
+
+    points: list[list[tuple[str, Any]]]
+    after: dict[str, str]
 
 
 def expand(config: ConfigDict) -> list[SweepRun]:
@@ -33,23 +52,103 @@ def expand(config: ConfigDict) -> list[SweepRun]:
     tuple. Points that agree with a dict of config.sweep_exclude in all its fields,
     {"corruption.level": 0.1, "loss": "bce"}, are left out.
 
+    Whole configs are an axis, too: {"config": ("seeds/f_keras_io", "mine.py")}, files
+    or names as `load_config` takes them. A point starts from that config, and other
+    axes change it; of the sweep's own config only the executor counts. "config" may
+    also be among fields that change together, and in an exclusion. Such an axis may
+    hold "after" besides, {later: earlier} or pairs (later, earlier): a run of the
+    later config starts from the trained parameters of the earlier one's run that has
+    the same values on all other axes.
+
     Raises:
       CaejaxError: an axis that is incomplete, empty, or names no field; a field of
         two axes; a value of the wrong type; two points with the same config; an
-        exclusion that names no field or leaves out no point; no point that is left.
+        exclusion that names no field or leaves out no point; no point that is left;
+        a config that is not found, or has a sweep; an "after" that names none of the
+        axis's configs, or one twice, goes in a circle, or needs a point left out.
     """
-    axes = [_points(name, axis) for name, axis in sorted(config.sweep.items())]
-    _check_fields_differ(axes)
+    axes = [_axis(name, axis) for name, axis in sorted(config.sweep.items())]
+    _check_fields_differ([axis.points for axis in axes])
+    after = {later: earlier for axis in axes for later, earlier in axis.after.items()}
+    points = list(itertools.product(*(axis.points for axis in axes)))
     runs: dict[str, SweepRun] = {}
-    for points in itertools.product(*axes):
-        run = _create_run(config, dict(itertools.chain.from_iterable(points)))
+    ids: dict[int, str] = {}  # by place among the points
+    load = functools.cache(_load_config)
+    for place in _starts_first(points, after):
+        values = dict(itertools.chain.from_iterable(points[place]))
+        base = load(values[CONFIG]) if CONFIG in values else config
+        first = _start_of(points, place, after)
+        start = "" if first is None else ids[first]
+        run = _create_run(base, config.executor, values, start)
         if run.id in runs:
             raise CaejaxError(
                 f"config.sweep has two points with the same config: {run.values}; "
                 "drop one of the values"
             )
-        runs[run.id] = run
-    return _without(list(runs.values()), config.sweep_exclude)
+        runs[run.id], ids[place] = run, run.id
+    in_order = [runs[ids[place]] for place in range(len(points))]
+    left = _without(in_order, config.sweep_exclude)
+    _check_starts(left)
+    return left
+
+
+def _load_config(name):
+    config = load_config(name)
+    if config.sweep:
+        raise CaejaxError(
+            f"config.sweep has the config {name!r}, which has a sweep of its own; "
+            "name one without"
+        )
+    return config
+
+
+def _starts_first(points, after):
+    """Places of the points, those that others start from before these."""
+
+    def depth(place):
+        name, count = _config_of(points[place]), 0
+        while name := after.get(name):
+            count += 1
+        return count
+
+    return sorted(range(len(points)), key=depth)
+
+
+def _config_of(point):
+    return dict(itertools.chain.from_iterable(point)).get(CONFIG)
+
+
+def _start_of(points, place, after):
+    """Place of the point that a point starts from; None where there is none."""
+    wanted = after.get(_config_of(points[place]))
+    if wanted is None:
+        return None
+    others = _other_axes(points[place])
+    found = [
+        i
+        for i, point in enumerate(points)
+        if _config_of(point) == wanted and _other_axes(point) == others
+    ]
+    if len(found) > 1:
+        raise CaejaxError(
+            f"config.sweep has {wanted!r} more than once on the axis whose 'after' "
+            "names it; give what varies an axis of its own"
+        )
+    return found[0]
+
+
+def _other_axes(point):
+    return [pairs for pairs in point if CONFIG not in dict(pairs)]
+
+
+def _check_starts(runs):
+    ids = {run.id for run in runs}
+    for run in runs:
+        if run.after and run.after not in ids:
+            raise CaejaxError(
+                f"config.sweep_exclude leaves out the run that {run.values} starts "
+                "from; leave out both or neither"
+            )
 
 
 def _check_fields_differ(axes):
@@ -85,20 +184,72 @@ def _without(runs, exclusions):
 
 
 def _check_is_known(field, runs):
-    if not any(field in config_lib.field_names(run.config) for run in runs):
+    if not any(_has(run, field) for run in runs):
         config_lib.get(runs[0].config, field)  # says what it may have meant
 
 
 def _agrees(run, exclusion):
-    fields = config_lib.field_names(run.config)
     return all(
-        field in fields and _plain(config_lib.get(run.config, field)) == _plain(value)
+        _has(run, field) and _plain(_value(run, field)) == _plain(value)
         for field, value in exclusion.items()
     )
 
 
+def _has(run, field):
+    """Whether a run's config has a field, or the run is of one of several configs."""
+    return field in run.values or field in config_lib.field_names(run.config)
+
+
+def _value(run, field):
+    return run.values[CONFIG] if field == CONFIG else config_lib.get(run.config, field)
+
+
 def _plain(value):
     return tuple(value) if isinstance(value, list) else value
+
+
+def _axis(name, axis):
+    """An axis in the one form that all of them have."""
+    if not isinstance(axis, ConfigDict):
+        return _Axis(_points(name, axis), {})
+    plain = {key: axis[key] for key in axis if key != "after"}
+    if set(plain) == {CONFIG}:
+        plain = {"field": CONFIG, "values": plain[CONFIG]}
+    points = _points(name, ConfigDict(plain, convert_dict=False))
+    after = axis.get("after", {})
+    return _Axis(points, _after(name, after, points) if after else {})
+
+
+def _after(name, after, points):
+    """Which config's runs start from which one's."""
+    pairs = list(after.items() if isinstance(after, ConfigDict) else after)
+    if not all(isinstance(pair, tuple | list) and len(pair) == 2 for pair in pairs):
+        raise CaejaxError(
+            f"config.sweep.{name}.after is {after!r}; it must hold a later config's "
+            'name and the earlier one\'s, {"later": "earlier"}'
+        )
+    known = {dict(point)[CONFIG]: None for point in points if CONFIG in dict(point)}
+    for word in itertools.chain.from_iterable(pairs):
+        if word not in known:
+            raise CaejaxError(
+                f"config.sweep.{name}.after names {word!r}, which is none of the "
+                f"axis's configs{did_you_mean(word, known)}; add it or correct it"
+            )
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise CaejaxError(
+            f"config.sweep.{name}.after has a config that starts from two; drop one"
+        )
+    for word in found:
+        seen, now = [word], word
+        while now := found.get(now):
+            if now in seen:
+                raise CaejaxError(
+                    f"config.sweep.{name}.after goes in a circle: "
+                    f"{' after '.join([*seen, now])}; drop one of them"
+                )
+            seen.append(now)
+    return found
 
 
 def _points(name, axis):
@@ -129,10 +280,17 @@ def _points(name, axis):
     return [list(zip(axis.field, value, strict=True)) for value in axis["values"]]
 
 
-def _create_run(config, values):
-    run = config_lib.one_run(config)
-    run.executor = config.executor  # to be checked with the rest
-    config_lib.override_all(run, values)
+def _create_run(base, executor, values, after):
+    run = config_lib.one_run(base)
+    run.executor = executor  # to be checked with the rest
+    config_lib.override_all(
+        run, {field: value for field, value in values.items() if field != CONFIG}
+    )
+    if after:
+        run.train.start_from = after
     check(run)
-    values = {field: config_lib.get(run, field) for field in values}
-    return SweepRun(config_lib.run_id(run), values, config_lib.one_run(run))
+    values = {
+        field: value if field == CONFIG else config_lib.get(run, field)
+        for field, value in values.items()
+    }
+    return SweepRun(config_lib.run_id(run), values, config_lib.one_run(run), after)

@@ -6,10 +6,9 @@ where nothing of it does, "partly" in between, "undecided" where intervals are t
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from arms import DECODER, REFERENCE
 from scipy import stats
 
 from caejax.metrics.table import PERIODS
@@ -22,8 +21,14 @@ from caejax.report.statistics import (
     pair_runs,
     pool_contrasts,
 )
-
-Row = dict[str, Any]
+from experiments.checkerboard.arms import DECODER, REFERENCE
+from experiments.shared.cells import (
+    bracketed,
+    mean_and_interval,
+    mean_interval,
+    median_and_range,
+)
+from experiments.shared.rows import Row, distinct, done
 
 CLEAN = -100  # dBFS, below which ripple is rounding
 OVERLAP = 0.5  # dB, what even kernels do not reach by bias alone
@@ -62,14 +67,9 @@ def verdict(holds: Sequence[bool]) -> str:
     return "confirmed" if all(holds) else "partly" if any(holds) else "refuted"
 
 
-def done(rows: Sequence[Row]) -> list[Row]:
-    """The runs that are finished."""
-    return [row for row in rows if row["status"] == "done"]
-
-
 def kinds_of(rows: Sequence[Row], field: str = DECODER) -> list[str]:
     """The decoders, or values of another field, in their order."""
-    return list(dict.fromkeys(row[field] for row in rows))
+    return distinct(rows, field)
 
 
 def figures(
@@ -93,21 +93,6 @@ def by_seed(rows: Sequence[Row], measure: str) -> tuple[list[str], np.ndarray]:
     whole = [s for s in seeds if all((s, kind) in found for kind in kinds)]
     table = [[found[seed, kind] for kind in kinds] for seed in whole]
     return kinds, np.array(table).reshape(len(whole), len(kinds))
-
-
-def interval(values: np.ndarray) -> tuple[float, float, float]:
-    """Mean and BCa interval; the mean alone for a single value."""
-    if len(values) < 2:
-        return float(values.mean()), math.nan, math.nan
-    return float(values.mean()), *bca_interval(values)
-
-
-def cell(values: np.ndarray, digits: int = 2) -> str:
-    """12.3 [11.2, 13.4]: mean and interval."""
-    mean, low, high = interval(np.asarray(values))
-    if math.isnan(low):
-        return f"{mean:.{digits}f}"
-    return f"{mean:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
 
 
 def initial_ripple(rows: Sequence[Row], stages: int = 3) -> Finding:
@@ -139,7 +124,9 @@ def initial_ripple(rows: Sequence[Row], stages: int = 3) -> Finding:
             follow.append(low <= theory <= high)
             line = ["untied", f"{theory:.2f}", follow[-1]]
         says = "yes" if line.pop() else "no"
-        lines.append([kind, *line, cell(relative), f"{full.max():.1f}", says])
+        lines.append(
+            [kind, *line, mean_and_interval(relative), f"{full.max():.1f}", says]
+        )
     text = (
         f"{sum(follow)} of {len(follow)} untied decoders have {theory:.2f} dB in their "
         f"interval; {sum(clean)} of {len(clean)} others are below {CLEAN} dBFS at "
@@ -196,7 +183,7 @@ def icnr(curves: Sequence[Row]) -> Finding:
         steps = _shared_steps(paths)
         for step in steps:
             values = np.array([path[step] for path in paths.values()])
-            lines.append([kind, str(step), spread(values)])
+            lines.append([kind, str(step), median_and_range(values)])
     header = ("decoder", "step", "period 8, dBFS: median [range]")
     return Finding("H3", claim, result, text, header, lines)
 
@@ -215,11 +202,6 @@ def _shared_steps(paths):
     return sorted(set.intersection(*map(set, paths.values()))) if paths else []
 
 
-def spread(values: np.ndarray) -> str:
-    """Median and range."""
-    return f"{np.median(values):.1f} [{values.min():.1f}, {values.max():.1f}]"
-
-
 def separation(rows: Sequence[Row]) -> Finding:
     """H4: trained ripple tells decoders apart, the residuals' fine detail does not.
 
@@ -236,20 +218,24 @@ def separation(rows: Sequence[Row]) -> Finding:
     if not len(ripple) or tied.all() or not tied.any():
         return Finding("H4", claim, "not run", "No seed has both groups of decoders.")
     gaps = ripple[:, ~tied].min(1) - ripple[:, tied].max(1)
-    lines = [["smallest ripple gap", cell(gaps, 1), f"{gaps.min():.1f}", ""]]
+    lines = [
+        ["smallest ripple gap", mean_and_interval(gaps, ".1f"), f"{gaps.min():.1f}", ""]
+    ]
     close = []
     for s in PERIODS:
         _, values = by_seed(rows, f"test/phase_var_db_s{s}")
         if not len(values):
             continue
         group = values[:, ~tied].mean(1) - values[:, tied].mean(1)
-        mean, low, high = interval(group)
+        mean, low, high = mean_interval(group)
         low, high = (mean if math.isnan(x) else x for x in (low, high))
         close.append(low > -CLOSE and high < CLOSE)
         against = (values - values[:, [kinds.index(REFERENCE)]]).mean(0)
         worst = int(np.argmax(np.abs(against)))
         name = f"{kinds[worst]} {against[worst]:+.2f}"
-        lines.append([f"`phase_var_db`, period {s}", cell(group), "", name])
+        lines.append(
+            [f"`phase_var_db`, period {s}", mean_and_interval(group), "", name]
+        )
     parts = [bool(gaps.min() > SEPARATION), bool(close) and all(close)]
     text = (
         f"The smallest gap of any seed is {gaps.min():.1f} dB; {sum(close)} of "
@@ -285,8 +271,8 @@ def ranks(rows: Sequence[Row]) -> Finding:
             ends = np.percentile(sample, [2.5, 97.5])
             found[name, statistic.__name__] = int(chosen.sum()), value, *ends
     lines = [
-        [name, str(n), title, f"{value:.2f} [{low:.2f}, {high:.2f}]"]
-        for (name, title), (n, value, low, high) in found.items()
+        [name, str(n), title, bracketed(*interval)]
+        for (name, title), (n, *interval) in found.items()
     ]
     _, _, low, high = found["all", "tau"]
     result = "confirmed" if max(-low, high) <= WEAK else "undecided"

@@ -2,27 +2,25 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-import analysis
-import arms
 import matplotlib.pyplot as plt
 import numpy as np
-import tables
-from arms import DECODER, ENCODER
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
-from records import Arm
-from residuals import Arrays
 
 from caejax.metrics.table import PERIODS
 from caejax.report import patterns
 from caejax.report.figures import show_image
 from caejax.report.read import RunFiles
 from caejax.report.style import COLORS, PAGE, bare, paper_style, save, series_style
-
-Row = dict[str, Any]
+from experiments.checkerboard import analysis, arms, tables
+from experiments.checkerboard.arms import DECODER, ENCODER
+from experiments.checkerboard.records import Arm
+from experiments.checkerboard.residuals import Arrays
+from experiments.shared.cells import mean_interval
+from experiments.shared.rows import Row, done
+from experiments.shared.styles import GREY, kind_style, points
 
 FORMATS = ("png", "pdf")
 SHOWN = 4  # pictures a decoder
@@ -55,10 +53,6 @@ def _has_reference(rows):
     return any(row[DECODER] == arms.REFERENCE for row in rows)
 
 
-def _style(kind):
-    return series_style(arms.KINDS.index(kind))
-
-
 def _legend(figure, axis, columns=5):
     handles, labels = axis.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=columns)
@@ -76,7 +70,7 @@ def curves(rows: Sequence[Row]) -> Figure:
                     found.setdefault(row["step"], []).append(value)
             steps = sorted(found)
             values = [np.array(found[step]) for step in steps]
-            style = _style(kind)
+            style = kind_style(kind)
             axis.plot(steps, [np.median(v) for v in values], label=kind, **style)
             ends = [v.min() for v in values], [v.max() for v in values]
             axis.fill_between(steps, *ends, color=style["color"], alpha=0.12, lw=0)
@@ -93,12 +87,12 @@ def scatter(rows: Sequence[Row]) -> Figure:
     figure, axes = plt.subplots(
         1, 2, figsize=(PAGE, 3.2), sharey=True, width_ratios=(2, 3)
     )
-    for kind in analysis.kinds_of(analysis.done(rows)):
+    for kind in analysis.kinds_of(done(rows)):
         x, y = (
-            analysis.interval(analysis.figures(rows, kind, m))
+            mean_interval(analysis.figures(rows, kind, m))
             for m in ("test/dc_ripple_db_s8", "test/psnr")
         )
-        style = {**_style(kind), "linestyle": "none"}
+        style = points(kind_style(kind))
         axis = axes[int(x[0] > analysis.CLEAN)]
         axis.errorbar(x[0], y[0], _bar(y), _bar(x), lw=0.8, label=kind, **style)
     for axis, title in zip(axes, ("clean", "not clean"), strict=True):
@@ -141,9 +135,9 @@ def forest(arms_rows: Mapping[str, Sequence[Row]]) -> Figure:
         for contrast in analysis.spread_over_seeds(rows, "test/psnr"):
             kind = contrast.name.split(" - ")[0]
             y, values = kinds.index(kind), np.asarray(contrast.differences)
-            axis.plot(values, np.full(len(values), y), "|", color="#999999", ms=5)
+            axis.plot(values, np.full(len(values), y), "|", color=GREY, ms=5)
             if len(values):
-                mean = analysis.interval(values)
+                mean = mean_interval(values)
                 color = COLORS[analysis.clean_by_construction(kind)]
                 axis.errorbar(mean[0], y, xerr=_bar(mean), fmt="o", color=color)
         axis.axvline(0, color="black", lw=0.6)
@@ -159,7 +153,7 @@ def forest(arms_rows: Mapping[str, Sequence[Row]]) -> Figure:
 
 def grid(rows: Sequence[Row]) -> Figure:
     """PSNR and ripple against the bottleneck: a column a noise level."""
-    rows = analysis.done(rows)
+    rows = done(rows)
     levels = sorted({row["corruption.level"] for row in rows})
     measures = {"test/psnr": "test PSNR (dB)", "test/dc_ripple_db_s8": "ripple (dBFS)"}
     figure, axes = plt.subplots(
@@ -183,7 +177,7 @@ def grid(rows: Sequence[Row]) -> Figure:
                     )
                     for size in sizes
                 ]
-                _means(axis, sizes, values, label=kind, **_style(kind))
+                _means(axis, sizes, values, label=kind, **kind_style(kind))
             _log_ticks(axis, sizes)
         column[0].set_title(f"noise {level:g}")
         column[1].set_xlabel("bottleneck channels")
@@ -198,7 +192,7 @@ def gradients(rows: Sequence[Row]) -> Figure:
     figure, axes = plt.subplots(1, 2, figsize=(PAGE, 2.6), sharey=True)
     titles = {"init": "before training", "test": "after training"}
     for axis, (split, title) in zip(axes, titles.items(), strict=True):
-        for index, kind in enumerate(analysis.kinds_of(analysis.done(rows), ENCODER)):
+        for index, kind in enumerate(analysis.kinds_of(done(rows), ENCODER)):
             values = [
                 analysis.figures(rows, kind, f"{split}/grad_phase_db_s{s}", ENCODER)
                 for s in PERIODS

@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import residuals
-from arms import DECODER, STEPS
 from ml_collections import ConfigDict
 
 from caejax import config as config_lib
@@ -16,9 +14,12 @@ from caejax.files.csv_files import read_csv, write_csv
 from caejax.metrics.table import PERIODS
 from caejax.sweep.results import collect
 from caejax.sweep.spec import SweepRun, expand
+from experiments.checkerboard import residuals
+from experiments.checkerboard.arms import DECODER, STEPS
+from experiments.shared import rows as shared
+from experiments.shared.rows import Row, done
 
-Row = dict[str, Any]
-
+FLOATS = ".5g"  # five significant digits are kept
 # Of a reference's row.
 _ESTIMATOR = ("reference", "latent_size", "corruption.level", "seed", "images")
 _ESTIMATOR += ("parameters", "test/psnr", "test/ssim")
@@ -70,17 +71,18 @@ def write(config: ConfigDict, folder: Path, out: Path, name: str) -> None:
 
 def write_references(rows: Sequence[Row], out: Path, name: str) -> None:
     """Writes NAME_references.csv of what `measure_references` found."""
-    kept = [{k: _text(row[k]) for k in _ESTIMATOR if k in row} for row in rows]
+    kept = [shared.rounded(_only(row, _ESTIMATOR), FLOATS) for row in rows]
     write_csv(out / f"{name}_references.csv", kept)
 
 
 def rounded(row: Row) -> Row:
     """A run's row as it is kept: floats to five digits, no times."""
-    return {k: _text(v) for k, v in row.items() if k not in _LEFT_OUT}
+    kept = {k: v for k, v in row.items() if k not in _LEFT_OUT}
+    return shared.rounded(kept, FLOATS)
 
 
-def _text(value):
-    return f"{value:.5g}" if isinstance(value, float) else value
+def _only(row, names):
+    return {name: row[name] for name in names if name in row}
 
 
 def _curve(run: SweepRun, folder: Path):
@@ -89,7 +91,7 @@ def _curve(run: SweepRun, folder: Path):
     for row in found:
         if row["step"] in (0, *STEPS, last):
             names = ("step", *(f"dc_ripple_db_s{s}" for s in PERIODS))
-            point = {name: _text(row[name]) for name in names}
+            point = shared.rounded(_only(row, names), FLOATS)
             yield {**run.values, "seed": run.config.seed, **point}
 
 
@@ -97,13 +99,12 @@ def _about(config, runs, rows, folder):
     machine = json.loads((folder / "environment.json").read_text())
     settings = config_lib.one_run(runs[0].config).to_dict()
     del settings["data"]["dir"], settings["seed"]
-    done = [row for row in rows if row["status"] == "done"]
+    finished = done(rows)
+    seconds = [row["train_seconds"] for row in finished]
     return {
-        "runs": len(done),
-        "steps": done[0]["steps"] if done else 0,
-        "median_train_seconds": float(np.median([r["train_seconds"] for r in done]))
-        if done
-        else None,
+        "runs": len(finished),
+        "steps": finished[0]["steps"] if finished else 0,
+        "median_train_seconds": float(np.median(seconds)) if finished else None,
         "executor": config.executor.name,
         "machine": {name: machine[name] for name in _MACHINE},
         "config_of_first_run": settings,

@@ -4,16 +4,14 @@ import math
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import records
 from ml_collections import ConfigDict
 
 from caejax.sweep.run import run_sweep
 from caejax.sweep.spec import SweepRun, expand
-
-Row = dict[str, Any]
+from experiments.checkerboard import records
+from experiments.shared.rows import Row
 
 HEADER = ("arm", "run", "figures", "equal", "largest difference", "relative")
 TOLERANCE = 1e-2  # relative, of a figure on another machine

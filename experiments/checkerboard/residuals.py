@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from arms import DECODER
 
 from caejax.files.csv_files import read_csv, write_csv
 from caejax.sweep.spec import SweepRun
+from experiments.checkerboard.arms import DECODER
 
 Arrays = dict[str, dict[str, np.ndarray]]
 

@@ -1,6 +1,6 @@
 """Decoders, bottlenecks, noise: checkerboards and quality, over paired seeds.
 
-    python experiments/checkerboard/study.py --mnist=DIR --bsds=DIR
+    python -m experiments.checkerboard.study --mnist=DIR --bsds=DIR
         [--arms=primary_mnist,...] [--executor=processes] [--seeds=N] [--full]
         [--runs=DIR] [--out=DIR] [--repeat=0.1]
 
@@ -13,19 +13,20 @@ import argparse
 import sys
 from pathlib import Path
 
-import arms
 import numpy as np
-import records
 from ml_collections import ConfigDict
 
 from caejax import config as config_lib
-from caejax.errors import CaejaxError, chosen, exit_code
+from caejax.errors import CaejaxError, exit_code
+from caejax.evaluation.references import measure_references, parse_references
 from caejax.files.atomic import write_atomically
 from caejax.report.tables import to_markdown
-from caejax.runtime.compilation import use_cache
-from caejax.runtime.devices import use_cores
 from caejax.sweep.executors import EXECUTORS
+from caejax.sweep.run import run_sweep
 from caejax.sweep.spec import expand
+from experiments.checkerboard import arms, records, repeat
+from experiments.shared.commands import GOES_ON, create_parser, names, start_for
+from experiments.shared.rows import check_none_failed
 
 HERE = Path(__file__).parent
 REFERENCE_IMAGES = 200  # that scikit-image is given
@@ -58,10 +59,6 @@ def train_arm(name: str, args: argparse.Namespace) -> None:
     Raises:
       CaejaxError: runs failed.
     """
-    # The number of devices must be chosen before this makes the first array.
-    from caejax.evaluation.references import measure_references
-    from caejax.sweep.run import run_sweep
-
     config, folder = arm_config(name, args), args.runs / name
     print(f"{name}:", flush=True)
     rows = run_sweep(config, folder)
@@ -69,18 +66,13 @@ def train_arm(name: str, args: argparse.Namespace) -> None:
     if args.references and name not in arms.AS_PRIMARY:
         found = measure_references(folder, args.references, REFERENCE_IMAGES)
         records.write_references(found, args.out, name)
-    failed = [row["run_id"] for row in rows if row["status"] != "done"]
-    if failed:
-        raise CaejaxError(
-            f"{len(failed)} runs of {name} failed; {folder / 'results.csv'} says why"
-        )
+    check_none_failed(rows, name, folder)
 
 
 def write_all(args: argparse.Namespace) -> None:
     """Tables and figures of all arms that have CSV files, and galleries of runs."""
     # Slow to import, and of no use to worker processes.
-    import figures
-    import tables
+    from experiments.checkerboard import figures, tables
 
     kept = {name: records.read(args.out, name) for name in arms.ARMS}
     kept = {name: arm for name, arm in kept.items() if arm is not None}
@@ -108,12 +100,10 @@ def first_samples(folder: Path) -> dict[str, dict[str, np.ndarray]]:
     return {kind: dict(np.load(p)) for kind, p in paths.items() if p.exists()}
 
 
-def repeat_arms(names: list[str], args: argparse.Namespace) -> int:
+def repeat_arms(chosen: list[str], args: argparse.Namespace) -> int:
     """Repeats a share of the arms' runs; 1 if one does not agree."""
-    import repeat
-
     lines, fine = [], True
-    for name in names:
+    for name in chosen:
         kept = records.read(args.out, name)
         if kept is None:
             raise CaejaxError(f"{args.out} has no {name}.csv: run the arm first")
@@ -127,29 +117,26 @@ def repeat_arms(names: list[str], args: argparse.Namespace) -> int:
 
 def study(args: argparse.Namespace) -> int:
     """Does what the flags say; returns the exit code."""
-    from caejax.evaluation.references import parse_references
-
-    names = chosen(args.arms.split(","), arms.ARMS, "arms")
-    args.references = parse_references(args.references.split(",") if names else ())
-    use_cache()
-    # Workers take a core each; this process only waits for them.
-    batches = arms.arm(arms.ARMS[0], full=args.full).train.batch_size
-    use_cores(batches, 1 if args.executor == "processes" else 0)
+    chosen = names(args.arms, arms.ARMS, "arms")
+    args.references = parse_references(args.references.split(",") if chosen else ())
+    any_arm = arms.arm(arms.ARMS[0], full=args.full)
+    any_arm.executor.name = args.executor
+    start_for(any_arm)  # all have the same batches
     if args.repeat:
-        return repeat_arms(names, args)
-    for name in names:
+        return repeat_arms(chosen, args)
+    for name in chosen:
         arm_config(name, args)  # what is missing is said before anything is trained
-    for name in names:
+    for name in chosen:
         train_arm(name, args)
         write_all(args)
-    if not names:
+    if not chosen:
         write_all(args)
     return 0
 
 
 def main(argv: list[str] | None = None) -> int:
     """Runs the study; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = create_parser(__doc__)
     parser.add_argument("--mnist", type=Path, help="folder of the four IDX files")
     parser.add_argument("--bsds", type=Path, help="folder of BSDS500's photographs")
     parser.add_argument("--arms", default="all", help="comma list; '' for none")
@@ -167,8 +154,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     args.runs = args.runs or Path("runs/checkerboard" + "_full" * args.full)
     args.out = args.out or (HERE / "full" if args.full else HERE)
-    stopped = "interrupted; the same command goes on where this one was stopped"
-    return exit_code(lambda: study(args), stopped)
+    return exit_code(lambda: study(args), GOES_ON)
 
 
 if __name__ == "__main__":

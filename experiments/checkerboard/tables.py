@@ -1,20 +1,18 @@
 """The study's tables in Markdown."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-import analysis
-import arms
 import numpy as np
-from analysis import Finding
-from arms import DECODER, ENCODER, ENCODER_REFERENCE
-from records import Arm
 
 from caejax.metrics.table import PERIODS
 from caejax.models.diagnosis import clean_by_construction
 from caejax.report.tables import to_markdown
-
-Row = dict[str, Any]
+from experiments.checkerboard import analysis, arms
+from experiments.checkerboard.analysis import Finding
+from experiments.checkerboard.arms import DECODER, ENCODER, ENCODER_REFERENCE
+from experiments.checkerboard.records import Arm
+from experiments.shared.cells import bracketed, mean_and_interval, mean_and_range
+from experiments.shared.rows import Row, by_columns, done
 
 TITLES = {
     "primary_mnist": "MNIST, fixed width",
@@ -26,19 +24,19 @@ TITLES = {
     "downsampling_bsds": "BSDS500, the encoder's downsampling",
 }
 COLUMNS = {
-    "test/psnr": ("PSNR (dB)", 2),
-    "test/ssim": ("SSIM", 3),
-    "test/dc_ripple_db_s8": ("ripple s8 (dBFS)", 1),
-    "test/lattice_peak_db_s2": ("peak s2 (dB)", 2),
-    "test/phase_var_db_s2": ("phase s2 (dB)", 2),
-    "test/phase_var_db_s4": ("phase s4 (dB)", 2),
-    "test/phase_var_db_s8": ("phase s8 (dB)", 2),
-    "test/grad_phase_db_s2": ("gradient s2 (dB)", 2),
+    "test/psnr": ("PSNR (dB)", ".2f"),
+    "test/ssim": ("SSIM", ".3f"),
+    "test/dc_ripple_db_s8": ("ripple s8 (dBFS)", ".1f"),
+    "test/lattice_peak_db_s2": ("peak s2 (dB)", ".2f"),
+    "test/phase_var_db_s2": ("phase s2 (dB)", ".2f"),
+    "test/phase_var_db_s4": ("phase s4 (dB)", ".2f"),
+    "test/phase_var_db_s8": ("phase s8 (dB)", ".2f"),
+    "test/grad_phase_db_s2": ("gradient s2 (dB)", ".2f"),
 }
 CONTRASTED = ("test/psnr", "test/dc_ripple_db_s8", "test/phase_var_db_s2")
 CONTRASTED += ("test/phase_var_db_s4", "test/phase_var_db_s8")
 GRADIENTS = {
-    f"{split}/grad_phase_db_s{s}": (f"{when}, s{s} (dB)", 2)
+    f"{split}/grad_phase_db_s{s}": (f"{when}, s{s} (dB)", ".2f")
     for split, when in (("init", "start"), ("test", "trained"))
     for s in PERIODS
 }
@@ -56,11 +54,11 @@ def matched_rows(kept: Mapping[str, Arm]) -> dict[str, list[Row]]:
 
 
 def _with_equals(matched, primary):
-    matched = analysis.done(matched)
+    matched = done(matched)
     kinds, seeds = analysis.kinds_of(matched), {row["seed"] for row in matched}
     equals = [
         row
-        for row in analysis.done(primary)
+        for row in done(primary)
         if row[DECODER] not in kinds and row["seed"] in seeds
     ]
     return sorted(matched + equals, key=lambda row: arms.KINDS.index(row[DECODER]))
@@ -138,7 +136,7 @@ def run_table(kept: Mapping[str, Arm]) -> str:
 
 def decoder_tables(title: str, rows: Sequence[Row], fields: list[str]) -> list[str]:
     """Means by decoder, then differences to the reference."""
-    rows = analysis.done(rows)
+    rows = done(rows)
     measures = [m for m in COLUMNS if any(m in row for row in rows)]
     header = ["decoder", "clean", "params", *(COLUMNS[m][0] for m in measures)]
     lines = []
@@ -146,7 +144,8 @@ def decoder_tables(title: str, rows: Sequence[Row], fields: list[str]) -> list[s
         count = next(row["params"] for row in rows if row[DECODER] == kind)
         line = [kind, "yes" if clean_by_construction(kind) else "no", f"{count:,}"]
         for m in measures:
-            line.append(analysis.cell(analysis.figures(rows, kind, m), COLUMNS[m][1]))
+            found = analysis.figures(rows, kind, m)
+            line.append(mean_and_interval(found, COLUMNS[m][1]))
         lines.append(line)
     note = "Mean over seeds [95 % BCa interval].\n"
     parts = [f"## {title}\n", note, to_markdown(header, lines)]
@@ -164,16 +163,10 @@ def reference_table(title: str, rows: Sequence[Row]) -> list[str]:
     for words, some in groups.items():
         for name in ("test/psnr", "test/ssim"):
             values = np.array([float(row[name]) for row in some])
-            words = (*words, _mean_and_range(values, 3))
+            words = (*words, mean_and_range(values, ".3f"))
         lines.append(words)
     note = "Mean over seeds [range]; tuned on validation images where it can be.\n"
     return [f"## {title}: other estimators\n", note, to_markdown(header, lines)]
-
-
-def _mean_and_range(values, digits):
-    ends = values.mean(), values.min(), values.max()
-    mean, low, high = (f"{x:.{digits}f}" for x in ends)
-    return f"{mean} [{low}, {high}]"
 
 
 def contrast_tables(title: str, rows: Sequence[Row], fields: list[str]) -> list[str]:
@@ -192,14 +185,14 @@ def contrast_tables(title: str, rows: Sequence[Row], fields: list[str]) -> list[
 
 def downsampling_tables(title: str, rows: Sequence[Row]) -> list[str]:
     """`grad_phase_db` and PSNR by the encoder's downsampling, then differences."""
-    rows = analysis.done(rows)
+    rows = done(rows)
     columns = {**GRADIENTS, "test/psnr": COLUMNS["test/psnr"]}
     kinds = analysis.kinds_of(rows, ENCODER)
     lines = [
         [kind]
         + [
-            analysis.cell(analysis.figures(rows, kind, measure, ENCODER), digits)
-            for measure, (_, digits) in columns.items()
+            mean_and_interval(analysis.figures(rows, kind, measure, ENCODER), write)
+            for measure, (_, write) in columns.items()
         ]
         for kind in kinds
     ]
@@ -223,27 +216,23 @@ def _contrasts(title, what, found):
 
 
 def _contrast_line(row):
-    text = "" if row["mean"] is None else f"{row['mean']:.3f}"
-    if row["low"] is not None:
-        text += f" [{row['low']:.3f}, {row['high']:.3f}]"
-    return [row["name"], str(row["n"]), text, row["p_text"], row["verdict"]]
+    interval = bracketed(row["mean"], row["low"], row["high"], ".3f")
+    return [row["name"], str(row["n"]), interval, row["p_text"], row["verdict"]]
 
 
 def setting_tables(title: str, rows: Sequence[Row]) -> list[str]:
     """PSNR, ripple and differences in PSNR: a line a setting, a column a decoder."""
-    rows = analysis.done(rows)
+    rows = done(rows)
     swept = [f for f in SETTINGS if any(f in row for row in rows)]
-    groups: dict[tuple[Any, ...], list[Row]] = {}
-    for row in rows:
-        groups.setdefault(tuple(row[f] for f in swept), []).append(row)
+    groups = by_columns(rows, swept)
     kinds = analysis.kinds_of(rows)
     note = "Mean over seeds [95 % BCa interval; of fewer than 5 seeds the range].\n"
     parts = [f"## {title}\n", note]
     for measure in ("test/psnr", "test/dc_ripple_db_s8"):
-        name, digits = COLUMNS[measure]
+        name, write = COLUMNS[measure]
         lines = [
             [*map(str, setting)]
-            + [_few(analysis.figures(some, kind, measure), digits) for kind in kinds]
+            + [_few(analysis.figures(some, kind, measure), write) for kind in kinds]
             for setting, some in groups.items()
         ]
         parts += [f"### {title}: {name}\n", to_markdown([*swept, *kinds], lines)]
@@ -264,15 +253,16 @@ def _differences(title, groups, swept):
     }
     kinds = list(dict.fromkeys(kind for row in found.values() for kind in row))
     lines = [
-        [*map(str, setting)] + [_few(row.get(kind, np.array([])), 2) for kind in kinds]
+        [*map(str, setting)]
+        + [_few(row.get(kind, np.array([])), ".2f") for kind in kinds]
         for setting, row in found.items()
     ]
     heading = f"### {title}: PSNR (dB), decoder minus {arms.REFERENCE}, by setting\n"
     return [heading, to_markdown([*swept, *kinds], lines)]
 
 
-def _few(values, digits):
+def _few(values, write):
     """Mean and interval; of few seeds the range."""
     if len(values) >= analysis.FEWEST:
-        return analysis.cell(values, digits)
-    return _mean_and_range(values, digits) if len(values) else ""
+        return mean_and_interval(values, write)
+    return mean_and_range(values, write) if len(values) else ""

@@ -2,19 +2,17 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from tables import CLEAN, VARIANTS, by_seed, select, untied, values
 
 from caejax.report.style import COLORS, PAGE, paper_style, save, series_style
+from experiments.initialisation.tables import CLEAN, VARIANTS, by_seed, untied
+from experiments.shared.rows import Row, distinct, select
+from experiments.shared.styles import GREY, kind_style, points
 
-Row = dict[str, Any]
-
-GREY = "#999999"
 TITLES = {
     "linear": "linear stages",
     "relu": "ReLU between the stages",
@@ -49,7 +47,7 @@ def ripples(rows: Sequence[Row]) -> Figure:
         height_ratios=(3, 2),
     )
     dirty = untied(rows)
-    clean = [kind for kind in values(rows, "kind") if kind not in dirty]
+    clean = [kind for kind in distinct(rows, "kind") if kind not in dirty]
     for column, variant in zip(axes.T, VARIANTS, strict=True):
         for axis, kinds in zip(column, (dirty, clean), strict=True):
             for i, kind in enumerate(kinds):
@@ -60,21 +58,20 @@ def ripples(rows: Sequence[Row]) -> Figure:
                     np.array([row[name] for row in found])
                     for name in ("pooled_db", "pooled_low", "pooled_high", "theory_db")
                 )
-                look = series_style(values(rows, "kind").index(kind))
-                look["linestyle"] = "none"
+                look = points(kind_style(kind))
                 axis.errorbar(x, y, [y - low, high - y], **look, lw=1, clip_on=False)
                 if kinds is dirty:
                     axis.hlines(expected, x - 0.06, x + 0.06, color="black", lw=1)
         column[0].set_title(TITLES[variant])
         column[1].set(
-            xlabel="stages L", xticks=values(rows, "stages"), ylim=(-205, CLEAN)
+            xlabel="stages L", xticks=distinct(rows, "stages"), ylim=(-205, CLEAN)
         )
         column[0].set(ylim=(-1, 20), yticks=range(0, 21, 5))
     axes[0, 0].set_ylabel("ripple / mean (dB)")
     axes[1, 0].set_ylabel("clean kinds (dB)")
     handles = [
-        Line2D([], [], **{**series_style(i), "linestyle": "none"}, label=kind)
-        for i, kind in enumerate(values(rows, "kind"))
+        Line2D([], [], **points(kind_style(kind)), label=kind)
+        for kind in distinct(rows, "kind")
     ]
     handles.append(Line2D([], [], color="black", lw=1, label="theory"))
     figure.legend(handles=handles, loc="outside lower center", ncols=5)
@@ -83,7 +80,7 @@ def ripples(rows: Sequence[Row]) -> Figure:
 
 def overlaps(rows: Sequence[Row]) -> Figure:
     """Overlap by kernel size, and how far all kinds are from the theory."""
-    kinds, depths = values(rows, "kind"), values(rows, "stages")
+    kinds, depths = distinct(rows, "kind"), distinct(rows, "stages")
     many = [kind for kind in kinds if len(select(rows, kind=kind)) > 1]
     figure, axes = plt.subplots(1, 2, figsize=(PAGE, 3.1), width_ratios=(2, 3))
     for axis, shown, signed in zip(axes, (many, kinds), (0, 1), strict=True):
@@ -98,7 +95,7 @@ def overlaps(rows: Sequence[Row]) -> Figure:
                     axis.vlines(place, *ends, color=GREY, lw=4, alpha=0.6)
                 bar = np.array([-0.11, 0.11]) + place
                 axis.hlines(theory - origin, *bar, color="black", lw=1.2)
-                look = {**series_style(i), "linestyle": "none", "clip_on": False}
+                look = {**points(series_style(i)), "clip_on": False}
                 axis.plot(place, row["measured_db"] - origin, **look, zorder=3)
         axis.grid(False, axis="x")
     sizes = [kind.removeprefix("deconv_k") for kind in many]
@@ -108,12 +105,7 @@ def overlaps(rows: Sequence[Row]) -> Figure:
     axes[1].set_xticks(range(len(kinds)), kinds, rotation=50, ha="right")
     axes[1].set(ylabel="reading - theory (dB)", title="distance from theory")
     handles = [
-        Line2D(
-            [],
-            [],
-            **{**series_style(i), "linestyle": "none"},
-            label=f"{n} stage{'s' * (n > 1)}",
-        )
+        Line2D([], [], **points(series_style(i)), label=f"{n} stage{'s' * (n > 1)}")
         for i, n in enumerate(depths)
     ]
     handles += [
@@ -126,16 +118,16 @@ def overlaps(rows: Sequence[Row]) -> Figure:
 
 def curves(rows: Sequence[Row]) -> Figure:
     """Ripple against the step: a column for each loss."""
-    losses = values(rows, "loss")
+    losses = distinct(rows, "loss")
     figure, axes = plt.subplots(
         1, len(losses), figsize=(PAGE, 3.4), sharex=True, sharey=True, squeeze=False
     )
     for axis, loss in zip(axes[0], losses, strict=True):
         chosen = select(rows, loss=loss)
-        steps = values(chosen, "step")
-        for i, kind in enumerate(values(chosen, "kind")):
+        steps = distinct(chosen, "step")
+        for kind in distinct(chosen, "kind"):
             ripple = by_seed(chosen, kind, 8)
-            look = series_style(i)
+            look = kind_style(kind)
             axis.plot(steps, np.median(ripple, 0), **look, label=kind, clip_on=False)
             ends = ripple.min(0), ripple.max(0)
             axis.fill_between(steps, *ends, color=look["color"], alpha=0.15, lw=0)
@@ -154,8 +146,8 @@ def curves(rows: Sequence[Row]) -> Figure:
 
 def powers(rows: Sequence[Row]) -> Figure:
     """RMS behind each stage: a column for each setting, a line for each kind."""
-    settings, kinds = values(rows, "setting"), values(rows, "kind")
-    stages = values(rows, "stage")
+    settings, kinds = distinct(rows, "setting"), distinct(rows, "kind")
+    stages = distinct(rows, "stage")
     figure, axes = plt.subplots(
         1, len(settings), figsize=(PAGE, 4.0), sharex=True, sharey=True
     )

@@ -1,36 +1,30 @@
 """Decoders before training, and in its first steps: theory against measurement.
 
-    python experiments/initialisation/study.py
+    python -m experiments.initialisation.study
 
 Needs no data. Writes ripple.csv, overlap.csv, training.csv, variance.csv, results.md
 and the figures.
 """
 
-import argparse
 import os
-import platform
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-import figures
-import flax
-import jax
-import measure
 import numpy as np
-import tables
-import theory
 
-from caejax.files import csv_files
+from caejax.files.csv_files import write_csv
 from caejax.metrics.overlap import overlap_db
 from caejax.metrics.table import PERIODS
 from caejax.models.kinds import UPSAMPLING
+from caejax.runtime.startup import start
+from experiments.initialisation import figures, measure, tables, theory
+from experiments.shared import machine
+from experiments.shared.commands import create_parser
+from experiments.shared.rows import Row, rounded
 
 TRAINED = ("deconv_k4", "nearest_k3", "shuffle_k3", "shuffle_icnr", "shuffle_hold")
 DRAWS = 2000  # of bootstraps
-
-Row = dict[str, Any]
 
 
 def constant_moments(kind: str, variant: str) -> list[np.ndarray]:
@@ -186,25 +180,15 @@ def variance_rows(
                     }
 
 
-def write_csv(rows: Sequence[Row], path: Path) -> None:
-    """Writes the rows, numbers to four decimals."""
-    csv_files.write_csv(path, [{k: _number(v) for k, v in r.items()} for r in rows])
-
-
-def _number(value):
-    return f"{round(value, 4) + 0.0:.4f}" if isinstance(value, float) else value
-
-
 def main(argv: list[str] | None = None) -> None:
     """Runs the study."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent)
-    args = parser.parse_args(argv)
+    args = create_parser(__doc__, out=Path(__file__).parent).parse_args(argv)
     # It compiles a hundred small programs, which takes longer than to run them.
     flags = os.environ.get("XLA_FLAGS", ""), "--xla_backend_optimization_level=1"
     os.environ["XLA_FLAGS"] = " ".join(flags)
+    start(cores=1, cache=False)
     args.out.mkdir(parents=True, exist_ok=True)
-    start = time.perf_counter()
+    began = time.perf_counter()
     questions = {
         "ripple": ripple_rows(UPSAMPLING, seeds=128),
         "overlap": overlap_rows(UPSAMPLING, seeds=1024),
@@ -214,15 +198,13 @@ def main(argv: list[str] | None = None) -> None:
     results = {}
     for name, rows in questions.items():
         results[name] = list(rows)
-        write_csv(results[name], args.out / f"{name}.csv")
-        print(f"{name}: done after {time.perf_counter() - start:.0f} s", flush=True)
+        kept = [rounded(row, ".4f") for row in results[name]]
+        write_csv(args.out / f"{name}.csv", kept)
+        print(f"{name}: done after {time.perf_counter() - began:.0f} s", flush=True)
     (args.out / "results.md").write_text(tables.report(**results))
     figures.draw(**results, out=args.out)
-    print(
-        f"{time.perf_counter() - start:.0f} s on {jax.devices()[0].platform}, Python "
-        f"{platform.python_version()}, jax {jax.__version__}, flax "
-        f"{flax.__version__}, numpy {np.__version__}"
-    )
+    seconds = time.perf_counter() - began
+    print(machine.elapsed(seconds, ("jax", "flax", "numpy")))
 
 
 if __name__ == "__main__":

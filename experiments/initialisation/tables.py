@@ -1,14 +1,13 @@
 """The study's tables in Markdown, and the few numbers that are made from rows."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 
 from caejax.metrics.table import PERIODS
 from caejax.report.tables import to_markdown
-
-Row = dict[str, Any]
+from experiments.shared.cells import bracketed, digits, median_and_range
+from experiments.shared.rows import Row, distinct, select
 
 CLEAN = -100  # dB
 NEAR = 3  # dB, within which ICNR counts as level with a plain shuffle
@@ -19,19 +18,9 @@ VARIANTS = {
 }
 
 
-def select(rows: Sequence[Row], **wanted: Any) -> list[Row]:
-    """The rows that have these values."""
-    return [row for row in rows if all(row[k] == v for k, v in wanted.items())]
-
-
-def values(rows: Sequence[Row], name: str) -> list[Any]:
-    """The values of one column, in their order, each once."""
-    return list(dict.fromkeys(row[name] for row in rows))
-
-
 def untied(rows: Sequence[Row]) -> list[str]:
     """The kinds for which the theory has a ripple at initialisation."""
-    return values([row for row in rows if np.isfinite(row["theory_db"])], "kind")
+    return distinct([row for row in rows if np.isfinite(row["theory_db"])], "kind")
 
 
 def report(
@@ -63,9 +52,9 @@ def report(
         overlap_table(overlap),
         "## 3. Ripple in training\n",
         "`dc_ripple_db` of the linear output at period 8, in dBFS: median over "
-        f"{len(values(training, 'seed'))} seeds and, in brackets, their range.\n",
+        f"{len(distinct(training, 'seed'))} seeds and, in brackets, their range.\n",
     ]
-    for loss in values(training, "loss"):
+    for loss in distinct(training, "loss"):
         chosen = select(training, loss=loss)
         parts += [
             f"### {loss}\n",
@@ -83,49 +72,43 @@ def report(
         f"Behind stages 1, 2 and 3 (behind the ReLU where there is one), over "
         f"{variance[0]['seeds']} seeds; in brackets the theory. Codes have RMS 1.\n",
     ]
-    for name in values(variance, "input"):
+    for name in distinct(variance, "input"):
         parts += [f"### {name} codes\n", variance_table(select(variance, input=name))]
     return "\n".join(parts)
 
 
 def ripple_table(rows: Sequence[Row]) -> str:
     """A line for each kind, a column for each number of stages."""
-    depths = values(rows, "stages")
+    depths = distinct(rows, "stages")
     header = ["kind"]
     for n in depths:
         header += [f"L = {n}: theory", "pooled", "single seeds"]
     lines = []
-    for kind in values(rows, "kind"):
+    for kind in distinct(rows, "kind"):
         line = [kind]
         for row in select(rows, kind=kind):
             finite = np.isfinite(row["theory_db"])
             line += [
                 f"{row['theory_db']:.2f}" if finite else "clean",
-                interval(row, "pooled_db", "pooled_low", "pooled_high", 2),
-                interval(
-                    row,
-                    *("relative_db_median", "relative_db_low", "relative_db_high"),
-                    1,
-                ),
+                interval(row, "pooled", ".2f", middle="db"),
+                interval(row, "relative_db"),
             ]
         lines.append(line)
     return to_markdown(header, lines)
 
 
-def interval(row: Row, middle: str, low: str, high: str, digits: int) -> str:
-    """12.3 [11.2, 13.4]."""
-    x, a, b = (f"{row[name]:.{digits}f}" for name in (middle, low, high))
-    return f"{x} [{a}, {b}]"
+def interval(row: Row, name: str, write: str = ".1f", middle: str = "median") -> str:
+    """A row's NAME_median, or another middle, with NAME_low and NAME_high."""
+    return bracketed(*(row[f"{name}_{end}"] for end in (middle, "low", "high")), write)
 
 
 def full_scale_table(rows: Sequence[Row]) -> str:
     """A line for each kind, a column for each variant and number of stages."""
     header = ["kind"]
-    header += [f"{v}, L = {n}" for v in VARIANTS for n in values(rows, "stages")]
-    names = "dbfs_median", "dbfs_low", "dbfs_high"
+    header += [f"{v}, L = {n}" for v in VARIANTS for n in distinct(rows, "stages")]
     lines = [
-        [kind, *(interval(row, *names, 1) for row in select(rows, kind=kind))]
-        for kind in values(rows, "kind")
+        [kind, *(interval(row, "dbfs") for row in select(rows, kind=kind))]
+        for kind in distinct(rows, "kind")
     ]
     return to_markdown(header, lines)
 
@@ -144,7 +127,7 @@ def overlap_table(rows: Sequence[Row]) -> str:
             [
                 row["kind"],
                 str(row["stages"]),
-                *(f"{round(row[name], 2) + 0.0:.2f}" for name in names),
+                *(digits(row[name], ".2f") for name in names),
                 f"[{low:.2f}, {high:.2f}]",
                 "yes" if inside else "no",
             ]
@@ -156,29 +139,25 @@ def by_seed(rows: Sequence[Row], kind: str, period: int) -> np.ndarray:
     """Ripple of one kind and loss: (seeds, steps)."""
     found = select(rows, kind=kind)
     ripple = np.array([row[f"dc_ripple_db_s{period}"] for row in found])
-    return ripple.reshape(len(values(found, "seed")), -1)
+    return ripple.reshape(len(distinct(found, "seed")), -1)
 
 
 def training_table(rows: Sequence[Row], period: int) -> str:
     """A line for each kind, a column for each step."""
-    steps = values(rows, "step")
+    steps = distinct(rows, "step")
     lines = [
-        [kind, *map(spread, by_seed(rows, kind, period).T)]
-        for kind in values(rows, "kind")
+        [kind, *map(median_and_range, by_seed(rows, kind, period).T)]
+        for kind in distinct(rows, "kind")
     ]
     return to_markdown(["kind", *(f"step {s}" for s in steps)], lines)
 
 
-def spread(column: np.ndarray) -> str:
-    """Median and range of the finite values."""
-    return f"{np.median(column):.1f} [{column.min():.1f}, {column.max():.1f}]"
-
-
 def gap_table(rows: Sequence[Row]) -> str:
     """ICNR against a plain shuffle: a line for each period, a column for each step."""
-    steps = values(rows, "step")
+    steps = distinct(rows, "step")
     lines = [
-        [f"S = {period}", *map(spread, gaps(rows, period).T)] for period in PERIODS
+        [f"S = {period}", *map(median_and_range, gaps(rows, period).T)]
+        for period in PERIODS
     ]
     return to_markdown(["period", *(f"step {s}" for s in steps)], lines)
 
@@ -193,9 +172,9 @@ def arrival_table(rows: Sequence[Row]) -> str:
     """A line for each loss and period."""
 
     def lines() -> Iterator[list[str]]:
-        for loss in values(rows, "loss"):
+        for loss in distinct(rows, "loss"):
             chosen = select(rows, loss=loss)
-            steps = np.array(values(chosen, "step"))
+            steps = np.array(distinct(chosen, "step"))
             for period in PERIODS:
                 dirty = by_seed(chosen, "shuffle_icnr", period) > CLEAN
                 level = gaps(chosen, period) >= -NEAR
@@ -213,18 +192,14 @@ def arrival_table(rows: Sequence[Row]) -> str:
 def arrivals(reached: np.ndarray, steps: np.ndarray) -> str:
     """Median and range of the first step at which something holds, by seed."""
     first = np.where(reached.any(1), steps[reached.argmax(1)], np.inf)
-    middle, low, high = (
-        "never" if np.isinf(x) else f"{x:g}"
-        for x in (np.median(first), first.min(), first.max())
-    )
-    return f"{middle} [{low}, {high}]"
+    return median_and_range(first, lambda x: "never" if np.isinf(x) else f"{x:g}")
 
 
 def variance_table(rows: Sequence[Row]) -> str:
     """A line for each kind, a column for each setting."""
-    settings = values(rows, "setting")
+    settings = distinct(rows, "setting")
     lines = []
-    for kind in values(rows, "kind"):
+    for kind in distinct(rows, "kind"):
         line = [kind]
         for setting in settings:
             found = select(rows, kind=kind, setting=setting)

@@ -8,13 +8,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from scores import LITERATURE, METRICS, OURS
-from tables import CONTROLS, SEEN, contents, one, select
 
 from caejax.metrics.table import PERIODS
-from caejax.report.style import COLORS, PAGE, paper_style, save, series_style
-
-Row = dict[str, Any]
+from caejax.report.style import COLORS, PAGE, bare, paper_style, save, series_style
+from experiments.metric_validation.scores import LITERATURE, METRICS, OURS
+from experiments.metric_validation.tables import CONTROLS, SEEN, contents, one, select
+from experiments.shared.rows import Row
+from experiments.shared.styles import GREY
 
 ROC_CASES = [
     (a, p, x) for a, x in (("tone", 0.01), ("low_pass", 0.04)) for p in PERIODS
@@ -67,9 +67,7 @@ def planted(images: dict) -> Figure:
         names = ["target", "base", *((artifact, p, amplitude) for p in PERIODS)]
         for axis, name in zip(line, names, strict=True):
             axis.imshow(images[name][..., 0], vmin=0, vmax=1)
-            axis.set(xticks=[], yticks=[])
-            axis.spines[:].set_visible(False)
-            axis.grid(False)
+            bare(axis)
         line[0].set_ylabel(LABELS[artifact])
     for axis, title in zip(axes[0], titles, strict=True):
         axis.set_title(title, size=7)
@@ -131,8 +129,8 @@ def amplitude(rows: Sequence[Row]) -> Figure:
     )
     for line, artifact in zip(axes, artifacts, strict=True):
         for axis, period in zip(line, PERIODS, strict=True):
-            axis.axhline(0.5, color="#999999", linewidth=0.8)
-            axis.axhline(SEEN, color="#999999", linewidth=0.8, linestyle=":")
+            axis.axhline(0.5, color=GREY, linewidth=0.8)
+            axis.axhline(SEEN, color=GREY, linewidth=0.8, linestyle=":")
             for metric in reversed(DRAWN):
                 found = select(rows, artifact=artifact, period=period, metric=metric)
                 x, y, low, high = (

@@ -4,12 +4,12 @@ import functools
 from typing import NamedTuple
 
 import jax
-import literature
 import numpy as np
 
 from caejax.metrics.checkerboard import detail_power, residual, shared_power
 from caejax.metrics.lattice import peak_db, spectrum
 from caejax.metrics.phases import phase_means, phase_ratio_db, phase_variation
+from experiments.metric_validation import literature
 
 OURS = (
     *("lattice_peak_db", "phase_var_db", "phase_var_cv", "lattice_power"),

@@ -1,25 +1,26 @@
 """Do the metrics see planted artifacts, and only these?
 
-    python experiments/metric_validation/study.py --data=DIR
+    python -m experiments.metric_validation.study --data=DIR
 
 DIR holds the BSDS500 photographs in the folders train, val and test; without it the
 study runs on drawn images alone. Writes results.csv, results.md and the figures.
 """
 
-import argparse
-import csv
-import platform
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import figures
-import jax
 import numpy as np
-import planted
-import tables
-from scores import (
+
+import caejax.data
+from caejax.data.folder import EXTENSIONS, read_image
+from caejax.files.csv_files import write_csv
+from caejax.metrics.lattice import peak_db, spectrum
+from caejax.metrics.table import PERIODS
+from caejax.runtime.startup import start
+from experiments.metric_validation import figures, planted, tables
+from experiments.metric_validation.scores import (
     METRICS,
     SET_SIZE,
     SET_SIZES,
@@ -28,11 +29,9 @@ from scores import (
     crossover_roc,
     set_scores,
 )
-
-import caejax.data
-from caejax.data.folder import EXTENSIONS, read_image
-from caejax.metrics.lattice import peak_db, spectrum
-from caejax.metrics.table import PERIODS
+from experiments.shared import machine
+from experiments.shared.commands import create_parser
+from experiments.shared.rows import Row, rounded
 
 SETS = 64  # a half of each content
 AMPLITUDES = (0.0025, 0.005, 0.01, 0.02, 0.04, 0.08)
@@ -40,7 +39,8 @@ SIZES = {"bsds500": 64, "dead_leaves": 64, "glyphs": 32}
 REDUCE = 2  # area averaging of photographs
 BASE = f"blur{planted.BASE_BLUR:g}+noise{planted.BASE_NOISE:g}"
 
-Row = dict[str, Any]
+# Of columns of results.csv whose floats have other digits than areas.
+FORMATS = {"amplitude": "g", "negative": ".4g", "positive": ".4g"}
 
 
 class Case(NamedTuple):
@@ -207,29 +207,18 @@ def own_peaks(halves: np.ndarray) -> dict[int, float]:
     }
 
 
-def write_csv(rows: list[Row], path: Path) -> None:
-    """Writes the rows; figures to four decimals or digits."""
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
-        writer.writeheader()
-        for row in rows:
-            texts = {name: f"{row[name]:.4f}" for name in ("auc", "low", "high")}
-            texts |= {name: f"{row[name]:.4g}" for name in ("negative", "positive")}
-            writer.writerow({**row, **texts, "amplitude": f"{row['amplitude']:g}"})
-
-
 def main(argv: list[str] | None = None) -> None:
     """Runs the study."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = create_parser(__doc__, out=Path(__file__).parent)
     parser.add_argument("--data", type=Path, help="BSDS500's folder")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent)
     parser.add_argument("--sets", type=int, default=SETS, help="sets in each half")
     args = parser.parse_args(argv)
     if args.data and not args.data.is_dir():
         parser.error(f"--data={args.data} is no folder")
     if args.sets < 2:
         parser.error("--sets must be at least 2")
-    start = time.perf_counter()
+    start(cores=1, cache=False)
+    began = time.perf_counter()
     contents = {}
     if args.data:
         contents["bsds500"] = photographs(args.data, args.sets)
@@ -241,17 +230,15 @@ def main(argv: list[str] | None = None) -> None:
     for content, halves in contents.items():
         more, curves[content] = measure(content, halves)
         rows += more
-        print(f"{content}: done after {time.perf_counter() - start:.0f} s")
+        print(f"{content}: done after {time.perf_counter() - began:.0f} s")
     peaks = {content: own_peaks(halves) for content, halves in contents.items()}
     args.out.mkdir(parents=True, exist_ok=True)
-    write_csv(rows, args.out / "results.csv")
+    kept = [rounded(row, ".4f", **FORMATS) for row in rows]
+    write_csv(args.out / "results.csv", kept)
     (args.out / "results.md").write_text(tables.report(rows, peaks))
     shown = examples("dead_leaves", contents["dead_leaves"])
     figures.draw(rows, curves, shown, args.out)
-    print(
-        f"{time.perf_counter() - start:.0f} s on {jax.devices()[0].platform}, Python "
-        f"{platform.python_version()}, jax {jax.__version__}, numpy {np.__version__}"
-    )
+    print(machine.elapsed(time.perf_counter() - began))
 
 
 if __name__ == "__main__":

@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from scores import METRICS, OURS, SET_SIZE, SET_SIZES
-
 from caejax.metrics.table import PERIODS
 from caejax.report.tables import to_markdown
-
-Row = dict[str, Any]
+from experiments.metric_validation.scores import METRICS, OURS, SET_SIZE, SET_SIZES
+from experiments.shared import rows as shared
+from experiments.shared.cells import bracketed
+from experiments.shared.rows import Row, distinct
 
 PAIRED = OURS[:4]
 SEEN = 0.95  # an artifact with at least this area counts as seen
@@ -25,8 +25,7 @@ TARGETS = (
 
 def select(rows: Sequence[Row], **wanted: Any) -> list[Row]:
     """The rows that have these values, those of sets of 16 unless told."""
-    wanted = {"set_size": SET_SIZE, **wanted}
-    return [row for row in rows if all(row[k] == v for k, v in wanted.items())]
+    return shared.select(rows, **{"set_size": SET_SIZE, **wanted})
 
 
 def one(rows: Sequence[Row], **wanted: Any) -> Row:
@@ -37,7 +36,7 @@ def one(rows: Sequence[Row], **wanted: Any) -> Row:
 
 def contents(rows: Sequence[Row]) -> list[str]:
     """The contents, in their order."""
-    return list(dict.fromkeys(row["content"] for row in rows))
+    return distinct(rows, "content")
 
 
 def report(rows: Sequence[Row], peaks: dict[str, dict[int, float]]) -> str:
@@ -199,4 +198,4 @@ def own(peaks: dict[str, dict[int, float]]) -> str:
 
 def interval(row: Row) -> str:
     """An area and its interval."""
-    return f"{row['auc']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
+    return bracketed(row["auc"], row["low"], row["high"])

@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-from classifier import ARMS, BATCH, CLASSES
 from ml_collections import ConfigDict
 
 from caejax.data import Dataset, Split
@@ -14,6 +13,7 @@ from caejax.optimizers import create_optimizer
 from caejax.train.images import load_split
 from caejax.train.state import create_state
 from caejax.train.task import task_from_config
+from experiments.pretraining.classifier import ARMS, BATCH, CLASSES
 
 
 def encoders(own: Trained, seed: int) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Does a denoiser's encoder help a classifier that has few labels?
 
-    python experiments/pretraining/study.py --data=DIR [--seeds=N]
-    python experiments/pretraining/study.py --run=DIR [--seeds=N]
+    python -m experiments.pretraining.study --data=DIR [--seeds=N]
+    python -m experiments.pretraining.study --run=DIR [--seeds=N]
 
 The first trains the study's own denoiser; DIR holds MNIST's four IDX files. The second
 takes the encoder of any finished run whose images have ten classes, and its data.
@@ -9,7 +9,6 @@ Writes results.csv, results.md and accuracy.png.
 """
 
 import argparse
-import platform
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,13 +16,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import classifier
-import finished
 import flax.linen as nn
-import jax
 import matplotlib.pyplot as plt
 import numpy as np
-from classifier import ARMS, CLASSES
 from matplotlib.figure import Figure
 
 from caejax import data
@@ -34,12 +29,19 @@ from caejax.inference import trained
 from caejax.report.statistics import Contrast, contrast_table
 from caejax.report.style import PAGE, paper_style, save, series_style
 from caejax.report.tables import to_markdown
+from caejax.runtime.startup import start
+from experiments.pretraining import classifier, finished
+from experiments.pretraining.classifier import ARMS, CLASSES
+from experiments.shared import machine
+from experiments.shared.cells import bracketed, mean_and_range
+from experiments.shared.commands import create_parser
+from experiments.shared.rows import Row, distinct, select
+from experiments.shared.styles import GREY
 
 # Labels and the steps of training with them.
 STEPS = {100: 300, 1000: 1000, 10_000: 3000}
 
 HERE = Path(__file__).parent
-Row = dict[str, Any]
 
 
 class Setting(NamedTuple):
@@ -107,13 +109,13 @@ def seed_rows(
 
 def by_seed(rows: Sequence[Row], count: int, arm: str) -> np.ndarray:
     """Test accuracy (seeds,) in %."""
-    found = (r for r in rows if (r["labels"], r["encoder"]) == (count, arm))
+    found = select(rows, labels=count, encoder=arm)
     return np.array([100 * row["test_accuracy"] for row in found])
 
 
 def contrasts(rows: Sequence[Row]) -> list[Row]:
     """Pre-trained minus random for each number of labels, paired by seed."""
-    seeds = list(dict.fromkeys(row["seed"] for row in rows))
+    seeds = distinct(rows, "seed")
     return contrast_table(
         [
             Contrast(
@@ -128,7 +130,7 @@ def contrasts(rows: Sequence[Row]) -> list[Row]:
 
 def counts_of(rows: Sequence[Row]) -> list[int]:
     """The numbers of labels, in order."""
-    return list(dict.fromkeys(row["labels"] for row in rows))
+    return distinct(rows, "labels")
 
 
 def report(rows: Sequence[Row], pretrained: str) -> str:
@@ -138,13 +140,11 @@ def report(rows: Sequence[Row], pretrained: str) -> str:
     lines = []
     for count, row in zip(counts_of(rows), contrasts(rows), strict=True):
         arms = [by_seed(rows, count, arm) for arm in ARMS]
-        low, high = (row[end] for end in ("low", "high"))
-        interval = "" if low is None else f" [{low:+.2f}, {high:+.2f}]"
         lines.append(
             [
                 f"{count:,}",
-                *(f"{x.mean():.2f} [{x.min():.2f}, {x.max():.2f}]" for x in arms),
-                f"{row['mean']:+.2f}{interval}",
+                *map(mean_and_range, arms),
+                bracketed(row["mean"], row["low"], row["high"], "+.2f"),
                 ", ".join(f"{x:+.2f}" for x in arms[1] - arms[0]),
                 str(row["n"]),
                 row["p_text"],
@@ -173,7 +173,7 @@ def figure(rows: Sequence[Row]) -> Figure:
     for x, row in enumerate(contrasts(rows)):
         count = counts[x]
         gaps = by_seed(rows, count, "pre-trained") - by_seed(rows, count, "random")
-        axes[1].plot(np.full(len(gaps), x - 0.12), gaps, "o", color="#999999")
+        axes[1].plot(np.full(len(gaps), x - 0.12), gaps, "o", color=GREY)
         if row["n"] > 1:
             axes[1].vlines(x + 0.12, row["low"], row["high"], color="black")
         axes[1].plot(x + 0.12, row["mean"], "s", color="black")
@@ -205,6 +205,7 @@ def finished_run(args: argparse.Namespace) -> Setting:
 
 def study(args: argparse.Namespace) -> int:
     """Trains all classifiers and writes what was found."""
+    start(cores=1, cache=False)
     began = time.perf_counter()
     setting = finished_run(args) if args.run else own_denoiser(args)
     out = args.out or (args.run / "pretraining" if args.run else HERE)
@@ -220,16 +221,13 @@ def study(args: argparse.Namespace) -> int:
     (out / "results.md").write_text(report(rows, setting.text))
     with paper_style():
         save(figure(rows), out / "accuracy")
-    print(
-        f"{time.perf_counter() - began:.0f} s on {jax.devices()[0].platform}, Python "
-        f"{platform.python_version()}, jax {jax.__version__}, numpy {np.__version__}"
-    )
+    print(machine.elapsed(time.perf_counter() - began))
     return 0
 
 
 def main(argv: list[str] | None = None) -> int:
     """Runs the study; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = create_parser(__doc__)
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--data", help="folder of MNIST's four IDX files")
     source.add_argument("--run", type=Path, help="folder of a finished run")

@@ -1,6 +1,6 @@
 """How often runs end in black images at once, in caejax and in PyTorch.
 
-    python experiments/seeds/collapse.py --data=DIR [--system=e_upsampling] [--seeds=N]
+    python -m experiments.seeds.collapse --data=DIR [--system=e_upsampling] [--seeds=N]
 
 DIR holds MNIST's four IDX files. Needs PyTorch. Trains on 16,000 images, each once,
 from many seeds. Writes collapse.csv: by implementation and seed the training loss in
@@ -8,20 +8,21 @@ the source's unit. That of black images is 2.24 for system E, and a run there st
 there: where the sigmoid is 0, so is its gradient.
 """
 
-import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytorch
 import torch
 from ml_collections import ConfigDict
-from systems import SYSTEMS, config_of
 
 from caejax.data import idx
 from caejax.files.csv_files import write_csv
 from caejax.runtime import devices
+from caejax.runtime.startup import start
 from caejax.train.run import create_run, initial_state
 from caejax.train.step import compiled_steps, zero_sums
+from experiments.seeds import pytorch
+from experiments.seeds.systems import SYSTEMS, config_of
+from experiments.shared.commands import create_parser
 
 IMAGES = 16_000
 BLACK = 2.0  # above it, a mean over the images has collapsed
@@ -52,18 +53,16 @@ def pytorch_figures(name: str, data: Path, seeds: int) -> Iterator[float]:
 
 def main(argv: list[str] | None = None) -> None:
     """Trains, counts and writes."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = create_parser(__doc__, out=Path(__file__).with_name("collapse.csv"))
     parser.add_argument("--data", type=Path, required=True)
     names = tuple(pytorch.REFERENCES)
     parser.add_argument("--system", default="e_upsampling", choices=names)
     parser.add_argument("--seeds", type=int, default=60)
-    here = Path(__file__).with_name("collapse.csv")
-    parser.add_argument("--out", type=Path, default=here)
     args = parser.parse_args(argv)
     system = next(system for system in SYSTEMS if system.name == args.system)
     config = config_of(system)
     config.data.dir, config.data.limit = str(args.data.resolve()), IMAGES
-    devices.use_cores(config.train.batch_size)
+    start(config.train.batch_size, cache=False)
     figures = {
         "caejax": caejax_figures(config, system.unit.factor, args.seeds),
         "PyTorch": pytorch_figures(system.name, args.data, args.seeds),

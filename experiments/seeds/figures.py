@@ -2,18 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
-from systems import System
 
 from caejax.report.style import COLORS, PAGE, bare, paper_style, save
-
-Row = dict[str, Any]
+from experiments.seeds.systems import System
+from experiments.shared.rows import Row, distinct, select
 
 COLUMNS = 4
 SHOWN = 8  # pictures a row
@@ -57,7 +55,7 @@ def losses(
         axis.set_axis_off()
     for axis, system in zip(axes.flat, shown, strict=False):
         for rows, look in ((pytorch, PYTORCH), (curves, CAEJAX)):
-            _lines(axis, [r for r in rows if r["system"] == system.name], look)
+            _lines(axis, select(rows, system=system.name), look)
         _panel(axis, system)
     figure.supxlabel("epoch", fontsize=8)
     handles = [
@@ -72,8 +70,8 @@ def losses(
 
 
 def _lines(axis, rows, look):
-    for seed in dict.fromkeys(row["seed"] for row in rows):
-        points = [(r["epoch"], r["figure"]) for r in rows if r["seed"] == seed]
+    for seed in distinct(rows, "seed"):
+        points = [(r["epoch"], r["figure"]) for r in select(rows, seed=seed)]
         axis.plot(*zip(*points, strict=True), **look)
 
 

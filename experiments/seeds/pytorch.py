@@ -1,6 +1,6 @@
 """Systems B, C and E in PyTorch, written apart from caejax.
 
-    python experiments/seeds/pytorch.py --data=DIR [--systems=a,b] [--seeds=N]
+    python -m experiments.seeds.pytorch --data=DIR [--systems=a,b] [--seeds=N]
 
 DIR holds MNIST's four IDX files. Needs PyTorch. Writes pytorch.csv: by system, seed and
 epoch the training loss in the source's unit, and the units or channels of the code that
@@ -14,17 +14,17 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy, mse_loss
 
 from caejax.data import idx
-from caejax.errors import chosen, exit_code
+from caejax.errors import exit_code
 from caejax.files.csv_files import read_csv, write_csv
-
-Row = dict[str, Any]
+from experiments.shared.commands import create_parser, names
+from experiments.shared.rows import select
 
 
 class Reference(NamedTuple):
@@ -210,12 +210,11 @@ def pixels(images) -> Tensor:
 
 def study(args: argparse.Namespace) -> int:
     """Trains what is missing; the file is written anew after each seed."""
-    names = chosen(args.systems.split(","), REFERENCES, "systems")
+    systems = names(args.systems, REFERENCES, "systems")
     torch.set_num_threads(1)  # its products are too small for two
     train, test = (pixels(part.images) for part in idx.load(dir=str(args.data)))
-    for name, seed in itertools.product(names, range(args.seeds)):
-        kept = read_csv(args.out)
-        if any((row["system"], row["seed"]) == (name, seed) for row in kept):
+    for name, seed in itertools.product(systems, range(args.seeds)):
+        if select(read_csv(args.out), system=name, seed=seed):
             continue
         began, rows = time.perf_counter(), []
         points = curve(REFERENCES[name], train, test, seed)
@@ -230,12 +229,10 @@ def study(args: argparse.Namespace) -> int:
 
 def main(argv: list[str] | None = None) -> int:
     """Runs the command."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = create_parser(__doc__, out=Path(__file__).with_name("pytorch.csv"))
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--systems", default="all", help="comma list")
     parser.add_argument("--seeds", type=int, default=3)
-    here = Path(__file__).with_name("pytorch.csv")
-    parser.add_argument("--out", type=Path, default=here)
     args = parser.parse_args(argv)
     stopped = "interrupted; seeds that are whole are kept"
     return exit_code(lambda: study(args), stopped)

@@ -1,122 +1,107 @@
 """All published systems on MNIST, beside what their sources report.
 
-    python experiments/seeds/study.py --data=DIR [--systems=a,b] [--seeds=N]
-        [--epochs-limit=N] [--runs=DIR]
+    python -m experiments.seeds.study --data=DIR [--systems=a,b] [--seeds=N]
+        [--epochs-limit=N] [--executor=processes] [--runs=DIR]
 
-DIR holds MNIST's four IDX files. Every run has a folder below --runs, so that the same
-command goes on where it was stopped and leaves out what is done. After every run
-results.csv, curves.csv, results.md and the figures are written anew, from all runs that
-are finished.
+DIR holds MNIST's four IDX files. All runs are one sweep in the folder --runs, so that
+the same command goes on where it was stopped and leaves out what is done. When it ends,
+or is interrupted, results.csv, curves.csv, results.md and the figures are written anew,
+from all runs that are finished.
 """
 
 import argparse
 import json
 import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-import figures
 import numpy as np
-import tables
 from ml_collections import ConfigDict
-from systems import (
+
+from caejax.config import default
+from caejax.errors import exit_code
+from caejax.files.atomic import read_rows, write_json
+from caejax.files.csv_files import read_csv, write_csv
+from caejax.inference import trained
+from caejax.sweep.executors import EXECUTORS
+from caejax.sweep.results import status
+from caejax.sweep.run import run_sweep
+from caejax.sweep.spec import SweepRun, expand
+from caejax.train.images import load_split
+from experiments.seeds import figures, tables
+from experiments.seeds.systems import (
     HERE,
     SYSTEMS,
     System,
+    config_name,
     config_of,
     planned_epochs,
     pytorch_ends,
     with_references,
 )
+from experiments.shared.commands import GOES_ON, create_parser, names, start_for
+from experiments.shared.rows import Row, check_none_failed
 
-from caejax.errors import chosen, exit_code
-from caejax.files.atomic import read_rows, write_json
-from caejax.files.csv_files import read_csv, write_csv
-from caejax.inference import trained
-from caejax.runtime.compilation import use_cache
-from caejax.runtime.devices import use_cores
-from caejax.train.images import load_split
-
-Row = dict[str, Any]
+# Folders of runs by system and seed.
+Places = Mapping[tuple[str, int], Path]
 
 
-def plan(systems: Sequence[System], most: int = 0) -> list[tuple[System, int]]:
-    """Runs in their order: seed 0 of all systems, then seed 1.
+def sweep_config(data: Path, limit: int = 0) -> ConfigDict:
+    """The sweep of all systems: seed 0 of each, the cheapest first, then seed 1.
 
     Args:
-      systems: the cheapest first.
-      most: seeds of each; 0 for what each system is to have.
+      data: folder of MNIST's files.
+      limit: epochs at most; 0 for the sources' schedules.
     """
-    counts = [min(most, system.seeds) if most else system.seeds for system in systems]
-    return [
-        (system, seed)
-        for seed in range(max(counts, default=0))
-        for system, count in zip(systems, counts, strict=True)
-        if seed < count
-    ]
-
-
-def folder_of(runs: Path, system: str, seed: int) -> Path:
-    """Where a run is kept."""
-    return runs / system / f"seed{seed}"
-
-
-def epochs_done(folder: Path) -> int:
-    """Epochs of a run that is finished and whose code is measured, else 0."""
-    paths = folder / "summary.json", folder / "codes.json"
-    if not all(path.exists() for path in paths):
-        return 0
-    done, measured = (json.loads(path.read_text())["epochs"] for path in paths)
-    return done if done == measured else 0
-
-
-def run_config(
-    system: System, seed: int, *, data: Path, runs: Path, limit: int
-) -> ConfigDict:
-    """The source's config with this seed, and with fewer epochs under a limit."""
-    config = config_of(system)
-    config.seed = seed
-    config.data.dir = str(data.resolve())
-    config.train.epochs = min(limit or config.train.epochs, config.train.epochs)
-    if system.after:
-        first = folder_of(runs, system.after, seed)
-        config.train.start_from = str(first.resolve())
+    config = default()
+    # Only chooses how many cores share a batch: all systems' can be divided by it.
+    batches = (config_of(system).train.batch_size for system in SYSTEMS)
+    config.train.batch_size = math.gcd(*batches)
+    most = max(system.seeds for system in SYSTEMS)
+    later = [system for system in SYSTEMS if system.after]
+    config.sweep = {
+        "data": {"field": "data.dir", "values": (str(data.resolve()),)},
+        "seed": {"field": "seed", "values": tuple(range(most))},
+        "system": {
+            "field": ("config", "train.epochs"),
+            "values": tuple((config_name(s.name), _epochs(s, limit)) for s in SYSTEMS),
+            "after": {config_name(s.name): config_name(s.after) for s in later},
+        },
+    }
+    config.sweep_exclude = tuple(
+        {"config": config_name(system.name), "seed": seed}
+        for system in SYSTEMS
+        for seed in range(system.seeds, most)
+    )
     return config
 
 
-def left_to_do(
-    planned: Sequence[tuple[System, int]], *, data: Path, runs: Path, limit: int
-) -> Iterator[tuple[System, int, ConfigDict]]:
-    """What of the plan is neither done nor waits for a run that is not done.
-
-    Looked at one by one, so that a run may wait for an earlier one of the plan.
-    """
-    by_name = {system.name: system for system in SYSTEMS}
-    for system, seed in planned:
-        config = run_config(system, seed, data=data, runs=runs, limit=limit)
-        name = f"{system.name}, seed {seed}"
-        if epochs_done(folder_of(runs, system.name, seed)) >= config.train.epochs:
-            print(f"{name}: done", flush=True)
-            continue
-        if system.after:
-            first = folder_of(runs, system.after, seed)
-            if epochs_done(first) < planned_epochs(by_name[system.after]):
-                print(f"{name}: waits for all epochs of {system.after}", flush=True)
-                continue
-        print(f"{name}: {config.train.epochs} epochs", flush=True)
-        yield system, seed, config
+def _epochs(system, limit):
+    planned = planned_epochs(system)
+    return min(limit or planned, planned)
 
 
-def train_run(config: ConfigDict, folder: Path) -> None:
-    """Trains a run, and counts the dead units of its code."""
-    # The number of devices must be chosen before this makes the first array.
-    from caejax.train.loop import train
+def system_of(run: SweepRun) -> str:
+    """Name of the system that a run of the sweep trains."""
+    known = {config_name(system.name): system.name for system in SYSTEMS}
+    return known[run.values["config"]]
 
-    epochs = train(config, folder)["epochs"]
-    codes = {"epochs": epochs, "dead_units": dead_units(folder)}
-    write_json(folder / "codes.json", codes)
+
+def places(config: ConfigDict, runs: Path) -> Places:
+    """Where the sweep in a folder keeps its runs."""
+    return {
+        (system_of(run), run.config.seed): runs / "runs" / run.id
+        for run in expand(config)
+    }
+
+
+def count_dead_units(folders: Places) -> None:
+    """Writes codes.json into the folders of finished runs that have none."""
+    for folder in folders.values():
+        path = folder / "codes.json"
+        if status(folder) == "done" and not path.exists():
+            write_json(path, {"dead_units": dead_units(folder)})
 
 
 def dead_units(folder: Path) -> int:
@@ -127,13 +112,13 @@ def dead_units(folder: Path) -> int:
     return int(np.sum(codes.reshape(-1, codes.shape[-1]).max(0) <= 0))
 
 
-def finished(runs: Path) -> tuple[list[Row], list[Row]]:
+def finished(folders: Places) -> tuple[list[Row], list[Row]]:
     """A row for each finished run, and one for each epoch of each of them."""
     rows, curves = [], []
     for system in SYSTEMS:
         for seed in range(system.seeds):
-            folder = folder_of(runs, system.name, seed)
-            if epochs_done(folder):
+            folder = folders.get((system.name, seed))
+            if folder and (folder / "codes.json").exists():
                 row, curve = run_rows(system, seed, folder)
                 rows.append(row)
                 curves += curve
@@ -146,11 +131,10 @@ def run_rows(system: System, seed: int, folder: Path) -> tuple[Row, list[Row]]:
         json.loads((folder / f"{name}.json").read_text())
         for name in ("summary", "environment", "codes")
     )
-    # A run that goes on beyond its summary has more of them.
     metrics = [
         row
         for row in read_rows(folder / "metrics.jsonl")
-        if 0 < row["step"] <= summary["steps"] and row["epoch"] % 1 == 0
+        if row["step"] > 0 and row["epoch"] % 1 == 0
     ]
     losses = {
         split: {int(r["epoch"]): r["loss"] for r in metrics if r["split"] == split}
@@ -181,9 +165,10 @@ def run_rows(system: System, seed: int, folder: Path) -> tuple[Row, list[Row]]:
     return row, curve
 
 
-def write_all(runs: Path, out: Path) -> None:
+def write_all(folders: Places, out: Path) -> None:
     """Tables and figures of all finished runs."""
-    rows, curves = finished(runs)
+    count_dead_units(folders)
+    rows, curves = finished(folders)
     if not rows:
         return
     systems = [with_references(system) for system in SYSTEMS]
@@ -193,7 +178,7 @@ def write_all(runs: Path, out: Path) -> None:
     (out / "results.md").write_text(tables.report(systems, rows, pytorch_ends()))
     whole = [row for row in rows if tables.is_whole(row) and row["seed"] == 0]
     samples = {
-        row["system"]: np.load(folder_of(runs, row["system"], 0) / "samples.npz")
+        row["system"]: np.load(folders[row["system"], 0] / "samples.npz")
         for row in whole
     }
     figures.draw(systems, curves, read_csv(HERE / "pytorch.csv"), samples, out)
@@ -201,33 +186,40 @@ def write_all(runs: Path, out: Path) -> None:
 
 def study(args: argparse.Namespace) -> int:
     """Runs what is left to do; returns the exit code."""
-    known = {system.name: system for system in SYSTEMS}
-    systems = [
-        known[name] for name in chosen(args.systems.split(","), known, "systems")
-    ]
-    use_cache()
-    use_cores(math.gcd(*(config_of(system).train.batch_size for system in SYSTEMS)))
-    planned = plan(systems, args.seeds)
-    settings = {"data": args.data, "runs": args.runs, "limit": args.epochs_limit}
-    for system, seed, config in left_to_do(planned, **settings):
-        train_run(config, folder_of(args.runs, system.name, seed))
-        write_all(args.runs, args.out)
-    write_all(args.runs, args.out)
+    chosen = names(args.systems, [system.name for system in SYSTEMS], "systems")
+    config = sweep_config(args.data, args.epochs_limit)
+    config.executor.name, config.executor.workers = args.executor, args.workers
+    start_for(config)
+    folders = places(config, args.runs)
+
+    def wanted(run):
+        return system_of(run) in chosen and run.config.seed < (args.seeds or math.inf)
+
+    try:
+        rows = run_sweep(config, args.runs, only=wanted) if chosen else []
+    finally:
+        write_all(folders, args.out)
+    check_none_failed(rows, "the systems", args.runs)
     return 0
 
 
 def main(argv: list[str] | None = None) -> int:
     """Runs the study; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = create_parser(__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--systems", default="all", help="comma list; '' for none")
     parser.add_argument("--seeds", type=int, default=0, help="at most so many each")
     parser.add_argument("--epochs-limit", type=int, default=0, help="at most so many")
-    parser.add_argument("--runs", type=Path, default=Path("runs/seeds"))
-    parser.add_argument("--out", type=Path, default=HERE)
+    parser.add_argument("--executor", choices=EXECUTORS, default="serial")
+    parser.add_argument("--workers", type=int, default=0, help="0: one a core")
+    parser.add_argument("--runs", type=Path, help="by default runs/seeds")
+    parser.add_argument("--out", type=Path, help="by default beside this file")
     args = parser.parse_args(argv)
-    stopped = "interrupted; the same command goes on where this one was stopped"
-    return exit_code(lambda: study(args), stopped)
+    # Shortened runs are others, and their tables stand beside no source's figures.
+    short = f"_{args.epochs_limit}_epochs" if args.epochs_limit else ""
+    args.runs = args.runs or Path(f"runs/seeds{short}")
+    args.out = args.out or (HERE / short.strip("_") if short else HERE)
+    return exit_code(lambda: study(args), GOES_ON)
 
 
 if __name__ == "__main__":

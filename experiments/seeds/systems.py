@@ -1,18 +1,18 @@
 """The systems, what their sources report, and in which units."""
 
 import functools
-import runpy
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import vincent
 from ml_collections import ConfigDict
 from numpy import median
 
+from caejax.config.load import load_config
 from caejax.files.csv_files import read_csv
+from experiments.seeds import vincent
+from experiments.shared.rows import select
 
 HERE = Path(__file__).parent
-CONFIGS = HERE.parents[1] / "configs" / "seeds"
 
 
 class Unit(NamedTuple):
@@ -143,7 +143,7 @@ SYSTEMS = (
 def with_references(system: System, folder: Path = HERE) -> System:
     """The system with what vincent.py and pytorch.py found of it, if they have."""
     system = _with_vincent(system, vincent.read_curves(folder / "vincent.csv"))
-    ends = [row for row in pytorch_ends(folder) if row["system"] == system.name]
+    ends = select(pytorch_ends(folder), system=system.name)
     if not ends:
         return system
     figure = float(median([row["figure"] for row in ends]))
@@ -170,9 +170,14 @@ def _with_vincent(system, curves):
     return system._replace(sources=(source,), points=points)
 
 
+def config_name(system: str) -> str:
+    """Name of the config of a system."""
+    return f"seeds/{system}"
+
+
 def config_of(system: System) -> ConfigDict:
     """The system's config, to be changed at will."""
-    return runpy.run_path(str(CONFIGS / f"{system.name}.py"))["get_config"]()
+    return load_config(config_name(system.name))
 
 
 @functools.cache

@@ -1,14 +1,13 @@
 """The study's tables in Markdown, and the rules by which figures are judged."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
-from systems import Source, System, planned_epochs
 
 from caejax.report.tables import to_markdown
-
-Row = dict[str, Any]
+from experiments.seeds.systems import Source, System, planned_epochs
+from experiments.shared.cells import median_and_range
+from experiments.shared.rows import Row, distinct, select
 
 MARGIN = 1.10  # of a median that is as good
 AGREEMENT = 0.02  # of medians that agree
@@ -132,7 +131,7 @@ def _units(systems):
 
 def lines(system: System, rows: Sequence[Row]) -> list[list[str]]:
     """A line for each figure reported of a system, one where there is none."""
-    rows = [row for row in rows if row["system"] == system.name]
+    rows = select(rows, system=system.name)
     count = f"{len(rows)} of {system.seeds}, {planned_epochs(system)} epochs"
     end = [*_test_cells(rows), count]
     return [
@@ -146,7 +145,7 @@ def _figure_cells(rows, source, system):
     if not rows:
         return [*reported, "not run yet", "", ""]
     values = np.array([row["figure"] for row in rows])
-    cells = [*reported, spread(values)]
+    cells = [*reported, median_and_range(values, number)]
     if source is None:
         return [*cells, "", ""]
     ratio = f"{np.median(values) / source.figure:.3f}"
@@ -174,7 +173,7 @@ def _test_cells(rows):
 def dead_table(rows: Sequence[Row], pytorch: Sequence[Row]) -> str:
     """A line for each number of dead units, of systems where it varies."""
     lines = []
-    for name in dict.fromkeys(row["system"] for row in rows):
+    for name in distinct(rows, "system"):
         ours, theirs = (_by_death(some, name) for some in (rows, pytorch))
         if len(ours) > 1:
             counts = sorted(ours | theirs)
@@ -188,9 +187,8 @@ def dead_table(rows: Sequence[Row], pytorch: Sequence[Row]) -> str:
 
 def _by_death(rows, name):
     found: dict[int, list[float]] = {}
-    for row in rows:
-        if row["system"] == name:
-            found.setdefault(row["dead_units"], []).append(row["figure"])
+    for row in select(rows, system=name):
+        found.setdefault(row["dead_units"], []).append(row["figure"])
     return found
 
 
@@ -204,12 +202,6 @@ def _range(values):
 def number(value: float) -> str:
     """Four significant digits, thousands as such."""
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
-
-
-def spread(values: np.ndarray) -> str:
-    """Median and range."""
-    middle, low, high = map(number, (np.median(values), values.min(), values.max()))
-    return f"{middle} [{low}, {high}]"
 
 
 def short_table(rows: Sequence[Row]) -> str:

@@ -1,6 +1,6 @@
 """System D in NumPy: an independent reference, as its source reports no figures.
 
-    python experiments/seeds/vincent.py --data=DIR [--seeds=N] [--epochs=N]
+    python -m experiments.seeds.vincent --data=DIR [--seeds=N] [--epochs=N]
 
 DIR holds MNIST's four IDX files. Writes vincent.csv: by epoch the squared error, summed
 over the 10,000 test images under fresh masks. Seeds that are whole there are kept.

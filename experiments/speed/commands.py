@@ -1,13 +1,12 @@
 """What a user waits for: start-up, evaluation and memory of the command line.
 
-    python experiments/speed/commands.py --data=DIR
+    python -m experiments.speed.commands --data=DIR
 
 DIR holds MNIST's four IDX files. Runs configs/mnist_denoise.py: until its first step
 without and with compiled programs from the last time, `--mode=show`, and one epoch.
 Prints a table and writes commands.json and commands.md.
 """
 
-import argparse
 import json
 import os
 import platform
@@ -15,14 +14,21 @@ import subprocess
 import sys
 import tempfile
 import time
-from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 
+from caejax.train.evaluation import evaluate
+
 from caejax.files.atomic import read_rows
 from caejax.report.tables import to_markdown
+from caejax.runtime import keys
+from caejax.runtime.startup import start
+from caejax.train.images import load_images
+from caejax.train.restore import restore, trained_config
+from caejax.train.task import task_from_config
+from experiments.shared.commands import ROOT, create_parser, environment, module_command
+from experiments.shared.machine import in_words, versions
 
-ROOT = Path(__file__).parents[2]
 REPEATS = 3
 GOALS = {
     "first step, nothing compiled, s": 8,
@@ -35,7 +41,7 @@ GOALS = {
 
 def command(data: Path, *flags: str) -> list[str]:
     """The command line of the run."""
-    main = [sys.executable, "-m", "caejax.main"]
+    main = module_command("caejax.main")
     config = ROOT / "configs" / "mnist_denoise.py"
     return [*main, f"--config={config}", f"--config.data.dir={data}", *flags]
 
@@ -43,28 +49,28 @@ def command(data: Path, *flags: str) -> list[str]:
 def until_first_step(data: Path, cache: Path) -> float:
     """Seconds from the command to its first training step."""
     with tempfile.TemporaryDirectory() as folder:
-        start = time.perf_counter()
+        began = time.perf_counter()
         with subprocess.Popen(
             command(data, f"--workdir={folder}/run"),
             stdout=subprocess.PIPE,
             text=True,
-            env=os.environ | {"JAX_COMPILATION_CACHE_DIR": str(cache)},
+            env=environment(JAX_COMPILATION_CACHE_DIR=str(cache)),
         ) as process:
             for line in process.stdout:
                 if line.startswith("training for"):
                     break
             else:
                 raise RuntimeError("the command ended before it trained")
-            seconds = time.perf_counter() - start
+            seconds = time.perf_counter() - began
             process.kill()
     return seconds
 
 
 def show(data: Path) -> float:
     """Seconds that --mode=show takes."""
-    start = time.perf_counter()
+    began = time.perf_counter()
     subprocess.run(command(data, "--mode=show"), stdout=subprocess.DEVNULL, check=True)
-    return time.perf_counter() - start
+    return time.perf_counter() - began
 
 
 def epoch(data: Path, workdir: Path) -> tuple[float, float]:
@@ -85,22 +91,15 @@ def epoch(data: Path, workdir: Path) -> tuple[float, float]:
 
 def evaluation(workdir: Path) -> float:
     """Seconds for all metrics of the 10,000 test images, once compiled."""
-    from caejax.runtime import keys
-    from caejax.runtime.devices import use_cores
-    from caejax.train.evaluation import evaluate
-    from caejax.train.images import load_images
-    from caejax.train.restore import restore, trained_config
-    from caejax.train.task import task_from_config
-
     config = trained_config(workdir)
-    use_cores(config.train.batch_size)
+    start(config.train.batch_size, cache=False)
     task, params = task_from_config(config, 0), restore(workdir, config).params
     images, key = load_images(config)["test"], keys.stream(config.seed, "test_noise")
     seconds = []
     for _ in range(1 + REPEATS):
-        start = time.perf_counter()
+        began = time.perf_counter()
         evaluate(task, params, images, key, config.corruption.level)
-        seconds.append(time.perf_counter() - start)
+        seconds.append(time.perf_counter() - began)
     return median(seconds[1:])
 
 
@@ -121,9 +120,8 @@ def measure(data: Path) -> dict[str, float]:
 
 def main() -> None:
     """Measures and writes."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = create_parser(__doc__, out=Path(__file__).parent)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent)
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     figures = measure(args.data.resolve())
@@ -131,13 +129,11 @@ def main() -> None:
         "machine": platform.machine(),
         "cores": os.cpu_count(),
         "Python": platform.python_version(),
-        "jax": version("jax"),
-        "flax": version("flax"),
+        **versions(("jax", "flax")),
     }
     rows = [[name, f"{x:g}", f"{GOALS[name]:g}"] for name, x in figures.items()]
     table = to_markdown(["", "measured", "at most"], rows)
-    line = ", ".join(f"{name} {value}" for name, value in setting.items())
-    text = f"Written by commands.py.\n\n{line}.\n\n{table}"
+    text = f"Written by commands.py.\n\n{in_words(setting)}.\n\n{table}"
     print(text)
     (args.out / "commands.md").write_text(text)
     results = {"setting": setting, "figures": figures}

@@ -5,13 +5,13 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-from interleave import REFERENCE
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, ScalarFormatter
-from tables import NAMES, best_torch, image_us, summarise
 
 from caejax.report.style import PAGE, series_style
+from experiments.speed.interleave import REFERENCE
+from experiments.speed.tables import NAMES, best_torch, image_us, summarise
 
 Record = dict[str, Any]
 

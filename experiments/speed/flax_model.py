@@ -7,9 +7,9 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-from systems import System, Weights, plan
 
 from caejax.models.kinds import UPSAMPLING
+from experiments.speed.systems import System, Weights, plan
 
 RESIZED = {
     "nearest_k3": "nearest",

@@ -3,10 +3,12 @@
 # and 32 seeds in one program against one run.
 # JAX and PyTorch must both see the GPU: pip install "jax[cuda12]" caejax[bench]
 set -e
-here=$(dirname "$0")
+cd "$(dirname "$0")/../.."
+here=experiments/speed
 for dtype in float32 bfloat16; do
-    python "$here/study.py" --kinds= --implementations=all --dtype=$dtype \
+    python -m experiments.speed.study --kinds= --implementations=all --dtype=$dtype \
         --out="$here/gpu_$dtype"
 done
-python "$here/epoch.py" | tee "$here/gpu_epoch.txt"
-python "$here/seeds.py" --paths=stock,matmul,polyphase --out="$here/gpu_seeds"
+python -m experiments.speed.epoch | tee "$here/gpu_epoch.txt"
+python -m experiments.speed.seeds --paths=stock,matmul,polyphase \
+    --out="$here/gpu_seeds"

@@ -2,18 +2,18 @@
 
 import base64
 import json
-import os
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from runners import IMPLEMENTATIONS, Settings
-from systems import System, parameters, step_flops, words
+
+from experiments.shared.commands import environment, module_command
+from experiments.shared.turns import in_turns
+from experiments.speed.runners import IMPLEMENTATIONS, Settings
+from experiments.speed.systems import System, parameters, step_flops, words
 
 WARM_UP = 2  # steps behind the first two
 REFERENCE = "caejax"
@@ -36,11 +36,11 @@ class Worker:
         # Compiled code is kept with the worker, so that nothing is found compiled.
         self._cache = tempfile.TemporaryDirectory()
         self._process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("worker.py"))],
+            module_command("experiments.speed.worker"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=environment(settings, self._cache.name),
+            env=variables(settings, self._cache.name),
         )
 
     def ask(self, do: str, **message: Any) -> Record:
@@ -98,23 +98,22 @@ class Worker:
         self._cache.cleanup()
 
 
-def environment(settings: Settings, cache: str) -> dict[str, str]:
+def variables(settings: Settings, cache: str) -> dict[str, str]:
     """The environment variables of a worker.
 
     Args:
       settings: of the measurement.
       cache: folder for compiled code.
     """
-    added = {
-        "PYTHONUNBUFFERED": "1",
-        "OMP_NUM_THREADS": str(settings.cores),
+    return environment(
+        PYTHONUNBUFFERED="1",
+        OMP_NUM_THREADS=str(settings.cores),
         # All workers share one accelerator.
-        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
-        "TORCHINDUCTOR_CACHE_DIR": cache,
+        XLA_PYTHON_CLIENT_PREALLOCATE="false",
+        TORCHINDUCTOR_CACHE_DIR=cache,
         # In the worker itself: others would wait for work between the turns.
-        "TORCHINDUCTOR_COMPILE_THREADS": "1",
-    }
-    return {**os.environ, **added}
+        TORCHINDUCTOR_COMPILE_THREADS="1",
+    )
 
 
 def measure(
@@ -218,9 +217,8 @@ def take_turns(
       clock's seconds; "idle_cpu_s", CPU time taken while others had their turn.
     """
     answers = {name: [] for name in workers}
-    for turn in range(rounds):
-        for name in list(workers)[:: -1 if turn % 2 else 1]:
-            answers[name].append(workers[name].ask("run", steps=counts[name]))
+    for name in in_turns(list(workers), rounds):
+        answers[name].append(workers[name].ask("run", steps=counts[name]))
 
     def total(name, field):
         return sum(answer[field] for answer in answers[name])

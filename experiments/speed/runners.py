@@ -12,7 +12,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from systems import System, random_images, random_weights
+
+from experiments.speed.systems import System, random_images, random_weights
 
 NOISE = 0.5
 RATE = 1e-3
@@ -62,12 +63,13 @@ def caejax(system: System, settings: Settings) -> Runner:
 
     from caejax import config as config_lib
     from caejax.optimizers import create_optimizer
-    from caejax.runtime.devices import on_all_devices, use_cores
+    from caejax.runtime.devices import on_all_devices
+    from caejax.runtime.startup import start
     from caejax.train.state import create_state
     from caejax.train.step import compiled_steps, zero_sums
     from caejax.train.task import task_from_config
 
-    use_cores(system.batch)
+    start(system.batch, cache=False)
     config = config_lib.default()
     config.data.image_size = system.side
     config.corruption.level = NOISE
@@ -101,7 +103,8 @@ def caejax(system: System, settings: Settings) -> Runner:
 def caejax_params(system: System) -> dict[str, Any]:
     """The parameters of caejax's model that hold the random weights."""
     import jax.numpy as jnp
-    from systems import plan
+
+    from experiments.speed.systems import plan
 
     counts = collections.defaultdict(itertools.count)
     params = {"encoder": {}, "decoder": {}}
@@ -120,7 +123,8 @@ def flax(system: System, settings: Settings) -> Runner:
     import jax
     import jax.numpy as jnp
     import optax
-    from flax_model import StockAutoencoder, to_params
+
+    from experiments.speed.flax_model import StockAutoencoder, to_params
 
     model = StockAutoencoder(system, jnp.dtype(settings.dtype))
     tx = optax.adam(RATE)
@@ -193,7 +197,8 @@ def torch_compiled(system: System, settings: Settings) -> Runner:
 def _torch(system: System, settings: Settings, *, compiled: bool) -> Runner:
     import torch
     from torch.nn.functional import binary_cross_entropy_with_logits
-    from torch_model import TorchAutoencoder
+
+    from experiments.speed.torch_model import TorchAutoencoder
 
     device = _torch_device(torch, settings)
     gpu = device == "cuda"

@@ -1,6 +1,6 @@
 """Wall time of many seeds in one program (`vmap`) against that of one run.
 
-    python experiments/speed/seeds.py --data=DIR
+    python -m experiments.speed.seeds --data=DIR
 
 DIR holds MNIST's four IDX files; without it, digits of the same size are drawn. Every
 measurement is a process of its own in an empty folder; a first one fills the cache of
@@ -11,18 +11,27 @@ Writes seeds.json and seeds.md.
 
 import argparse
 import json
-import os
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
 from caejax.report.tables import to_markdown
+from caejax.train.images import load_images
+from experiments.shared.commands import run_module, start_for
+from experiments.shared.turns import in_turns, ratio_quartiles
+from experiments.speed.sweeping import (
+    digits_config,
+    digits_name,
+    finished_rows,
+    sweep_parser,
+)
 
+MODULE = "experiments.speed.seeds"
 TARGET = 6
 
 Record = dict[str, Any]
@@ -30,32 +39,16 @@ Record = dict[str, Any]
 
 def run(seeds: int, path: str, folder: Path, args: argparse.Namespace) -> Record:
     """Trains so many seeds in this process."""
-    import jax
-
-    from caejax.config import default
-    from caejax.runtime.compilation import use_cache
-    from caejax.runtime.devices import use_cores
-    from caejax.sweep.run import run_sweep
-    from caejax.train.images import load_images
-
-    config = default()
-    if args.data:
-        config.data.source, config.data.name = "idx", "mnist"
-        config.data.dir, config.data.val_fraction = args.data, 1 / 12
-    config.data.limit = args.limit
+    config = digits_config(args)
     config.model.path = path
     config.train.batch_size = args.batch
-    config.train.epochs = args.epochs
     config.sweep = {"seed": {"field": "seed", "values": tuple(range(seeds))}}
     config.executor.name = "vmap"
-    use_cache()
-    use_cores(config.train.batch_size)
+    start_for(config)
     load_images(config)
     began = time.perf_counter()
-    rows = run_sweep(config, folder / "sweep")
+    rows = finished_rows(config, folder / "sweep")
     seconds = time.perf_counter() - began
-    if failed := [row["error"] for row in rows if row["status"] != "done"]:
-        raise SystemExit(f"{len(failed)} runs failed: {failed[0]}")
     return {
         "device": jax.devices()[0].device_kind,
         "devices": jax.device_count(),
@@ -67,10 +60,8 @@ def run(seeds: int, path: str, folder: Path, args: argparse.Namespace) -> Record
 def measure(seeds: int, path: str, cache: str, argv: list[str]) -> Record:
     """What `run` says, of a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, __file__, *argv, f"--one={seeds}", f"--path={path}"]
-        environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": cache}
-        command.append(f"--folder={folder}")
-        subprocess.run(command, env=environment, check=True)
+        words = *argv, f"--one={seeds}", f"--path={path}", f"--folder={folder}"
+        run_module(MODULE, *words, JAX_COMPILATION_CACHE_DIR=cache)
         return json.loads((Path(folder) / "record.json").read_text())
 
 
@@ -80,7 +71,7 @@ def report(results: Record) -> str:
     for path, rounds in results["rounds"].items():
         for what in ("seconds", "steps"):
             one, many = ([x[i][what] for x in rounds] for i in ("one", "many"))
-            ratio = np.median(np.divide(many, one))
+            _, ratio, _ = ratio_quartiles(many, one)
             medians = [f"{np.median(x):.2f}" for x in (one, many)]
             lines.append([path, what, *medians, f"{ratio:.2f}", str(TARGET)])
     many = f"{results['setting']['seeds']} seeds"
@@ -89,19 +80,13 @@ def report(results: Record) -> str:
 
 def parse(argv: list[str]) -> argparse.Namespace:
     """Reads the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = sweep_parser(__doc__, epochs=5)
     add = parser.add_argument
-    add("--data", default="", help="folder of MNIST's IDX files")
-    add("--limit", type=int, default=0, help="use so many images; 0 is all")
     add("--seeds", type=int, default=32)
     add("--batch", type=int, default=128)
-    add("--epochs", type=int, default=5)
-    add("--rounds", type=int, default=3)
     add("--paths", default="auto", help="of caejax.ops.paths, with commas between")
-    add("--out", type=Path, default=Path(__file__).parent)
     add("--one", type=int, default=0, help=argparse.SUPPRESS)
     add("--path", default="auto", help=argparse.SUPPRESS)
-    add("--folder", type=Path, help=argparse.SUPPRESS)
     return parser.parse_args(argv)
 
 
@@ -115,18 +100,18 @@ def main(argv: list[str]) -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     names = ("seeds", "batch", "epochs", "limit")
     setting = {name: getattr(args, name) for name in names}
-    setting["data"] = "mnist" if args.data else "glyphs"
+    setting["data"] = digits_name(args)
     rounds: dict[str, list[Record]] = {}
     with tempfile.TemporaryDirectory() as cache:
         for path in args.paths.split(","):
-            both = []
-            for _ in range(args.rounds + 1):
-                counts = {"one": 1, "many": args.seeds}
-                both.append(
-                    {k: measure(n, path, cache, argv) for k, n in counts.items()}
-                )
-                print(path, both[-1], flush=True)
-            rounds[path] = both[1:]  # the first compiled
+            counts = {"one": 1, "many": args.seeds}
+            found: dict[str, list[Record]] = {name: [] for name in counts}
+            for name in in_turns(list(counts), args.rounds + 1):
+                found[name].append(measure(counts[name], path, cache, argv))
+                print(path, name, found[name][-1], flush=True)
+            # The first round compiled.
+            pairs = zip(found["one"][1:], found["many"][1:], strict=True)
+            rounds[path] = [{"one": one, "many": many} for one, many in pairs]
     results = {"setting": setting, "rounds": rounds}
     (args.out / "seeds.json").write_text(json.dumps(results, indent=1) + "\n")
     (args.out / "seeds.md").write_text(report(results))

@@ -1,14 +1,13 @@
 """Speed of training: caejax against stock Flax and PyTorch, in turns.
 
-    python experiments/speed/study.py
-    python experiments/speed/study.py --scaling
+    python -m experiments.speed.study
+    python -m experiments.speed.study --scaling
 
 Needs PyTorch (`pip install caejax[bench]`), no data. Writes results.json, results.md
 and speed.png; with --scaling scaling.json, scaling.md and scaling.png.
 """
 
 import argparse
-import importlib.metadata
 import json
 import os
 import platform
@@ -17,16 +16,15 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import figures
-import systems
-import tables
-from interleave import measure, peaks
-from runners import Settings
-from systems import System
-
-from caejax.errors import CaejaxError, chosen
+from caejax.errors import CaejaxError
 from caejax.report.style import paper_style, save
 from caejax.runtime.devices import usable_cores
+from experiments.shared.commands import create_parser, names
+from experiments.shared.machine import versions
+from experiments.speed import figures, systems, tables
+from experiments.speed.interleave import measure, peaks
+from experiments.speed.runners import Settings
+from experiments.speed.systems import System
 
 # The others are caejax on a path that it might not choose by itself.
 DEFAULT = "caejax,flax,torch_nchw,torch_nhwc,torch_compile"
@@ -76,12 +74,6 @@ def write(results: Record, out: Path) -> None:
 
 def setting(args: argparse.Namespace) -> Record:
     """What the numbers depend on, but for the device's name."""
-    versions = {}
-    for package in PACKAGES:
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            versions[package] = "not installed"
     return {
         "machine": platform.machine(),
         "cores": args.cores,
@@ -90,7 +82,7 @@ def setting(args: argparse.Namespace) -> Record:
         "seconds": args.seconds,
         "load before": round(os.getloadavg()[0], 2),
         "Python": platform.python_version(),
-        **versions,
+        **versions(PACKAGES),
     }
 
 
@@ -104,20 +96,19 @@ def say(system: System, record: Record, seconds: float) -> None:
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
     """Reads the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = create_parser(__doc__, out=Path(__file__).parent)
     add = parser.add_argument
-    names = "comma list, or all"
-    add("--systems", default="all", help=f"{names}: {', '.join(systems.published())}")
-    add("--kinds", default="all", help=f"{names}, of upsampling in the general model")
+    lists = "comma list, or all"
+    add("--systems", default="all", help=f"{lists}: {', '.join(systems.published())}")
+    add("--kinds", default="all", help=f"{lists}, of upsampling in the general model")
     known = ", ".join(tables.NAMES)
-    add("--implementations", default=DEFAULT, help=f"{names}: {known}")
+    add("--implementations", default=DEFAULT, help=f"{lists}: {known}")
     add("--rounds", type=int, default=11, help="turns of each implementation")
     add("--seconds", type=float, default=1.0, help="that a turn takes, about")
     add("--cores", type=int, default=len(usable_cores()), help="to use")
     add("--dtype", default="float32", choices=("float32", "bfloat16"))
     add("--scaling", action="store_true", help="time an image against sizes instead")
     add("--resume", action="store_true", help="keep what results.json has already")
-    add("--out", type=Path, default=Path(__file__).parent)
     args = parser.parse_args(argv)
     try:
         for flag, known in (
@@ -125,7 +116,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
             ("kinds", systems.kinds()),
             ("implementations", tables.NAMES),
         ):
-            setattr(args, flag, chosen(getattr(args, flag).split(","), known, flag))
+            setattr(args, flag, names(getattr(args, flag), known, flag))
     except CaejaxError as error:
         parser.error(str(error))
     return args

@@ -1,6 +1,6 @@
 """Wall time of a sweep: worker processes against one process, on all cores and one.
 
-    python experiments/speed/sweeps.py --data=DIR
+    python -m experiments.speed.sweeps --data=DIR
 
 DIR holds MNIST's four IDX files; without it, digits of the same size are drawn. Twelve
 runs (2 bottlenecks x 3 decoders x 2 noise levels), from an empty folder and an empty
@@ -13,10 +13,7 @@ import argparse
 import json
 import os
 import platform
-import subprocess
 import sys
-import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +22,17 @@ import numpy as np
 from caejax.files.atomic import write_atomically, write_json
 from caejax.report.tables import to_markdown
 from caejax.runtime.devices import usable_cores
+from experiments.shared.commands import start_for
+from experiments.shared.turns import ratio_quartiles, whose_turn
+from experiments.speed.sweeping import (
+    digits_config,
+    digits_name,
+    finished_rows,
+    seconds_of,
+    sweep_parser,
+)
 
+MODULE = "experiments.speed.sweeps"
 WAYS = {
     "processes": "`processes`, one worker a core",
     "serial": "`serial`, all cores share each batch",
@@ -40,18 +47,7 @@ def run(way: str, folder: Path, args: argparse.Namespace) -> None:
     """Does the sweep in one of the ways, in this process."""
     if way == "one core":
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    # Only now, so that JAX sees as many cores as it may use.
-    from caejax.config import default
-    from caejax.runtime.compilation import use_cache
-    from caejax.runtime.devices import use_cores
-    from caejax.sweep.run import run_sweep
-
-    config = default()
-    if args.data:
-        config.data.source, config.data.name = "idx", "mnist"
-        config.data.dir, config.data.val_fraction = args.data, 1 / 12
-    config.data.limit = args.limit
-    config.train.epochs = args.epochs
+    config = digits_config(args)
     decoders = ("deconv_k3", "deconv_k4", "nearest_k3")
     config.sweep = {
         "bottleneck": {"field": "model.latent_channels", "values": (4, 16)},
@@ -59,21 +55,8 @@ def run(way: str, folder: Path, args: argparse.Namespace) -> None:
         "noise": {"field": "corruption.level", "values": (0.1, 0.5)},
     }
     config.executor.name = "processes" if way == "processes" else "serial"
-    use_cache()
-    use_cores(config.train.batch_size, 1 if way == "processes" else 0)
-    rows = run_sweep(config, folder)
-    if failed := [row["error"] for row in rows if row["status"] != "done"]:
-        raise SystemExit(f"{len(failed)} runs failed: {failed[0]}")
-
-
-def seconds(way: str, argv: list[str]) -> float:
-    """Wall time of a process that does the sweep in one of the ways."""
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, __file__, *argv, "--way", way, "--folder", folder]
-        cache = {"JAX_COMPILATION_CACHE_DIR": f"{folder}/programs"}
-        start = time.perf_counter()
-        subprocess.run(command, env=os.environ | cache, check=True)
-        return time.perf_counter() - start
+    start_for(config)
+    finished_rows(config, folder)
 
 
 def report(results: Record) -> str:
@@ -81,7 +64,7 @@ def report(results: Record) -> str:
     times = results["seconds"]
     lines = []
     for way, name in WAYS.items():
-        ratio = np.median(np.divide(times[way], times["processes"]))
+        _, ratio, _ = ratio_quartiles(times[way], times["processes"])
         target = f"{TARGETS[way]}" if way in TARGETS else ""
         lines.append([name, f"{np.median(times[way]):.0f}", f"{ratio:.2f}", target])
     header = ["twelve runs by", "seconds", "over `processes`", "target"]
@@ -90,15 +73,8 @@ def report(results: Record) -> str:
 
 def parse(argv: list[str]) -> argparse.Namespace:
     """Reads the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    add = parser.add_argument
-    add("--data", default="", help="folder of MNIST's IDX files")
-    add("--limit", type=int, default=0, help="use so many images; 0 is all")
-    add("--epochs", type=int, default=2)
-    add("--rounds", type=int, default=3)
-    add("--out", type=Path, default=Path(__file__).parent)
-    add("--way", choices=WAYS, help=argparse.SUPPRESS)
-    add("--folder", type=Path, help=argparse.SUPPRESS)
+    parser = sweep_parser(__doc__, epochs=2)
+    parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
     return parser.parse_args(argv)
 
 
@@ -112,13 +88,15 @@ def main(argv: list[str]) -> None:
     setting = {
         "machine": platform.machine(),
         "cores": len(usable_cores()),
-        "data": "mnist" if args.data else "glyphs",
+        "data": digits_name(args),
         "limit": args.limit,
         "epochs": args.epochs,
     }
     results = resumed(args.out / "sweeps.json", setting)
-    while (way := next_way(results["seconds"], args.rounds)) is not None:
-        results["seconds"][way].append(round(seconds(way, argv), 1))
+    while (way := whose_turn(results["seconds"], args.rounds)) is not None:
+        results["seconds"][way].append(
+            round(seconds_of(MODULE, [*argv, f"--way={way}"]), 1)
+        )
         print(f"{way}: {results['seconds'][way][-1]} s", flush=True)
         write_json(args.out / "sweeps.json", results)
     write_atomically(args.out / "sweeps.md", report(results))
@@ -132,12 +110,6 @@ def resumed(path: Path, setting: Record) -> Record:
         if results["setting"] == setting:
             return results
     return {"setting": setting, "seconds": {way: [] for way in WAYS}}
-
-
-def next_way(times: dict[str, list[float]], rounds: int) -> str | None:
-    """Whose turn it is; None when all have had theirs."""
-    way = min(WAYS, key=lambda way: len(times[way]))
-    return way if len(times[way]) < rounds else None
 
 
 if __name__ == "__main__":

@@ -4,17 +4,15 @@ caejax makes a system from its config's fields, Flax and PyTorch from `plan`; al
 `random_weights`.
 """
 
-import importlib.util
 import math
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from caejax.config.load import load_config
 from caejax.models.kinds import STRIDE, UPSAMPLING, kernel_shape, valid_growth
 from caejax.models.stack import Layer, parse, shapes_after
 
-CONFIGS = Path(__file__).parents[2] / "configs"
 BATCH = 128
 PUBLISHED = {
     "A": "a_conv_denoiser",
@@ -82,12 +80,8 @@ def published() -> dict[str, System]:
 
 
 def from_config(name: str, stem: str) -> System:
-    """Layers and batch of a file of configs."""
-    path = CONFIGS / f"{stem}.py"
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    config = module.get_config()
+    """Layers and batch of a config that ships with caejax, by its name."""
+    config = load_config(stem)
     return System(name, config.model.to_dict(), config.train.batch_size)
 
 

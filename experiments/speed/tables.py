@@ -4,9 +4,12 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from interleave import REFERENCE
 
 from caejax.report.tables import to_markdown
+from experiments.shared.cells import bracketed
+from experiments.shared.machine import in_words
+from experiments.shared.turns import ratio_quartiles
+from experiments.speed.interleave import REFERENCE
 
 Record = dict[str, Any]
 
@@ -37,14 +40,6 @@ class Summary(NamedTuple):
     gflops: float
 
 
-def ratio(
-    ms: Sequence[float], reference: Sequence[float]
-) -> tuple[float, float, float]:
-    """Quartiles of the ratios of times, each of the same round: (25, 50, 75 %)."""
-    low, middle, high = np.percentile(np.divide(ms, reference), [25, 50, 75])
-    return float(low), float(middle), float(high)
-
-
 def summarise(record: Record) -> dict[str, Summary]:
     """By implementation, what a system's times amount to."""
     measured = record["implementations"]
@@ -52,7 +47,7 @@ def summarise(record: Record) -> dict[str, Summary]:
     return {
         name: Summary(
             ms=float(np.median(one["ms"])),
-            ratio=reference and ratio(one["ms"], reference["ms"]),
+            ratio=reference and ratio_quartiles(one["ms"], reference["ms"]),
             gflops=1000 * record["gflop"] / float(np.median(one["ms"])),
         )
         for name, one in measured.items()
@@ -80,7 +75,7 @@ def report(results: Record) -> str:
     """All tables of a run of the study."""
     parts = [
         "Written by study.py.\n",
-        setting(results["setting"]),
+        f"{in_words(results['setting'])}.\n",
         "## Matrix products\n",
         "Fastest of five, GFLOP/s, by side of the square matrices.\n",
         peak_table(results["peaks"]),
@@ -99,11 +94,6 @@ def report(results: Record) -> str:
                 failures(records),
             ]
     return "\n".join(part for part in parts if part)
-
-
-def setting(values: Record) -> str:
-    """One line on machine, versions and rounds."""
-    return ", ".join(f"{name} {value}" for name, value in values.items()) + ".\n"
 
 
 def peak_table(peaks: dict[str, dict[str, float] | str]) -> str:
@@ -143,10 +133,8 @@ def speed_table(records: Sequence[Record], peak: float | None) -> str:
 
 def interval(quartiles: tuple[float, float, float] | None) -> str:
     """1.23 [1.20, 1.31]."""
-    if quartiles is None:
-        return ""
-    low, middle, high = quartiles
-    return f"{middle:.2f} [{low:.2f}, {high:.2f}]"
+    low, middle, high = quartiles or (None, None, None)
+    return bracketed(middle, low, high)
 
 
 def failures(records: Sequence[Record]) -> str:
@@ -176,7 +164,7 @@ def scaling_report(results: Record) -> str:
         lines.append(line)
     parts = [
         "Written by study.py --scaling.\n",
-        setting(results["setting"]),
+        f"{in_words(results['setting'])}.\n",
         to_markdown(header, lines),
         failures(results["scaling"]),
     ]

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from systems import Step, System, Weights, plan
 from torch import Tensor, nn
 from torch.nn import functional
 
 from caejax.models.torch_kernels import to_torch
+from experiments.speed.systems import Step, System, Weights, plan
 
 RESIZED = {
     "nearest_k3": {"mode": "nearest"},

@@ -1,6 +1,6 @@
 """One implementation in a process of its own, told what to do line by line.
 
-    python worker.py
+    python -m experiments.speed.worker
 
 reads JSON objects from standard input and answers each with one on standard output:
 {"do": "make", "implementation", "system", "settings"} first, then {"do": "run",
@@ -18,8 +18,9 @@ from collections.abc import Iterable
 from typing import Any, TextIO
 
 import numpy as np
-from runners import IMPLEMENTATIONS, PEAK_SIDES, Runner, Settings
-from systems import System, random_images
+
+from experiments.speed.runners import IMPLEMENTATIONS, PEAK_SIDES, Runner, Settings
+from experiments.speed.systems import System, random_images
 
 CHECKED = 2  # images whose output is compared
 REPEATS = 5  # of a matrix product

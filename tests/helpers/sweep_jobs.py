@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
+from caejax.errors import CaejaxError
 from caejax.files.atomic import write_json
 from helpers.tiny import tiny_config
 
@@ -51,3 +52,9 @@ def wait(config: ConfigDict, workdir: Path) -> None:
     time.sleep(0.3)
     quick(config, workdir)
     log(config, workdir, "ended")
+
+
+def fail(config: ConfigDict, workdir: Path) -> None:
+    """Fails, in a line of its own if it should never have been begun."""
+    start = config.train.start_from
+    raise CaejaxError(f"begun with {start}" if start else "no good")

@@ -20,7 +20,7 @@ from caejax.errors import CaejaxError
 from caejax.runtime.devices import usable_cores
 from caejax.runtime.startup import start
 from caejax.sweep.alike import program_of
-from caejax.sweep.attempt import POLL, Do, Report, attempt
+from caejax.sweep.attempt import NOT_YET, POLL, Do, Report, attempt, waits
 from caejax.sweep.executors.protocol import Executor
 from caejax.sweep.results import unfinished
 from caejax.sweep.spec import SweepRun
@@ -89,15 +89,16 @@ def _direct(crew, replace, runs, folder, report):
                 compiled.pop(place, None)
             if run:
                 report(run, state)
-            if state in ("pending", "running elsewhere"):
+            if state in NOT_YET:
                 waiting.append(run)
             if state == "running elsewhere":
                 elsewhere.add(run.id)
             if waiting and alive:
-                run = next_run(waiting, place, programs, compiled, elsewhere)
+                later = elsewhere | {x.id for x in waiting if waits(x, folder)}
+                run = next_run(waiting, place, programs, compiled, later)
                 waiting.remove(run)
                 taken[place], compiled[place] = run, programs[run.id]
-                if run.id in elsewhere:
+                if run.id in later:
                     time.sleep(POLL)  # none is left that could be taken at once
                 # If it has just died, its pipe says so next.
                 with contextlib.suppress(OSError):
@@ -109,27 +110,27 @@ def next_run(
     place: int,
     programs: Mapping[str, str],
     compiled: Mapping[int, str],
-    elsewhere: Collection[str],
+    later: Collection[str],
 ) -> SweepRun:
     """The run that is the least to compile, which can take longer than to train.
 
     One whose program the worker has; else one whose program no other worker has, as
-    two would then compile it at the same time; else the first. Runs that were found
-    to be done by other commands come last.
+    two would then compile it at the same time; else the first. Runs that other
+    commands do, or that wait for another run, come last.
 
     Args:
       waiting: to be done, one or more.
       place: of the worker.
       programs: by the runs' ids.
       compiled: the latest program by the workers' places.
-      elsewhere: ids of runs that other commands do.
+      later: ids of those that come last.
     """
     own = compiled.get(place)
     others = {program for i, program in compiled.items() if i != place}
 
     def cost(run):
         program = programs[run.id]
-        return run.id in elsewhere, program != own, program in others
+        return run.id in later, program != own, program in others
 
     return min(waiting, key=cost)
 

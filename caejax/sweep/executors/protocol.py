@@ -19,7 +19,8 @@ class Execute(Protocol):
       folder: holds a folder for each run.
       do: does a run, or what is left of it.
       report: called as report(run, state) when a run's state changes: to "running",
-        "running elsewhere", "done", "failed" or back to "pending".
+        "running elsewhere", "done", "failed" or back to "pending". `attempt` leaves
+        states of `NOT_YET` for another attempt.
       **settings: those of the executor.
     """
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from caejax.sweep.alike import alike
-from caejax.sweep.attempt import POLL, Do, Report, attempting
+from caejax.sweep.attempt import NOT_YET, POLL, Do, Report, attempting
 from caejax.sweep.executors.protocol import Executor
 from caejax.sweep.results import unfinished
 from caejax.sweep.spec import SweepRun
@@ -28,17 +28,17 @@ def vmap(
     The program depends on all runs that are alike, not on those that are left: so a
     run ends the same whatever was done before, or is done by other commands.
     """
-    waiting, elsewhere = collections.deque(), set()
+    waiting, again = collections.deque(), set()
     for family in alike(runs):
         if left := unfinished(family, folder):
             waiting.append((left, len(family)))
     while waiting:
         runs, count = waiting.popleft()
-        if elsewhere.issuperset(run.id for run in runs):
+        if again.issuperset(run.id for run in runs):
             time.sleep(POLL)
-        locked, left = _do_a_group(runs, count, folder, do, report, workers)
-        elsewhere.update(run.id for run in locked)
-        waiting.extend((runs, count) for runs in (left, locked) if runs)
+        later, left = _do_a_group(runs, count, folder, do, report, workers)
+        again.update(run.id for run in later)
+        waiting.extend((runs, count) for runs in (left, later) if runs)
 
 
 def _do_a_group(runs, count, folder, do, report, workers):
@@ -50,15 +50,15 @@ def _do_a_group(runs, count, folder, do, report, workers):
       folder, do, report, workers: as in `vmap`.
 
     Returns:
-      Runs that other processes do, and those beyond the group.
+      Runs that cannot be done now, and those beyond the group.
     """
-    courses, requests, locked, size = {}, {}, [], 1
+    courses, requests, later, size = {}, {}, [], 1
     by_id = {run.id: run for run in runs}
 
     def ended(name, state):
         report(by_id[name], state)
-        if state == "running elsewhere":
-            locked.append(by_id[name])
+        if state in NOT_YET:
+            later.append(by_id[name])
 
     left = collections.deque(runs)
     with contextlib.ExitStack() as stack:
@@ -79,7 +79,7 @@ def _do_a_group(runs, count, folder, do, report, workers):
             group.train_together(courses, requests, size, ended)
         for name, request in requests.items():
             ended(name, alone(courses[name], request))
-    return locked, list(left)
+    return later, list(left)
 
 
 def group_size(request: Request, memory: float, count: int, workers: int) -> int:

@@ -1,0 +1,1 @@
+"""Which decoders checkerboard, when, and does it show in quality?"""

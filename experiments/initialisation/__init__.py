@@ -1,0 +1,1 @@
+"""Do decoders at initialisation, and soon after it, behave as theory says?"""

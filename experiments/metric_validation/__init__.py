@@ -1,0 +1,1 @@
+"""Do the metrics see planted artifacts, and only these?"""

@@ -1,0 +1,1 @@
+"""Does a denoiser's encoder help a classifier that has few labels?"""

@@ -1,0 +1,1 @@
+"""Do published systems reach what their sources report?"""

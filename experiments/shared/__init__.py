@@ -1,0 +1,1 @@
+"""What several studies have in common: cells, rows, colours, flags, machines, turns."""

@@ -1,0 +1,77 @@
+"""What the studies' commands have in common."""
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from ml_collections import ConfigDict
+
+from caejax.errors import chosen
+from caejax.runtime.startup import start
+from caejax.sweep.executors import find_executor
+
+ROOT = Path(__file__).parents[2]  # of the repository
+GOES_ON = "interrupted; the same command goes on where this one was stopped"
+
+
+def create_parser(doc: str, out: Path | None = None) -> argparse.ArgumentParser:
+    """A parser that says what the module's docstring says first.
+
+    Args:
+      doc: the docstring.
+      out: where results are written by default, by a flag --out; none without.
+    """
+    parser = argparse.ArgumentParser(description=doc.splitlines()[0])
+    if out is not None:
+        text = "where results are written, by default beside the study"
+        parser.add_argument("--out", type=Path, default=out, help=text)
+    return parser
+
+
+def names(text: str, known: Iterable[str], flag: str) -> list[str]:
+    """The names that a flag's comma list has, "all" for all, in the known order.
+
+    Raises:
+      CaejaxError: a name that is not known.
+    """
+    return chosen(text.split(","), known, flag)
+
+
+def start_for(config: ConfigDict, *, cores: int = 0, cache: bool = True) -> None:
+    """Starts this process as a sweep's executor needs it; see `start`.
+
+    Raises:
+      CaejaxError: no such executor.
+    """
+    executor, _ = find_executor(config)
+    start(
+        config.train.batch_size,
+        cores=cores if executor.here else 1,
+        cache=cache,
+        environment=executor.environment,
+    )
+
+
+def module_command(module: str) -> list[str]:
+    """The command that runs a module of the repository."""
+    return [sys.executable, "-m", module]
+
+
+def environment(**added: str) -> dict[str, str]:
+    """The variables for a process that runs a module, wherever it is started."""
+    paths = str(ROOT), os.environ.get("PYTHONPATH", "")
+    path = os.pathsep.join(filter(None, paths))
+    return {**os.environ, "PYTHONPATH": path, **added}
+
+
+def run_module(module: str, *argv: str, **added: str) -> None:
+    """Runs a module in a process of its own, with variables added.
+
+    Raises:
+      CalledProcessError: it failed.
+    """
+    command = [*module_command(module), *argv]
+    subprocess.run(command, env=environment(**added), check=True)

@@ -1,0 +1,1 @@
+"""How fast does caejax train, against stock Flax and PyTorch?"""
