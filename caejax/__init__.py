@@ -1,8 +1,6 @@
 """Convolutional denoising autoencoders, and a measure of their checkerboards."""
 
 import importlib
-import sys
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from caejax.errors import CaejaxError
@@ -55,14 +53,3 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
-
-
-class _Package(ModuleType):
-    """Keeps `caejax.train` the function when the package of that name is imported."""
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if not (name in _OF_INTERFACE and isinstance(value, ModuleType)):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package

@@ -36,8 +36,8 @@ from caejax.files.locks import holding
 from caejax.inference import any_size, trained
 from caejax.inference.arrays import Array, Batch, as_batch, as_codes
 from caejax.runtime.startup import start
-from caejax.train import loop
-from caejax.train.images import load_dataset
+from caejax.training import loop
+from caejax.training.images import load_dataset
 
 __all__ = [
     "Model",

@@ -19,7 +19,7 @@ from caejax.inference import trained
 from caejax.inference.job import Job, load_images
 from caejax.metrics.noise import corrupt_examples
 from caejax.runtime import keys
-from caejax.train.images import load_split
+from caejax.training.images import load_split
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Tests of sums over chunks; several devices are in test_train_step."""
+"""Tests of sums over chunks; several devices are in test_training_step."""
 
 import jax
 import jax.numpy as jnp

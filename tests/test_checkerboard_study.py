@@ -11,7 +11,7 @@ from caejax.files.csv_files import read_csv, write_csv
 from caejax.models.diagnosis import clean_at_initialisation, clean_by_construction
 from caejax.models.size import parameter_shapes
 from caejax.sweep.spec import expand
-from caejax.train.task import model_from_config
+from caejax.training.task import model_from_config
 from experiments.checkerboard import (
     analysis,
     arms,

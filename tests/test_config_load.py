@@ -11,7 +11,6 @@ from caejax.config.load import (
     config_names,
     find_config,
     load_config,
-    with_found_config,
 )
 from caejax.errors import CaejaxError
 
@@ -62,16 +61,6 @@ def test_an_unknown_name_is_one_line_with_the_known_ones(name, hint):
     assert line.endswith(", ".join(config_names()))
 
 
-def test_names_on_a_command_line_become_files():
-    file = str(CONFIGS / "seeds" / "b_basic.py")
-    words = ["main", "--config=seeds/b_basic", "--config.seed=1", "--workdir=config"]
-    assert with_found_config(words) == ["main", f"--config={file}", *words[2:]]
-    words = ["main", "--config", "seeds/b_basic", "--mode=show"]
-    assert with_found_config(words) == ["main", "--config", file, "--mode=show"]
-    with pytest.raises(CaejaxError, match="'nowhere'"):
-        with_found_config(["main", "--config=nowhere"])
-
-
 def test_a_config_is_loaded_and_locked():
     config = load_config("quickstart")
     assert set(config.sweep) == {"decoder", "noise", "seed"}
@@ -84,8 +73,8 @@ def test_a_config_is_loaded_and_locked():
     ("text", "words"),
     [
         ("def get_config(): raise ValueError('boom')", "boom"),
-        ("def get_config(): pass", "returns NoneType"),
-        ("def get_config(): return {}", "returns dict"),
+        ("def get_config(): pass", "returns nothing"),
+        ("def get_config(): return {}", "returns no ConfigDict"),
         ("x = (", "never closed"),
         ("x = 1", "get_config"),
     ],

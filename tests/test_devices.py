@@ -1,4 +1,4 @@
-"""Tests of sharing batches; training on two devices is in test_train_step."""
+"""Tests of sharing batches; training on two devices is in test_training_step."""
 
 import jax
 import jax.numpy as jnp

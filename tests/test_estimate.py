@@ -9,8 +9,8 @@ from caejax.commands.estimate import Calibration, Work, total_seconds
 from caejax.config import override
 from caejax.models.size import image_flops
 from caejax.sweep.spec import expand
-from caejax.train.images import load_images
-from caejax.train.task import model_from_config
+from caejax.training.images import load_images
+from caejax.training.task import model_from_config
 
 
 def test_flops_by_hand():

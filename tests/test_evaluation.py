@@ -24,7 +24,7 @@ from caejax.report.references import noise_matrix, with_references
 from caejax.report.report import report
 from caejax.report.tables import sweep_table
 from caejax.sweep.run import run_sweep
-from caejax.train.images import load_images
+from caejax.training.images import load_images
 
 LEVELS = (0.1, 0.5)
 

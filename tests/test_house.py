@@ -19,7 +19,7 @@ ops runtime
 corruptions data losses models optimizers
 metrics
 config
-train
+training
 sweep
 report evaluation inference
 commands interface

@@ -2,7 +2,7 @@ import json
 
 from caejax.files.atomic import read_rows, write_atomically
 from caejax.metrics.table import METRICS
-from caejax.train.metrics_log import MetricsWriter
+from caejax.training.metrics_log import MetricsWriter
 
 
 def row(step, split="val"):

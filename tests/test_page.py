@@ -151,7 +151,7 @@ def column(page, name, view="By setting"):
 def test_a_report_does_not_import_jax(reported):
     _, modules = reported
     assert "caejax.report.page" in modules
-    assert "caejax.train" not in modules
+    assert "caejax.training" not in modules
     assert "jax" not in modules
 
 

@@ -20,9 +20,9 @@ from caejax.errors import CaejaxError
 from caejax.losses import LOSSES, Loss
 from caejax.parameters import Choice, Parameter
 from caejax.sweep.spec import expand
-from caejax.train.images import load_images
-from caejax.train.loop import evaluate_again, train
-from caejax.train.task import task_from_config
+from caejax.training.images import load_images
+from caejax.training.loop import evaluate_again, train
+from caejax.training.task import task_from_config
 
 PACKAGE = Path(__file__).parents[1] / "caejax"
 LEVEL = Parameter(0.5, 0.0, 1.0)

@@ -11,9 +11,9 @@ from caejax.models.kinds import UPSAMPLING, valid_growth
 from caejax.models.upsampling import Upsample
 from caejax.ops import paths
 from caejax.ops.pool import max_pool
-from caejax.train.images import load_images
-from caejax.train.step import compiled_steps, zero_sums
-from caejax.train.task import task_from_config
+from caejax.training.images import load_images
+from caejax.training.step import compiled_steps, zero_sums
+from caejax.training.task import task_from_config
 
 OTHERS = ("polyphase", "stock")
 TOLERANCE = 1e-5

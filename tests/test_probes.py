@@ -14,8 +14,8 @@ from caejax.metrics import checkerboard, pictures
 from caejax.metrics.evaluator import probe
 from caejax.metrics.noise import corrupt_examples
 from caejax.ops.images import as_float
-from caejax.train.images import load_images
-from caejax.train.task import subject_of, task_from_config
+from caejax.training.images import load_images
+from caejax.training.task import subject_of, task_from_config
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,9 @@ from caejax.data import glyphs
 from caejax.models.size import variable_shapes
 from caejax.models.torch_kernels import from_torch
 from caejax.optimizers import create_optimizer
-from caejax.train.state import first_state
-from caejax.train.step import take_steps, zero_sums
-from caejax.train.task import task_from_config
+from caejax.training.state import first_state
+from caejax.training.step import take_steps, zero_sums
+from caejax.training.task import task_from_config
 from experiments.seeds import systems
 
 STEPS, BATCH = 5, 20

@@ -11,8 +11,8 @@ from caejax.config.check import check
 from caejax.config.load import load_config
 from caejax.errors import CaejaxError
 from caejax.sweep.spec import expand
-from caejax.train.folder import claim
-from caejax.train.task import model_from_config
+from caejax.training.folder import claim
+from caejax.training.task import model_from_config
 
 LAYERS = {
     "model.encoder_layers": ("conv3 8 relu", "pool"),

@@ -18,7 +18,7 @@ from caejax.models.layers import Conv, Dense
 from caejax.models.size import parameter_count
 from caejax.models.torch_kernels import to_torch
 from caejax.models.upsampling import Upsample
-from caejax.train.task import model_from_config
+from caejax.training.task import model_from_config
 
 SEEDS = {path.stem: path for path in CONFIGS if path.parent.name == "seeds"}
 

@@ -11,7 +11,7 @@ from caejax.config.load import config_names
 from caejax.files.csv_files import write_csv
 from caejax.models.size import parameter_count
 from caejax.sweep.spec import expand
-from caejax.train.task import model_from_config
+from caejax.training.task import model_from_config
 from experiments.seeds import study, tables, vincent
 from experiments.seeds.systems import (
     SYSTEMS,

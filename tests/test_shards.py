@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from helpers.tiny import tiny_config
 
-from caejax.train import loop
-from caejax.train.images import load_images
-from caejax.train.shards import create_shards
-from caejax.train.step import epoch_order
+from caejax.training import loop
+from caejax.training.images import load_images
+from caejax.training.shards import create_shards
+from caejax.training.step import epoch_order
 
 IMAGES = np.arange(22, dtype=np.float32).reshape(22, 1, 1, 1)
 

@@ -5,7 +5,7 @@ import json
 import jax
 import numpy as np
 import pytest
-import sweep_jobs
+from helpers import sweep_jobs
 from helpers.tiny import tiny_config
 
 from caejax import config as config_lib
@@ -14,8 +14,8 @@ from caejax.config.load import load_config
 from caejax.errors import CaejaxError
 from caejax.sweep.run import run_sweep
 from caejax.sweep.spec import expand
-from caejax.train.folder import claim
-from caejax.train.restore import restore
+from caejax.training.folder import claim
+from caejax.training.restore import restore
 
 SEEDS = {"field": "seed", "values": (0, 1)}
 BOTH = ("seeds/f_keras_io", "seeds/f_keras_io_noisy")

@@ -18,7 +18,7 @@ from caejax.errors import CaejaxError
 from caejax.files.locks import holding, sharing
 from caejax.sweep.run import run_sweep
 from caejax.sweep.spec import expand
-from caejax.train.folder import claim
+from caejax.training.folder import claim
 
 
 def read_results(folder):

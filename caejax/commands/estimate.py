@@ -14,14 +14,14 @@ from ml_collections import ConfigDict
 from caejax.data import SOURCES, split_indices
 from caejax.models.size import image_flops
 from caejax.runtime import devices
-from caejax.train.images import load_images
-from caejax.train.loop import train
-from caejax.train.run import Run, create_run, initial_state
-from caejax.train.state import TrainState
-from caejax.train.step import compiled_steps, zero_sums
-from caejax.train.task import model_from_config, task_from_config
-from caejax.train.values import measured
-from caejax.train.varied import Recipe, shared
+from caejax.training.images import load_images
+from caejax.training.loop import train
+from caejax.training.run import Run, create_run, initial_state
+from caejax.training.state import TrainState
+from caejax.training.step import compiled_steps, zero_sums
+from caejax.training.task import model_from_config, task_from_config
+from caejax.training.values import measured
+from caejax.training.varied import Recipe, shared
 
 _FEW = 600  # images of the calibration's runs
 _LONG_ENOUGH = 0.5  # seconds

@@ -7,7 +7,7 @@ from caejax.evaluation.references import measure_references, parse_references
 from caejax.report.references import print_levels, print_references
 from caejax.report.tables import print_values
 from caejax.runtime.startup import start
-from caejax.train.loop import evaluate_again
+from caejax.training.loop import evaluate_again
 
 
 def main(options: Options) -> int:

@@ -7,7 +7,7 @@ from caejax.report.report import report
 from caejax.runtime.startup import start
 from caejax.sweep.executors import find_executor
 from caejax.sweep.run import run_sweep
-from caejax.train.loop import train
+from caejax.training.loop import train
 
 
 def main(options: Options) -> int:

@@ -12,7 +12,7 @@ from caejax.errors import CaejaxError
 from caejax.models.size import image_flops, parameter_count, parameter_shapes
 from caejax.sweep.progress import duration
 from caejax.sweep.spec import SweepRun
-from caejax.train.task import model_from_config
+from caejax.training.task import model_from_config
 
 
 def time_line(runs: list[SweepRun], workers: int, *, together: bool = False) -> str:

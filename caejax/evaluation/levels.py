@@ -11,9 +11,9 @@ from caejax.errors import CaejaxError
 from caejax.evaluation.runs import FinishedRun, Row, Table, finished_runs
 from caejax.metrics.evaluator import evaluate
 from caejax.metrics.noise import noise_key
-from caejax.train.images import load_images
-from caejax.train.restore import restore
-from caejax.train.task import subject_of, task_from_config
+from caejax.training.images import load_images
+from caejax.training.restore import restore
+from caejax.training.task import subject_of, task_from_config
 
 
 def parse_levels(words: Sequence[str]) -> list[float]:

@@ -23,8 +23,8 @@ from caejax.evaluation.runs import FinishedRun, Row, Table, finished_runs
 from caejax.metrics.evaluator import compare
 from caejax.metrics.noise import compiled_corruption, noise_key
 from caejax.ops.images import as_float
-from caejax.train.images import load_images
-from caejax.train.task import model_from_config
+from caejax.training.images import load_images
+from caejax.training.task import model_from_config
 
 REFERENCES = ("input", "pca", *CLASSICAL, "posterior")
 TUNING_IMAGES = 200

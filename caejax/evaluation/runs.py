@@ -10,7 +10,7 @@ from caejax.errors import CaejaxError
 from caejax.files.csv_files import read_csv, write_csv
 from caejax.files.locks import FILES_LOCK, holding
 from caejax.sweep.spec import expand
-from caejax.train.folder import read_config, read_summary
+from caejax.training.folder import read_config, read_summary
 
 Row = dict[str, Any]
 

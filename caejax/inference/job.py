@@ -14,7 +14,7 @@ from caejax.inference import image_files
 from caejax.inference.trained import Trained
 from caejax.report.style import paper_style, save
 from caejax.terminal.bars import counting_bar
-from caejax.train.images import load_split
+from caejax.training.images import load_split
 
 _SHOWN_SIDE = 150  # pixels of an image in a figure, about
 

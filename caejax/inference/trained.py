@@ -17,8 +17,8 @@ from caejax.config import choice
 from caejax.metrics.noise import compiled_corruption, noise_key
 from caejax.ops.images import as_float
 from caejax.runtime.compilation import quick_jit
-from caejax.train.restore import restore, trained_config
-from caejax.train.task import model_from_config
+from caejax.training.restore import restore, trained_config
+from caejax.training.task import model_from_config
 
 BATCH = 256
 

@@ -7,7 +7,7 @@ from ml_collections import ConfigDict
 
 from caejax import config as config_lib
 from caejax.sweep.spec import SweepRun
-from caejax.train import varied
+from caejax.training import varied
 
 
 def alike(runs: Iterable[SweepRun]) -> list[list[SweepRun]]:

@@ -15,9 +15,9 @@ from caejax.files.atomic import write_atomically
 from caejax.files.locks import holding
 from caejax.sweep.results import ERROR_FILE, TRACEBACK_FILE, status
 from caejax.sweep.spec import SweepRun
-from caejax.train.folder import is_started, read_config
-from caejax.train.loop import alone
-from caejax.train.run import Course
+from caejax.training.folder import is_started, read_config
+from caejax.training.loop import alone
+from caejax.training.run import Course
 
 # do(config, workdir) does a run, or what is left of it: it returns what asks for the
 # steps, or nothing where it needs none.

@@ -15,10 +15,10 @@ from caejax.sweep import progress, results
 from caejax.sweep.attempt import Do, Report
 from caejax.sweep.executors import find_executor
 from caejax.sweep.spec import CONFIG, SweepRun, expand
-from caejax.train.folder import environment, is_started
-from caejax.train.images import load_images
-from caejax.train.loop import course
-from caejax.train.run import Course
+from caejax.training.folder import environment, is_started
+from caejax.training.images import load_images
+from caejax.training.loop import course
+from caejax.training.run import Course
 
 # Shared by all commands that work on the sweep.
 _COMMANDS_LOCK = ".commands.lock"

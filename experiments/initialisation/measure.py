@@ -19,9 +19,9 @@ from caejax.models.upsampling import Upsample
 from caejax.ops.polyphase import upsample
 from caejax.optimizers import OptimizerSpec, create_optimizer
 from caejax.runtime import keys
-from caejax.train.state import create_state
-from caejax.train.step import compiled_steps, zero_sums
-from caejax.train.task import Task
+from caejax.training.state import create_state
+from caejax.training.step import compiled_steps, zero_sums
+from caejax.training.task import Task
 
 STAGES = (1, 2, 3)
 WIDTH = 32

@@ -21,9 +21,9 @@ from caejax.models.autoencoders import create_model
 from caejax.optimizers import OptimizerSpec, create_optimizer
 from caejax.runtime import keys
 from caejax.runtime.compilation import quick_jit
-from caejax.train.state import create_state
-from caejax.train.step import compiled_steps, zero_sums
-from caejax.train.task import Task
+from caejax.training.state import create_state
+from caejax.training.step import compiled_steps, zero_sums
+from caejax.training.task import Task
 
 ARMS = ("random", "pre-trained")
 CLASSES = 10

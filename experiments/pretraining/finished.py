@@ -10,9 +10,9 @@ from caejax.errors import CaejaxError
 from caejax.inference.trained import Trained
 from caejax.ops.images import as_float
 from caejax.optimizers import create_optimizer
-from caejax.train.images import load_split
-from caejax.train.state import create_state
-from caejax.train.task import task_from_config
+from caejax.training.images import load_split
+from caejax.training.state import create_state
+from caejax.training.task import task_from_config
 from experiments.pretraining.classifier import ARMS, BATCH, CLASSES
 
 

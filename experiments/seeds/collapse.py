@@ -18,8 +18,8 @@ from caejax.data import idx
 from caejax.files.csv_files import write_csv
 from caejax.runtime import devices
 from caejax.runtime.startup import start
-from caejax.train.run import create_run, initial_state
-from caejax.train.step import compiled_steps, zero_sums
+from caejax.training.run import create_run, initial_state
+from caejax.training.step import compiled_steps, zero_sums
 from experiments.seeds import pytorch
 from experiments.seeds.systems import SYSTEMS, config_of
 from experiments.shared.commands import create_parser

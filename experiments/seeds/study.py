@@ -28,7 +28,7 @@ from caejax.sweep.executors import EXECUTORS
 from caejax.sweep.results import status
 from caejax.sweep.run import run_sweep
 from caejax.sweep.spec import SweepRun, expand
-from caejax.train.images import load_split
+from caejax.training.images import load_split
 from experiments.seeds import figures, tables
 from experiments.seeds.systems import (
     HERE,

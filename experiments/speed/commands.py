@@ -17,15 +17,15 @@ import time
 from pathlib import Path
 from statistics import median
 
-from caejax.train.evaluation import evaluate
+from caejax.training.evaluation import evaluate
 
 from caejax.files.atomic import read_rows
 from caejax.report.tables import to_markdown
 from caejax.runtime import keys
 from caejax.runtime.startup import start
-from caejax.train.images import load_images
-from caejax.train.restore import restore, trained_config
-from caejax.train.task import task_from_config
+from caejax.training.images import load_images
+from caejax.training.restore import restore, trained_config
+from caejax.training.task import task_from_config
 from experiments.shared.commands import ROOT, create_parser, environment, module_command
 from experiments.shared.machine import in_words, versions
 

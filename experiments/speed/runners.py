@@ -65,9 +65,9 @@ def caejax(system: System, settings: Settings) -> Runner:
     from caejax.optimizers import create_optimizer
     from caejax.runtime.devices import on_all_devices
     from caejax.runtime.startup import start
-    from caejax.train.state import create_state
-    from caejax.train.step import compiled_steps, zero_sums
-    from caejax.train.task import task_from_config
+    from caejax.training.state import create_state
+    from caejax.training.step import compiled_steps, zero_sums
+    from caejax.training.task import task_from_config
 
     start(system.batch, cache=False)
     config = config_lib.default()

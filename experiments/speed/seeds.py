@@ -21,7 +21,7 @@ import jax
 import numpy as np
 
 from caejax.report.tables import to_markdown
-from caejax.train.images import load_images
+from caejax.training.images import load_images
 from experiments.shared.commands import run_module, start_for
 from experiments.shared.turns import in_turns, ratio_quartiles
 from experiments.speed.sweeping import (

@@ -5,11 +5,11 @@ import numpy as np
 
 from caejax.files.atomic import read_rows
 from caejax.optimizers import create_optimizer
-from caejax.train.checkpoint import Checkpoints
-from caejax.train.images import load_images
-from caejax.train.run import create_run
-from caejax.train.state import create_state
-from caejax.train.task import task_from_config
+from caejax.training.checkpoint import Checkpoints
+from caejax.training.images import load_images
+from caejax.training.run import create_run
+from caejax.training.state import create_state
+from caejax.training.task import task_from_config
 from helpers.tiny import tiny_config
 
 CLOCK = {"images_per_second", "train_seconds"}

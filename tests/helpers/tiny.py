@@ -4,11 +4,11 @@ from ml_collections import ConfigDict
 
 from caejax.config import default
 from caejax.optimizers import create_optimizer
-from caejax.train import folder
-from caejax.train.checkpoint import Checkpoints
-from caejax.train.progress import Progress
-from caejax.train.state import create_state
-from caejax.train.task import task_from_config
+from caejax.training import folder
+from caejax.training.checkpoint import Checkpoints
+from caejax.training.progress import Progress
+from caejax.training.state import create_state
+from caejax.training.task import task_from_config
 
 
 def tiny_config() -> ConfigDict:

@@ -24,7 +24,7 @@ from caejax.sweep.attempt import NOT_YET, POLL, Do, Report, attempt, waits
 from caejax.sweep.executors.protocol import Executor
 from caejax.sweep.results import unfinished
 from caejax.sweep.spec import SweepRun
-from caejax.train.folder import last_step
+from caejax.training.folder import last_step
 
 # So many workers die at one step of a run because of the run, memory for instance, and
 # so many that were not killed before they take one because of what is installed.

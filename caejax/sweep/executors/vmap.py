@@ -12,10 +12,10 @@ from caejax.sweep.attempt import NOT_YET, POLL, Do, Report, attempting
 from caejax.sweep.executors.protocol import Executor
 from caejax.sweep.results import unfinished
 from caejax.sweep.spec import SweepRun
-from caejax.train import group
-from caejax.train.images import budget
-from caejax.train.loop import alone
-from caejax.train.run import Request
+from caejax.training import group
+from caejax.training.images import budget
+from caejax.training.loop import alone
+from caejax.training.run import Request
 
 
 def vmap(
@@ -23,7 +23,7 @@ def vmap(
 ) -> None:
     """Does runs in groups, each in one compiled program; an `Execute`.
 
-    A group has as many runs as `caejax.train.group.capacity` says, and at most
+    A group has as many runs as `caejax.training.group.capacity` says, and at most
     `workers` where that is not 0. What fits no group is done alone, as `serial` does.
     The program depends on all runs that are alike, not on those that are left: so a
     run ends the same whatever was done before, or is done by other commands.

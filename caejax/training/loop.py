@@ -1,7 +1,7 @@
 """One run, from its config to its summary; it goes on where it was stopped.
 
 What a run does besides steps is a generator that asks for them (`course`): so that
-one run takes them by itself, and many in one program (`caejax.train.group`).
+one run takes them by itself, and many in one program (`caejax.training.group`).
 """
 
 import contextlib
@@ -18,12 +18,12 @@ from caejax.errors import CaejaxError
 from caejax.files.atomic import write_json
 from caejax.runtime import devices
 from caejax.terminal.bars import run_view
-from caejax.train import folder
-from caejax.train.checkpoint import Checkpoints
-from caejax.train.metrics_log import MetricsWriter
-from caejax.train.progress import Progress
-from caejax.train.restore import restore, trained_config
-from caejax.train.run import (
+from caejax.training import folder
+from caejax.training.checkpoint import Checkpoints
+from caejax.training.metrics_log import MetricsWriter
+from caejax.training.progress import Progress
+from caejax.training.restore import restore, trained_config
+from caejax.training.run import (
     Answer,
     Course,
     Request,
@@ -33,8 +33,8 @@ from caejax.train.run import (
     initial_state,
     new_state,
 )
-from caejax.train.step import compiled_steps, zero_sums
-from caejax.train.values import measured, row, samples, summary
+from caejax.training.step import compiled_steps, zero_sums
+from caejax.training.values import measured, row, samples, summary
 
 
 def train(config: ConfigDict, workdir: Path, *, verbose: bool = True) -> dict[str, Any]:

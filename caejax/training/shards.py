@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from caejax.train.step import epoch_order
+from caejax.training.step import epoch_order
 
 Shard = tuple[int, int, jax.Array]
 

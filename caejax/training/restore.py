@@ -8,10 +8,10 @@ from caejax.config.check import check
 from caejax.errors import CaejaxError
 from caejax.optimizers import create_optimizer
 from caejax.runtime import devices
-from caejax.train import folder
-from caejax.train.checkpoint import Checkpoints
-from caejax.train.state import TrainState, create_state
-from caejax.train.task import task_from_config
+from caejax.training import folder
+from caejax.training.checkpoint import Checkpoints
+from caejax.training.state import TrainState, create_state
+from caejax.training.task import task_from_config
 
 
 def trained_config(workdir: Path) -> ConfigDict:

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from caejax.train.folder import environment
+from caejax.training.folder import environment
 
 COMMAND = "python -m caejax.main --mode=run --config=quickstart"
 

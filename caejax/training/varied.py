@@ -7,8 +7,8 @@ groups hand its values to their program as arrays, and programs are shared by it
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from caejax.train.run import Run
-from caejax.train.task import Task
+from caejax.training.run import Run
+from caejax.training.task import Task
 
 
 class Recipe(NamedTuple):

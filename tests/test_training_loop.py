@@ -29,11 +29,11 @@ from caejax.metrics import checkerboard, evaluator, quality
 from caejax.metrics.lattice import spectrum
 from caejax.metrics.noise import corrupt_examples, noise_key
 from caejax.metrics.phases import phase_means
-from caejax.train import folder, loop
-from caejax.train.checkpoint import Checkpoints
-from caejax.train.images import load_images
-from caejax.train.run import create_run
-from caejax.train.task import subject_of, task_from_config
+from caejax.training import folder, loop
+from caejax.training.checkpoint import Checkpoints
+from caejax.training.images import load_images
+from caejax.training.run import create_run
+from caejax.training.task import subject_of, task_from_config
 
 ROOT = Path(__file__).parents[1]
 
@@ -145,7 +145,7 @@ import sys
 from pathlib import Path
 from config import get_config
 from caejax.runtime.startup import start
-from caejax.train.loop import train
+from caejax.training.loop import train
 config = get_config()
 start(config.train.batch_size)
 for workdir in sys.argv[1:]:
@@ -305,7 +305,7 @@ def test_a_loss_that_is_not_finite_stops_and_names_the_step(tmp_path):
     broken = dict(images) | {"train": images["train"].at[:].set(jnp.nan)}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            sys.modules["caejax.train.run"], "load_images", lambda config: broken
+            sys.modules["caejax.training.run"], "load_images", lambda config: broken
         )
         with pytest.raises(
             CaejaxError, match=r"loss is nan at step 9 .*step 8 is kept"

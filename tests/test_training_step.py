@@ -15,9 +15,9 @@ from helpers.tiny import tiny_config
 from caejax.config import override
 from caejax.corruptions import choose, corrupt
 from caejax.runtime import keys
-from caejax.train.images import load_images
-from caejax.train.step import compiled_steps, objective, train_step, zero_sums
-from caejax.train.task import task_from_config
+from caejax.training.images import load_images
+from caejax.training.step import compiled_steps, objective, train_step, zero_sums
+from caejax.training.task import task_from_config
 
 ROOT = Path(__file__).parents[1]
 
@@ -153,9 +153,9 @@ TWO_DEVICES = """
 import jax, numpy as np
 from caejax.runtime.devices import on_all_devices, on_one_device
 from helpers.runs import new_state, steps_and_images
-from caejax.train import group
-from caejax.train.run import Request, create_run
-from caejax.train.step import compiled_steps, zero_sums
+from caejax.training import group
+from caejax.training.run import Request, create_run
+from caejax.training.step import compiled_steps, zero_sums
 from helpers.tiny import tiny_config
 assert jax.device_count() == 2
 task, images = steps_and_images()

@@ -11,12 +11,12 @@ from ml_collections import ConfigDict
 from caejax.errors import CaejaxError
 from caejax.optimizers import create_optimizer
 from caejax.runtime.compilation import keep_programs_of
-from caejax.train.images import Images, budget, load_images
-from caejax.train.restore import restore, trained_config
-from caejax.train.shards import Shard, create_shards
-from caejax.train.state import TrainState, create_state, first_state
-from caejax.train.step import Sums
-from caejax.train.task import Task, task_from_config
+from caejax.training.images import Images, budget, load_images
+from caejax.training.restore import restore, trained_config
+from caejax.training.shards import Shard, create_shards
+from caejax.training.state import TrainState, create_state, first_state
+from caejax.training.step import Sums
+from caejax.training.task import Task, task_from_config
 
 
 class Run(NamedTuple):

@@ -1,4 +1,4 @@
-"""Tests of runs trained together; on two devices in test_train_step."""
+"""Tests of runs trained together; on two devices in test_training_step."""
 
 import contextlib
 import itertools
@@ -17,12 +17,12 @@ from caejax.sweep.alike import alike
 from caejax.sweep.executors import vmap as together
 from caejax.sweep.run import run_sweep
 from caejax.sweep.spec import expand
-from caejax.train import group, varied
-from caejax.train.folder import last_step
-from caejax.train.progress import Progress
-from caejax.train.run import Request, create_run, new_state
-from caejax.train.step import zero_sums
-from caejax.train.varied import read_values, recipe_of, shared
+from caejax.training import group, varied
+from caejax.training.folder import last_step
+from caejax.training.progress import Progress
+from caejax.training.run import Request, create_run, new_state
+from caejax.training.step import zero_sums
+from caejax.training.varied import read_values, recipe_of, shared
 
 FIELDS = ("seed", "corruption.level", "optimizer.learning_rate", "code_penalty")
 POINTS = (

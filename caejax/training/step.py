@@ -18,8 +18,8 @@ from caejax.runtime import keys
 from caejax.runtime.batches import sum_over_batch
 from caejax.runtime.compilation import quick_jit
 from caejax.runtime.devices import over_devices
-from caejax.train.state import TrainState
-from caejax.train.task import Task
+from caejax.training.state import TrainState
+from caejax.training.task import Task
 
 Sums = dict[str, jax.Array]
 
@@ -139,6 +139,6 @@ def compiled_steps(task: Task) -> Callable[..., tuple[TrainState, Sums]]:
     `stop` is traced: the same program runs a whole epoch, a part of one, and
     with stop = 0, nothing, which compiles it. With a further argument `first`,
     images are batches in the order of the steps, from step `first` on: see
-    `caejax.train.shards`.
+    `caejax.training.shards`.
     """
     return quick_jit(functools.partial(take_steps, task), donate_argnums=(0, 1))

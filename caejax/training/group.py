@@ -1,7 +1,7 @@
 """Many runs trained in one compiled program.
 
-The runs may differ in what `caejax.train.varied` lists, in how far they are and in how
-far they are to go; their states lie behind each other in one tree of arrays. On an
+The runs may differ in what `caejax.training.varied` lists, in how far they are and in
+how far they are to go; their states lie behind each other in one tree of arrays. On an
 accelerator a program takes a step of all of them at a time; on a CPU, whose cores each
 have plenty to do with one run, every core takes one run after another, and none waits
 for another.
@@ -18,11 +18,11 @@ import numpy as np
 
 from caejax.runtime import devices
 from caejax.runtime.compilation import quick_jit
-from caejax.train.loop import go_on
-from caejax.train.run import Answer, Course, Request, Run
-from caejax.train.state import TrainState
-from caejax.train.step import objective, take_steps
-from caejax.train.varied import Recipe, read_values, recipe_of, set_values, shared
+from caejax.training.loop import go_on
+from caejax.training.run import Answer, Course, Request, Run
+from caejax.training.state import TrainState
+from caejax.training.step import objective, take_steps
+from caejax.training.varied import Recipe, read_values, recipe_of, set_values, shared
 
 MOST = 64  # runs in a group; each keeps files open
 
@@ -135,8 +135,8 @@ def compiled_group(recipe: Recipe, in_turn: bool) -> Callable[..., Any]:
     """Makes the function that takes steps of many runs in one call.
 
     `run(images, states, sums, stop, varied)` does for every run what
-    `caejax.train.step.compiled_steps` says; `varied` are the runs' values of
-    `caejax.train.varied.VARIED`. All but the images have a leading axis of runs, a
+    `caejax.training.step.compiled_steps` says; `varied` are the runs' values of
+    `caejax.training.varied.VARIED`. All but the images have a leading axis of runs, a
     multiple of the number of devices, which share them.
 
     Args:

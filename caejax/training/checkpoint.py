@@ -10,8 +10,8 @@ import jax
 import orbax.checkpoint as ocp
 
 from caejax.errors import CaejaxError
-from caejax.train.progress import Progress, from_json, to_json
-from caejax.train.state import TrainState
+from caejax.training.progress import Progress, from_json, to_json
+from caejax.training.state import TrainState
 
 
 class Checkpoints:

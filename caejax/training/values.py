@@ -8,10 +8,10 @@ from caejax.files.atomic import Row
 from caejax.metrics import evaluator, pictures
 from caejax.metrics.evaluator import Evaluation, Values
 from caejax.metrics.noise import noise_key
-from caejax.train.progress import Progress
-from caejax.train.run import Run, epoch_of
-from caejax.train.state import TrainState
-from caejax.train.task import subject_of
+from caejax.training.progress import Progress
+from caejax.training.run import Run, epoch_of
+from caejax.training.state import TrainState
+from caejax.training.task import subject_of
 
 
 def measured(run: Run, state: TrainState, split: str, when: str) -> Evaluation:

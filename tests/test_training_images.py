@@ -7,7 +7,7 @@ from helpers.tiny import tiny_config
 
 from caejax import data
 from caejax.ops.images import as_float
-from caejax.train.images import load_images
+from caejax.training.images import load_images
 
 
 def test_bytes_become_floats():
