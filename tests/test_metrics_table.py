@@ -191,11 +191,12 @@ def test_columns_are_read_and_called():
     assert column(ripple, 8, "init") == "init/dc_ripple_db_s8"
     assert find("init/dc_ripple_db_s8") == (ripple, 8, "init")
     assert find("psnr") == (METRICS["psnr"], None, "")
-    for name in ("loss", "test/loss", "dc_ripple_db", "psnr_s2", "params", "a_sb"):
+    for name in ("loss", "test/loss", "psnr_s2", "params", "a_sb"):
         assert find(name) is None
         assert title(name) == name
     assert title("test/psnr") == "PSNR (dB)"
     assert title("test/ssim") == "SSIM"
+    assert title("dc_ripple_db") == "DC ripple (dBFS)"
     assert title("dc_ripple_db_s8") == "DC ripple, period 8 (dBFS)"
     assert title("init/dc_ripple_db_s2", short=True) == "ripple s2, init (dBFS)"
     assert formatted("test/ssim", 0.12345) == "0.123"

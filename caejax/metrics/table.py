@@ -347,7 +347,7 @@ class Column(NamedTuple):
 
     Attributes:
       metric: whose value it is.
-      period: of the pattern; None for a metric without periods.
+      period: of the pattern; None where the name has none.
       stage: "test" or "init", before the slash; nothing where there is no slash.
     """
 
@@ -359,7 +359,7 @@ class Column(NamedTuple):
 def find(name: str) -> Column | None:
     """Reads "test/dc_ripple_db_s8", or "psnr"; None if it is no metric's."""
     *stage, rest = name.split("/")
-    if rest in METRICS and not METRICS[rest].periods:
+    if rest in METRICS:
         return Column(METRICS[rest], None, "".join(stage))
     base, _, digits = rest.rpartition("_s")
     if base in METRICS and digits in map(str, METRICS[base].periods):
@@ -386,10 +386,15 @@ def title(name: str, *, short: bool = False) -> str:
     return words + (f" ({metric.unit})" if metric.unit else "")
 
 
+def digits(name: str) -> int:
+    """How many digits behind the point a value has in tables."""
+    found = find(name)
+    return found.metric.digits if found else 1
+
+
 def formatted(name: str, value: float) -> str:
     """A value with its metric's digits and without a sign on zero."""
-    found = find(name)
-    return f"{value:z.{found.metric.digits if found else 1}f}"
+    return f"{value:z.{digits(name)}f}"
 
 
 def to_markdown() -> str:

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from caejax.metrics import table
 from caejax.metrics.table import PERIODS
 from caejax.report import patterns
 from caejax.report.figures import show_image
@@ -77,7 +78,7 @@ def curves(rows: Sequence[Row]) -> Figure:
         axis.axhline(analysis.CLEAN, color="black", lw=0.6, ls=":")
         axis.set_xscale("symlog", linthresh=10)
         axis.set(xlabel="step", title=f"period {s}", xlim=(-1, None))
-    axes[0].set_ylabel("DC ripple (dBFS)")
+    axes[0].set_ylabel(table.title("dc_ripple_db"))
     _legend(figure, axes[0])
     return figure
 
@@ -96,9 +97,9 @@ def scatter(rows: Sequence[Row]) -> Figure:
         axis = axes[int(x[0] > analysis.CLEAN)]
         axis.errorbar(x[0], y[0], _bar(y), _bar(x), lw=0.8, label=kind, **style)
     for axis, title in zip(axes, ("clean", "not clean"), strict=True):
-        axis.set(xlabel="DC ripple, period 8 (dBFS)", title=title)
+        axis.set(xlabel=table.title("dc_ripple_db_s8"), title=title)
         axis.xaxis.set_major_locator(MaxNLocator(5))
-    axes[0].set_ylabel("test PSNR (dB)")
+    axes[0].set_ylabel(f"test {table.title('psnr')}")
     handles = [a.get_legend_handles_labels() for a in axes]
     figure.legend(
         handles[0][0] + handles[1][0],
@@ -155,7 +156,10 @@ def grid(rows: Sequence[Row]) -> Figure:
     """PSNR and ripple against the bottleneck: a column a noise level."""
     rows = done(rows)
     levels = sorted({row["corruption.level"] for row in rows})
-    measures = {"test/psnr": "test PSNR (dB)", "test/dc_ripple_db_s8": "ripple (dBFS)"}
+    measures = {
+        "test/psnr": f"test {table.title('psnr')}",
+        "test/dc_ripple_db_s8": table.title("dc_ripple_db"),
+    }
     figure, axes = plt.subplots(
         2,
         len(levels),

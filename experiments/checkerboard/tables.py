@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from caejax.metrics import table
 from caejax.metrics.table import PERIODS
 from caejax.models.diagnosis import clean_by_construction
 from caejax.report.tables import to_markdown
@@ -23,15 +24,11 @@ TITLES = {
     "grid_mnist": "MNIST, bottleneck and noise",
     "downsampling_bsds": "BSDS500, the encoder's downsampling",
 }
+_SHOWN = ("test/psnr", "test/ssim", "test/dc_ripple_db_s8", "test/lattice_peak_db_s2")
+_SHOWN += tuple(f"test/phase_var_db_s{s}" for s in PERIODS)
+_SHOWN += ("test/grad_phase_db_s2",)
 COLUMNS = {
-    "test/psnr": ("PSNR (dB)", ".2f"),
-    "test/ssim": ("SSIM", ".3f"),
-    "test/dc_ripple_db_s8": ("ripple s8 (dBFS)", ".1f"),
-    "test/lattice_peak_db_s2": ("peak s2 (dB)", ".2f"),
-    "test/phase_var_db_s2": ("phase s2 (dB)", ".2f"),
-    "test/phase_var_db_s4": ("phase s4 (dB)", ".2f"),
-    "test/phase_var_db_s8": ("phase s8 (dB)", ".2f"),
-    "test/grad_phase_db_s2": ("gradient s2 (dB)", ".2f"),
+    name: (table.title(name, short=True), f".{table.digits(name)}f") for name in _SHOWN
 }
 CONTRASTED = ("test/psnr", "test/dc_ripple_db_s8", "test/phase_var_db_s2")
 CONTRASTED += ("test/phase_var_db_s4", "test/phase_var_db_s8")
@@ -154,7 +151,8 @@ def decoder_tables(title: str, rows: Sequence[Row], fields: list[str]) -> list[s
 
 def reference_table(title: str, rows: Sequence[Row]) -> list[str]:
     """Other estimators on the noisy images that the models were tested on."""
-    header = ["estimator", "code", "noise", "images", "PSNR (dB)", "SSIM"]
+    header = ["estimator", "code", "noise", "images"]
+    header += [COLUMNS[name][0] for name in ("test/psnr", "test/ssim")]
     groups: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
         words = (row["reference"], row.get("latent_size", ""), row["corruption.level"])
@@ -257,7 +255,8 @@ def _differences(title, groups, swept):
         + [_few(row.get(kind, np.array([])), ".2f") for kind in kinds]
         for setting, row in found.items()
     ]
-    heading = f"### {title}: PSNR (dB), decoder minus {arms.REFERENCE}, by setting\n"
+    name = COLUMNS["test/psnr"][0]
+    heading = f"### {title}: {name}, decoder minus {arms.REFERENCE}, by setting\n"
     return [heading, to_markdown([*swept, *kinds], lines)]
 
 

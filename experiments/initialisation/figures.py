@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from caejax.metrics.table import title
 from caejax.report.style import COLORS, PAGE, paper_style, save, series_style
 from experiments.initialisation.tables import CLEAN, VARIANTS, by_seed, untied
 from experiments.shared.rows import Row, distinct, select
@@ -138,7 +139,7 @@ def curves(rows: Sequence[Row]) -> Figure:
         axis.set_xticks([], minor=True)
         axis.set(xlabel="Adam step", title=f"trained with {loss}", xlim=(0, 100))
         axis.set(ylim=(-205, 20))
-    axes[0, 0].set_ylabel("DC ripple, period 8 (dBFS)")
+    axes[0, 0].set_ylabel(title("dc_ripple_db_s8"))
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=5)
     return figure

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from caejax.metrics.table import title
 from caejax.report.tables import to_markdown
 from experiments.seeds.systems import Source, System, planned_epochs
 from experiments.shared.cells import median_and_range
@@ -20,8 +21,7 @@ HEADER = (
     "ratio",
     "verdict",
     "test MSE",
-    "PSNR (dB)",
-    "SSIM",
+    *map(title, ("test/psnr", "test/ssim")),
     "dead units",
     "parameters",
     "seconds",
@@ -206,7 +206,7 @@ def number(value: float) -> str:
 
 def short_table(rows: Sequence[Row]) -> str:
     """A line for each shortened run."""
-    header = ["system", "seed", "epochs", "figure so far", "test MSE", "PSNR (dB)"]
+    header = ["system", "seed", "epochs", "figure so far", "test MSE", title("psnr")]
     return to_markdown(
         header,
         [
