@@ -61,6 +61,14 @@ def test_no_arrow_points_up():
     assert not up
 
 
+def test_contributors_are_told_of_every_room():
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    files = (PACKAGE / "__init__.py", PACKAGE / "py.typed")
+    for path in PACKAGE.iterdir():
+        if path not in files and path.name != "__pycache__":
+            assert f"`{path.name}{'/' * path.is_dir()}`" in text, path.name
+
+
 def test_no_imports_go_in_a_circle():
     order = graphlib.TopologicalSorter(imports_between_rooms())
     assert list(order.static_order())
