@@ -134,6 +134,7 @@ def test_failures_of_a_command_at_work_are_left_to_it(tmp_path):
 
 
 COMMAND = """
+import signal
 import sys
 from pathlib import Path
 from helpers import sweep_jobs
@@ -141,6 +142,8 @@ from helpers.sweep_jobs import fake_config
 from caejax.errors import exit_code
 from caejax.sweep.run import run_sweep
 
+# Tests in the background of a shell would hand on that it is ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 folder = Path(sys.argv[1])
 config = fake_config(12, name="processes", workers=2)
 do = lambda: run_sweep(config, folder / "sweep", sweep_jobs.wait) and 0
