@@ -11,14 +11,14 @@ class OptimizerSpec(NamedTuple):
     """What makes an optimiser; hashable, so that compiled steps can be shared.
 
     Attributes:
-      name: of `OPTIMIZERS`.
-      learning_rate: the schedule's peak.
-      schedule: of `SCHEDULES`.
-      warmup_steps: linear from 0, before the schedule.
-      total_steps: at which "cosine" and "linear" reach 0, warm-up included; they
-        need it.
-      momentum: of sgd.
-      weight_decay: of adamw, decoupled.
+      name: a name of `OPTIMIZERS`.
+      learning_rate: the schedule's peak value.
+      schedule: a name of `SCHEDULES`.
+      warmup_steps: number of steps of linear warm-up from 0, before the schedule.
+      total_steps: the step at which "cosine" and "linear" reach 0, warm-up included;
+        they need it.
+      momentum: the momentum of sgd.
+      weight_decay: the decoupled weight decay of adamw.
     """
 
     name: str

@@ -16,9 +16,9 @@ class Parameter(NamedTuple):
     """A number that an entry of a table takes.
 
     Attributes:
-      default: its value where none is given; a float, or an int for whole numbers.
-      low: the least that it may be.
-      high: the most that it may be.
+      default: the value where none is given; a float, or an int for whole numbers.
+      low: the least value that it may have.
+      high: the greatest value that it may have.
       doc: one sentence on what it does.
     """
 
@@ -57,10 +57,11 @@ def choose(
     """Chooses an entry of a table.
 
     Args:
-      table: of entries by name.
-      name: the one wanted.
-      given: values of its parameters; others have their defaults.
-      fields: dotted config fields of the name and of the parameters, for errors.
+      table: the table's entries by name.
+      name: the wanted entry's name.
+      given: values of the entry's parameters by name; others have their defaults.
+      fields: dotted config fields of the name and of the parameters, for error
+        messages.
 
     Raises:
       CaejaxError: a name or a parameter that is not known, or a value that is no
@@ -77,9 +78,9 @@ def filled(
     """Values of all parameters, those given and the defaults of the others.
 
     Args:
-      params: the known ones.
-      given: values by name.
-      whose: what has the parameters, for errors.
+      params: the known parameters.
+      given: the given values by name.
+      whose: what has the parameters, for error messages.
       field: dotted config field of the section that holds them.
 
     Raises:
@@ -99,10 +100,10 @@ def unknown(name: str, known: Iterable[str], whose: str, field: str) -> CaejaxEr
     """The error that a section has a name which what it belongs to does not have.
 
     Args:
-      name: in the section.
-      known: those that it may have.
-      whose: what it belongs to.
-      field: dotted config field of the section.
+      name: the name in the section that is not known.
+      known: the names that the section may have.
+      whose: what the section belongs to.
+      field: the section's dotted config field.
     """
     known = list(known)
     return CaejaxError(

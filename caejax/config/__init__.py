@@ -42,7 +42,7 @@ def default(encoder: str = "conv") -> ConfigDict:
     """Returns the config of a small denoiser on `glyphs`, locked.
 
     Args:
-      encoder: kind of the model, whose fields config.model has.
+      encoder: the model's kind, whose fields config.model has.
 
     Raises:
       CaejaxError: there is no such kind.
@@ -192,8 +192,8 @@ def unknown_field(field: str, config: ConfigDict | None = None) -> str:
     """The line that says a field does not exist, naming the nearest that does.
 
     Args:
-      field: dotted, or its last part.
-      config: that does not have it; None for the default.
+      field: the dotted field, or its last part.
+      config: the config that does not have it; None for the default.
     """
     config = config or default()
     for switch, (section, _) in SWITCHES.items():

@@ -40,9 +40,9 @@ def apply(config: ConfigDict, overrides: Sequence[str], file: str) -> None:
     """Sets the fields that the command line names, in place and in any order.
 
     Args:
-      config: resolved.
-      overrides: of `split`.
-      file: of the config, for errors.
+      config: the resolved config, changed in place.
+      overrides: the words that set fields, as `split` returns them.
+      file: the config file's path, for error messages.
 
     Raises:
       CaejaxError: no such field, or a value of another type.

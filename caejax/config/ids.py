@@ -41,7 +41,8 @@ def run_id(config: Mapping[str, Any]) -> str:
     have their defaults, so that old folders are found again.
 
     Args:
-      config: nested, as `ConfigDict.to_dict` or its JSON gives it.
+      config: the config as nested dicts, as `ConfigDict.to_dict` or its JSON gives
+        it.
     """
     run = {name: value for name, value in config.items() if name not in NOT_OF_A_RUN}
     model = run.get("model", {})

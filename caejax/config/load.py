@@ -31,8 +31,8 @@ def find_config(name_or_path: str | Path) -> Path:
     """Finds a config file.
 
     Args:
-      name_or_path: a file, or one of `config_names`. A name may end in ".py" and
-        begin with "configs/"; a file that exists goes before a name.
+      name_or_path: a file's path, or one of `config_names`. A name may end in ".py" and
+        begin with "configs/"; a file that exists takes precedence over a name.
 
     Raises:
       CaejaxError: it is neither.

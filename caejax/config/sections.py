@@ -104,8 +104,8 @@ def choice(config: ConfigDict, field: str) -> Choice:
     """What a field of `SWITCHES` names in a table of functions, with its parameters.
 
     Args:
-      config: parameters that it does not hold have their defaults.
-      field: "corruption.name", "data.source" or "loss".
+      config: the config; parameters that it does not hold have their defaults.
+      field: the field: "corruption.name", "data.source" or "loss".
 
     Raises:
       CaejaxError: an unknown name or parameter, or a value out of range.
@@ -120,10 +120,10 @@ def lacks(field: str, name: str, key: str, value: Any = None) -> CaejaxError:
     """The error that a section has a field which its name does not have.
 
     Args:
-      field: of `SWITCHES`.
-      name: that it holds.
-      key: of the section.
-      value: where there is one.
+      field: a field of `SWITCHES`.
+      name: the name that the field holds.
+      key: the section's field that does not belong there.
+      value: the key's value, where there is one.
     """
     section = SWITCHES[field].section
     given = f"is {value!r}, but" if value is not None else "does not apply:"

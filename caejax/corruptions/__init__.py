@@ -24,16 +24,16 @@ class Corruption(NamedTuple):
     """A corruption and what follows from it.
 
     Attributes:
-      function: `f(key, images, *, level, **params)`, or where it is as
+      function: `f(key, images, *, level, **params)`, or its place as
         "module:function".
-      level: range of its level; None where the level does nothing.
-      task: what undoing it is called: `RECONSTRUCT` where nothing is changed,
+      level: the range of its level; None where the level does nothing.
+      task: the name of undoing it: `RECONSTRUCT` where nothing is changed,
         `DENOISE` for noise, `INPAINT` for parts that are gone.
       channels: "each by itself" or "all together", how a pixel's channels change; ""
         where they do not.
-      gaussian: it adds Gaussian noise, whose standard deviation the level is. For this
-        alone the posterior mean is known.
-      params: what it takes besides the level, by name.
+      gaussian: whether it adds Gaussian noise, whose standard deviation the level is.
+        For this alone the posterior mean is known.
+      params: the parameters that it takes besides the level, by name.
     """
 
     function: str | Callable[..., Any]
@@ -90,7 +90,7 @@ def choose(name: str, **params: float) -> Choice:
 
     Args:
       name: a key of `CORRUPTIONS`.
-      **params: those that do not have their defaults.
+      **params: values of the parameters that do not have their defaults.
 
     Raises:
       CaejaxError: see `caejax.parameters.choose`.
@@ -105,13 +105,13 @@ def corrupt(
     """Corrupts images.
 
     Args:
-      choice: of `choose`.
-      key: of what is random.
-      images: (B, H, W, C) in [0, 1].
-      level: in the range of the corruption's; may be traced.
+      choice: the corruption, as `choose` returns it.
+      key: the random key of the corruption.
+      images: images (B, H, W, C) in [0, 1].
+      level: the corruption's level, within its range; may be traced.
 
     Returns:
-      The same shape, dtype and range.
+      The corrupted images, of the same shape, dtype and range.
     """
     function = parameters.resolve(CORRUPTIONS[choice.name].function)
     return function(key, images, level=level, **dict(choice.params))

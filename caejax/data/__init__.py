@@ -18,11 +18,11 @@ class Source(NamedTuple):
     """Where images come from.
 
     Attributes:
-      function: takes those options of `load` that it names, and its parameters, and
-        returns train, perhaps validation, and test as a `Split` each; or where it is
-        as "module:function".
-      drawn: its images are generated, as many as the config says.
-      params: what it takes besides the options of `load`, by name.
+      function: function that takes those options of `load` that it names, and its
+        parameters, and returns train, perhaps validation, and test as a `Split` each;
+        or its place as "module:function".
+      drawn: whether its images are generated, as many as the config says.
+      params: the parameters that it takes besides the options of `load`, by name.
     """
 
     function: str | Callable[..., Any]
@@ -65,21 +65,22 @@ def load(
       source: a key of `SOURCES`.
       name: the dataset's name (idx, tfds) or file (npz).
       dir: the folder to read (idx, folder, npz, tfds).
-      image_size: (H, W) that the images must have; folder cuts patches of it.
+      image_size: the size (H, W) that the images must have; folder cuts patches of it.
       channels: number of channels that the images must have.
-      limit: use only the first N examples of each part, N train examples
+      limit: number N of each part's first examples that are used, N train examples
         being counted before the validation part is split off; 0 means all.
       val_fraction: share of train that becomes validation, in [0, 1), where the
         source has no validation part; 0 takes the test part for it.
-      seed: seeds generated images, patch positions and the splits.
+      seed: the seed of generated images, patch positions and the splits.
       train_size: number of generated train images (glyphs, dead_leaves).
       test_size: number of generated test images (glyphs, dead_leaves).
       reduce: integer factor of area averaging (folder).
-      patches_per_image: patches cut from each photograph (folder).
-      download: fetch (idx) or prepare (tfds) what is missing.
-      keep_bytes: leave images that the source has as uint8 in 0..255 as they are,
-        a quarter of the memory.
-      params: of the source alone, by name; others have their defaults.
+      patches_per_image: number of patches cut from each photograph (folder).
+      download: whether to fetch (idx) or prepare (tfds) what is missing.
+      keep_bytes: whether images that the source has as uint8 in 0..255 stay as they
+        are, which takes a quarter of the memory.
+      params: values of the source's own parameters, by name; others have their
+        defaults.
 
     Returns:
       Train, validation and test parts, C-contiguous: images (N, H, W, C)
@@ -145,9 +146,9 @@ def split_indices(
 
     Args:
       count: number of things to split, at least 2.
-      fraction: share of the second part; either part has at least one.
-      seed: of the shuffle.
-      what: the things' name, for the error.
+      fraction: the second part's share; either part has at least one.
+      seed: the shuffle's seed.
+      what: the things' name, for the error message.
 
     Returns:
       The indices of the rest and of the chosen part, each in rising order.

@@ -9,8 +9,8 @@ class Split(NamedTuple):
     """One part of a dataset.
 
     Attributes:
-      images: (N, H, W, C) float32 in [0, 1].
-      labels: (N,) int32, or None where the source has none.
+      images: the images, (N, H, W, C) float32 in [0, 1].
+      labels: the labels, (N,) int32, or None where the source has none.
     """
 
     images: np.ndarray

@@ -44,11 +44,11 @@ def load(
     Args:
       train_size: number of training images.
       test_size: number of test images.
-      image_size: (height, width), each at least 8.
-      channels: 1 for uniform greys; 3 for uniform brightness with a little colour,
-        as the channels of natural images are strongly correlated (Ruderman, Cronin &
-        Chiao, 1998).
-      seed: non-negative.
+      image_size: the images' (height, width), each at least 8.
+      channels: number of channels: 1 for uniform greys; 3 for uniform brightness with
+        a little colour, as the channels of natural images are strongly correlated
+        (Ruderman, Cronin & Chiao, 1998).
+      seed: the images' seed, not negative.
 
     Returns:
       (train, test): images (N, H, W, channels) in [0, 1], labels None.

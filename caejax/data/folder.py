@@ -44,17 +44,17 @@ def load(
     path inside the folder.
 
     Args:
-      dir: the folder.
-      image_size: (H, W) of a patch.
-      channels: 1 for grey, 3 for colour.
+      dir: the folder's path.
+      image_size: a patch's size (H, W).
+      channels: number of channels: 1 for grey, 3 for colour.
       reduce: integer factor by which images are first reduced by area
         averaging; trailing rows and columns that fill no block are dropped.
       patches_per_image: number of patches per image.
       test_fraction: share of the images for test, if there is no `test/`.
       val_fraction: share of the rest for validation, if there is no `val/`.
-      limit: read only the images that the first N patches of a part need;
-        0 means all.
-      seed: of the shuffle and of the patches' places.
+      limit: number N of a part's first patches for which images are read; 0 means
+        all.
+      seed: the seed of the shuffle and of the patches' places.
 
     Returns:
       Train, validation and test parts, without validation if its share is 0:
@@ -98,12 +98,12 @@ def read_image(file: Path | BinaryIO, channels: int, *, name: str) -> np.ndarray
     floats are taken as they are.
 
     Args:
-      file: path of the image, or the open file.
-      channels: 1 or 3.
+      file: the image's path, or the open file.
+      channels: number of channels, 1 or 3.
       name: the image's name, for errors.
 
     Returns:
-      (H, W, channels) float32 in [0, 1].
+      The image, (H, W, channels) float32 in [0, 1].
 
     Raises:
       CaejaxError: if it cannot be read, or has values outside the range.
@@ -122,7 +122,7 @@ def read_as_stored(file: Path | BinaryIO, *, name: str) -> np.ndarray:
     Of an animation it is the first frame.
 
     Returns:
-      (H, W, 1 or 3) float32 in [0, 1].
+      The image, (H, W, 1 or 3) float32 in [0, 1].
 
     Raises:
       CaejaxError: as `read_image`.

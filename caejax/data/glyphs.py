@@ -103,8 +103,8 @@ class Path(NamedTuple):
     """One way of writing a digit, sampled at even steps of the pen.
 
     Attributes:
-      points: (M, 2) places (x, y), y down, centred and 2 high.
-      modes: (M, K) smooth functions of place, then of pen time, to bend the path by.
+      points: places (x, y), (M, 2), y down, centred and 2 high.
+      modes: smooth functions of place, then of pen time, to bend the path by, (M, K).
     """
 
     points: np.ndarray
@@ -128,9 +128,10 @@ def load(
     Args:
       train_size: number of training images.
       test_size: number of test images.
-      image_size: (height, width), each at least 8.
-      channels: 1 for white ink on black, 3 for one random bright colour a digit.
-      seed: non-negative.
+      image_size: the images' (height, width), each at least 8.
+      channels: number of channels: 1 for white ink on black, 3 for one random bright
+        colour a digit.
+      seed: the images' seed, not negative.
 
     Returns:
       (train, test): images (N, H, W, channels) in [0, 1], labels in 0..9.

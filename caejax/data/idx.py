@@ -87,8 +87,8 @@ def load(
 
     Args:
       name: a key of `DOWNLOADS`; needed only to download, or if `dir` is empty.
-      dir: folder of the files; if empty, the cache folder for `name`.
-      download: fetch the files that are missing. The network is never tried
+      dir: the files' folder; if empty, the cache folder for `name`.
+      download: whether to fetch the files that are missing. The network is never tried
         when all four are there.
 
     Returns:
@@ -123,7 +123,7 @@ def fetch(folder: Path, sha256: Mapping[str, str], mirrors: Sequence[str]) -> No
 
     Args:
       folder: where the files go; made if need be.
-      sha256: file name -> hexadecimal SHA-256 of its contents.
+      sha256: the hexadecimal SHA-256 of each file's contents, by file name.
       mirrors: addresses that file names are appended to, tried in order.
 
     Raises:

@@ -17,7 +17,7 @@ def load(*, name: str = "", dir: str = "") -> tuple[Split, Split]:
     labels are (N,) integers.
 
     Args:
-      name: file name inside `dir`; empty if `dir` is the file itself.
+      name: the file's name inside `dir`; empty if `dir` is the file itself.
       dir: the .npz file, or its folder.
 
     Returns:

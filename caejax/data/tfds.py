@@ -42,9 +42,9 @@ def load(
       dir: where datasets are kept; if empty, the default of the library.
       image_size: (H, W) for images of no fixed size.
       test_fraction: share of train for test, if there is no such split.
-      limit: read only the first N examples of a part; 0 means all.
-      seed: of the split into train and test.
-      download: download and prepare the dataset if that is still to be done.
+      limit: number N of a part's first examples that are read; 0 means all.
+      seed: the seed of the split into train and test.
+      download: whether to download and prepare the dataset if not yet done.
         This can need TensorFlow; reading does not.
 
     Returns:

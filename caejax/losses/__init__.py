@@ -20,12 +20,12 @@ class Loss(NamedTuple):
     """A loss and how training uses it.
 
     Attributes:
-      function: `f(output, target, **params)`, two (B, H, W, C) to (B,), or where it is
-        as "module:function".
-      from_logits: it takes the decoder's linear output, not the image, and needs a
-        sigmoid as the output activation.
-      summed: training minimises its sum over the batch, not its mean.
-      params: what it takes besides the images, by name.
+      function: `f(output, target, **params)`, from two (B, H, W, C) to (B,), or its
+        place as "module:function".
+      from_logits: whether it takes the decoder's linear output, not the image, and
+        needs a sigmoid as the output activation.
+      summed: whether training minimises its sum over the batch, not its mean.
+      params: the parameters that it takes besides the images, by name.
     """
 
     function: str | Callable[..., Any]
@@ -52,7 +52,7 @@ def choose(name: str, **params: float) -> Choice:
 
     Args:
       name: a key of `LOSSES`.
-      **params: those that do not have their defaults.
+      **params: values of the parameters that do not have their defaults.
 
     Raises:
       CaejaxError: see `caejax.parameters.choose`.
@@ -66,13 +66,13 @@ def loss_and_image(
     """Loss and image of a decoder's linear output.
 
     Args:
-      model: has `to_image`, the output activation.
-      choice: of `choose`.
-      linear: (B, H, W, C), what the decoder returns.
-      clean: (B, H, W, C) in [0, 1], what it should be.
+      model: the model, whose `to_image` applies the output activation.
+      choice: the loss, as `choose` returns it.
+      linear: the decoder's linear output, (B, H, W, C).
+      clean: the images that it should give, (B, H, W, C) in [0, 1].
 
     Returns:
-      The loss of each image (B,), and the images (B, H, W, C).
+      The loss of each image, (B,), and the images (B, H, W, C).
     """
     loss, image = LOSSES[choice.name], model.to_image(linear)
     output = linear if loss.from_logits else image

@@ -12,11 +12,11 @@ def bce(logits: jax.Array, target: jax.Array) -> jax.Array:
     """Binary cross-entropy in nats, from logits.
 
     Args:
-      logits: (B, H, W, C), before the sigmoid.
-      target: (B, H, W, C) in [0, 1].
+      logits: the linear output before the sigmoid, (B, H, W, C).
+      target: the target images, (B, H, W, C) in [0, 1].
 
     Returns:
-      (B,).
+      One value per image, (B,).
     """
     check_pair(logits, target)
     return mean_over_pixels(optax.sigmoid_binary_cross_entropy(logits, target))

@@ -50,14 +50,15 @@ def constant_response(decode: Decode, features: jax.Array, period: int) -> jax.A
     """Decodes constant feature maps, clear of the borders.
 
     Args:
-      decode: (B, h, w, K) to (B, s*h, s*w, C), or nearly, for any h and w.
+      decode: function from (B, h, w, K) to (B, s*h, s*w, C), or nearly, for any h
+        and w.
       features: (B, h, w, K) codes of real images; averaged over space and tiled
         to 12 x 12, or as many as the period needs.
-      period: S; at least four periods, and four of the decoder's own strides s,
-        are cropped from every border.
+      period: the period S; at least four periods, and four of the decoder's own
+        strides s, are cropped from every border.
 
     Returns:
-      (B, H', W', C), H' and W' multiples of S.
+      The decoded images, (B, H', W', C), H' and W' multiples of S.
     """
     check_images(features, "features")
     check_period(period)
@@ -97,9 +98,9 @@ def dc_ripple_db(decode: Decode, features: jax.Array, period: int) -> jax.Array:
     linear output too; ripple that constant inputs do not excite is not seen.
 
     Args:
-      decode: (B, h, w, K) to (B, s*h, s*w, C) for any h and w.
+      decode: function from (B, h, w, K) to (B, s*h, s*w, C), for any h and w.
       features: (B, h, w, K) codes of real images.
-      period: S; also sees patterns whose periods divide S.
+      period: the period S; patterns whose periods divide S are seen, too.
 
     Returns:
       A scalar.
@@ -159,8 +160,9 @@ def lattice_peak_db(output: jax.Array, target: jax.Array, period: int) -> jax.Ar
     and make the peak negative: `phase_var_db` is for them.
 
     Args:
-      output, target: (B, H, W, C), cropped at the end to multiples of the period.
-      period: S; two must fit.
+      output, target: images (B, H, W, C), cropped at the end to multiples of the
+        period.
+      period: the period S; two periods must fit into the image.
 
     Returns:
       A scalar.
@@ -205,8 +207,8 @@ def lattice_power(output: jax.Array, target: jax.Array, period: int) -> jax.Arra
     patterns whose sign varies between images cancel; see `phase_var_db`.
 
     Args:
-      output, target: (B, H, W, C), B at least 2.
-      period: S; also sees patterns whose periods divide S.
+      output, target: images (B, H, W, C), B at least 2.
+      period: the period S; patterns whose periods divide S are seen, too.
 
     Returns:
       A scalar.
@@ -219,9 +221,9 @@ def shared_power(mean_map: jax.Array, mean_variance: jax.Array, count: int):
     """`lattice_power` from the means over N images of phase means and variances.
 
     Args:
-      mean_map: (S, S, C), mean over images of their phase means.
-      mean_variance: scalar, mean over images and channels of Var_p.
-      count: N.
+      mean_map: mean over images of their phase means, (S, S, C).
+      mean_variance: mean over images and channels of Var_p, a scalar.
+      count: the number N of images.
     """
     if count < 2:
         raise ValueError("the power of a shared pattern needs at least 2 images, got 1")
@@ -246,8 +248,8 @@ def phase_var_db(output: jax.Array, target: jax.Array, period: int) -> jax.Array
     (digits) counts as unevenness, mostly at S = 8.
 
     Args:
-      output, target: (B, H, W, C).
-      period: S; one must fit inside the border.
+      output, target: images (B, H, W, C).
+      period: the period S; one period must fit inside the border.
 
     Returns:
       A scalar, at least 0.
@@ -285,8 +287,9 @@ def grad_phase_db(gradient: jax.Array, period: int) -> jax.Array:
     Invariant to the loss's scale. Failure modes: as for `phase_var_db`.
 
     Args:
-      gradient: (B, H, W, C) of the loss with respect to the encoder's input.
-      period: S; one must fit inside the border.
+      gradient: gradient of the loss with respect to the encoder's input,
+        (B, H, W, C).
+      period: the period S; one period must fit inside the border.
 
     Returns:
       A scalar, at least 0.

@@ -30,10 +30,10 @@ class Evaluation(NamedTuple):
     """What a split says about a model.
 
     Attributes:
-      values: by column: the loss, and all metrics of the occasion for which the
-        images have room.
-      maps: of the longest period S that fits: residual_spectrum (H', W'), mean
-        share of power, and residual_phase_means (S, S, C).
+      values: values by column: the loss, and all metrics of the occasion for which
+        the images have room.
+      maps: arrays by name, of the longest period S that fits: residual_spectrum
+        (H', W'), mean share of power, and residual_phase_means (S, S, C).
     """
 
     values: Values
@@ -51,12 +51,12 @@ def evaluate(
     """All metrics of an occasion, over a split.
 
     Args:
-      subject: model, loss and corruption.
-      params: of the model.
-      images: (N, H, W, C) in [0, 1] or uint8.
-      key: of the split's noise.
-      level: the corruption's.
-      when: the occasion, see `caejax.metrics.table.Metric`.
+      subject: the model, its loss and its corruption.
+      params: the model's parameters.
+      images: the split's images, (N, H, W, C), in [0, 1] or uint8.
+      key: the random key of the split's noise.
+      level: the corruption's level.
+      when: the occasion's name; see `caejax.metrics.table.Metric`.
     """
     metrics = due(when)
     values, maps = {}, {}
@@ -102,9 +102,9 @@ def compare(output: np.ndarray, noisy: np.ndarray, clean: np.ndarray) -> Evaluat
     """What `evaluate` says of a model, but for the loss, of any estimator's images.
 
     Args:
-      output: (N, H, W, C), clipped to [0, 1] here.
-      noisy: what it was made of.
-      clean: (N, H, W, C), uint8 or in [0, 1].
+      output: the estimator's images, (N, H, W, C); clipped to [0, 1] here.
+      noisy: the corrupted images that the output was made of, (N, H, W, C).
+      clean: the uncorrupted images, (N, H, W, C), uint8 or in [0, 1].
     """
     chosen = _having(due("level"), "output", "input", "residual")
     run = _compiled_comparison(chosen)
@@ -137,6 +137,7 @@ def _called(metrics):
 def _over_split(run, shared, metrics, *arrays):
     """Values and maps from what a function adds up over batches of (N, ...) arrays."""
     count, sums = len(arrays[0]), []
+    # A split that fits one batch is not padded to five.
     small = arrays[0][0, ..., 0].size <= SMALL and count > BATCH
     size = 5 * BATCH if small else BATCH
     for first in range(0, count, size):
@@ -201,7 +202,9 @@ def _compiled_sums(values, chunk):
 
     def chunk_sums(shared, index, *arrays):
         shared, count = shared
-        mask = index < count  # the last batch is filled up
+        # The last batch is filled up with zeros to keep one shape, hence one program;
+        # what they give must not be added up.
+        mask = index < count
         return jax.tree.map(
             lambda x: jnp.tensordot(mask.astype(x.dtype), x, 1),
             values(shared, index, *arrays),

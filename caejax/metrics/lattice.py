@@ -14,12 +14,12 @@ def spectrum(images: jax.Array, period: int) -> jax.Array:
     """Power spectrum of each image without its mean, as a share of its total.
 
     Args:
-      images: (B, H, W, C), cropped at the end to multiples of the period.
-      period: S, a power of two; two periods must fit.
+      images: images (B, H, W, C), cropped at the end to multiples of the period.
+      period: the period S, a power of two; two periods must fit.
 
     Returns:
-      (B, H', W'), channels summed, each image summing to one; zeros for an image
-      that is constant.
+      Spectra (B, H', W'), channels summed, each image summing to one; zeros for an
+      image that is constant.
     """
     check_images(images, "images")
     check_period(period)
@@ -35,11 +35,11 @@ def peak_db(spectrum: jax.Array, period: int) -> jax.Array:
     """New lattice frequencies against their neighbours, in dB.
 
     Args:
-      spectrum: (H, W), such as the mean of `spectrum` over images.
-      period: S; see `lattice_masks`.
+      spectrum: a power spectrum (H, W), such as the mean of `spectrum` over images.
+      period: the period S; see `lattice_masks`.
 
     Returns:
-      A scalar; 0 dB for an empty spectrum.
+      The ratio in dB, a scalar; 0 dB for an empty spectrum.
     """
     peaks, neighbours = lattice_masks(*spectrum.shape, period)
     tiny = jnp.finfo(jnp.float32).tiny
@@ -58,8 +58,9 @@ def lattice_masks(
     neighbours off them, because images have more power on the axes.
 
     Args:
-      height, width: of the spectrum, multiples of the period and at least twice.
-      period: S.
+      height, width: the spectrum's size, multiples of the period and at least twice
+        the period.
+      period: the period S.
 
     Returns:
       Two (H, W) arrays, each summing to the number of new frequencies.

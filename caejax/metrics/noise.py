@@ -29,11 +29,11 @@ def corrupt_examples(
     So the result for an example is the same in any batch and for every model.
 
     Args:
-      corruption: of `caejax.corruptions.choose`.
-      key: of the split's noise.
-      images: (B, H, W, C).
-      index: (B,) of each example in its split.
-      level: the corruption's.
+      corruption: the corruption, as `caejax.corruptions.choose` returns it.
+      key: the random key of the split's noise.
+      images: the examples' images, (B, H, W, C).
+      index: each example's index in its split, (B,).
+      level: the corruption's level.
     """
 
     def one(i, image):

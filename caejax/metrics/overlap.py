@@ -35,9 +35,10 @@ def overlap_db(
 
     Args:
       kind: a name of `UPSAMPLING`.
-      period: S.
-      seeds: independent initialisations.
-      channels: of every stage; a multiple of 4, for the kinds that add up groups.
+      period: the period S.
+      seeds: number of independent initialisations.
+      channels: number of channels of every stage; a multiple of 4, for the kinds that
+        add up groups.
       initializer: a name of `caejax.models.layers.INITIALIZERS`.
 
     Returns:
@@ -82,12 +83,13 @@ def stages_overlap_db(
     """`overlap_db` of a decoder's stages; three of them stand for all that follow.
 
     Args:
-      kinds: of the decoder's upsampling layers from the code outwards.
+      kinds: names of the decoder's upsampling layers, from the code outwards.
       initializer: a name of `caejax.models.layers.INITIALIZERS`.
-      period: S, that log2(S) stages make; that of all where the decoder has fewer.
+      period: the period S that log2(S) stages make; where the decoder has fewer, that
+        of all its stages is taken.
 
     Returns:
-      dB, or None for a decoder without such layers.
+      The overlap in dB, or None for a decoder without such layers.
     """
     powers = _powers(kinds[:_STAGES], initializer)
     if not powers:

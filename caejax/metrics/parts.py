@@ -26,8 +26,9 @@ class Part(NamedTuple):
     """What is averaged over images.
 
     Attributes:
-      of: (output, target, period), images (B, H, W, C), to an array an image.
-      room: (n, p): images have at least n periods and p pixels a side.
+      of: function of (output, target, period), with images (B, H, W, C), that returns
+        one array per image.
+      room: (n, p): images need at least n periods and p pixels a side.
     """
 
     of: Callable[[jax.Array, jax.Array, int], jax.Array]
@@ -79,9 +80,9 @@ class Means(NamedTuple):
     """The means over a split that a metric is made of.
 
     Attributes:
-      parts: by name.
-      count: images.
-      period: S.
+      parts: each part's mean over the split, by name.
+      count: the number of images in the split.
+      period: the period S.
     """
 
     parts: Arrays

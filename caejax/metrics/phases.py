@@ -48,10 +48,10 @@ def high_pass(x: jax.Array) -> jax.Array:
     """Each pixel minus the mean of its four neighbours, four-pixel border dropped.
 
     Args:
-      x: (B, H, W, C).
+      x: images (B, H, W, C).
 
     Returns:
-      (B, H - 8, W - 8, C).
+      The filtered images, (B, H - 8, W - 8, C).
     """
     cross = x[:, :-2, 1:-1] + x[:, 2:, 1:-1] + x[:, 1:-1, :-2] + x[:, 1:-1, 2:]
     rest = BORDER - 1
@@ -66,11 +66,11 @@ def phase_means(x: jax.Array, period: int) -> jax.Array:
     image of N x N pixels (Parseval).
 
     Args:
-      x: (B, H, W, C), cropped at the end to multiples of the period.
-      period: S, a power of two.
+      x: images (B, H, W, C), cropped at the end to multiples of the period.
+      period: the period S, a power of two.
 
     Returns:
-      (B, S, S, C).
+      The phase means, (B, S, S, C).
 
     Raises:
       ValueError: images that are no floating-point batch or smaller than S.

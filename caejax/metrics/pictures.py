@@ -36,19 +36,20 @@ def samples(
     """A few examples to draw, from all over a split, and constant codes.
 
     Args:
-      subject: model and corruption.
-      params: of the model.
-      images: (N, H, W, C) of the split.
-      key: of its noise.
-      level: the corruption's.
+      subject: the model and its corruption.
+      params: the model's parameters.
+      images: the split's images, (N, H, W, C).
+      key: the random key of the split's noise.
+      level: the corruption's level.
 
     Returns:
-      target, input and output, (n, H, W, C) in [0, 1]; for convolutional models
-      also flat, (n, H', W', C): the linear output for each example's code averaged
-      over space, which would be constant without checkerboards; and, if there is a
-      size for it that the model keeps, gallery_input, gallery_output,
-      gallery_ripple, (m, 32, 32, C): flat colours and gradients, what the model
-      makes of them, and its linear output without the trend.
+      Arrays by name: target, input and output, (n, H, W, C) in [0, 1]; for
+      convolutional models also flat, (n, H', W', C): the linear output for each
+      example's code averaged over space, which would be constant without
+      checkerboards; and, if there is a size for it that the model keeps,
+      gallery_input, gallery_output, gallery_ripple, (m, 32, 32, C): flat colours and
+      gradients, what the model makes of them, and its linear output without the
+      trend.
     """
     params = on_one_device(params)
     # Neighbours may be patches of one photograph.
@@ -117,12 +118,14 @@ def gallery_images(side: int, margin: int, channels: int) -> np.ndarray:
     """Flat colours and gradients, on which every deviation is an artifact.
 
     Args:
-      side: of the part to be shown; the gradients run from 0 to 1 across it.
-      margin: pixels around it that continue the outermost colours.
-      channels: three give colours, any other number greys.
+      side: side of the part to be shown, in pixels; the gradients run from 0 to 1
+        across it.
+      margin: number of pixels around it that continue the outermost colours.
+      channels: number of channels; three give colours, any other number greys.
 
     Returns:
-      (n, side + 2 * margin, side + 2 * margin, channels) float32 in [0, 1].
+      The images, (n, side + 2 * margin, side + 2 * margin, channels), float32 in
+      [0, 1].
     """
     colours = COLOURS if channels == 3 else [(grey,) * channels for grey in GREYS]
     ramp = np.clip((np.arange(side + 2 * margin) - margin) / (side - 1), 0, 1)
@@ -142,11 +145,12 @@ def without_trend(x: jax.Array, period: int) -> jax.Array:
     flat and linear trends vanish exactly and patterns of the period stay whole.
 
     Args:
-      x: (B, H, W, C).
-      period: S; the S/2 outermost pixels see a window filled up with copies.
+      x: images (B, H, W, C).
+      period: the period S; the S/2 outermost pixels see a window filled up with
+        copies.
 
     Returns:
-      (B, H, W, C).
+      What is left of the images, (B, H, W, C).
     """
     weights = np.ones(period + 1, np.float32)
     weights[[0, -1]] = 0.5

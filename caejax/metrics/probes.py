@@ -28,10 +28,10 @@ def decoder_values(
     """Metrics of a decoder, on the codes of clean images.
 
     Args:
-      metrics: those that need a decoder, of its linear output or of its image.
+      metrics: the metrics that need a decoder, its linear output or its image.
       model: a convolutional autoencoder.
-      params: of the model.
-      images: (N, H, W, C); the first 32 are used.
+      params: the model's parameters.
+      images: clean images (N, H, W, C); the first 32 are used.
     """
     run = _compiled_decoder(metrics, model.clone(dtype=jnp.float32))
     with exact():
@@ -40,7 +40,7 @@ def decoder_values(
 
 
 def exact():
-    """What is 1e-7 large must not drown in TF32."""
+    """Full float32 precision: what is 1e-7 large must not drown in TF32."""
     return jax.default_matmul_precision("highest")
 
 
@@ -81,12 +81,13 @@ def gradient_values(
     """Metrics of the loss's gradient with respect to the corrupted input.
 
     Args:
-      metrics: those that need a gradient; left out where a period does not fit.
-      subject: model, loss and corruption.
-      params: of its model.
-      images: (N, H, W, C); the first 200 are used.
-      key: of the split's noise.
-      level: the corruption's.
+      metrics: the metrics that need a gradient; left out where a period does not
+        fit.
+      subject: the model, its loss and its corruption.
+      params: the model's parameters.
+      images: clean images (N, H, W, C); the first 200 are used.
+      key: the random key of the split's noise.
+      level: the corruption's level.
     """
     model = subject.model.clone(dtype=jnp.float32)
     run = _compiled_gradients(metrics, model, subject.loss, subject.corruption)

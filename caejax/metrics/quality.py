@@ -20,11 +20,11 @@ def bce(output: jax.Array, target: jax.Array) -> jax.Array:
     """Binary cross-entropy in nats, mean over pixels and channels.
 
     Args:
-      output: (B, H, W, C) in [0, 1]; clipped to [1e-7, 1 - 1e-7].
-      target: (B, H, W, C) in [0, 1].
+      output: images (B, H, W, C) in [0, 1]; clipped to [1e-7, 1 - 1e-7].
+      target: images (B, H, W, C) in [0, 1].
 
     Returns:
-      (B,).
+      One value per image, (B,).
     """
     check_pair(output, target)
     p = jnp.clip(output, 1e-7, 1 - 1e-7)
@@ -38,10 +38,10 @@ def psnr(output: jax.Array, target: jax.Array) -> jax.Array:
     Identical images give 100 dB.
 
     Args:
-      output, target: (B, H, W, C) in [0, 1].
+      output, target: images (B, H, W, C) in [0, 1].
 
     Returns:
-      (B,).
+      One value per image, (B,).
     """
     return -10 * jnp.log10(jnp.maximum(mse(output, target), _MSE_FLOOR))
 
@@ -54,10 +54,10 @@ def ssim(output: jax.Array, target: jax.Array) -> jax.Array:
     channels.
 
     Args:
-      output, target: (B, H, W, C) in [0, 1], H and W at least 11.
+      output, target: images (B, H, W, C) in [0, 1], H and W at least 11.
 
     Returns:
-      (B,) in [-1, 1].
+      One value per image, (B,), in [-1, 1].
     """
     check_pair(output, target)
     if min(output.shape[1:3]) < WINDOW:

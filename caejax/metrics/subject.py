@@ -11,9 +11,9 @@ class Subject(NamedTuple):
 
     Attributes:
       model: the Linen module.
-      loss: of `caejax.losses.choose`.
-      corruption: of `caejax.corruptions.choose`.
-      chunk: images a device takes at a time, about; 0 for all.
+      loss: the loss, as `caejax.losses.choose` returns it.
+      corruption: the corruption, as `caejax.corruptions.choose` returns it.
+      chunk: about how many images a device takes at a time; 0 for all.
     """
 
     model: Autoencoder

@@ -40,24 +40,27 @@ class Metric(NamedTuple):
     """A metric.
 
     Attributes:
-      name: its name in files; of one with periods the columns are NAME_s2, NAME_s4 …
-      label: what people call it.
-      unit: "dB", for instance; nothing for a pure number.
-      digits: behind the point, in tables.
-      better: "higher" or "lower"; nothing where neither is.
+      name: the metric's name in files; if it has periods, its columns are NAME_s2,
+        NAME_s4 …
+      label: the name that people read.
+      unit: the unit, "dB" for instance; empty for a pure number.
+      digits: number of digits behind the point, in tables.
+      better: "higher" or "lower", whichever is better; empty where neither is.
       needs: what its function is given, a key of `NEEDS`.
       function: "module:function", imported when it is first used, or the function.
       text: one sentence on what it says.
       short: the label where there is little room; by default the label.
-      periods: of the patterns that it is measured for; none for most.
-      parts: of "residual", names of `caejax.metrics.parts.PARTS`.
-      room: (n, p): images have at least n periods and p pixels a side.
-      images: so many at least.
-      when: "val" (after every epoch), "test", "init" (before training), "probe"
-        (at config.train.probe_steps), "level" (at another level of noise, or for
-        another estimator); by default what is usual for its need.
-      columns: of results.csv that reports' tables show; None for all of the test.
-      brief: those that tables with little room show.
+      periods: periods of the patterns that it is measured for; none for most.
+      parts: names of `caejax.metrics.parts.PARTS` that a metric of need "residual" is
+        made of.
+      room: (n, p): images need at least n periods and p pixels a side.
+      images: the least number of images that it needs.
+      when: the occasions: "val" (after every epoch), "test", "init" (before training),
+        "probe" (at config.train.probe_steps), "level" (at another level of noise, or
+        for another estimator); by default what is usual for its need.
+      columns: columns of results.csv that reports' tables show; None for all of the
+        test.
+      brief: the columns that tables with little room show.
     """
 
     name: str
@@ -318,9 +321,9 @@ def column(metric: Metric, period: int | None = None, stage: str = "") -> str:
     """The name of a metric's value in files.
 
     Args:
-      metric: whose value it is.
-      period: of the pattern; None for a metric without periods.
-      stage: "test" or "init" in summaries and results; nothing along training.
+      metric: the metric whose value it is.
+      period: the pattern's period; None for a metric without periods.
+      stage: "test" or "init" in summaries and results; empty along training.
     """
     name = metric.name if period is None else f"{metric.name}_s{period}"
     return f"{stage}/{name}" if stage else name
@@ -346,9 +349,9 @@ class Column(NamedTuple):
     """What the name of a value in files stands for.
 
     Attributes:
-      metric: whose value it is.
-      period: of the pattern; None where the name has none.
-      stage: "test" or "init", before the slash; nothing where there is no slash.
+      metric: the metric whose value it is.
+      period: the pattern's period; None where the name has none.
+      stage: "test" or "init", before the slash; empty where there is no slash.
     """
 
     metric: Metric
@@ -371,8 +374,8 @@ def title(name: str, *, short: bool = False) -> str:
     """How a value is called, with its unit: "DC ripple, period 8 (dBFS)".
 
     Args:
-      name: of the value in files; one that is no metric's is its own title.
-      short: for columns: "ripple s8 (dBFS)".
+      name: the value's name in files; one that is no metric's is its own title.
+      short: whether to use the short label, for columns: "ripple s8 (dBFS)".
     """
     found = find(name)
     if found is None:

@@ -23,7 +23,7 @@ def create_model(encoder: str, **settings) -> Autoencoder:
     """Makes an autoencoder by name.
 
     Args:
-      encoder: a name of `MODELS`.
+      encoder: the model's name, a key of `MODELS`.
       **settings: attributes of any of the models; those that this one does not
         have are left out, so one set of settings serves all.
 

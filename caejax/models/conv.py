@@ -14,13 +14,14 @@ class ConvAutoencoder(Autoencoder):
     Attributes:
       shape: (H, W, C) of the images it is made for; codes of their size decode to
         them, with the crops that odd sizes need.
-      widths, latent_channels, bottleneck, downsampling, code_activation: of
+      widths, latent_channels, bottleneck, downsampling, code_activation: as in
         `ConvEncoder`.
-      upsampling: of `ConvDecoder`.
-      decoder_widths: its widths, from the code outwards; () for those of the encoder,
-        mirrored.
-      output_activation, initializer: names of `caejax.models.layers`.
-      dtype: of the computation; parameters and outputs are float32.
+      upsampling: as in `ConvDecoder`.
+      decoder_widths: the decoder's widths, from the code outwards; () for those of
+        the encoder, mirrored.
+      output_activation, initializer: names of `ACTIVATIONS` and of `INITIALIZERS` in
+        `caejax.models.layers`.
+      dtype: the computation's type; parameters and outputs are float32.
       path: how layers are computed, one of `caejax.ops.paths.PATHS`.
     """
 
@@ -84,7 +85,7 @@ class ConvAutoencoder(Autoencoder):
 
     @property
     def stride(self) -> int:
-        """2^L of L stages."""
+        """2^L for L stages."""
         return 2 ** len(self.widths)
 
     @property
@@ -94,13 +95,13 @@ class ConvAutoencoder(Autoencoder):
 
     @property
     def largest_map(self) -> int:
-        """That of the image or of the first stage."""
+        """About how many numbers the image or the first stage holds, the larger."""
         height, width, channels = self.shape
         widest = max(channels, self.widths[0], self._decoder_widths[-1])
         return height * width * widest
 
     def output_size(self, size: tuple[int, int]) -> tuple[int, int]:
-        """The size itself."""
+        """The size itself: every size is kept."""
         return size
 
     @property

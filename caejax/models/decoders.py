@@ -14,8 +14,8 @@ class ConvDecoder(nn.Module):
     """Upsampling and ReLU per width, then a 3 x 3 convolution, linear.
 
     Attributes:
-      widths: channels of the stages, from the code outwards.
-      channels: channels of the image.
+      widths: numbers of channels of the stages, from the code outwards.
+      channels: number of channels of the image.
       upsampling: a name of `caejax.models.upsampling.UPSAMPLING`.
       initializer, dtype: as in `Upsample`.
     """
@@ -33,13 +33,13 @@ class ConvDecoder(nn.Module):
         """Decodes a feature map of any height and width.
 
         Args:
-          code: (B, h, w, C).
-          size: (H, W) of the image; the encoder must map it to (h, w). Trailing
+          code: the feature map, (B, h, w, C).
+          size: the image's size (H, W); the encoder must map it to (h, w). Trailing
             rows and columns are cropped after each stage, where the encoder had
             an odd size. Without it, nothing is cropped.
 
         Returns:
-          (B, H, W, channels), by default with (H, W) = 2^L (h, w).
+          Linear images (B, H, W, channels), by default with (H, W) = 2^L (h, w).
         """
         x = code
         for stage, width in enumerate(self.widths, start=1):
@@ -66,7 +66,7 @@ class DenseDecoder(nn.Module):
     """Dense layers with ReLU, then the pixels, linear.
 
     Attributes:
-      widths: hidden units, from the code outwards; often none.
+      widths: numbers of hidden units, from the code outwards; often none.
       shape: (H, W, C) of the image.
       initializer, dtype: as in `ConvDecoder`.
     """

@@ -15,8 +15,8 @@ class DenseAutoencoder(Autoencoder):
 
     Attributes:
       shape: (H, W, C) of the images.
-      widths: hidden units on both sides of the code; often none.
-      latent_channels: units of the code.
+      widths: numbers of hidden units on both sides of the code; often none.
+      latent_channels: number of units of the code.
       code_activation, output_activation, initializer, dtype: as in
         `ConvAutoencoder`.
     """
@@ -69,12 +69,12 @@ class DenseAutoencoder(Autoencoder):
 
     @property
     def stages(self) -> tuple[str, ...]:
-        """None."""
+        """Always empty: there are no upsampling layers."""
         return ()
 
     @property
     def largest_map(self) -> int:
-        """That of the image or of any layer."""
+        """About how many numbers the image or the largest layer holds."""
         return max(math.prod(self.shape), *self.widths, self.latent_channels)
 
     def output_size(self, size: tuple[int, int]) -> tuple[int, int] | None:

@@ -34,8 +34,8 @@ def phase_gains(kernel: jax.Array, kind: str) -> jax.Array:
       kind: a name of `caejax.models.kinds.UPSAMPLING`.
 
     Returns:
-      (2, 2, C, F), phases counted from output pixel (0, 0). Where channels are
-      added up in groups, C is filled up to whole groups.
+      The gains, (2, 2, C, F), phases counted from output pixel (0, 0). Where
+      channels are added up in groups, C is filled up to whole groups.
 
     Raises:
       ValueError: no such kind, or a kernel that is not of it.
@@ -60,7 +60,7 @@ def lattice_response(kernel: jax.Array, kind: str) -> jax.Array:
       kind: a name of `caejax.models.kinds.UPSAMPLING`.
 
     Returns:
-      (2, 2, C, F) complex, indexed by (u, v).
+      The response, (2, 2, C, F) complex, indexed by (u, v).
 
     Raises:
       ValueError: no such kind, or a kernel that is not of it.
@@ -82,7 +82,7 @@ def kernel_ripple_db(kernel: jax.Array, kind: str) -> jax.Array:
       kind: a name of `caejax.models.kinds.UPSAMPLING`.
 
     Returns:
-      A scalar, at least -200.
+      The power in dB, a scalar, at least -200.
 
     Raises:
       ValueError: no such kind, or a kernel that is not of it.

@@ -20,8 +20,8 @@ class ConvEncoder(nn.Module):
     """A stage per width, which halves the image, then the bottleneck.
 
     Attributes:
-      widths: channels of the stages, from the image inwards.
-      latent_channels: channels of the code.
+      widths: numbers of channels of the stages, from the image inwards.
+      latent_channels: number of channels of the code.
       bottleneck: "projection" adds a 1 x 1 convolution from the last stage to the
         code, so widths and code size vary independently; "pooled" lets the last
         stage itself have latent_channels channels, as in the classic examples.
@@ -30,7 +30,7 @@ class ConvEncoder(nn.Module):
         "stride_k4": a convolution of that size and of stride 2, ReLU.
       code_activation: a name of `caejax.models.layers.ACTIVATIONS`.
       initializer: a name of `caejax.models.layers.INITIALIZERS`.
-      dtype: of the computation.
+      dtype: the computation's type.
     """
 
     widths: tuple[int, ...]
@@ -78,8 +78,8 @@ class DenseEncoder(nn.Module):
     """Dense layers with ReLU, then a dense code.
 
     Attributes:
-      widths: hidden units before the code; often none.
-      latent_channels: units of the code.
+      widths: numbers of hidden units before the code; often none.
+      latent_channels: number of units of the code.
       code_activation, initializer, dtype: as in `ConvEncoder`.
     """
 

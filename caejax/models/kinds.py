@@ -35,20 +35,20 @@ class Kind(NamedTuple):
       doc: definition, source, condition under which constant inputs stay free of
         checkerboards, and cost for C input and F output channels: parameters with
         the bias, and multiplications per low-resolution pixel as the layer is run.
-      kernel_size: k of the kernel parameter.
+      kernel_size: side k of the kernel parameter.
       origin: place of the filter's first tap, in output pixels.
       fixed: one axis of the fixed filter.
       run: "filter", as one filter; "linear" or "cubic", that resize of
         `jax.image`, then the convolution; "average" or "blur", the painted filter,
         then the fixed one, where the average repeats the edges above and on the
         left. All others see zeros around them.
-      transposed: the kernel is that of `nn.ConvTranspose`, not of `nn.Conv`.
-      phases: so many phases lie side by side in the kernel's channels, the phase
-        outermost, and are shuffled into place; 1 where none are.
-      group: so many consecutive input channels are added up first.
+      transposed: whether the kernel is that of `nn.ConvTranspose`, not of `nn.Conv`.
+      phases: number of phases that lie side by side in the kernel's channels, the
+        phase outermost, and are shuffled into place; 1 where none are.
+      group: number of consecutive input channels that are added up first.
       variance: factor that makes the variance of scaled initialisers right where
         their fan-in does not count what an output pixel really adds up.
-      tied: all phases of a shuffle start with the same kernel.
+      tied: whether all phases of a shuffle start with the same kernel.
     """
 
     doc: str
@@ -231,12 +231,12 @@ def layer_filter(kernel: jax.Array, kind: Kind) -> jax.Array:
     """A layer's whole filter at the high resolution, for any input channel.
 
     Args:
-      kernel: float32 kernel parameter, `kernel_shape`.
-      kind: of the layer.
+      kernel: float32 kernel parameter, shaped as `kernel_shape` says.
+      kind: the layer's kind.
 
     Returns:
-      (L, L, C, F) float32, C a multiple of `kind.group`. The layer's response to
-      one pixel, but for the borders.
+      The filter, (L, L, C, F) float32, C a multiple of `kind.group`: the layer's
+      response to one pixel, but for the borders.
     """
     h = smooth(painted_filter(kernel, kind), kind.fixed)
     return jnp.repeat(h, kind.group, axis=2)
@@ -246,12 +246,12 @@ def painted_filter(kernel: jax.Array, kind: Kind) -> jax.Array:
     """What the kernel draws around an input pixel before the fixed filter.
 
     Args:
-      kernel: kernel parameter, `kernel_shape`.
-      kind: of the layer.
+      kernel: kernel parameter, shaped as `kernel_shape` says.
+      kind: the layer's kind.
 
     Returns:
-      (k, k, C', F), or (2k, 2k, C', F) of a shuffle; C' counts sums of
-      `kind.group` channels.
+      The painted filter, (k, k, C', F), or (2k, 2k, C', F) of a shuffle; C' counts
+      sums of `kind.group` channels.
     """
     if kind.phases > 1:
         return interleave(kernel, STRIDE)

@@ -16,8 +16,8 @@ class LayersAutoencoder(Autoencoder):
     Attributes:
       shape: (H, W, C) of the images it is made for. Others can be put in, but may
         come out with another size: see `output_size`.
-      encoder_layers, decoder_layers: words as in `caejax.models.stack`. The last
-        layer has no activation, as the output activation follows it.
+      encoder_layers, decoder_layers: each layer's words, as in `caejax.models.stack`.
+        The last layer has no activation, as the output activation follows it.
       output_activation, initializer, dtype, path: as in `ConvAutoencoder`.
     """
 
@@ -57,7 +57,7 @@ class LayersAutoencoder(Autoencoder):
 
     @property
     def stride(self) -> int:
-        """2^L of L poolings."""
+        """2^L for L poolings."""
         return 2 ** sum(parse(words).op == "pool" for words in self.encoder_layers)
 
     @property
@@ -68,12 +68,12 @@ class LayersAutoencoder(Autoencoder):
 
     @property
     def largest_map(self) -> int:
-        """That of the image or of any layer."""
+        """About how many numbers the image or the largest layer holds."""
         shapes = shapes_after(self.encoder_layers + self.decoder_layers, self.shape)
         return max(map(math.prod, shapes))
 
     def output_size(self, size: tuple[int, int]) -> tuple[int, int] | None:
-        """That of `shape` is kept; others may not be."""
+        """The size of `shape` is kept; others may not be."""
         layers = self.encoder_layers + self.decoder_layers
         try:
             return shapes_after(layers, (*size, self.shape[-1]))[-1][:2]

@@ -98,13 +98,13 @@ def initial_bias(
     """Draws a bias: zeros, but as PyTorch does for "torch_default".
 
     Args:
-      key: random key.
-      shape: (F,).
+      key: the random key.
+      shape: the bias's shape, (F,).
       initializer: a name of `INITIALIZERS`.
-      fan_in: as PyTorch counts it for the kernel.
+      fan_in: the kernel's fan-in, as PyTorch counts it.
 
     Returns:
-      (F,) float32, for "torch_default" uniform up to 1 / sqrt(fan_in).
+      The bias, (F,) float32; for "torch_default" uniform up to 1 / sqrt(fan_in).
     """
     if initializer != "torch_default":
         return jnp.zeros(shape)

@@ -26,9 +26,9 @@ class Autoencoder(nn.Module):
 
     Attributes:
       shape: (H, W, C) of the images it is made for.
-      output_activation: name of `caejax.models.layers.ACTIVATIONS`.
-      initializer: name of `caejax.models.layers.INITIALIZERS`.
-      dtype: of the computation; parameters and outputs are float32.
+      output_activation: a name of `caejax.models.layers.ACTIVATIONS`.
+      initializer: a name of `caejax.models.layers.INITIALIZERS`.
+      dtype: the computation's type; parameters and outputs are float32.
     """
 
     skips = False
@@ -76,7 +76,7 @@ class Autoencoder(nn.Module):
 
     @property
     def largest_map(self) -> int:
-        """Numbers that the largest layer holds of one image, about."""
+        """About how many numbers the largest layer holds of one image."""
         raise NotImplementedError
 
     def output_size(self, size: tuple[int, int]) -> tuple[int, int] | None:

@@ -48,11 +48,11 @@ class Layer(NamedTuple):
     """What a layer's words say.
 
     Attributes:
-      op: "conv", "pool", "nearest" or a name of `UPSAMPLING`.
-      features: output channels; 0 where they stay as they are.
-      kernel_size: of "conv".
-      factor: of "nearest".
-      valid: VALID instead of SAME padding.
+      op: the operation: "conv", "pool", "nearest" or a name of `UPSAMPLING`.
+      features: number of output channels; 0 where they stay as they are.
+      kernel_size: the kernel's side, for "conv".
+      factor: the resize's factor, for "nearest".
+      valid: whether padding is VALID instead of SAME.
       activation: a name of `caejax.models.layers.ACTIVATIONS`.
     """
 
@@ -126,9 +126,9 @@ class Stack(nn.Module):
     """Layers one after the other.
 
     Attributes:
-      layers: the words of each.
+      layers: each layer's words.
       initializer: a name of `caejax.models.layers.INITIALIZERS`.
-      dtype: of the computation.
+      dtype: the computation's type.
     """
 
     layers: tuple[str, ...]

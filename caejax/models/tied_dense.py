@@ -62,12 +62,12 @@ class TiedDenseAutoencoder(Autoencoder):
 
     @property
     def stages(self) -> tuple[str, ...]:
-        """None."""
+        """Always empty: there are no upsampling layers."""
         return ()
 
     @property
     def largest_map(self) -> int:
-        """That of the image or of the code."""
+        """How many numbers the image or the code holds, whichever is larger."""
         return max(math.prod(self.shape), self.latent_channels)
 
     def output_size(self, size: tuple[int, int]) -> tuple[int, int] | None:

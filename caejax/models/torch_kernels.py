@@ -30,14 +30,14 @@ def to_torch(kernel: np.ndarray, kind: str) -> np.ndarray:
     """The PyTorch weight that does what a kernel does.
 
     Args:
-      kernel: (k, k, C, F) of a layer's parameter "kernel"; (3, 3, C, 4F) of a
+      kernel: the layer's parameter "kernel", (k, k, C, F); (3, 3, C, 4F) of a
         shuffle, phase outermost.
       kind: a name of `caejax.models.kinds.UPSAMPLING`.
 
     Returns:
-      (C, F, k, k), turned, of a transposed convolution, since PyTorch paints its
-      weight and Flax correlates; (4F, C, 3, 3) of a shuffle, feature outermost as
-      `pixel_shuffle` wants; (F, C, k, k) of other convolutions.
+      The weight: (C, F, k, k), turned, of a transposed convolution, since PyTorch
+      paints its weight and Flax correlates; (4F, C, 3, 3) of a shuffle, feature
+      outermost as `pixel_shuffle` wants; (F, C, k, k) of other convolutions.
 
     Raises:
       ValueError: no such kind, or a kernel that is not of it.
@@ -55,12 +55,12 @@ def from_torch(weight: np.ndarray, kind: str) -> np.ndarray:
     """The kernel that does what a PyTorch weight does, `to_torch` undone.
 
     Args:
-      weight: (C, F, k, k) of a transposed convolution, (4F, C, 3, 3) of a shuffle,
-        (F, C, k, k) of other convolutions.
+      weight: the PyTorch weight, (C, F, k, k) of a transposed convolution,
+        (4F, C, 3, 3) of a shuffle, (F, C, k, k) of other convolutions.
       kind: a name of `caejax.models.kinds.UPSAMPLING`.
 
     Returns:
-      (k, k, C, F), or (3, 3, C, 4F) of a shuffle.
+      The kernel, (k, k, C, F), or (3, 3, C, 4F) of a shuffle.
 
     Raises:
       ValueError: no such kind, or a weight that is not of it.

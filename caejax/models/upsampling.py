@@ -46,13 +46,13 @@ class Upsample(nn.Module):
     output is that of the stock layers, borders included.
 
     Attributes:
-      features: output channels.
+      features: number of output channels.
       kind: a name of `UPSAMPLING`.
       initializer: a name of `caejax.models.layers.INITIALIZERS`, with the kind's
         `variance`, so that every kind keeps the signal's variance alike; the
         defaults of libraries go without.
-      dtype: of the computation; parameters stay float32.
-      valid: VALID instead of SAME padding, for kinds with a `valid_growth`.
+      dtype: the computation's type; parameters stay float32.
+      valid: whether padding is VALID instead of SAME, for kinds with a `valid_growth`.
     """
 
     features: int
@@ -81,13 +81,13 @@ def initial_kernel(
     """Draws a kernel parameter.
 
     Args:
-      key: random key.
-      shape: of the kernel, `kernel_shape`.
-      kind: of the layer.
+      key: the random key.
+      shape: the kernel's shape, as `kernel_shape` gives it.
+      kind: the layer's kind.
       initializer: a name of `caejax.models.layers.INITIALIZERS`.
 
     Returns:
-      float32 of that shape.
+      The kernel, float32, of that shape.
     """
     copies = kind.phases if kind.tied else 1
     one = (*shape[:-1], shape[-1] // copies)
@@ -112,13 +112,14 @@ def apply_kind(
     """Upsamples images with a kind's kernel.
 
     Args:
-      x: (B, H, W, C).
-      kernel: float32 kernel parameter, `kernel_shape`.
-      kind: of the layer.
-      valid: VALID instead of SAME padding; the kind must have a `valid_growth`.
+      x: images (B, H, W, C).
+      kernel: float32 kernel parameter, shaped as `kernel_shape` says.
+      kind: the layer's kind.
+      valid: whether padding is VALID instead of SAME; the kind must then have a
+        `valid_growth`.
 
     Returns:
-      (B, 2H, 2W, F); VALID, `valid_growth` pixels more a side.
+      Images (B, 2H, 2W, F); with VALID, `valid_growth` pixels more a side.
     """
     if not valid:
         return _apply_same(x, kernel, kind)

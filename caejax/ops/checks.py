@@ -10,8 +10,8 @@ def check_images(images: jax.Array, name: str) -> None:
     Integers have another range, and wrap around when subtracted.
 
     Args:
-      images: what is checked.
-      name: what the message calls it.
+      images: the array that is checked.
+      name: the array's name in the error message.
     """
     if jnp.ndim(images) != 4:
         raise ValueError(f"{name} must be (B, H, W, C), got shape {jnp.shape(images)}")

@@ -33,12 +33,12 @@ def conv(x: jax.Array, kernel: jax.Array, padding: Padding) -> jax.Array:
     """Correlates images with a kernel, stride 1 (what deep learning calls conv).
 
     Args:
-      x: (B, H, W, C) images.
-      kernel: (h, w, C, F).
-      padding: zeros put ((above, below), (left, right)), not negative.
+      x: images (B, H, W, C).
+      kernel: the kernel, (h, w, C, F).
+      padding: numbers of zeros ((above, below), (left, right)), not negative.
 
     Returns:
-      (B, H', W', F) with H' = H + above + below - h + 1, likewise W'.
+      Images (B, H', W', F) with H' = H + above + below - h + 1, likewise W'.
     """
     if paths.chosen() != "matmul":
         return lax_conv(x, kernel, padding)
@@ -72,6 +72,7 @@ def _conv_by_matmul(x, kernel, padding):
     """One matrix product, shifts on that side of it where they move the least."""
     h, w, channels, features = kernel.shape
     height, width = _output_size(x, kernel.shape, padding)
+    # Numbers moved per pixel: what is read into the product plus what it writes.
     traffic = {
         _shifts_before: h * w * channels + features,
         _shifts_around: w * channels + h * features,

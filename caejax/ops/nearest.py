@@ -13,11 +13,11 @@ def resize_nearest(x: jax.Array, factor: Fraction) -> jax.Array:
     `jax.image.resize` takes floor((i + 1/2) q / p) instead.
 
     Args:
-      x: (B, H, W, C).
-      factor: p / q, above 0.
+      x: images (B, H, W, C).
+      factor: the factor p / q, above 0.
 
     Returns:
-      (B, floor(H p / q), floor(W p / q), C).
+      The resized images, (B, floor(H p / q), floor(W p / q), C).
     """
     p, q = factor.numerator, factor.denominator
     for axis in (1, 2):

@@ -25,7 +25,7 @@ def use(path: str) -> Iterator[None]:
     """Takes a path for all operations that are traced inside.
 
     Args:
-      path: one of `PATHS`.
+      path: the path's name, one of `PATHS`.
     """
     token = _path.set(path)
     try:

@@ -29,16 +29,16 @@ def upsample(
     """Upsamples images with the filter h.
 
     Args:
-      x: (B, H, W, C) images.
-      h: (L, L, C, F) filter at the high resolution.
+      x: images (B, H, W, C).
+      h: the filter at the high resolution, (L, L, C, F).
       origin: where the filter's first tap lies relative to its input pixel, in
         high-resolution pixels, -s*T < origin < s; the same for both axes.
-      stride: s.
+      stride: the stride s.
       border: what surrounds x: "zero", or "wrap" for x again and again: one pixel
         then gives one whole period of what a constant image of any size gives.
 
     Returns:
-      (B, s*H, s*W, F).
+      The upsampled images, (B, s*H, s*W, F).
     """
     kernel = phase_kernel(h, stride)
     lowest = 1 - stride * kernel.shape[0]
@@ -75,12 +75,12 @@ def phase_kernel(h: jax.Array, stride: int) -> jax.Array:
     """Rearranges a filter into the convolution that yields all phases at once.
 
     Args:
-      h: (L, L, C, F).
-      stride: s.
+      h: the filter at the high resolution, (L, L, C, F).
+      stride: the stride s.
 
     Returns:
-      (T, T, C, s*s*F) with T = ceil(L / s): channel (p*s + q)*F + f holds
-      output f of row phase p and column phase q.
+      The kernel, (T, T, C, s*s*F) with T = ceil(L / s): channel (p*s + q)*F + f
+      holds output f of row phase p and column phase q.
     """
     length, _, channels, features = h.shape
     taps = -(-length // stride)
@@ -95,11 +95,12 @@ def interleave(kernel: jax.Array, stride: int) -> jax.Array:
     """The filter of "convolve, then depth-to-space", `phase_kernel` undone.
 
     Args:
-      kernel: (T, T, C, s*s*F), phases outermost in the channels.
-      stride: s.
+      kernel: the convolution's kernel, (T, T, C, s*s*F), phases outermost in the
+        channels.
+      stride: the stride s.
 
     Returns:
-      (s*T, s*T, C, F).
+      The filter, (s*T, s*T, C, F).
     """
     taps, _, channels, depth = kernel.shape
     features = depth // stride**2
@@ -124,11 +125,11 @@ def phase_gains(h: jax.Array, stride: int = 2) -> jax.Array:
     pair of channels, all its phases have the same gain.
 
     Args:
-      h: (L, L, C, F) filter at the high resolution.
-      stride: s.
+      h: the filter at the high resolution, (L, L, C, F).
+      stride: the stride s.
 
     Returns:
-      (s, s, C, F), phases counted from the filter's first tap.
+      The gains, (s, s, C, F), phases counted from the filter's first tap.
     """
     channels, features = h.shape[2:]
     kernel = phase_kernel(h, stride).sum((0, 1))
@@ -143,11 +144,11 @@ def smooth(h: jax.Array, taps: tuple[float, ...]) -> jax.Array:
     resize's own filter.
 
     Args:
-      h: (L, L, C, F) filter at the high resolution.
-      taps: (r,) one axis of the fixed filter.
+      h: the filter at the high resolution, (L, L, C, F).
+      taps: one axis of the fixed filter, (r,).
 
     Returns:
-      (L + r - 1, L + r - 1, C, F).
+      The combined filter, (L + r - 1, L + r - 1, C, F).
     """
     for axis in (0, 1):
         h = sum(tap * _shift(h, axis, t, len(taps) - 1) for t, tap in enumerate(taps))

@@ -14,11 +14,11 @@ def max_pool(x: jax.Array, *, valid: bool = False) -> jax.Array:
     As in `nn.max_pool`, the gradient goes to the first of equal pixels, row by row.
 
     Args:
-      x: (B, H, W, C); an odd last row or column makes a smaller block.
-      valid: leave such a row or column out, as VALID pooling does.
+      x: images (B, H, W, C); an odd last row or column makes a smaller block.
+      valid: whether to leave such a row or column out, as VALID pooling does.
 
     Returns:
-      (B, ceil(H / 2), ceil(W / 2), C); VALID, rounded down.
+      Images (B, ceil(H / 2), ceil(W / 2), C); with VALID, rounded down.
     """
     if valid:
         height, width = (side // 2 * 2 for side in x.shape[1:3])
@@ -66,10 +66,11 @@ def blur_pool(x: jax.Array) -> jax.Array:
     more of the gradient. The outermost pixels are repeated.
 
     Args:
-      x: (B, H, W, C).
+      x: images (B, H, W, C).
 
     Returns:
-      (B, ceil(H / 2), ceil(W / 2), C): pixel i lies between pixels 2 i and 2 i + 1.
+      Images (B, ceil(H / 2), ceil(W / 2), C); pixel i lies between the input's
+      pixels 2 i and 2 i + 1.
     """
     for axis in (1, 2):
         padding = [(0, 0)] * 4

@@ -16,11 +16,11 @@ def conv_stride2(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """Correlates images with a kernel at every other pixel, as `nn.Conv` with SAME.
 
     Args:
-      x: (B, H, W, C) images.
-      kernel: (h, w, C, F).
+      x: images (B, H, W, C).
+      kernel: the kernel, (h, w, C, F).
 
     Returns:
-      (B, ceil(H / 2), ceil(W / 2), F).
+      Images (B, ceil(H / 2), ceil(W / 2), F).
     """
     sides = list(zip(x.shape[1:3], kernel.shape[:2], strict=True))
     before = [_missing(n, k) // 2 for n, k in sides]
