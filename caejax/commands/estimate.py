@@ -32,9 +32,10 @@ class Work(NamedTuple):
     """What a run computes.
 
     Attributes:
-      flops: of the forward passes of all images that it trains on, epoch by epoch.
-      evaluated: images, each as often as it is evaluated.
-      program: equal for runs that share their compiled programs.
+      flops: the FLOPs of the forward passes of all images that it trains on, epoch
+        by epoch.
+      evaluated: the number of images, each counted as often as it is evaluated.
+      program: what is equal for runs that share their compiled programs.
     """
 
     flops: float
@@ -46,11 +47,11 @@ class Calibration(NamedTuple):
     """What runs take here.
 
     Attributes:
-      compiling: seconds for all programs of a run.
-      fixed: seconds of any run, however short.
-      per_flop: seconds of training a FLOP of the forward pass.
-      per_image: seconds of evaluating an image.
-      seconds: that finding out has taken.
+      compiling: the seconds for compiling all programs of a run.
+      fixed: the seconds that any run takes, however short.
+      per_flop: the seconds of training for each FLOP of the forward pass.
+      per_image: the seconds of evaluating an image.
+      seconds: the seconds that the calibration has taken.
     """
 
     compiling: float
@@ -85,8 +86,8 @@ def work(config: ConfigDict, *, together: bool = False) -> Work:
     """A run's work if it does all its epochs; raises as `image_counts`.
 
     Args:
-      config: of the run.
-      together: it shares its program with runs that are alike, as in a group.
+      config: the run's config.
+      together: whether it shares its program with runs that are alike, as in a group.
     """
     batch_size, epochs = config.train.batch_size, config.train.epochs
     training, validation, test = image_counts(config)
@@ -177,9 +178,10 @@ def total_seconds(
     """How long runs take, each by whoever is free first.
 
     Args:
-      works: in the order in which they are begun; the first of a program compiles.
-      calibration: of one of them.
-      workers: runs at a time.
+      works: the runs' work, in the order in which they are begun; the first run of a
+        program compiles.
+      calibration: the calibration of one of the runs.
+      workers: the number of runs at a time.
     """
     free, compiled = [0.0] * workers, set()
     for flops, images, program in works:

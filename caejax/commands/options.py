@@ -13,14 +13,15 @@ class Options(NamedTuple):
     """The flags of `caejax.main`.
 
     Attributes:
-      config: of a run or a sweep; None where none is given.
-      workdir: folder of the run or sweep; None where none is given.
-      cores: of a CPU, that share each batch; 0 for all.
-      cache: keep compiled programs for the next command.
+      config: the config of a run or a sweep; None where none is given.
+      workdir: the folder of the run or sweep; None where none is given.
+      cores: the number of a CPU's cores that share each batch; 0 for all.
+      cache: whether to keep compiled programs for the next command.
       calibrate: whether `show` estimates the time; None leaves it to it.
-      references: names, for `eval`.
-      reference_images: test images that slow references are given; 0 for all.
-      levels: noise levels as text, for `eval`.
+      references: the names of the references, for `eval`.
+      reference_images: the number of test images that slow references are given; 0
+        for all.
+      levels: the noise levels as text, for `eval`.
     """
 
     config: ConfigDict | None = None

@@ -19,9 +19,9 @@ def time_line(runs: list[SweepRun], workers: int, *, together: bool = False) -> 
     """A sentence on how long the runs take, or why that is not known.
 
     Args:
-      runs: one, or those of a sweep.
-      workers: runs at a time.
-      together: those that share a program are trained by `vmap`.
+      runs: one run, or the runs of a sweep.
+      workers: the number of runs at a time.
+      together: whether runs that share a program are trained by `vmap`.
     """
     try:
         works = [work(run.config, together=together) for run in runs]

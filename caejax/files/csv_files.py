@@ -18,9 +18,10 @@ def write_csv(path: Path, rows: Sequence[Row], float_format: str = "") -> None:
     """Writes rows as CSV, atomically; the columns are all that any row has.
 
     Args:
-      path: of the file.
-      rows: plain data.
-      float_format: of floats, ".4f" for instance; by default all their digits.
+      path: the CSV file's path.
+      rows: the rows, plain data.
+      float_format: the format of floats, ".4f" for instance; by default all their
+        digits.
     """
     columns = list(dict.fromkeys(name for row in rows for name in row))
     text = io.StringIO(newline="")
@@ -41,8 +42,9 @@ def read_csv(path: Path, fields: Sequence[str] = ()) -> list[Row]:
     """Reads a CSV file's rows, numbers parsed but for hashes; none if it is missing.
 
     Args:
-      path: of the file.
-      fields: whose cells may be empty; other empty ones are left out of their row.
+      path: the CSV file's path.
+      fields: the fields whose cells may be empty; other empty cells are left out of
+        their row.
     """
     if not path.exists():
         return []

@@ -14,11 +14,11 @@ def holding(path: Path, *, wait: bool = True) -> Iterator[bool]:
     """Holds a lock that no other process holds.
 
     Args:
-      path: of the lock's file, which is made where it is missing.
-      wait: for another process that holds it.
+      path: the path of the lock's file, which is made where it is missing.
+      wait: whether to wait for another process that holds the lock.
 
     Yields:
-      Whether it is held; always, if waited for.
+      Whether the lock is held; always, if waited for.
     """
     with _opened(path) as file:
         yield _lock(file, fcntl.LOCK_EX, wait=wait)

@@ -27,9 +27,9 @@ def sum_over_batch(
 
     Args:
       function: (shared, *arrays of images) to a tree of arrays, sums over the images.
-      shared: tree of arrays, the same for all images; parameters, for instance.
+      shared: a tree of arrays, the same for all images; parameters, for instance.
       batch: arrays of B images each, sharded over all devices if B allows it.
-      chunk: images that each device takes at a time, about; 0 for all.
+      chunk: about how many images each device takes at a time; 0 for all.
 
     Returns:
       The tree, summed over the batch.
@@ -74,6 +74,6 @@ def cache_chunk(largest_map: int) -> int:
     """How many images a core's cache holds the largest feature maps of, at least one.
 
     Args:
-      largest_map: float32 numbers in that of one image.
+      largest_map: the number of float32 values in the largest feature map of one image.
     """
     return max(1, CACHE // (4 * largest_map))

@@ -15,8 +15,9 @@ def use_cache(folder: Path | None = None) -> None:
     JAX_ENABLE_COMPILATION_CACHE=0 is left to decide that none are kept.
 
     Args:
-      folder: where; None for the folder that the user has given to JAX by
-        JAX_COMPILATION_CACHE_DIR=DIR, or else one among the user's caches.
+      folder: where the programs are kept; None for the folder that the user
+        has given to JAX by JAX_COMPILATION_CACHE_DIR=DIR, or else one among the
+        user's caches.
     """
     if folder is None and not jax.config.jax_compilation_cache_dir:
         folder = pooch.os_cache("caejax") / "programs"
@@ -57,8 +58,8 @@ def quick_jit(function: Callable, **options: Any) -> Callable:
     """`jax.jit` that spends little time on compiling for a CPU, and waits long there.
 
     Args:
-      function: to be compiled.
-      **options: of `jax.jit`.
+      function: the function to be compiled.
+      **options: the options of `jax.jit`.
     """
     chosen = os.environ.get("XLA_FLAGS", "")
     own = {name: x for name, x in _CPU_OPTIONS.items() if name not in chosen}

@@ -21,8 +21,8 @@ def use_cores(batch_size: int, limit: int = 0) -> None:
     number, it does nothing. Of no effect if there is an accelerator.
 
     Args:
-      batch_size: images a step.
-      limit: at most so many; 0 for all that the process may use.
+      batch_size: the number of images a step.
+      limit: the most cores to use; 0 for all that the process may use.
     """
     asked = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
     if asked or "JAX_NUM_CPU_DEVICES" in os.environ:
@@ -92,7 +92,7 @@ def each_its_share(function: Callable[..., Any]) -> Callable[..., Any]:
         by row.
 
     Returns:
-      The same for compiled programs, on all devices at once.
+      The same function for compiled programs, on all devices at once.
     """
     if jax.device_count() == 1:
         return function

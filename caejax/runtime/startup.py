@@ -29,11 +29,13 @@ def start(
     After JAX has made an array, devices and threads stay as they are.
 
     Args:
-      batch_size: images a step, which the cores of a CPU are to divide evenly.
-      cores: at most so many; 0 for all that the process may use.
-      core: compute on this one alone, in one thread, as worker processes do.
-      cache: keep compiled programs: in this folder, or in the user's.
-      environment: variables for the libraries, where the user has not set them.
+      batch_size: the number of images a step, which the cores of a CPU are to
+        divide evenly.
+      cores: the most cores to use; 0 for all that the process may use.
+      core: the one core to compute on, in one thread, as worker processes do.
+      cache: whether to keep compiled programs, in the user's cache, or the folder to
+        keep them in.
+      environment: the variables for the libraries, where the user has not set them.
     """
     logging.set_verbosity(logging.WARNING)  # orbax tells of every file
     for name, value in environment.items():

@@ -33,10 +33,11 @@ def attempt(run: SweepRun, folder: Path, do: Do, begin: Callable[[], None]) -> s
     """Does a run, unless it is no longer to be done or another process does it.
 
     Args:
-      run: of the sweep.
-      folder: holds a folder for each run.
-      do: does the run. If it fails, its error is written into the run's folder.
-      begin: called before that.
+      run: a run of the sweep.
+      folder: the sweep's folder, which holds a folder for each run.
+      do: the function that does the run. If it fails, its error is written into the
+        run's folder.
+      begin: called before the run is done.
 
     Returns:
       "done", "failed", "running elsewhere", or "pending" where it waits for another
@@ -54,11 +55,15 @@ def attempting(
     """Attempts a run by a generator, which other runs' can alternate with.
 
     Args:
-      run, folder, do, begin: as in `attempt`.
+      run: a run of the sweep.
+      folder: the sweep's folder, which holds a folder for each run.
+      do: the function that does the run. If it fails, its error is written into the
+        run's folder.
+      begin: called before the run is done.
 
     Returns:
-      Asks for the run's steps, and then returns what `attempt` does. It holds the
-      run's lock until it ends or is closed.
+      A generator that asks for the run's steps and then returns what `attempt`
+      does. It holds the run's lock until it ends or is closed.
     """
     workdir = folder / run.id
     with holding(workdir / ".lock", wait=False) as mine:
@@ -75,8 +80,8 @@ def waits(run: SweepRun, folder: Path) -> bool:
     """Whether the run that a run starts from is still to be done.
 
     Args:
-      run: of the sweep.
-      folder: holds a folder for each run.
+      run: a run of the sweep.
+      folder: the sweep's folder, which holds a folder for each run.
     """
     return bool(run.after) and status(folder / run.after) == "pending"
 
@@ -85,7 +90,7 @@ def _config_at(run, folder):
     """A run's config, with the folder of the run that it starts from.
 
     Raises:
-      CaejaxError: that one failed.
+      CaejaxError: the run that it starts from failed.
     """
     if not run.after:
         return run.config

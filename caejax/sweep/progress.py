@@ -14,7 +14,7 @@ def live(states: dict[str, str]) -> Iterator[Callable[[str], None]]:
     """Shows how far a sweep is: a bar below all else on a terminal.
 
     Args:
-      states: of the runs by id. Who is shown the sweep changes them as it goes on.
+      states: the runs' states by id. Who is shown the sweep changes them as it goes on.
 
     Yields:
       `say(text)`, which prints a line, elsewhere with how far the sweep is before it.
@@ -51,9 +51,9 @@ def summarise(states: Iterable[str], finished: int, seconds: float) -> str:
     """How many runs are done, running and failed, and the time left.
 
     Args:
-      states: of all runs.
-      finished: how many of them this command has seen finish.
-      seconds: in which they did.
+      states: the states of all runs.
+      finished: how many runs this command has seen finish.
+      seconds: the time in which they finished.
 
     Returns:
       "3 of 12 done, 2 running, 1 failed, about 4 min left".

@@ -25,7 +25,7 @@ def collect(runs: Sequence[SweepRun], folder: Path) -> list[Row]:
     """Reads what the runs have written.
 
     Returns:
-      A row a run: run_id, the swept values, seed, status, error, and every figure of
+      A row a run: run_id, the swept values, seed, status, error, and every value of
       its summary.json where there is one.
     """
     return [_row(run, folder / run.id) for run in runs]

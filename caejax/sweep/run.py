@@ -43,11 +43,12 @@ def run_sweep(
     another command is at work, whose failures they may be.
 
     Args:
-      config: with sweep axes.
+      config: a config with sweep axes.
       workdir: the sweep's folder. Its tables are written anew after every run.
-      do: does one run; for worker processes it must be a function of a module.
-      only: whether to do a run now; those that it starts from are done, too. All runs
-        are in the tables. Groups of `vmap` are made of these alone.
+      do: the function that does one run; for worker processes it must be a
+        function of a module.
+      only: tells whether to do a run now; those that it starts from are done, too.
+        All runs are in the tables. Groups of `vmap` are made of these alone.
 
     Raises:
       CaejaxError: a sweep that cannot be expanded, or a folder of something else.

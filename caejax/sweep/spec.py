@@ -19,11 +19,12 @@ class SweepRun(NamedTuple):
     """One point of the grid.
 
     Attributes:
-      id: names its folder; a hash of the resolved config.
-      values: swept fields and what they are set to.
-      config: resolved, without sweep. Of a run that starts from another of the sweep,
-        train.start_from is that one's id; its folder is known when it begins.
-      after: id of the run that it starts from; "" for none.
+      id: the name of the run's folder, a hash of the resolved config.
+      values: the swept fields and what they are set to.
+      config: the resolved config, without sweep. Of a run that starts from another
+        of the sweep, train.start_from is that one's id; its folder is known when it
+        begins.
+      after: the id of the run that it starts from; "" for none.
     """
 
     id: str
@@ -36,8 +37,8 @@ class _Axis(NamedTuple):
     """What an axis says.
 
     Attributes:
-      points: each a list of (field, value) pairs.
-      after: by a config's name, that of the one from whose run its runs start.
+      points: the axis's points, each a list of (field, value) pairs.
+      after: by a config's name, the name of the config from whose run its runs start.
     """
 
     points: list[list[tuple[str, Any]]]

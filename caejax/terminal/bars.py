@@ -13,9 +13,9 @@ class RunView(NamedTuple):
     """What is shown of a run while it trains.
 
     Attributes:
-      pieces: parts of an epoch after each of which it wants to be told.
-      update: is told (step, loss, psnr, images_per_second) then.
-      say: is told a line at the start and after every epoch.
+      pieces: the number of parts of an epoch after each of which it wants to be told.
+      update: called as update(step, loss, psnr, images_per_second) after each part.
+      say: called as say(line) at the start and after every epoch.
     """
 
     pieces: int
@@ -32,9 +32,9 @@ def run_view(total: int, title: str, *, verbose: bool) -> Iterator[RunView]:
     """Shows a run: by a bar on a terminal, elsewhere by lines, or not at all.
 
     Args:
-      total: steps of the run.
-      title: put before the bar.
-      verbose: show anything.
+      total: the run's number of steps.
+      title: the text before the bar.
+      verbose: whether to show anything.
     """
     if not verbose:
         yield RunView(1, _ignore, _ignore)

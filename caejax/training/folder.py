@@ -59,7 +59,7 @@ def last_step(workdir: Path) -> int | None:
 
 
 def read_summary(workdir: Path, config: ConfigDict) -> dict[str, Any] | None:
-    """The run's final figures, if it has them and they are of all its epochs."""
+    """The run's final values, if it has them and they are of all its epochs."""
     path = workdir / "summary.json"
     summary = json.loads(path.read_text()) if path.exists() else {}
     return summary if summary.get("epochs") == config.train.epochs else None

@@ -43,10 +43,11 @@ def train_together(
     device. That is another program, which may round otherwise.
 
     Args:
-      courses: by name. The runs have the same images, and recipes that are the same
-        but for what may vary.
-      requests: the first of each course. Both dicts are emptied.
-      size: how many the program takes at a time; others wait until some have ended.
+      courses: the runs' courses by name. The runs have the same images, and recipes
+        that are the same but for what may vary.
+      requests: the first request of each course, by name. Both dicts are emptied.
+      size: how many runs the program takes at a time; others wait until some have
+        ended.
       ended: called as ended(name, value) with what a course has returned. An error
         that it does not catch goes on to the caller.
     """
@@ -141,7 +142,8 @@ def compiled_group(recipe: Recipe, in_turn: bool) -> Callable[..., Any]:
 
     Args:
       recipe: what the runs share.
-      in_turn: a device takes its runs one after another instead of all at a time.
+      in_turn: whether a device takes its runs one after another instead of all at a
+        time.
     """
 
     def one(images, state, sums, stop, varied):
@@ -163,9 +165,9 @@ def capacity(run: Run, state: TrainState, budget: float) -> int:
     times what a step keeps for its gradient, of each whose steps are taken at a time.
 
     Args:
-      run: one of them.
-      state: of that run.
-      budget: bytes on a device, where it does not tell what it has left.
+      run: one of the runs.
+      state: that run's state.
+      budget: the bytes to use on a device that does not tell what it has left.
 
     Returns:
       At least 1, at most `MOST`.
@@ -182,6 +184,8 @@ def _kept_bytes(run, state):
     shape = (run.task.batch_size, *run.images["train"].shape[1:])
     clean = jax.ShapeDtypeStruct(shape, jnp.float32)
 
+    # The function that `vjp` returns is a tree of the arrays that it keeps, whose
+    # sizes `eval_shape` finds without computing them.
     def forward(params, clean):
         return jax.vjp(lambda p: objective(run.task, p, clean, clean)[0], params)[1]
 

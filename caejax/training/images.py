@@ -17,8 +17,8 @@ def load_images(config: ConfigDict) -> Images:
     """Loads a config's data, or takes what an earlier run loaded.
 
     Returns:
-      By split, (N, H, W, C): uint8 where the source is, else float32 in [0, 1];
-      for `as_float`. A split of more than data.budget_mib stays on the host, a
+      The images by split, (N, H, W, C): uint8 where the source is, else float32 in
+      [0, 1]; for `as_float`. A split of more than data.budget_mib stays on the host, a
       NumPy array.
     """
     return _load_images(budget(config), **_settings(config))

@@ -41,10 +41,10 @@ def train(config: ConfigDict, workdir: Path, *, verbose: bool = True) -> dict[st
     """Trains one model, or what is left to do of it, and returns its summary.
 
     Args:
-      config: of one run; its sweep is not looked at.
+      config: the config of one run; its sweep is not looked at.
       workdir: the run's folder. If it holds part of this run, the run goes on from
         the last checkpoint, to the same end.
-      verbose: show progress: a bar on a terminal, else a line an epoch.
+      verbose: whether to show progress: a bar on a terminal, else a line an epoch.
 
     Raises:
       CaejaxError: a config or data that cannot be used, a folder of another run,
@@ -57,8 +57,8 @@ def alone(course: Course, request: Request | None = None) -> Any:
     """Takes the steps that a course asks for, and returns what it does.
 
     Args:
-      course: is closed whatever happens.
-      request: what it has asked for already.
+      course: the run's course, which is closed whatever happens.
+      request: the steps that the course has asked for already.
     """
     with contextlib.closing(course):
         try:
@@ -217,7 +217,7 @@ def _steps(run, state, sums, stop):
 def _stops(run: Run, first: int, last: int, pieces: int) -> list[int]:
     """Steps of an epoch after which the compiled loop is left; the last is one.
 
-    Sums are carried on across them, so where they lie changes no figure.
+    Sums are carried on across them, so where they lie changes no value.
     """
     shown = np.linspace(first, last, pieces + 1)[1:].astype(int)
     probed = [step for step in run.probe_steps if first < step <= last]
@@ -251,7 +251,8 @@ def evaluate_again(config: ConfigDict | None, workdir: Path) -> dict[str, float]
     """Measures a folder's trained model on a test split.
 
     Args:
-      config: its data and corruption are measured on; None for the run's own.
+      config: the config whose data and corruption are measured on; None for the
+        run's own.
       workdir: the run's folder.
 
     Raises:

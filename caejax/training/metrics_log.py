@@ -13,7 +13,7 @@ class MetricsWriter:
 
     Args:
       workdir: the run's folder.
-      step: of the restored checkpoint, None for a fresh start. Rows after it were
+      step: the restored checkpoint's step, None for a fresh start. Rows after it were
         written by a run that was killed, and are dropped: they come again.
     """
 

@@ -11,11 +11,11 @@ class Progress(NamedTuple):
     Attributes:
       measured: whether the untrained model has been measured, which is done after the
         first steps; all below is of no meaning before.
-      train_seconds: that the steps took, compilation left out.
+      train_seconds: the seconds that the steps took, compilation left out.
       best_loss: the lowest validation loss.
-      best_step: whose it is.
-      stale_epochs: epochs since then.
-      init: metrics of the untrained model.
+      best_step: the step with the lowest validation loss.
+      stale_epochs: the number of epochs since the best step.
+      init: the metrics of the untrained model.
     """
 
     measured: bool = False
@@ -29,9 +29,9 @@ class Progress(NamedTuple):
         """The progress at an epoch's end.
 
         Args:
-          step: steps done in all.
-          loss: on the validation split.
-          seconds: that the epoch's steps took.
+          step: the number of steps done in all.
+          loss: the loss on the validation split.
+          seconds: the seconds that the epoch's steps took.
         """
         better = loss < self.best_loss
         return self._replace(

@@ -35,7 +35,7 @@ def restore(workdir: Path, config: ConfigDict) -> TrainState:
 
     Args:
       workdir: the run's folder.
-      config: the run's own; its data and corruption may be others.
+      config: the run's own config, whose data and corruption may be others.
 
     Raises:
       CaejaxError: there is no checkpoint, or it is damaged or of another model.

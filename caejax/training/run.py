@@ -24,15 +24,19 @@ class Run(NamedTuple):
 
     Attributes:
       task: the static part of its compiled programs.
-      images: by split, (N, H, W, C) as `load_images` has them.
-      shard_at: loads what a step needs, where training images stay on the host.
-      seed, level: of the config.
-      steps_per_epoch: whole batches in the training images.
-      epochs: to be done in all.
-      patience: epochs without a better validation loss; 0 is no limit.
-      probe_steps: where checkerboards are measured besides every epoch's end.
-      start_from: folder of the run whose parameters are the first; or "".
-      verbose: show progress.
+      images: the images by split, (N, H, W, C), as `load_images` has them.
+      shard_at: the function that loads what a step needs, where training images stay
+        on the host.
+      seed, level: the config's seed and corruption level.
+      steps_per_epoch: the number of whole batches in the training images.
+      epochs: the number of epochs to be done in all.
+      patience: the number of epochs without a better validation loss after which the
+        run stops; 0 is no limit.
+      probe_steps: the steps at which checkerboards are measured besides every epoch's
+        end.
+      start_from: the folder of the run whose parameters this one starts from; "" for
+        none.
+      verbose: whether to show progress.
     """
 
     task: Task
@@ -52,9 +56,11 @@ class Request(NamedTuple):
     """Steps to be taken, until so many are done in all.
 
     Attributes:
-      run: whose.
-      state, sums: before them; whoever takes them may donate both.
-      stop: steps, at most those of the epoch that the state is in.
+      run: the run whose steps they are.
+      state, sums: the state and the sums of metrics before the steps; whoever takes
+        the steps may donate both.
+      stop: the number of steps done in all at which to stop, at most at the end of
+        the epoch that the state is in.
     """
 
     run: Run

@@ -20,11 +20,11 @@ def create_shards(
     Steps get the same batches as from the whole set on the device.
 
     Args:
-      images: (N, H, W, C) on the host.
-      batch_size: images a step.
-      seed: of the run.
-      budget: bytes on the device; two shards share it, the old and the new. One
-        batch is loaded at least.
+      images: the images (N, H, W, C), on the host.
+      batch_size: the number of images a step.
+      seed: the run's seed.
+      budget: the bytes to use on the device; two shards share them, the old and the
+        new. One batch is loaded at least.
 
     Returns:
       (step) to (first, end, shard): steps first, ..., end - 1 find their batches

@@ -16,10 +16,10 @@ class TrainState(NamedTuple):
     """Everything that a step changes; random keys are derived, not carried.
 
     Attributes:
-      step: steps done, int32 scalar.
+      step: the number of steps done, an int32 scalar.
       params: the model's parameters, float32.
-      opt_state: the optimiser's.
-      ema: exponential moving average of params, or an empty tuple.
+      opt_state: the optimiser's state.
+      ema: the exponential moving average of params, or an empty tuple.
     """
 
     step: jax.Array

@@ -30,11 +30,11 @@ def train_step(
     """One update from a batch of clean images, which are corrupted here.
 
     Args:
-      state: before the step.
-      clean: (B, H, W, C) in [0, 1].
-      key: of the corruption.
-      level: the corruption's.
-      task: the static part.
+      state: the state before the step.
+      clean: the clean images (B, H, W, C), in [0, 1].
+      key: the random key of the corruption.
+      level: the corruption's level.
+      task: the static part of training.
 
     Returns:
       The state after the step and its metrics: the mean loss an image, with the
@@ -67,9 +67,9 @@ def objective(
     """What a step minimises, the sum of the images' losses, and sums of metrics.
 
     Args:
-      task: model, loss and the code's penalty.
-      params: of the model.
-      noisy, clean: (B, H, W, C).
+      task: says the model, the loss and the code's penalty.
+      params: the model's parameters.
+      noisy, clean: the corrupted and the clean images (B, H, W, C).
     """
     variables, penalty = {"params": params}, None
     if task.code_penalty is None:

@@ -22,11 +22,11 @@ class Task(NamedTuple):
       model: the Linen module.
       loss: one of `caejax.losses`, with its parameters.
       corruption: one of `caejax.corruptions`, with its parameters.
-      optimizer: see `OptimizerSpec`.
-      batch_size: images a step.
-      ema_decay: of the parameters' average; 0 for none.
-      chunk: images a device takes at a time, about; 0 for all of the batch.
-      code_penalty: weight of the mean absolute code in the loss; None for none.
+      optimizer: the optimiser's description.
+      batch_size: the number of images a step.
+      ema_decay: the decay of the parameters' moving average; 0 for none.
+      chunk: about how many images a device takes at a time; 0 for all of the batch.
+      code_penalty: the weight of the mean absolute code in the loss; None for none.
     """
 
     model: Autoencoder

@@ -40,11 +40,11 @@ def summary(
     """What summary.json holds.
 
     Args:
-      run: that is finished.
-      state: the one that was tested.
-      progress: of the run.
-      test: values of the test split.
-      steps: taken in all.
+      run: the finished run.
+      state: the state that was tested.
+      progress: the run's progress.
+      test: the values of the test split.
+      steps: the number of steps taken in all.
     """
     sizes = jax.tree.map(jnp.size, state.params)
     return {

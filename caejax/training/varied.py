@@ -16,8 +16,8 @@ class Recipe(NamedTuple):
 
     Attributes:
       task: the static part of its compiled programs.
-      seed: of data order and noise.
-      level: the corruption's.
+      seed: the seed of data order and noise.
+      level: the corruption's level.
     """
 
     task: Task
@@ -29,7 +29,7 @@ class Vary(NamedTuple):
     """A field of the config in which the runs of a group may differ.
 
     Attributes:
-      field: its dotted name.
+      field: the field's dotted name.
       read: called as read(recipe), returns the value that the run's steps use; None
         where they use none.
       set: called as set(recipe, value), returns the recipe with that value, which may

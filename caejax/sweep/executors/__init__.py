@@ -19,7 +19,7 @@ def find_executor(config: ConfigDict) -> tuple[Executor, dict[str, Any]]:
     """The executor that a config names, and its settings there.
 
     Raises:
-      CaejaxError: no such executor.
+      CaejaxError: there is no executor of that name.
     """
     executor = lookup(EXECUTORS, config.executor.name, "executor.name")
     return executor, {field: config.executor[field] for field in executor.settings}

@@ -119,11 +119,11 @@ def next_run(
     commands do, or that wait for another run, come last.
 
     Args:
-      waiting: to be done, one or more.
-      place: of the worker.
-      programs: by the runs' ids.
-      compiled: the latest program by the workers' places.
-      later: ids of those that come last.
+      waiting: the runs to be done, one or more.
+      place: the worker's place.
+      programs: the runs' programs by the runs' ids.
+      compiled: the workers' latest programs by the workers' places.
+      later: the ids of the runs that come last.
     """
     own = compiled.get(place)
     others = {program for i, program in compiled.items() if i != place}

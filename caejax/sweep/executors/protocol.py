@@ -15,13 +15,13 @@ class Execute(Protocol):
     It does them by `caejax.sweep.attempt`.
 
     Args:
-      runs: of the sweep.
-      folder: holds a folder for each run.
-      do: does a run, or what is left of it.
+      runs: the sweep's runs.
+      folder: the sweep's folder, which holds a folder for each run.
+      do: the function that does a run, or what is left of it.
       report: called as report(run, state) when a run's state changes: to "running",
         "running elsewhere", "done", "failed" or back to "pending". `attempt` leaves
         states of `NOT_YET` for another attempt.
-      **settings: those of the executor.
+      **settings: the executor's settings.
     """
 
     def __call__(
@@ -39,13 +39,14 @@ class Executor(NamedTuple):
     """A way to get runs done.
 
     Attributes:
-      run: does them.
-      at_a_time: how many are done at a time, from the same settings.
+      run: the function that does the runs.
+      at_a_time: called with the same settings, returns how many runs are done at a
+        time.
       settings: the fields of config.executor that it takes, besides the name.
-      here: runs are computed in this process, on all of its devices; if not, each on
-        one core of another, and this one only waits.
-      together: runs that share a program are trained by it at once.
-      environment: variables to be set before JAX starts, where the user has not.
+      here: whether runs are computed in this process, on all of its devices; if not,
+        each on one core of another process, and this one only waits.
+      together: whether runs that share a program are trained by it at once.
+      environment: the variables to be set before JAX starts, where the user has not.
     """
 
     run: Execute

@@ -45,9 +45,12 @@ def _do_a_group(runs, count, folder, do, report, workers):
     """Does the first of runs that are alike, as many as make a group.
 
     Args:
-      runs: those that are left.
-      count: of all that are alike, done or not.
-      folder, do, report, workers: as in `vmap`.
+      runs: the runs that are left.
+      count: the number of all runs that are alike, done or not.
+      folder: the sweep's folder, which holds a folder for each run.
+      do: the function that does a run, or what is left of it.
+      report: called as report(run, state) when a run's state changes.
+      workers: the most runs in a group; 0 is no limit.
 
     Returns:
       Runs that cannot be done now, and those beyond the group.
@@ -86,10 +89,10 @@ def group_size(request: Request, memory: float, count: int, workers: int) -> int
     """How many of runs that are alike make a group: equal shares, for one program.
 
     Args:
-      request: the first of one of them.
-      memory: bytes on a device, where it does not tell.
-      count: of all runs that are alike.
-      workers: at most so many; 0 is no limit.
+      request: the first request of one of the runs.
+      memory: the bytes to use on a device that does not tell what it has left.
+      count: the number of all runs that are alike.
+      workers: the most runs in a group; 0 is no limit.
     """
     if request.run.shard_at is not None:
         return 1  # a step's images are on the host
