@@ -19,9 +19,9 @@ class Classical(NamedTuple):
     """A denoiser and what is to be tuned.
 
     Attributes:
-      denoise: (image (H, W, C), **parameters) to an image, not clipped.
+      denoise: the function (image (H, W, C), **parameters) -> image, not clipped.
       grid: the parameters to choose from.
-      packages: by the name they are imported by, that they are installed by.
+      packages: the packages that it needs: import name to name for pip.
     """
 
     denoise: Callable[..., np.ndarray]
@@ -97,11 +97,11 @@ def denoise(name: str, noisy: np.ndarray, parameters: Parameters) -> np.ndarray:
 
     Args:
       name: a key of `CLASSICAL`.
-      noisy: (N, H, W, C).
-      parameters: of that denoiser.
+      noisy: the noisy images, (N, H, W, C).
+      parameters: the denoiser's parameters.
 
     Returns:
-      (N, H, W, C) float32, clipped to [0, 1].
+      The denoised images, (N, H, W, C) float32, clipped to [0, 1].
     """
     check_images(noisy, "noisy")
     function = CLASSICAL[name].denoise
@@ -117,10 +117,12 @@ def tune(
 
     Args:
       name: a key of `CLASSICAL`.
-      noisy, clean: (N, H, W, C).
+      noisy: the noisy images, (N, H, W, C).
+      clean: the same images without noise.
 
     Returns:
-      The best point of its grid, the first if several are, and the errors of all.
+      The best point of the denoiser's grid, the first if several are equally good,
+      and the errors of all points.
     """
     grid = CLASSICAL[name].grid
     errors = [float(((denoise(name, noisy, p) - clean) ** 2).mean()) for p in grid]

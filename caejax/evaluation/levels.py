@@ -20,7 +20,7 @@ def parse_levels(words: Sequence[str]) -> list[float]:
     """Reads noise levels.
 
     Raises:
-      CaejaxError: a word that is none.
+      CaejaxError: a word is no noise level.
     """
     return [_level(word) for word in words]
 
@@ -45,13 +45,13 @@ def measure_levels(workdir: Path, levels: Sequence[float]) -> list[Row]:
     corruption have no level and are left out.
 
     Args:
-      workdir: of a run or a sweep. levels.csv in it gets a row for each run and
-        level; rows already there are kept, unless no finished run is theirs.
-      levels: of the runs' own corruptions.
+      workdir: the folder of a run or a sweep. levels.csv in it gets a row for each run
+        and level; rows already there are kept, unless no finished run is theirs.
+      levels: the levels to test at, each of a run's own corruption.
 
     Returns:
-      All rows: run_id, the swept values, seed, corruption.name, train_level,
-      test_level and the metrics of that occasion as test/psnr, ….
+      All rows of levels.csv: run_id, the swept values, seed, corruption.name,
+      train_level, test_level and the metrics of that occasion as test/psnr, ….
 
     Raises:
       CaejaxError: no finished run, none that has a level, or a level that one's

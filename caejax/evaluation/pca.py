@@ -17,8 +17,8 @@ class Components(NamedTuple):
     """What `fit_components` finds, for `project`.
 
     Attributes:
-      mean: (H, W, C).
-      basis: (K, H W C), orthonormal rows, most variance first.
+      mean: the mean image, (H, W, C).
+      basis: the components, (K, H W C): orthonormal rows, most variance first.
     """
 
     mean: np.ndarray
@@ -33,8 +33,8 @@ def fit_components(train: np.ndarray, count: int) -> Components:
     and time grows with their cube.
 
     Args:
-      train: (N, H, W, C).
-      count: K, numbers that an image is reduced to: the latent size of an
+      train: the clean training images, (N, H, W, C).
+      count: K, how many numbers an image is reduced to: the latent size of an
         autoencoder to compare with, height x width x channels of its code.
 
     Raises:
@@ -63,11 +63,11 @@ def project(noisy: jax.Array, components: Components) -> jax.Array:
     """The nearest images that the components can make.
 
     Args:
-      noisy: (B, H, W, C).
-      components: of clean images of that shape.
+      noisy: the noisy images, (B, H, W, C).
+      components: the components of clean images of that shape.
 
     Returns:
-      (B, H, W, C), not clipped.
+      The projected images, (B, H, W, C), not clipped.
 
     Raises:
       ValueError: images that are no floating-point batch or of another shape.

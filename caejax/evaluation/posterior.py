@@ -23,12 +23,12 @@ def posterior_mean(noisy: jax.Array, train: jax.Array, sigma: float) -> jax.Arra
     arguments and the result: a weight for 1024 of them and each noisy image.
 
     Args:
-      noisy: (B, H, W, C).
-      train: (N, H, W, C), N at least 1.
-      sigma: standard deviation of the noise, positive.
+      noisy: the noisy images, (B, H, W, C).
+      train: the training images, (N, H, W, C), N at least 1.
+      sigma: the standard deviation of the noise, positive.
 
     Returns:
-      (B, H, W, C).
+      The posterior means, (B, H, W, C).
 
     Raises:
       ValueError: images that are no floating-point batches or of two shapes, no

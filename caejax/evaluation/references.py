@@ -37,9 +37,10 @@ class Setting(NamedTuple):
 
     Attributes:
       id: a hash of data, corruption and seed.
-      columns: what a table says of it, by field.
-      config: of one of its runs.
-      latents: sizes of its models' codes; by size, what a table says of them.
+      columns: the values that tables show for the setting, by field.
+      config: the config of one of its runs.
+      latents: the sizes of its models' codes, each with the values that tables show
+        for it.
     """
 
     id: str
@@ -52,8 +53,8 @@ class Noisy(NamedTuple):
     """The first images of a split.
 
     Attributes:
-      clean: (N, H, W, C) in [0, 1].
-      noisy: (N, H, W, C) under the noise that models are measured with.
+      clean: the clean images, (N, H, W, C) in [0, 1].
+      noisy: the same images under the noise that models are measured with.
     """
 
     clean: np.ndarray
@@ -89,11 +90,12 @@ def measure_references(
     test split, and tuned_on says so. Outputs are clipped to [0, 1].
 
     Args:
-      workdir: references.csv in it gets a row for each; rows there are kept, unless
-        no finished run saw their images.
-      names: of `REFERENCES`.
-      images: of the test split that scikit-image is given, the first ones, or 0 for
-        all; the others are given all.
+      workdir: the folder of a run or a sweep. references.csv in it gets a row for
+        each measurement; rows already there are kept, unless no finished run saw
+        their images.
+      names: keys of `REFERENCES`.
+      images: how many images of the test split scikit-image is given, the first
+        ones, or 0 for all; the other references are given all.
 
     Returns:
       All rows: reference, parameters (as tuned), setting, what is swept of data and

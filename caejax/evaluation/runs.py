@@ -19,10 +19,10 @@ class FinishedRun(NamedTuple):
     """A run that may be measured.
 
     Attributes:
-      id: a hash of its config.
-      workdir: its folder.
-      values: swept fields and what they are set to; {} for a run by itself.
-      config: resolved.
+      id: a hash of the run's config.
+      workdir: the run's folder.
+      values: the swept fields and their values; {} for a run by itself.
+      config: the resolved config.
     """
 
     id: str
@@ -35,7 +35,7 @@ def finished_runs(workdir: Path) -> list[FinishedRun]:
     """The finished runs of a sweep's folder, or the run of a folder of its own.
 
     Raises:
-      CaejaxError: there is none.
+      CaejaxError: there is no finished run.
     """
     config = read_config(workdir)
     runs = [
@@ -59,10 +59,11 @@ class Table:
     Several commands may add to one file.
 
     Args:
-      path: of the file.
-      key: says of a row what it is a measurement of; a later row of equal key takes
+      path: the CSV file's path.
+      key: a function that tells what a row measures; a later row of equal key takes
         the place of an earlier one.
-      current: says whether a row is of what is there today; others are dropped.
+      current: a function that tells whether a row measures something that still
+        exists; other rows are dropped.
     """
 
     def __init__(
@@ -76,7 +77,7 @@ class Table:
         return {self._key(row): row for row in rows}
 
     def find(self, row: Row) -> Row | None:
-        """The row that measures the same."""
+        """The row that measures the same as the given one, if any."""
         return self._rows.get(self._key(row))
 
     def add(self, row: Row) -> None:

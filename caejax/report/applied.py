@@ -23,7 +23,8 @@ def rows(named: Mapping[str, Images]) -> Figure:
     What is wider than twelve pictures goes on below.
 
     Args:
-      named: images (H, W, C) in [0, 1] by the row's name, equally many in all.
+      named: the images of each row, (H, W, C) in [0, 1], by the row's name; equally
+        many in all rows.
     """
     first = next(iter(named.values()))
     figure, axes = _grid(len(named), len(first), _shape(first), label=_LABEL)
@@ -38,8 +39,8 @@ def codes(images: Images, codes: np.ndarray) -> Figure:
     """Images above their codes as small pictures, wrapped like `rows`.
 
     Args:
-      images: n of (H, W, C).
-      codes: (n, h, w, c), drawn as c maps of h x w, or (n, K).
+      images: n images (H, W, C).
+      codes: the images' codes: (n, h, w, c), drawn as c maps of h x w, or (n, K).
     """
     pictures = [_code_picture(code) for code in codes]
     heights = [_shape(images), pictures[0].shape[0] / pictures[0].shape[1]]
@@ -77,8 +78,8 @@ def neighbours(
 
     Args:
       queries: n images.
-      found: n times k images, nearest first.
-      distances: (n, k).
+      found: the k nearest images of each query, nearest first.
+      distances: the distances of the images found, (n, k).
     """
     figure, axes = _grid(
         len(queries), 1 + len(found[0]), _shape(queries), below=0.13, extra=2 * _LINE
@@ -118,8 +119,8 @@ def interpolation(
 
     Args:
       ends: the two images.
-      images: one for each weight.
-      weights: of the second image's code.
+      images: the decoded images, one for each weight.
+      weights: the weights of the second image's code.
     """
     figure, axes = _grid(1, 2 + len(images), _shape(ends), below=_LINE)
     pictures = (ends[0], *images, ends[1])
@@ -139,11 +140,12 @@ def _grid(down, count, heights, *, label=0.0, below=0.0, extra=0.0):
     """Axes (down, count) for pictures, in bands of at most `_ACROSS` columns.
 
     Args:
-      down, count: rows and columns.
-      heights: of the rows, relative to the pictures' width.
-      label: inches left of all pictures.
-      below: inches below each row.
-      extra: inches for a title and a line below all.
+      down: the number of rows.
+      count: the number of columns.
+      heights: the rows' heights, relative to the pictures' width.
+      label: the room left of all pictures, in inches.
+      below: the room below each row, in inches.
+      extra: the room for a title and a line below all, in inches.
     """
     across = min(_ACROSS, count)
     bands = -(-count // across)

@@ -56,7 +56,7 @@ def ripple(images: np.ndarray, scale: float) -> np.ndarray:
     """How (B, H, W, C) deviate from their means, -scale black and scale white.
 
     Returns:
-      (B, H, W, 1) in [0, 1].
+      The grey images, (B, H, W, 1) in [0, 1].
     """
     deviation = images - images.mean((1, 2), keepdims=True)
     return np.clip(0.5 + 0.5 * deviation.mean(-1, keepdims=True) / scale, 0, 1)
@@ -88,7 +88,7 @@ def curves(run: RunFiles) -> Figure:
 
 
 def curve(rows: Sequence[dict[str, Any]], name: str, split: str) -> list[tuple]:
-    """A figure along training as (step, value), from rows of metrics.jsonl."""
+    """A value along training as (step, value), from rows of metrics.jsonl."""
     return [(r["step"], r[name]) for r in rows if r["split"] == split and name in r]
 
 

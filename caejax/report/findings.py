@@ -35,14 +35,15 @@ class Lead(NamedTuple):
     """The best choice at one condition, and how far it is ahead.
 
     Attributes:
-      condition: values of the conditions.
-      best, second: values of the choices; the second best may be None.
-      scores: PSNR of the best, a value a seed.
-      input: the corrupted input's PSNR, a mean over the best's runs, or None.
-      differences: best minus second, a value a seed that both have.
-      interval: of their mean, simultaneous 95 % over all pairs of choices at all
-        conditions; None where there are too few seeds for p.
-      p: as text, corrected for the same pairs.
+      condition: the values of the fields that set the condition.
+      best: the values of the fields of the best choice.
+      second: the values of the fields of the second best choice, or None.
+      scores: the best choice's PSNR, a value a seed.
+      input: the corrupted input's mean PSNR over the best choice's runs, or None.
+      differences: PSNR of best minus second, a value for each seed that both have.
+      interval: the interval of their mean, simultaneous 95 % over all pairs of choices
+        at all conditions; None where there are too few seeds for p.
+      p: the p as text, corrected for the same pairs.
     """
 
     condition: Setting

@@ -37,7 +37,7 @@ _FACTS = {
 }
 _CAPTION = "Mean over seeds; bars are their range."
 _CSS_PER_INCH = 150  # a printed page's 6.75 inches are the page's width
-_DPI = 200  # of the figures' PNG
+_DPI = 200  # dots per inch of the figures' PNG files
 _ALL_PANELS = 100  # of more runs, only one a setting is shown
 
 Table = tuple[Sequence[str], Sequence[Sequence[str]]]
@@ -48,8 +48,8 @@ def write_sweep(workdir: Path, sweep: SweepFiles, figures: Sequence[str]) -> Non
 
     Args:
       workdir: the sweep's folder.
-      sweep: what it holds.
-      figures: names of PNG files in its figures folder.
+      sweep: what the folder holds.
+      figures: the names of the PNG files in its figures folder.
     """
     done = [row for row in sweep.rows if row["status"] == "done"]
     shown = done if len(done) <= _ALL_PANELS else _one_a_setting(sweep, done)

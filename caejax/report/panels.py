@@ -75,7 +75,7 @@ def png(image: np.ndarray | bytes) -> dict[str, Any]:
     """An image for a page: its PNG in base64, its width and height in pixels.
 
     Args:
-      image: (H, W) or (H, W, 3) of 8 bits, or a PNG file's bytes.
+      image: an 8-bit image, (H, W) or (H, W, 3), or a PNG file's bytes.
     """
     if isinstance(image, np.ndarray):
         file = io.BytesIO()

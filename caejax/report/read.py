@@ -17,12 +17,12 @@ class RunFiles(NamedTuple):
     """What a finished run left in its folder.
 
     Attributes:
-      config: nested dict.
-      summary: final figures.
-      rows: of metrics.jsonl.
-      samples: arrays of samples.npz by name.
-      references: rows of references.csv.
-      levels: rows of levels.csv.
+      config: the run's config as a nested dict.
+      summary: the run's final values.
+      rows: the rows of metrics.jsonl.
+      samples: the arrays of samples.npz by name.
+      references: the rows of references.csv.
+      levels: the rows of levels.csv.
     """
 
     config: dict[str, Any]
@@ -37,12 +37,13 @@ class SweepFiles(NamedTuple):
     """What a sweep left in its folder.
 
     Attributes:
-      config: nested dict, with sweep.
+      config: the sweep's config as a nested dict, with its sweep section.
       fields: the swept fields.
-      rows: of results.csv, numbers parsed; those done have figures.
-      runs: finished runs by run_id.
-      references: rows of references.csv.
-      levels: rows of levels.csv.
+      rows: the rows of results.csv, numbers parsed; those of runs that are done have
+        final values.
+      runs: the finished runs by run_id.
+      references: the rows of references.csv.
+      levels: the rows of levels.csv.
     """
 
     config: dict[str, Any]
@@ -57,7 +58,7 @@ def read_json(path: Path) -> Any:
     """Reads a JSON file.
 
     Raises:
-      CaejaxError: it is missing.
+      CaejaxError: the file is missing.
     """
     try:
         return json.loads(path.read_text())

@@ -103,7 +103,7 @@ def noise_matrix(rows: Sequence[Row]) -> Figure:
     Means over all else. Where all models were trained at one level, curves.
 
     Args:
-      rows: of levels.csv.
+      rows: the rows of levels.csv.
     """
     matrices = _matrices(rows)
     if all(len(train) == 1 for train, *_ in matrices.values()):

@@ -34,9 +34,9 @@ class Contrast(NamedTuple):
     """Two settings compared over seeds.
 
     Attributes:
-      name: for people.
-      differences: (n,), second minus first setting, a value a seed.
-      seeds: of the differences.
+      name: the contrast's name, for people.
+      differences: the second minus the first setting, a value a seed, (n,).
+      seeds: the seeds of the differences.
       missing: a line for every seed that gave no pair, with the reason.
     """
 
@@ -56,8 +56,8 @@ def sign_flip_p(differences: ArrayLike, *, seed: int = 0) -> float:
     valid though m is finite. Differences that are all zero give 1.
 
     Args:
-      differences: (n,), n at least 1.
-      seed: of the random patterns.
+      differences: the paired differences, (n,), n at least 1.
+      seed: the seed of the random patterns.
 
     Raises:
       ValueError: no differences, another shape, or some that are not finite.
@@ -93,12 +93,13 @@ def sign_flip_interval(
     flips, or those that it leaves, have a mean of at most c.
 
     Args:
-      differences: (n,), n at least 1.
-      confidence: between 0 and 1.
-      seed: of the random patterns.
+      differences: the paired differences, (n,), n at least 1.
+      confidence: the interval's confidence, between 0 and 1.
+      seed: the seed of the random patterns.
 
     Returns:
-      Its lower and upper end; infinite where n is too small for any c to be refused.
+      The interval's lower and upper end; infinite where n is too small for any c to
+      be refused.
 
     Raises:
       ValueError: as `sign_flip_p`, or a confidence outside (0, 1).
@@ -142,12 +143,12 @@ def bca_interval(
     give their mean twice: these seeds show no spread.
 
     Args:
-      differences: (n,), n at least 2.
-      confidence: between 0 and 1.
-      seed: of the resamples.
+      differences: the paired differences, (n,), n at least 2.
+      confidence: the interval's confidence, between 0 and 1.
+      seed: the seed of the resamples.
 
     Returns:
-      Its lower and upper end.
+      The interval's lower and upper end.
 
     Raises:
       ValueError: too few differences, another shape, some that are not finite, or
@@ -183,10 +184,10 @@ def holm(p: ArrayLike) -> np.ndarray:
     above 1. Those at most alpha are rejected with a family-wise error of alpha.
 
     Args:
-      p: (m,) in [0, 1].
+      p: the p of the family, (m,) in [0, 1].
 
     Returns:
-      (m,), in the order given.
+      The adjusted p, (m,), in the order given.
 
     Raises:
       ValueError: another shape, or values outside [0, 1].
@@ -205,10 +206,10 @@ def format_p(p: float | None, smallest: float, *, level: float = 0.05) -> str:
     """A p in three digits, rounded up; `TOO_FEW` where no p could reach the level.
 
     Args:
-      p: not looked at where it is refused.
-      smallest: the smallest that the seeds allow, adjusted as p is: `smallest_p`,
+      p: the p to format; not looked at where it is refused.
+      smallest: the smallest p that the seeds allow, adjusted as p is: `smallest_p`,
         for a family `holm` of those. Nothing below is printed.
-      level: that a p is held against.
+      level: the level that a p is held against.
     """
     if smallest > level:
         return TOO_FEW
@@ -229,10 +230,10 @@ def contrast_table(
     Refused contrasts stay in the family.
 
     Args:
-      contrasts: all that are tested together.
-      level: family-wise error.
-      confidence: of each interval; these are not corrected.
-      seed: of resamples and random signs.
+      contrasts: all contrasts that are tested together.
+      level: the family-wise error.
+      confidence: the confidence of each interval; intervals are not corrected.
+      seed: the seed of resamples and random signs.
 
     Returns:
       A row a contrast, plain data: name; n, pairs; missing, how many seeds gave
@@ -286,24 +287,24 @@ def pair_runs(
     second: Mapping[str, Any],
     measure: str,
 ) -> list[Contrast]:
-    """Differences of a figure between two values of an axis, seed by seed.
+    """Differences of a measure between two values of an axis, seed by seed.
 
     Runs are paired where their seed and all other swept values are equal. Seeds are
     what a test counts, so every setting of the other fields is a contrast of its
     own: differences of one seed at several settings are not independent.
 
     Args:
-      rows: of a sweep's results.csv, as `caejax.sweep.results.collect` or
+      rows: the rows of a sweep's results.csv, as `caejax.sweep.results.collect` or
         `caejax.report.read.read_sweep` give them.
       fields: all swept fields.
       first, second: the two values by field, {"model.upsampling": "deconv_k3"};
         several fields where the axis sets them together.
-      measure: a column, "test/psnr".
+      measure: a column of the rows, "test/psnr".
 
     Returns:
       A contrast for each setting of the other fields, second minus first. A seed
       with a run on one side only, or with a run that is not done or has no finite
-      figure, is listed under missing.
+      value, is listed under missing.
 
     Raises:
       ValueError: first and second that set other fields than each other, or fields
@@ -332,11 +333,12 @@ def pool_contrasts(contrasts: Sequence[Contrast], name: str) -> Contrast:
     different settings be compared.
 
     Args:
-      contrasts: of the same two values, a setting each, as `pair_runs` gives them.
-      name: of the whole.
+      contrasts: contrasts of the same two values, a setting each, as `pair_runs`
+        gives them.
+      name: the pooled contrast's name.
 
     Returns:
-      Its missing has a line for every seed that lacks a setting.
+      The pooled contrast; its missing has a line for every seed that lacks a setting.
 
     Raises:
       ValueError: no contrasts.
@@ -373,7 +375,7 @@ def _contrast(names, others, setting, seeds, sides, measure):
 
 
 def _why_not(row, measure):
-    """Why a run gives no figure, or nothing."""
+    """Why a run gives no value, or nothing."""
     if row is None:
         return "has no run"
     if row["status"] != "done":

@@ -84,11 +84,11 @@ def strip(images: np.ndarray, *, down: bool = False) -> np.ndarray:
     One axis for many pictures is drawn many times as fast as an axis each.
 
     Args:
-      images: (B, H, W, C) in [0, 1].
-      down: whether one below the other.
+      images: the pictures, (B, H, W, C) in [0, 1].
+      down: whether to put them one below the other.
 
     Returns:
-      (H, W', C), or (H', W, C).
+      One picture, (H, W', C), or (H', W, C).
     """
     axis = 1 if down else 2
     shape = list(images.shape)

@@ -37,9 +37,9 @@ def sweep_table(
     Values are the mean and, in brackets, the range over seeds.
 
     Args:
-      sweep: what its folder holds.
-      wanted: columns of results.csv, by default `columns`; those that no run has are
-        left out.
+      sweep: what the sweep's folder holds.
+      wanted: the columns of results.csv to show, by default `columns`; those that no
+        run has are left out.
     """
     fields, rows = with_references(sweep)
     groups: dict[tuple, list[Row]] = {}

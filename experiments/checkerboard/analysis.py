@@ -44,12 +44,13 @@ class Finding(NamedTuple):
     """A prediction and what the runs say.
 
     Attributes:
-      name: "H1".
-      claim: in words.
+      name: the prediction's name, "H1".
+      claim: the prediction in words.
       verdict: "confirmed", "partly", "undecided" or "refuted"; "not run" without rows,
         "too few seeds" for intervals.
       text: the numbers that decided it.
-      header, lines: a table of them.
+      header: the header of a table of these numbers.
+      lines: the table's lines.
     """
 
     name: str
@@ -61,7 +62,7 @@ class Finding(NamedTuple):
 
 
 def verdict(holds: Sequence[bool]) -> str:
-    """Of all the parts of a prediction."""
+    """The verdict on a prediction, from whether each of its parts holds."""
     if not holds:
         return "not run"
     return "confirmed" if all(holds) else "partly" if any(holds) else "refuted"
@@ -75,14 +76,14 @@ def kinds_of(rows: Sequence[Row], field: str = DECODER) -> list[str]:
 def figures(
     rows: Sequence[Row], kind: str, measure: str, field: str = DECODER
 ) -> np.ndarray:
-    """The figures of a decoder, or of another field's value; one a run."""
+    """The values of a measure for a decoder, or another field's value; one a run."""
     return np.array(
         [float(r[measure]) for r in done(rows) if r[field] == kind and measure in r]
     )
 
 
 def by_seed(rows: Sequence[Row], measure: str) -> tuple[list[str], np.ndarray]:
-    """Decoders and (seeds, decoders) figures of those seeds that all of them have."""
+    """Decoders and (seeds, decoders) values of those seeds that all of them have."""
     kinds = kinds_of(done(rows))
     found = {
         (row["seed"], row[DECODER]): float(row[measure])
@@ -103,8 +104,8 @@ def initial_ripple(rows: Sequence[Row], stages: int = 3) -> Finding:
     these intervals hold at once, by Bonferroni, with 95 %.
 
     Args:
-      rows: of one arm and depth.
-      stages: L.
+      rows: the rows of one arm and depth.
+      stages: L, the number of stages.
     """
     claim = "`dc_ripple` at initialisation is 10 log10(4^L - 1), or below -100 dB"
     theory = 10 * math.log10(4**stages - 1)
@@ -161,7 +162,7 @@ def icnr(curves: Sequence[Row]) -> Finding:
     """H3: ICNR is clean at the start and no longer so at step 100, at every seed.
 
     Args:
-      curves: a row for each run and step.
+      curves: the ripple, a row for each run and step.
     """
     claim = f"ICNR loses its cleanliness by step {LOST_BY}"
     paths = _paths(curves, "shuffle_icnr")

@@ -50,8 +50,8 @@ def arm(name: str, *, full: bool = False) -> ConfigDict:
 
     Args:
       name: one of `ARMS`.
-      full: all training images and the whole grid, for a GPU; else what two cores
-        do in reasonable time.
+      full: whether to take all training images and the whole grid, for a GPU; else
+        what two cores do in reasonable time.
     """
     config = _bsds() if name.endswith("bsds") else _mnist()
     config.corruption.level = NOISE

@@ -228,8 +228,8 @@ def gallery(samples: Mapping[str, Mapping[str, np.ndarray]], out: Path) -> None:
     """Draws and saves what each decoder's first seed makes of images and flat codes.
 
     Args:
-      samples: arrays of samples.npz by decoder.
-      out: path without suffix.
+      samples: the arrays of samples.npz by decoder.
+      out: the picture's path without suffix.
     """
     with paper_style():
         save(_gallery(samples), out, formats=FORMATS)

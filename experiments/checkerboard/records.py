@@ -32,10 +32,10 @@ class Arm(NamedTuple):
     """What is kept of an arm.
 
     Attributes:
-      rows: a row a run: swept values, seed, status and final figures.
+      rows: a row a run: swept values, seed, status and final values.
       curves: a row for each run and step, with the ripple on validation images.
       about: how it was run: config, machine, steps and seconds a run.
-      residuals: of each decoder, for arms of one setting.
+      residuals: each decoder's residuals, for arms of one setting.
       references: a row for each other estimator and each noise that runs had.
     """
 

@@ -14,8 +14,8 @@ from experiments.checkerboard import records
 from experiments.shared.rows import Row
 
 HEADER = ("arm", "run", "figures", "equal", "largest difference", "relative")
-TOLERANCE = 1e-2  # relative, of a figure on another machine
-FLOOR = 1.0  # figures below it, in their unit, are compared absolutely
+TOLERANCE = 1e-2  # relative, of a value on another machine
+FLOOR = 1.0  # values below it, in their unit, are compared absolutely
 
 
 def chosen(config: ConfigDict, share: float, *, seed: int = 0) -> list[SweepRun]:
@@ -40,10 +40,10 @@ def repeat(config: ConfigDict, name: str, kept: Sequence[Row], share: float):
     """Does runs again in a folder of its own.
 
     Args:
-      config: of the arm.
-      name: of the arm.
-      kept: rows of its CSV.
-      share: of its runs.
+      config: the arm's config.
+      name: the arm's name.
+      kept: the rows of the arm's CSV file.
+      share: the share of the arm's runs to repeat.
 
     Returns:
       A line of `HEADER` for each run, and whether all are within the tolerance.

@@ -16,14 +16,14 @@ SPECTRUM, MEANS = "residual_spectrum", "residual_phase_means"
 
 
 def write(path: Path, samples: Iterable[tuple[SweepRun, Path]]) -> None:
-    """Writes a row for each of an array's; of an arm of one setting.
+    """Writes the residuals of an arm of one setting, a row for each of an array's rows.
 
     Spectra are means over seeds. Phase means are seed 0's, and means over channels:
     their signs differ between seeds, whose mean would show less than each of them has.
 
     Args:
-      path: of the CSV file.
-      samples: runs and their samples.npz.
+      path: the CSV file's path.
+      samples: the runs, each with the path of its samples.npz.
     """
     found: dict[tuple[str, str], list[np.ndarray]] = {}
     for run, file in samples:

@@ -48,9 +48,10 @@ class Stages(nn.Module):
     """Upsampling layers in a row; returns what each one makes, before any ReLU.
 
     Attributes:
-      kind, initializer: of `Upsample`.
+      kind: the `Upsample` layers' kind.
+      initializer: the `Upsample` layers' initialiser.
       rectify: whether a ReLU follows every layer.
-      width: channels of all.
+      width: the number of channels of every layer.
     """
 
     kind: str
@@ -77,13 +78,13 @@ def ripples(kind: str, *, seeds: int, width: int = WIDTH) -> dict[str, jax.Array
 
     Args:
       kind: a name of `UPSAMPLING`.
-      seeds: number of initialisations.
-      width: channels of the normal codes, the stages and the image.
+      seeds: the number of initialisations.
+      width: the number of channels of the normal codes, the stages and the image.
 
     Returns:
-      (seeds, stages, 2) of dBFS and dB for "linear", stages alone; "relu", with
-      ReLU between them; and "decoder", `ConvDecoder`: with ReLU behind each, and
-      a last convolution.
+      The ripples, (seeds, stages, 2) of dBFS and dB, for "linear", stages alone;
+      "relu", with ReLU between them; and "decoder", `ConvDecoder`: with ReLU behind
+      each, and a last convolution.
     """
 
     def both(decode, features, stages):
@@ -148,12 +149,12 @@ def phase_powers(
 
     Args:
       kind: a name of `UPSAMPLING`.
-      stages: L.
-      seeds: independent initialisations.
-      channels: of every stage.
+      stages: L, the number of stages.
+      seeds: the number of independent initialisations.
+      channels: the number of channels of every stage.
 
     Returns:
-      (seeds, S, S) for S = 2, ..., 2^L: mean squares over the channels.
+      The powers, (seeds, S, S) for S = 2, ..., 2^L: mean squares over the channels.
     """
     layer = Upsample(channels, kind)
     origin = UPSAMPLING[kind].origin
@@ -178,9 +179,9 @@ def readings_db(powers: np.ndarray, truth: np.ndarray, draws: int) -> np.ndarray
     seeds are drawn with replacement.
 
     Args:
-      powers: (seeds, S, S) as measured.
-      truth: (S, S), the theory's.
-      draws: number of repetitions.
+      powers: the measured powers, (seeds, S, S).
+      truth: the theory's powers, (S, S).
+      draws: the number of repetitions.
     """
     powers = np.float64(powers).reshape(len(powers), -1)
     powers = powers * (truth.ravel() / powers.mean(0))
@@ -204,9 +205,9 @@ def training_curve(
     Args:
       kind: a name of `UPSAMPLING`.
       loss: a name of `LOSSES`.
-      seed: of everything random.
-      size: number of generated digits, a tenth of them for validation.
-      steps: those at which to measure, rising.
+      seed: the seed of everything random.
+      size: the number of generated digits, a tenth of them for validation.
+      steps: the steps at which to measure, rising.
 
     Returns:
       (steps, 4): `dc_ripple_db` at periods 2, 4 and 8 on the codes of 32 clean
@@ -278,11 +279,11 @@ def signal_powers(kind: str, setting: str, *, seeds: int, width: int = WIDTH):
     Args:
       kind: a name of `UPSAMPLING`.
       setting: a name of `SETTINGS`; where it has ReLU, it is what leaves that.
-      seeds: independent initialisations and codes.
-      width: channels of code and stages.
+      seeds: the number of independent initialisations and codes.
+      width: the number of channels of code and stages.
 
     Returns:
-      (seeds, stages) for each of `INPUTS`; the codes have power 1.
+      The powers, (seeds, stages), for each of `INPUTS`; the codes have power 1.
     """
     initializer, rectify = SETTINGS[setting]
     model = Stages(kind, initializer, rectify, width)

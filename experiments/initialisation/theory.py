@@ -52,11 +52,12 @@ def axis_moments(kind: Kind, size: int) -> np.ndarray:
     """Moments of the output from those of the input, along one axis.
 
     Args:
-      kind: of the layer.
-      size: n, period of the input in pixels.
+      kind: the layer's kind.
+      size: n, the period of the input in pixels.
 
     Returns:
-      (2n, 2n, n, n): K'[a, c] = sum_mo T[a, c, m, o] K[m, o], weights of variance 1.
+      The map T, (2n, 2n, n, n): K'[a, c] = sum_mo T[a, c, m, o] K[m, o], for weights
+      of variance 1.
     """
     drawn = patterns(kind)
     maps = np.zeros((len(drawn), STRIDE * size, size))
@@ -114,7 +115,7 @@ def chain(
     """Moments after each of so many stages, with a ReLU behind each or none.
 
     Returns:
-      Those of every layer's output, and those behind its ReLU, if there is one.
+      The moments of every layer's output, and those behind its ReLU, if there is one.
     """
     outputs, behind, mean = [], [], None
     for _ in range(stages):

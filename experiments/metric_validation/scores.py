@@ -33,11 +33,12 @@ def set_scores(outputs: np.ndarray, targets: np.ndarray, period: int) -> Scores:
     work on single images, is done once. `lattice_power` has no value for sets of 1.
 
     Args:
-      outputs, targets: (N, H, W, 1), N a multiple of 16.
-      period: S.
+      outputs: the outputs, (N, H, W, 1), N a multiple of 16.
+      targets: their targets, of the same shape.
+      period: S, the lattice's period in pixels.
 
     Returns:
-      (metric, set size) to (N / set size,) values.
+      The values, (N / set size,), by (metric, set size).
     """
     chunk = _CHUNK if len(outputs) % _CHUNK == 0 else SET_SIZE
     scores = _chunks(
@@ -126,10 +127,11 @@ def crossover_auc(
     positive lies below a negative.
 
     Args:
-      negatives, positives: (2, n) scores of the same sets of images in two roles, the
-        halves first.
-      clusters: of sets that follow each other, in each half; sets that share a
-        pattern are no independent draws.
+      negatives: the scores of the sets of images as negatives, (2, n), the halves
+        first.
+      positives: the scores of the same sets as positives, (2, n).
+      clusters: the number of clusters of sets that follow each other in each half; sets
+        that share a pattern are no independent draws.
     """
     parts = []
     for half in (0, 1):
@@ -149,10 +151,11 @@ def crossover_roc(
     """False and true positive rates: the mean of both halves' ROC curves.
 
     Args:
-      negatives, positives: (2, n), as in `crossover_auc`.
+      negatives: the scores as negatives, (2, n), as in `crossover_auc`.
+      positives: the scores as positives, (2, n).
 
     Returns:
-      (n + 1,) rates k / n of false positives, and the mean true rate at each.
+      The rates k / n of false positives, (n + 1,), and the mean true rate at each.
     """
     curves = []
     for half in (0, 1):

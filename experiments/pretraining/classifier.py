@@ -54,9 +54,10 @@ class Best(NamedTuple):
     """A classifier at the step at which it was best.
 
     Attributes:
-      params: "encoder", those of the autoencoder, "softmax_kernel" and "softmax_bias".
-      step: at which its validation accuracy was highest, the first of such steps.
-      accuracy: on the validation images, in [0, 1].
+      params: the parameters: "encoder", those of the autoencoder, "softmax_kernel"
+        and "softmax_bias".
+      step: the first step at which its validation accuracy was highest.
+      accuracy: the accuracy on the validation images, in [0, 1].
     """
 
     params: Params
@@ -68,12 +69,12 @@ def encoders(images: np.ndarray, seed: int, epochs: int) -> dict[str, Any]:
     """A seed's encoder as drawn, and after training as a denoiser from there.
 
     Args:
-      images: (N, 28, 28, 1) in [0, 1], without labels.
-      seed: of the draw, the order of the images and the masks.
-      epochs: of denoising.
+      images: the training images, (N, 28, 28, 1) in [0, 1], without labels.
+      seed: the seed of the draw, the order of the images and the masks.
+      epochs: the number of epochs of denoising.
 
     Returns:
-      Parameters of the autoencoder by arm.
+      The autoencoder's parameters by arm.
     """
     tx = create_optimizer(DENOISER.optimizer)
     state = create_state(DENOISER.model, tx, seed, ema=False)
@@ -92,11 +93,11 @@ def fine_tune(
 
     Args:
       model: the autoencoder.
-      encoder: its parameters. The softmax layer starts at zero.
-      train: labelled images, a multiple of `BATCH`.
-      val: what the step is chosen on.
-      seed: of the order of the images.
-      steps: a multiple of `EVERY`.
+      encoder: the autoencoder's parameters. The softmax layer starts at zero.
+      train: the labelled images, a multiple of `BATCH`.
+      val: the images that the step is chosen on.
+      seed: the seed of the order of the images.
+      steps: the number of steps, a multiple of `EVERY`.
     """
     params = {
         "encoder": encoder,
@@ -136,13 +137,13 @@ def _some_steps(model):
 def cross_entropy(
     model: nn.Module, params: Params, images: jax.Array, labels: jax.Array
 ) -> jax.Array:
-    """Mean over a batch."""
+    """Mean cross-entropy over a batch."""
     losses = optax.softmax_cross_entropy_with_integer_labels
     return losses(logits(model, params, images), labels).mean()
 
 
 def logits(model: nn.Module, params: Params, images: jax.Array) -> jax.Array:
-    """Images (B, H, W, C) to (B, 10)."""
+    """Logits (B, 10) of images (B, H, W, C)."""
     code = model.apply({"params": params["encoder"]}, images, method="encode")
     units = code.reshape(len(images), -1)
     return jnp.dot(units, params["softmax_kernel"]) + params["softmax_bias"][None]

@@ -48,10 +48,10 @@ class Setting(NamedTuple):
     """Where encoders and images come from.
 
     Attributes:
-      dataset: with labels.
+      dataset: the images with their labels.
       model: the autoencoder.
-      encoders: its parameters by arm, for a seed.
-      text: how they were pre-trained.
+      encoders: a function from a seed to the autoencoder's parameters by arm.
+      text: how the encoders were pre-trained.
     """
 
     dataset: Dataset
@@ -77,10 +77,11 @@ def seed_rows(
     """A row for each number of labels and arm; both arms have the same labels.
 
     Args:
-      dataset: with labels; numbers of labels that it does not have are left out.
+      dataset: the images with their labels; numbers of labels that it does not have
+        are left out.
       model: the autoencoder.
-      encoders: its parameters by arm.
-      seed: of the labels and their order.
+      encoders: the autoencoder's parameters by arm.
+      seed: the seed of the choice of labels and their order.
     """
     most = CLASSES * np.bincount(dataset.train.labels, minlength=CLASSES).min()
     for count in (count for count in STEPS if count <= most):

@@ -38,12 +38,12 @@ def draw(
 def losses(
     systems: Sequence[System], curves: Sequence[Row], pytorch: Sequence[Row]
 ) -> Figure:
-    """The source's figure by epoch: a panel a system, a line a seed.
+    """The source's measure by epoch: a panel a system, a line a seed.
 
     Args:
-      systems: whose panels are drawn if caejax has run them.
-      curves: caejax's, a row an epoch.
-      pytorch: pytorch.py's.
+      systems: the systems whose panels are drawn if caejax has run them.
+      curves: caejax's curves, a row an epoch.
+      pytorch: the curves of pytorch.py.
     """
     ran = {row["system"] for row in curves}
     shown = [system for system in systems if system.name in ran]
@@ -77,7 +77,7 @@ def _lines(axis, rows, look):
 
 def _panel(axis, system):
     if system.points:
-        # A reference by epoch is a line, single reported figures are points.
+        # A reference by epoch is a line, single reported values are points.
         look = "--" if len(system.points) > 3 else "o"
         axis.plot(*zip(*system.points, strict=True), look, color=SOURCE, zorder=3)
     if system.band:

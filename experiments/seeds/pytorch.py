@@ -31,16 +31,16 @@ class Reference(NamedTuple):
     """A system in PyTorch.
 
     Attributes:
-      build: makes encoder and decoder, which ends before the sigmoid.
-      epochs: of the source's schedule.
-      batch: images; what is left of an epoch is dropped.
-      images: of the training set.
-      loss: of images in [0, 1].
-      factor: on the mean loss.
-      noise: standard deviation; noisy pixels are clipped to [0, 1].
-      glorot: Glorot's uniform kernels and biases of zero, as in Keras and TensorFlow;
-        else PyTorch's own.
-      optimizer: of parameters.
+      build: a function that makes encoder and decoder, which ends before the sigmoid.
+      epochs: the number of epochs of the source's schedule.
+      batch: the number of images a batch; what is left of an epoch is dropped.
+      images: the number of training images.
+      loss: the loss function of images in [0, 1].
+      factor: the factor on the mean loss.
+      noise: the noise's standard deviation; noisy pixels are clipped to [0, 1].
+      glorot: whether to draw Glorot's uniform kernels and biases of zero, as in Keras
+        and TensorFlow; else PyTorch's own.
+      optimizer: a function that makes the optimiser of the parameters.
     """
 
     build: Callable[[], tuple[nn.Module, nn.Module]]

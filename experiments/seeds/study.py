@@ -51,8 +51,8 @@ def sweep_config(data: Path, limit: int = 0) -> ConfigDict:
     """The sweep of all systems: seed 0 of each, the cheapest first, then seed 1.
 
     Args:
-      data: folder of MNIST's files.
-      limit: epochs at most; 0 for the sources' schedules.
+      data: the folder of MNIST's files.
+      limit: the largest number of epochs; 0 for the sources' schedules.
     """
     config = default()
     # Only chooses how many cores share a batch: all systems' can be divided by it.
@@ -215,7 +215,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--runs", type=Path, help="by default runs/seeds")
     parser.add_argument("--out", type=Path, help="by default beside this file")
     args = parser.parse_args(argv)
-    # Shortened runs are others, and their tables stand beside no source's figures.
+    # Shortened runs are others, and their tables stand beside no source's values.
     short = f"_{args.epochs_limit}_epochs" if args.epochs_limit else ""
     args.runs = args.runs or Path(f"runs/seeds{short}")
     args.out = args.out or (HERE / short.strip("_") if short else HERE)

@@ -19,9 +19,9 @@ class Unit(NamedTuple):
     """How a source measures: a loss of the last epoch, times a factor.
 
     Attributes:
-      text: for people.
-      split: whose loss; "val" is the test set here.
-      factor: on the mean loss an image.
+      text: the unit's name, for people.
+      split: the split whose loss is taken; "val" is the test set here.
+      factor: the factor on the mean loss an image.
     """
 
     text: str
@@ -36,12 +36,12 @@ TEST_SSE = Unit("summed squared test error", "val", 10_000)
 
 
 class Source(NamedTuple):
-    """A figure that caejax is held against.
+    """A value that caejax is held against.
 
     Attributes:
-      who: reports it.
-      figure: in the system's unit.
-      rule: of `tables.RULES`.
+      who: who reports the value.
+      figure: the reported value, in the system's unit.
+      rule: the rule to judge by, a key of `tables.RULES`.
     """
 
     who: str
@@ -53,12 +53,12 @@ class System(NamedTuple):
     """A published system.
 
     Attributes:
-      name: of its config in configs/seeds.
-      unit: of its figures.
-      seeds: to be run.
-      sources: what is reported of its end.
-      band: range over batches at the end, where that is reported.
-      points: (epoch, figure), reported.
+      name: the name of its config in configs/seeds.
+      unit: the unit of its values.
+      seeds: the number of seeds to run.
+      sources: the values reported of its end.
+      band: the range over batches at the end, where that is reported.
+      points: the reported points, (epoch, value).
       after: the system from whose run of the same seed it goes on.
     """
 

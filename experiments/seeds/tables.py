@@ -1,4 +1,4 @@
-"""The study's tables in Markdown, and the rules by which figures are judged."""
+"""The study's tables in Markdown, and the rules by which values are judged."""
 
 from collections.abc import Callable, Sequence
 
@@ -30,14 +30,14 @@ HEADER = (
 
 
 def as_good(values: np.ndarray, figure: float) -> str:
-    """A figure that is not below the minimum, a median at most 10 % above it."""
+    """A reported value not below the minimum, a median at most 10 % above it."""
     if figure < values.min():
         return "no: the figure is below the minimum"
     return _at_most(values, figure, MARGIN)
 
 
 def at_or_below(values: np.ndarray, figure: float) -> str:
-    """A median that is at most the figure."""
+    """A median that is at most the reported value."""
     return _at_most(values, figure, 1.0)
 
 
@@ -47,7 +47,7 @@ def _at_most(values, figure, factor):
 
 
 def agrees(values: np.ndarray, figure: float) -> str:
-    """A median within 2 % of the figure, or seeds on both sides of it."""
+    """A median within 2 % of the reported value, or seeds on both sides of it."""
     distance = np.median(values) / figure - 1
     if abs(distance) <= AGREEMENT:
         return "yes"
@@ -77,12 +77,12 @@ def is_whole(row: Row) -> bool:
 def report(
     systems: Sequence[System], rows: Sequence[Row], pytorch: Sequence[Row] = ()
 ) -> str:
-    """All tables; shortened runs are kept apart and beside no source's figure.
+    """All tables; shortened runs are kept apart and beside no source's value.
 
     Args:
-      systems: with their references.
-      rows: a row a run.
-      pytorch: a row for each seed of pytorch.py.
+      systems: the systems with their references.
+      rows: caejax's results, a row a run.
+      pytorch: PyTorch's results, a row for each seed of pytorch.py.
     """
     short = [row for row in rows if not is_whole(row)]
     parts = [
@@ -130,7 +130,7 @@ def _units(systems):
 
 
 def lines(system: System, rows: Sequence[Row]) -> list[list[str]]:
-    """A line for each figure reported of a system, one where there is none."""
+    """A line for each value reported of a system, one where there is none."""
     rows = select(rows, system=system.name)
     count = f"{len(rows)} of {system.seeds}, {planned_epochs(system)} epochs"
     end = [*_test_cells(rows), count]

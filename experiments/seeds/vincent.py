@@ -1,4 +1,4 @@
-"""System D in NumPy: an independent reference, as its source reports no figures.
+"""System D in NumPy: an independent reference, as its source reports no values.
 
     python -m experiments.seeds.vincent --data=DIR [--seeds=N] [--epochs=N]
 
@@ -46,7 +46,7 @@ def forward(params: Params, noisy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def gradients(params: Params, noisy: np.ndarray, clean: np.ndarray) -> Params:
-    """Of the squared error summed over pixels and images."""
+    """Gradients of the squared error summed over pixels and images."""
     code, image = forward(params, noisy)
     pixels = 2 * (image - clean) * image * (1 - image)  # before the last sigmoid
     units = pixels @ params[0] * code * (1 - code)
@@ -81,7 +81,7 @@ def curve(
 
 
 def read_images(folder: Path, part: str) -> np.ndarray:
-    """(N, 784) float32 in [0, 1]."""
+    """Images (N, 784), float32 in [0, 1]."""
     path = next(folder.glob(f"{part}-images?idx3-ubyte*"))
     opened = gzip.open if path.suffix == ".gz" else open
     with opened(path, "rb") as file:

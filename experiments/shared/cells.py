@@ -25,9 +25,10 @@ def bracketed(
     """A number and two ends: "12.34 [11.20, 13.41]".
 
     Args:
-      middle: "" is returned where it is None.
-      low, high: None or NaN where there are none; then the number stands alone.
-      write: a format, or a function of a number.
+      middle: the number; where it is None, "" is returned.
+      low: the lower end, None or NaN if there is none; then the number stands alone.
+      high: the upper end, likewise.
+      write: a format of numbers, or a function of a number.
     """
     say = (lambda x: format(x, write)) if isinstance(write, str) else write
     if middle is None:

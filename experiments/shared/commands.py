@@ -21,8 +21,9 @@ def create_parser(doc: str, out: Path | None = None) -> argparse.ArgumentParser:
     """A parser that says what the module's docstring says first.
 
     Args:
-      doc: the docstring.
-      out: where results are written by default, by a flag --out; none without.
+      doc: the module's docstring.
+      out: the default of a flag --out, where results are written; without it there
+        is no such flag.
     """
     parser = argparse.ArgumentParser(description=doc.splitlines()[0])
     if out is not None:
@@ -35,7 +36,7 @@ def names(text: str, known: Iterable[str], flag: str) -> list[str]:
     """The names that a flag's comma list has, "all" for all, in the known order.
 
     Raises:
-      CaejaxError: a name that is not known.
+      CaejaxError: a name is not known.
     """
     return chosen(text.split(","), known, flag)
 
@@ -44,7 +45,7 @@ def start_for(config: ConfigDict, *, cores: int = 0, cache: bool = True) -> None
     """Starts this process as a sweep's executor needs it; see `start`.
 
     Raises:
-      CaejaxError: no such executor.
+      CaejaxError: there is no such executor.
     """
     executor, _ = find_executor(config)
     start(
@@ -71,7 +72,7 @@ def run_module(module: str, *argv: str, **added: str) -> None:
     """Runs a module in a process of its own, with variables added.
 
     Raises:
-      CalledProcessError: it failed.
+      CalledProcessError: the process failed.
     """
     command = [*module_command(module), *argv]
     subprocess.run(command, env=environment(**added), check=True)

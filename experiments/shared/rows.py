@@ -39,9 +39,9 @@ def rounded(row: Row, spec: str, **of_columns: str) -> Row:
     """A row as CSV files keep it: floats as text, so that what is read back is equal.
 
     Args:
-      row: plain data.
-      spec: format of floats, ".5g" for five significant digits.
-      **of_columns: formats of columns that have another.
+      row: the row, plain data.
+      spec: the format of floats, ".5g" for five significant digits.
+      **of_columns: the formats of columns that have another one.
     """
     return {
         name: digits(value, of_columns.get(name, spec))
@@ -55,9 +55,9 @@ def check_none_failed(rows: Sequence[Row], name: str, folder: Path) -> None:
     """Checks that no run of a sweep has failed.
 
     Args:
-      rows: of `run_sweep`.
-      name: of the sweep, for people.
-      folder: of the sweep.
+      rows: the rows that `run_sweep` returned.
+      name: the sweep's name, for people.
+      folder: the sweep's folder.
 
     Raises:
       CaejaxError: runs failed.

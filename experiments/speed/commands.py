@@ -104,7 +104,7 @@ def evaluation(workdir: Path) -> float:
 
 
 def measure(data: Path) -> dict[str, float]:
-    """All figures, by the names of `GOALS`; medians of three."""
+    """All values, by the names of `GOALS`; medians of three."""
     cold, warm = [], []
     for _ in range(REPEATS):
         with tempfile.TemporaryDirectory() as cache:

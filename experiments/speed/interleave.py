@@ -102,8 +102,8 @@ def variables(settings: Settings, cache: str) -> dict[str, str]:
     """The environment variables of a worker.
 
     Args:
-      settings: of the measurement.
-      cache: folder for compiled code.
+      settings: the measurement's settings.
+      cache: the folder for compiled code.
     """
     return environment(
         PYTHONUNBUFFERED="1",
@@ -127,11 +127,11 @@ def measure(
     """Times the implementations of a system in turns.
 
     Args:
-      system: to train.
+      system: the system to train.
       implementations: names of `IMPLEMENTATIONS`, caejax among them.
-      settings: dtype and cores.
-      rounds: turns that each implementation has.
-      seconds: that a turn takes, about.
+      settings: the measurement's settings, dtype and cores.
+      rounds: the number of turns that each implementation has.
+      seconds: about how many seconds a turn takes.
 
     Returns:
       The system's record, with one for each implementation: milliseconds a step by
@@ -213,8 +213,9 @@ def take_turns(
     """Runs all workers so many times, every other round in reverse.
 
     Returns:
-      By name: "ms", milliseconds a step by round; "cores_busy", the CPU's over the
-      clock's seconds; "idle_cpu_s", CPU time taken while others had their turn.
+      Each worker's record, by name: "ms", milliseconds a step by round; "cores_busy",
+      the CPU's over the clock's seconds; "idle_cpu_s", CPU time taken while others
+      had their turn.
     """
     answers = {name: [] for name in workers}
     for name in in_turns(list(workers), rounds):
@@ -238,8 +239,8 @@ def peaks(system: System, settings: Settings) -> dict[str, Any]:
     """GFLOP/s of matrix products by library and size, or why there are none.
 
     Args:
-      system: that the workers make and never train; a small one.
-      settings: of the measurement.
+      system: a small system that the workers make and never train.
+      settings: the measurement's settings.
     """
     found = {}
     for library, name in LIBRARIES.items():

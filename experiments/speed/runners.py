@@ -26,10 +26,13 @@ class Runner(NamedTuple):
 
     Attributes:
       platform: "cpu" or "gpu".
-      run: trains so many steps and returns when they are done.
-      forward: (B, H, W, 1) images to logits, with the weights of that moment.
-      device_bytes: peak memory of an accelerator, 0 where it is not known.
-      peak: matrix products of a size, done once; for the device's speed.
+      run: a function that trains so many steps and returns when they are done.
+      forward: a function from (B, H, W, 1) images to logits, with the weights of that
+        moment.
+      device_bytes: a function that gives an accelerator's peak memory, 0 where it is
+        not known.
+      peak: a function from a size to one that does matrix products of that size once;
+        for the device's speed.
     """
 
     platform: str
@@ -43,11 +46,11 @@ class Settings(NamedTuple):
     """What all implementations of one measurement share.
 
     Attributes:
-      dtype: "float32" or "bfloat16", of the computation.
-      cores: to use.
-      platform: to run on; "" is the library's own choice.
-      channels_last: memory layout of PyTorch's images.
-      path: of `caejax.ops.paths`, how caejax computes its layers.
+      dtype: the dtype of the computation, "float32" or "bfloat16".
+      cores: the number of cores to use.
+      platform: the platform to run on; "" is the library's own choice.
+      channels_last: whether PyTorch's images lie in memory with channels last.
+      path: how caejax computes its layers, a path of `caejax.ops.paths`.
     """
 
     dtype: str = "float32"

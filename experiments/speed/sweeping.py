@@ -19,7 +19,7 @@ def sweep_parser(doc: str, epochs: int) -> argparse.ArgumentParser:
 
     Args:
       doc: the module's docstring.
-      epochs: by default.
+      epochs: the default number of epochs.
     """
     parser = create_parser(doc, out=Path(__file__).parent)
     add = parser.add_argument
@@ -43,7 +43,7 @@ def digits_config(args: argparse.Namespace) -> ConfigDict:
 
 
 def digits_name(args: argparse.Namespace) -> str:
-    """Of the images of `digits_config`."""
+    """The name of the images of `digits_config`."""
     return "mnist" if args.data else "glyphs"
 
 

@@ -31,11 +31,11 @@ class System(NamedTuple):
     """A convolutional autoencoder of square images with one channel.
 
     Attributes:
-      name: of the system.
-      model: fields of `config.model`, encoder "layers", or "conv" with a pooled code
-        and a ReLU behind it.
-      batch: images a step.
-      side: height and width of the images.
+      name: the system's name.
+      model: the fields of `config.model`, encoder "layers", or "conv" with a pooled
+        code and a ReLU behind it.
+      batch: the number of images a step.
+      side: the height and width of the images.
     """
 
     name: str
@@ -49,9 +49,9 @@ class Step(NamedTuple):
 
     Attributes:
       half: "encoder" or "decoder".
-      layer: what its words say.
-      before, after: (H, W, C) that goes in and comes out, cropped where the system
-        crops.
+      layer: the layer that its words describe.
+      before: the shape (H, W, C) that goes in.
+      after: the shape (H, W, C) that comes out, cropped where the system crops.
     """
 
     half: str
@@ -200,7 +200,7 @@ def random_images(system: System, count: int, seed: int = 0) -> np.ndarray:
 
 
 def parameters(system: System) -> int:
-    """Numbers learnt."""
+    """How many numbers a system learns."""
     learnt = filter(None, random_weights(system))
     return sum(kernel.size + bias.size for kernel, bias in learnt)
 
@@ -226,5 +226,5 @@ def forward_flops(step: Step) -> int:
 
 
 def step_flops(system: System) -> int:
-    """Of one training step: forward, and twice that backward."""
+    """The arithmetic of one training step: forward, and twice that backward."""
     return 3 * system.batch * sum(map(forward_flops, plan(system)))

@@ -29,10 +29,10 @@ class Summary(NamedTuple):
     """One implementation of one system.
 
     Attributes:
-      ms: median of the rounds' milliseconds a step.
-      ratio: lower quartile, median and upper quartile of the rounds' ratios to
+      ms: the median of the rounds' milliseconds a step.
+      ratio: the lower quartile, median and upper quartile of the rounds' ratios to
         caejax; above 1 caejax is faster. None without caejax.
-      gflops: arithmetic of the layers, as defined, a second.
+      gflops: the arithmetic of the layers, as defined, in GFLOP a second.
     """
 
     ms: float
