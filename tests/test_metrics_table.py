@@ -24,6 +24,7 @@ from caejax.metrics.table import (
     column,
     find,
     formatted,
+    function_of,
     shown_columns,
     title,
     to_markdown,
@@ -176,7 +177,7 @@ def test_entries_are_whole(name):
     assert metric.name == name
     assert metric.needs in NEEDS
     assert metric.better in ("higher", "lower", "")
-    assert callable(evaluator.function_of(metric))
+    assert callable(function_of(metric))
     assert metric.text.endswith(".")
     assert set(metric.parts) <= set(PARTS)
     assert bool(metric.parts) == (metric.needs == "residual")

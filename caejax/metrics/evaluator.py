@@ -1,7 +1,7 @@
 """Measures a model on a split: whatever the table of metrics says, and nothing else."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -13,9 +13,16 @@ from caejax.metrics import probes
 from caejax.metrics.noise import corrupt_examples
 from caejax.metrics.parts import MAPS, Arrays, Means, fits, parts_of
 from caejax.metrics.subject import Subject
-from caejax.metrics.table import METRICS, PERIODS, Metric, column, when_measured
+from caejax.metrics.table import (
+    METRICS,
+    PERIODS,
+    Metric,
+    column,
+    function_of,
+    readings,
+    when_measured,
+)
 from caejax.ops.images import as_float
-from caejax.parameters import resolve
 from caejax.runtime.batches import sum_over_batch
 from caejax.runtime.compilation import quick_jit
 from caejax.runtime.devices import on_one_device, over_devices
@@ -82,19 +89,17 @@ def probe(
     few, values = on_one_device(params), {}
     # One program whatever the occasion, of which not all may be wanted.
     every = _having(METRICS.values(), "decoder", "image")
-    if wanted := _names(_having(metrics, "decoder", "image")):
-        found = probes.decoder_values(_called(every), model, few, images)
+    if wanted := _columns(_having(metrics, "decoder", "image")):
+        found = probes.decoder_values(every, model, few, images)
         values |= {name: x for name, x in found.items() if name in wanted}
     if chosen := _having(metrics, "gradient"):
-        values |= probes.gradient_values(
-            _called(chosen), subject, few, images, key, level
-        )
+        values |= probes.gradient_values(chosen, subject, few, images, key, level)
     for metric in _having(metrics, "layers"):
         stages = model.stages, model.initializer
-        for s in metric.periods or (None,):
-            value = function_of(metric)(*stages, *([s] if s else []))
+        for name, period in readings(metric):
+            value = function_of(metric)(*stages, *period)
             if value is not None:
-                values[column(metric, s)] = float(value)
+                values[name] = float(value)
     return values
 
 
@@ -116,22 +121,12 @@ def due(when: str) -> tuple[Metric, ...]:
     return tuple(m for m in METRICS.values() if when in when_measured(m))
 
 
-def function_of(metric: Metric) -> Callable[..., Any]:
-    """A metric's function, imported where the table names it."""
-    return resolve(metric.function)
-
-
 def _having(metrics, *needs):
     return tuple(metric for metric in metrics if metric.needs in needs)
 
 
-def _names(metrics):
-    return {column(metric, s) for metric in metrics for s in metric.periods or (None,)}
-
-
-def _called(metrics):
-    """Metrics with their functions, for those who do not know the table."""
-    return tuple(metric._replace(function=function_of(metric)) for metric in metrics)
+def _columns(metrics):
+    return {reading.column for metric in metrics for reading in readings(metric)}
 
 
 def _over_split(run, shared, metrics, *arrays):
@@ -222,12 +217,12 @@ def _values(metrics, output, noisy, clean) -> Mapping[str, Any]:
     """What is averaged over images besides the loss, for each image."""
     size = clean.shape[1:3]
     values = {
-        column(metric, s): function_of(metric)(
-            noisy if metric.needs == "input" else output, clean, *([s] if s else [])
+        name: function_of(metric)(
+            noisy if metric.needs == "input" else output, clean, *period
         )
         for metric in _having(metrics, "output", "input")
-        for s in metric.periods or (None,)
-        if fits(metric.room, size, s or 0)
+        for name, period in readings(metric)
+        if fits(metric.room, size, *period)
     }
     residual = _having(metrics, "residual")
     periods = {s for metric in residual for s in metric.periods} | set(PERIODS)

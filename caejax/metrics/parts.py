@@ -58,7 +58,7 @@ PARTS: dict[str, Part] = {
 MAPS = {"residual": "residual_spectrum", "phase_means": "residual_phase_means"}
 
 
-def fits(room: tuple[int, int], size: tuple[int, int], period: int) -> bool:
+def fits(room: tuple[int, int], size: tuple[int, int], period: int = 0) -> bool:
     """Whether images of (H, W) have so many periods and pixels a side."""
     periods, pixels = room
     return min(size) >= periods * period + pixels

@@ -1,7 +1,4 @@
-"""Metrics that look into a convolutional model: at its decoder, and at its gradient.
-
-They are given metrics with their functions, see `caejax.metrics.table`.
-"""
+"""Metrics that look into a convolutional model: at its decoder, and at its gradient."""
 
 import functools
 from typing import Any
@@ -13,7 +10,7 @@ from caejax.losses import loss_and_image
 from caejax.metrics.noise import corrupt_examples
 from caejax.metrics.parts import fits
 from caejax.metrics.subject import Subject
-from caejax.metrics.table import Metric, column
+from caejax.metrics.table import Metric, function_of, readings
 from caejax.models.protocol import Autoencoder
 from caejax.ops.images import as_float
 from caejax.runtime.compilation import quick_jit
@@ -59,11 +56,9 @@ def _compiled_decoder(metrics, model):
         if model.output_activation != "linear":
             decoders["image"] = image
         return {
-            column(metric, s): metric.function(
-                decoders[metric.needs], code, *([s] if s else [])
-            )
+            name: function_of(metric)(decoders[metric.needs], code, *period)
             for metric in metrics
-            for s in metric.periods or (None,)
+            for name, period in readings(metric)
             if metric.needs in decoders
         }
 
@@ -108,10 +103,10 @@ def _compiled_gradients(metrics, model, loss, corruption):
 
         gradient = jax.grad(total_loss)(noisy)
         return {
-            column(metric, s): metric.function(gradient, *([s] if s else []))
+            name: function_of(metric)(gradient, *period)
             for metric in metrics
-            for s in metric.periods or (None,)
-            if fits(metric.room, clean.shape[1:3], s or 0)
+            for name, period in readings(metric)
+            if fits(metric.room, clean.shape[1:3], *period)
         }
 
     return quick_jit(run)

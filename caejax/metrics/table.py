@@ -7,6 +7,8 @@ it: metrics.jsonl, summary.json, results.csv, TensorBoard, tables, pages and stu
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from caejax.parameters import resolve
+
 PERIODS = (2, 4, 8)  # of the patterns that up to three stages of stride 2 can draw
 
 # What a metric's function is given and gives, for images (B, H, W, C) in [0, 1]. The
@@ -329,6 +331,30 @@ def column(metric: Metric, period: int | None = None, stage: str = "") -> str:
     return f"{stage}/{name}" if stage else name
 
 
+class Reading(NamedTuple):
+    """One of the values that a metric has.
+
+    Attributes:
+      column: the value's name in files, without a stage.
+      period: what its function is given last: (S,), or () without periods.
+    """
+
+    column: str
+    period: tuple[int, ...]
+
+
+def readings(metric: Metric) -> list[Reading]:
+    """The values of a metric: one a period, or a single one."""
+    if not metric.periods:
+        return [Reading(metric.name, ())]
+    return [Reading(column(metric, s), (s,)) for s in metric.periods]
+
+
+def function_of(metric: Metric) -> Callable[..., Any]:
+    """A metric's function, imported where the table names it."""
+    return resolve(metric.function)
+
+
 def shown_columns() -> list[str]:
     """Columns of results.csv that reports' tables show, in their order."""
     return [name for metric in METRICS.values() for name in _shown(metric)]
@@ -342,7 +368,7 @@ def brief_columns() -> list[str]:
 def _shown(metric):
     if metric.columns is not None:
         return metric.columns
-    return tuple(column(metric, s, "test") for s in metric.periods or (None,))
+    return tuple(f"test/{reading.column}" for reading in readings(metric))
 
 
 class Column(NamedTuple):
