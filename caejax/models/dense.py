@@ -7,10 +7,10 @@ import jax.numpy as jnp
 
 from caejax.models.decoders import DenseDecoder
 from caejax.models.encoders import DenseEncoder
-from caejax.models.protocol import Autoencoder
+from caejax.models.flat import FlatAutoencoder
 
 
-class DenseAutoencoder(Autoencoder):
+class DenseAutoencoder(FlatAutoencoder):
     """Fully connected, for images of one size.
 
     Attributes:
@@ -53,30 +53,7 @@ class DenseAutoencoder(Autoencoder):
         """(B, latent_channels) to the linear image (B, H, W, C), float32."""
         return self.decoder(code).astype(jnp.float32)
 
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """(B, H, W, C) images in [0, 1] to linear images of the same shape."""
-        return self.decode(self.encode(x))
-
-    @property
-    def code_shape(self) -> tuple[int]:
-        """(latent_channels,)."""
-        return (self.latent_channels,)
-
-    @property
-    def stride(self) -> int:
-        """1: the code has no axes of the image."""
-        return 1
-
-    @property
-    def stages(self) -> tuple[str, ...]:
-        """Always empty: there are no upsampling layers."""
-        return ()
-
     @property
     def largest_map(self) -> int:
         """About how many numbers the image or the largest layer holds."""
         return max(math.prod(self.shape), *self.widths, self.latent_channels)
-
-    def output_size(self, size: tuple[int, int]) -> tuple[int, int] | None:
-        """The model's own size; no other can be put in."""
-        return size if size == self.shape[:2] else None

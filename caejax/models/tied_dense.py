@@ -5,11 +5,11 @@ import math
 import jax
 import jax.numpy as jnp
 
+from caejax.models.flat import FlatAutoencoder
 from caejax.models.layers import ACTIVATIONS, INITIALIZERS, add_bias, initial_bias
-from caejax.models.protocol import Autoencoder
 
 
-class TiedDenseAutoencoder(Autoencoder):
+class TiedDenseAutoencoder(FlatAutoencoder):
     """One dense layer whose decoder is its transpose (Vincent et al., ICML 2008).
 
     Attributes:
@@ -46,30 +46,7 @@ class TiedDenseAutoencoder(Autoencoder):
         x = add_bias(x, self.pixel_bias)
         return x.reshape(-1, *self.shape).astype(jnp.float32)
 
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """(B, H, W, C) images in [0, 1] to linear images of the same shape."""
-        return self.decode(self.encode(x))
-
-    @property
-    def code_shape(self) -> tuple[int]:
-        """(latent_channels,)."""
-        return (self.latent_channels,)
-
-    @property
-    def stride(self) -> int:
-        """1: the code has no axes of the image."""
-        return 1
-
-    @property
-    def stages(self) -> tuple[str, ...]:
-        """Always empty: there are no upsampling layers."""
-        return ()
-
     @property
     def largest_map(self) -> int:
         """How many numbers the image or the code holds, whichever is larger."""
         return max(math.prod(self.shape), self.latent_channels)
-
-    def output_size(self, size: tuple[int, int]) -> tuple[int, int] | None:
-        """The model's own size; no other can be put in."""
-        return size if size == self.shape[:2] else None
