@@ -5,7 +5,7 @@ from caejax.errors import CaejaxError
 from caejax.files.locks import holding
 from caejax.report.report import report
 from caejax.runtime.startup import start
-from caejax.sweep.executors import find_executor
+from caejax.sweep.executors import start_for
 from caejax.sweep.run import run_sweep
 from caejax.training.loop import train
 
@@ -13,17 +13,10 @@ from caejax.training.loop import train
 def main(options: Options) -> int:
     """Does it; returns the exit code."""
     config, workdir = needed_config(options), needed_workdir(options)
-    batch_size = config.train.batch_size
     if config.sweep:
-        executor, _ = find_executor(config)
-        start(
-            batch_size,
-            cores=options.cores if executor.here else 1,
-            cache=options.cache,
-            environment=executor.environment,
-        )
+        start_for(config, cores=options.cores, cache=options.cache)
         return _sweep(config, workdir)
-    start(batch_size, cores=options.cores, cache=options.cache)
+    start(config.train.batch_size, cores=options.cores, cache=options.cache)
     return _train(config, workdir)
 
 

@@ -21,11 +21,11 @@ from caejax.errors import CaejaxError, exit_code
 from caejax.evaluation.references import measure_references, parse_references
 from caejax.files.atomic import write_atomically
 from caejax.report.tables import to_markdown
-from caejax.sweep.executors import EXECUTORS
+from caejax.sweep.executors import EXECUTORS, start_for
 from caejax.sweep.run import run_sweep
 from caejax.sweep.spec import expand
 from experiments.checkerboard import arms, records, repeat
-from experiments.shared.commands import GOES_ON, create_parser, names, start_for
+from experiments.shared.commands import GOES_ON, create_parser, names
 from experiments.shared.rows import check_none_failed
 
 HERE = Path(__file__).parent

@@ -24,7 +24,7 @@ from caejax.errors import exit_code
 from caejax.files.atomic import read_rows, write_json
 from caejax.files.csv_files import read_csv, write_csv
 from caejax.inference import trained
-from caejax.sweep.executors import EXECUTORS
+from caejax.sweep.executors import EXECUTORS, start_for
 from caejax.sweep.results import status
 from caejax.sweep.run import run_sweep
 from caejax.sweep.spec import SweepRun, expand
@@ -40,7 +40,7 @@ from experiments.seeds.systems import (
     pytorch_ends,
     with_references,
 )
-from experiments.shared.commands import GOES_ON, create_parser, names, start_for
+from experiments.shared.commands import GOES_ON, create_parser, names
 from experiments.shared.rows import Row, check_none_failed
 
 # Folders of runs by system and seed.

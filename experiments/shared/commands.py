@@ -7,11 +7,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from ml_collections import ConfigDict
-
 from caejax.errors import chosen
-from caejax.runtime.startup import start
-from caejax.sweep.executors import find_executor
 
 ROOT = Path(__file__).parents[2]  # of the repository
 GOES_ON = "interrupted; the same command goes on where this one was stopped"
@@ -39,21 +35,6 @@ def names(text: str, known: Iterable[str], flag: str) -> list[str]:
       CaejaxError: a name is not known.
     """
     return chosen(text.split(","), known, flag)
-
-
-def start_for(config: ConfigDict, *, cores: int = 0, cache: bool = True) -> None:
-    """Starts this process as a sweep's executor needs it; see `start`.
-
-    Raises:
-      CaejaxError: there is no such executor.
-    """
-    executor, _ = find_executor(config)
-    start(
-        config.train.batch_size,
-        cores=cores if executor.here else 1,
-        cache=cache,
-        environment=executor.environment,
-    )
 
 
 def module_command(module: str) -> list[str]:

@@ -5,6 +5,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from caejax.errors import lookup
+from caejax.runtime.startup import start
 from caejax.sweep.executors import processes, serial, vmap
 from caejax.sweep.executors.protocol import Executor
 
@@ -23,3 +24,23 @@ def find_executor(config: ConfigDict) -> tuple[Executor, dict[str, Any]]:
     """
     executor = lookup(EXECUTORS, config.executor.name, "executor.name")
     return executor, {field: config.executor[field] for field in executor.settings}
+
+
+def start_for(config: ConfigDict, *, cores: int = 0, cache: bool = True) -> None:
+    """Starts this process as the executor of a sweep needs it.
+
+    Args:
+      config: the sweep's config.
+      cores: at most so many, where runs are computed in this process; 0 for all.
+      cache: as in `caejax.runtime.startup.start`.
+
+    Raises:
+      CaejaxError: no such executor.
+    """
+    executor, _ = find_executor(config)
+    start(
+        config.train.batch_size,
+        cores=cores if executor.here else 1,
+        cache=cache,
+        environment=executor.environment,
+    )
