@@ -294,7 +294,7 @@ def _axis(axis):
 
 def one_run(config: ConfigDict) -> ConfigDict:
     """A copy of a config without its sweep, and of how runs are executed."""
-    run, blank = from_json(to_json(config)), default()
+    run, blank = resolve(config), default()
     for name in ids.NOT_OF_A_RUN:
         run[name] = blank[name]
     return run
