@@ -5,7 +5,6 @@ import math
 import numpy as np
 import pytest
 
-from caejax.config import default
 from caejax.errors import CaejaxError
 from caejax.files.csv_files import read_csv, write_csv
 from caejax.models.kinds import UPSAMPLING
@@ -89,14 +88,3 @@ def test_modules_are_found_wherever_they_are_started(monkeypatch):
         [str(commands.ROOT), "elsewhere"],
         "x",
     )
-
-
-@pytest.mark.parametrize(("name", "cores"), [("serial", 3), ("processes", 1)])
-def test_a_start_is_what_the_executor_needs(name, cores, monkeypatch):
-    calls = []
-    monkeypatch.setattr(commands, "start", lambda *a, **k: calls.append((a, k)))
-    config = default()
-    config.executor.name = name
-    commands.start_for(config, cores=3)
-    ((batch, settings),) = calls
-    assert (batch, settings["cores"]) == ((config.train.batch_size,), cores)

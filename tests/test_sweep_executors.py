@@ -15,6 +15,7 @@ from caejax.commands.options import Options
 from caejax.errors import CaejaxError
 from caejax.files.csv_files import read_csv
 from caejax.runtime import startup
+from caejax.sweep import executors
 from caejax.sweep.attempt import attempt
 from caejax.sweep.executors import EXECUTORS, find_executor
 from caejax.sweep.executors.protocol import Executor
@@ -103,3 +104,14 @@ def test_show_tells_how_many_runs_an_executor_does_at_a_time(toy, monkeypatch, c
     assert show.main(Options(config=toy_config())) == 0
     assert toy == [("start", "set")]
     assert ", 6 runs at a time)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("name", "cores"), [("serial", 3), ("processes", 1)])
+def test_a_start_is_what_the_executor_needs(name, cores, monkeypatch):
+    calls = []
+    monkeypatch.setattr(executors, "start", lambda *a, **k: calls.append((a, k)))
+    config = config_lib.default()
+    config.executor.name = name
+    executors.start_for(config, cores=3)
+    ((batch, settings),) = calls
+    assert (batch, settings["cores"]) == ((config.train.batch_size,), cores)

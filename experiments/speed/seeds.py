@@ -21,8 +21,9 @@ import jax
 import numpy as np
 
 from caejax.report.tables import to_markdown
+from caejax.sweep.executors import start_for
 from caejax.training.images import load_images
-from experiments.shared.commands import run_module, start_for
+from experiments.shared.commands import run_module
 from experiments.shared.turns import in_turns, ratio_quartiles
 from experiments.speed.sweeping import (
     digits_config,
