@@ -2,7 +2,9 @@
 
 import ast
 import collections
+import functools
 import graphlib
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -118,6 +120,27 @@ def programs(tree):
                 yield ast.parse(node.value)
             except (SyntaxError, ValueError):
                 continue
+
+
+def test_what_is_imported_from_the_package_is_there():
+    """In studies, configs and tests, too, wherever in a file it is imported."""
+    folders = (PACKAGE, ROOT / "experiments", ROOT / "configs", ROOT / "tests")
+    for path in (path for folder in folders for path in folder.rglob("*.py")):
+        for program in programs(syntax(path)):
+            for name in imported_modules(program):
+                if name.split(".")[0] == "caejax":
+                    assert is_there(name), f"{path.name} imports {name}"
+
+
+@functools.cache
+def is_there(name):
+    """Whether a dotted name is a module or something in one."""
+    try:
+        importlib.import_module(name)
+    except ModuleNotFoundError:
+        module, _, last = name.rpartition(".")
+        return hasattr(importlib.import_module(module), last)
+    return True
 
 
 def test_no_test_imports_a_test():

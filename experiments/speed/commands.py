@@ -17,15 +17,14 @@ import time
 from pathlib import Path
 from statistics import median
 
-from caejax.training.evaluation import evaluate
-
 from caejax.files.atomic import read_rows
+from caejax.metrics.evaluator import evaluate
+from caejax.metrics.noise import noise_key
 from caejax.report.tables import to_markdown
-from caejax.runtime import keys
 from caejax.runtime.startup import start
 from caejax.training.images import load_images
 from caejax.training.restore import restore, trained_config
-from caejax.training.task import task_from_config
+from caejax.training.task import subject_of, task_from_config
 from experiments.shared.commands import ROOT, create_parser, environment, module_command
 from experiments.shared.machine import in_words, versions
 
@@ -93,12 +92,13 @@ def evaluation(workdir: Path) -> float:
     """Seconds for all metrics of the 10,000 test images, once compiled."""
     config = trained_config(workdir)
     start(config.train.batch_size, cache=False)
-    task, params = task_from_config(config, 0), restore(workdir, config).params
-    images, key = load_images(config)["test"], keys.stream(config.seed, "test_noise")
+    subject = subject_of(task_from_config(config, 0))
+    params, images = restore(workdir, config).params, load_images(config)["test"]
+    key, level = noise_key(config.seed, "test"), config.corruption.level
     seconds = []
     for _ in range(1 + REPEATS):
         began = time.perf_counter()
-        evaluate(task, params, images, key, config.corruption.level)
+        evaluate(subject, params, images, key, level, "level")
         seconds.append(time.perf_counter() - began)
     return median(seconds[1:])
 
