@@ -1,5 +1,7 @@
 """The one in-memory dataset that every source returns."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -11,10 +13,13 @@ class Split(NamedTuple):
     Attributes:
       images: the images, (N, H, W, C) float32 in [0, 1].
       labels: the labels, (N,) int32, or None where the source has none.
+      origin: what they were read from: hashes of contents, hexadecimal, by the name of
+        a file or an array, in the order of the images; {} where they are generated.
     """
 
     images: np.ndarray
     labels: np.ndarray | None = None
+    origin: Mapping[str, str] = MappingProxyType({})
 
 
 class Dataset(NamedTuple):
