@@ -17,6 +17,7 @@ Row = dict[str, Any]
 
 ERROR_FILE = "error.txt"
 TRACEBACK_FILE = "traceback.txt"
+_AGAIN_FILE = ".again"  # the run is to be done again, though it has failed
 
 _TIMES = ("train_seconds",)
 
@@ -53,7 +54,8 @@ def status(workdir: Path) -> str:
     """What a run's folder says of it: "done", "failed" or "pending"."""
     if (workdir / "summary.json").exists():
         return "done"
-    return "failed" if (workdir / ERROR_FILE).exists() else "pending"
+    failed = (workdir / ERROR_FILE).exists() and not (workdir / _AGAIN_FILE).exists()
+    return "failed" if failed else "pending"
 
 
 def unfinished(runs: Sequence[SweepRun], folder: Path) -> list[SweepRun]:
@@ -61,9 +63,15 @@ def unfinished(runs: Sequence[SweepRun], folder: Path) -> list[SweepRun]:
     return [run for run in runs if status(folder / run.id) != "done"]
 
 
-def forget_failures(workdir: Path) -> None:
-    """Makes a run that failed one that is to be done."""
-    for name in (ERROR_FILE, TRACEBACK_FILE):
+def try_again(workdir: Path) -> None:
+    """Makes a run that failed one that is to be done; its error stays until it is."""
+    if status(workdir) == "failed":
+        (workdir / _AGAIN_FILE).touch()
+
+
+def forget_failure(workdir: Path) -> None:
+    """Removes what a run has failed with, as it is begun again."""
+    for name in (ERROR_FILE, TRACEBACK_FILE, _AGAIN_FILE):
         (workdir / name).unlink(missing_ok=True)
 
 
