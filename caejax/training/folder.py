@@ -17,6 +17,7 @@ from caejax import config as config_lib
 from caejax.errors import CaejaxError
 from caejax.files.atomic import write_atomically, write_json
 from caejax.runtime.devices import usable_cores
+from caejax.training.checkpoint import steps_in
 
 _PACKAGES = ("caejax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
@@ -53,9 +54,7 @@ def is_started(workdir: Path) -> bool:
 
 def last_step(workdir: Path) -> int | None:
     """The step of a run's newest checkpoint, None without one."""
-    # Half-written checkpoints have longer names.
-    names = [path.name for path in (workdir / "checkpoints" / "last").glob("*")]
-    return max((int(name) for name in names if name.isdigit()), default=None)
+    return max(steps_in(workdir / "checkpoints"), default=None)
 
 
 def read_summary(workdir: Path, config: ConfigDict) -> dict[str, Any] | None:
