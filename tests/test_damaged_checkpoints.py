@@ -8,8 +8,9 @@ from helpers.runs import CLOCK, assert_same, new_state, rows_of, state_of
 from helpers.tiny import save_checkpoints, tiny_config
 
 from caejax.errors import CaejaxError
+from caejax.files.finished import checkpoint_folders
 from caejax.training import checkpoint, loop
-from caejax.training.checkpoint import Checkpoints, steps_in
+from caejax.training.checkpoint import Checkpoints
 from caejax.training.restore import restore
 from caejax.training.task import task_from_config
 
@@ -36,6 +37,10 @@ def run(finished, tmp_path):
 def values(workdir):
     summary = json.loads((workdir / "summary.json").read_text())
     return {name: value for name, value in summary.items() if name not in CLOCK}
+
+
+def steps_of(workdir):
+    return [int(path.name) for path in checkpoint_folders(workdir / "checkpoints")]
 
 
 def cut(path):
@@ -93,7 +98,7 @@ def test_what_is_damaged_is_noticed_and_kept_aside(run, name, capsys):
     assert int(state_of(run, tiny_config()).step) == 4
     kept = {path.name for path in (run / "checkpoints" / "damaged").iterdir()}
     assert kept == {"8", "8-2"}
-    assert steps_in(run / "checkpoints") == [4]
+    assert steps_of(run) == [4]
     (line,) = capsys.readouterr().err.splitlines()
     assert "last/8 and " in line
     assert "the run goes on from step 4" in line
@@ -149,7 +154,7 @@ def test_a_run_that_needs_its_best_goes_on_from_where_that_is_known(
         assert (restored and int(restored[0].step)) == step
         best = checkpoints.restore_best(like)
         assert (best and int(best[0].step)) == (None if step is None else 0)
-    assert steps_in(tmp_path / "checkpoints") == ([] if step is None else [1, 0, 0])
+    assert steps_of(tmp_path) == ([] if step is None else [1, 0, 0])
 
 
 def test_strays_beside_checkpoints_are_no_checkpoints(run):

@@ -57,8 +57,12 @@ def _ends():
     yield from (f"-{i}" for i in itertools.count(2))
 
 
-def read_json(path: Path) -> Row:
+def read_json(path: Path, mend: str = "") -> Row:
     """Reads a JSON object.
+
+    Args:
+      path: the file's path.
+      mend: what is to be done where it is damaged.
 
     Raises:
       FileNotFoundError: there is no such file.
@@ -66,18 +70,21 @@ def read_json(path: Path) -> Row:
     """
     try:
         value = json.loads(path.read_bytes())
+    except NotADirectoryError as error:  # nor is there a folder for it
+        raise FileNotFoundError(error.errno, error.strerror, str(path)) from None
     except IsADirectoryError:
-        raise damaged(path, "it is a folder") from None
+        raise damaged(path, "it is a folder", mend) from None
     except (ValueError, RecursionError) as error:
-        raise damaged(path, error) from error
+        raise damaged(path, error, mend) from error
     if not isinstance(value, dict):
-        raise damaged(path, "it holds no JSON object")
+        raise damaged(path, "it holds no JSON object", mend)
     return value
 
 
 def damaged(path: Path, why: object, mend: str = "") -> CaejaxError:
     """The error that a file is not what was written, and what mends it."""
-    return CaejaxError(f"{path} is damaged ({why}){mend and '; '}{mend}")
+    reason = " ".join(str(why).split()) or type(why).__name__
+    return CaejaxError(f"{path} is damaged ({reason[:200]}){mend and '; '}{mend}")
 
 
 def read_rows(path: Path) -> list[Row]:

@@ -14,8 +14,9 @@ from caejax.files.locks import FILES_LOCK, holding, sharing
 from caejax.sweep import progress, results
 from caejax.sweep.attempt import Do, Report
 from caejax.sweep.executors import find_executor
+from caejax.sweep.mend import mend
 from caejax.sweep.spec import CONFIG, SweepRun, expand
-from caejax.training.folder import environment, is_started
+from caejax.training.folder import environment, is_started, read_config
 from caejax.training.images import load_images
 from caejax.training.loop import course
 from caejax.training.run import Course
@@ -93,7 +94,7 @@ def _joined(workdir, config, runs) -> Iterator[None]:
             alone = stack.enter_context(sharing(workdir / _COMMANDS_LOCK))
             if alone:
                 _claim(workdir, config, runs)
-            elif _sweep_of(workdir / "config.json") != _without_executor(config):
+            elif _without_executor(read_config(workdir)) != _without_executor(config):
                 raise CaejaxError(
                     f"another command does a sweep in {workdir}, and not this one; "
                     "wait for it or choose another --workdir"
@@ -103,15 +104,12 @@ def _joined(workdir, config, runs) -> Iterator[None]:
 
 def _claim(workdir, config, runs):
     path, text = workdir / "config.json", config_lib.to_json(config) + "\n"
-    if not path.exists() or path.read_text() != text:
+    if not path.is_file() or path.read_bytes() != text.encode():
         write_json(workdir / "environment.json", environment())
         write_atomically(path, text)
     for run in runs:
         results.forget_failures(workdir / "runs" / run.id)
-
-
-def _sweep_of(path):
-    return _without_executor(config_lib.from_json(path.read_text()))
+    mend(runs, workdir / "runs")
 
 
 def _without_executor(config):
@@ -154,9 +152,9 @@ def _reported(workdir, runs, wanted) -> Iterator[Report]:
 def _look_elsewhere(states, folder):
     """Updates the states of runs that other commands have finished."""
     for name, state in states.items():
-        now = results.status(folder / name)
-        if state == "running elsewhere" and now in progress.FINISHED:
-            states[name] = now
+        if state == "running elsewhere":
+            now = results.status(folder / name)
+            states[name] = now if now in progress.FINISHED else state
 
 
 def _write_tables(workdir, runs):

@@ -22,6 +22,7 @@ import tensorstore
 
 from caejax.errors import CaejaxError
 from caejax.files.atomic import move_aside
+from caejax.files.finished import checkpoint_folders
 from caejax.terminal.notes import note
 from caejax.training.progress import Progress, from_json, to_json
 from caejax.training.state import TrainState
@@ -81,7 +82,7 @@ class Checkpoints:
         Raises:
           CaejaxError: the checkpoint is of another model or optimiser.
         """
-        found, seen = _newest_first(self._folder), {}
+        found, seen = checkpoint_folders(self._folder), {}
 
         def read(path):
             if path not in seen:
@@ -137,9 +138,9 @@ class Checkpoints:
         Raises:
           CaejaxError: the checkpoint is damaged, or of another model or optimiser.
         """
-        for path in _steps(self._folder / "best"):
-            return _read_or_say(path, like)
-        return None
+        found = checkpoint_folders(self._folder)
+        best = next((path for path in found if path.parent.name == "best"), None)
+        return best and _read_or_say(best, like)
 
 
 def read_checkpoint(
@@ -162,7 +163,7 @@ def read_checkpoint(
       CaejaxError: all are damaged, or the one that must not be; or it is of another
         model or optimiser.
     """
-    found = _newest_first(folder)
+    found = checkpoint_folders(folder)
     found.sort(key=lambda path: (path.parent.name == "best") != best)
     if not found:
         return None
@@ -178,23 +179,6 @@ def read_checkpoint(
         f"{wanted} is damaged, and there is no other checkpoint; --mode=run trains "
         "the model again"
     )
-
-
-def steps_in(folder: Path) -> list[int]:
-    """The steps whose states a run's checkpoint folder holds, newest first."""
-    return [int(path.name) for path in _newest_first(folder)]
-
-
-def _steps(folder):
-    # Half-written checkpoints have longer names, and anything may lie beside them.
-    found = folder.glob("*") if folder.is_dir() else ()
-    named = [p for p in found if p.name.isascii() and p.name.isdigit() and p.is_dir()]
-    return sorted(named, key=lambda path: int(path.name), reverse=True)
-
-
-def _newest_first(folder):
-    found = [*_steps(folder / "last"), *_steps(folder / "best")]
-    return sorted(found, key=lambda path: int(path.name), reverse=True)
 
 
 def _manager(folder: Path, keep: int) -> ocp.CheckpointManager:
