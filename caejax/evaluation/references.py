@@ -19,7 +19,7 @@ from caejax.errors import CaejaxError, chosen
 from caejax.evaluation.classical import CLASSICAL, denoise, missing_packages, tune
 from caejax.evaluation.pca import Components, fit_components, project
 from caejax.evaluation.posterior import posterior_mean
-from caejax.evaluation.runs import FinishedRun, Row, Table, finished_runs
+from caejax.evaluation.runs import FinishedRun, Row, Table, each, finished_runs
 from caejax.metrics.evaluator import compare
 from caejax.metrics.noise import compiled_corruption, noise_key
 from caejax.ops.images import as_float
@@ -112,11 +112,16 @@ def measure_references(
         workdir / "references.csv",
         key=lambda row: (row["reference"], row["setting"], row.get("latent_size")),
         current=lambda row: row["setting"] in ids,
+        columns=("reference", "setting", "corruption.name", "seed"),
+        numbers=("corruption.level", "images", "test_images"),
     )
-    for setting in settings:
+
+    def measure(setting):
         total = len(load_images(setting.config)["test"])
         rows = list(_planned(setting, names, min(images or total, total), total))
         _measure(setting, [row for row in rows if _is_new(row, table)], table)
+
+    each(settings, lambda setting: _words(setting.columns), measure)
     return table.rows()
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from ml_collections import ConfigDict
 
@@ -15,6 +15,7 @@ from caejax.terminal.notes import note
 from caejax.training.folder import read_config
 
 Row = dict[str, Any]
+Thing = TypeVar("Thing")
 
 
 class FinishedRun(NamedTuple):
@@ -67,6 +68,30 @@ def _is_finished(run):
     return summary.get("epochs") == run.config.train.epochs
 
 
+def each(
+    things: Sequence[Thing], name: Callable[[Thing], str], work: Callable[[Thing], None]
+) -> None:
+    """Does something with every one of several; what cannot be done is left out.
+
+    Args:
+      things: one or more.
+      name: called with one of them, returns what a note calls it.
+      work: called with one of them after the other.
+
+    Raises:
+      CaejaxError: of the last one, if none could be done.
+    """
+    errors = []
+    for thing in things:
+        try:
+            work(thing)
+        except CaejaxError as error:
+            errors.append(error)
+            if len(errors) == len(things):
+                raise
+            note(f"{name(thing)} is left out: {error}")
+
+
 class Table:
     """A CSV file of measurements, whole after every row; rows there are kept.
 
@@ -79,6 +104,7 @@ class Table:
       current: a function that tells whether a row measures something that still
         exists; other rows are dropped.
       columns: those that hold a value in every row.
+      numbers: those that hold a number in every row.
 
     Raises:
       CaejaxError: the file is damaged.
@@ -90,14 +116,17 @@ class Table:
         key: Callable[[Row], Any],
         current: Callable[[Row], bool],
         columns: Sequence[str] = (),
+        numbers: Sequence[str] = (),
     ):
         self._path, self._key, self._current = path, key, current
-        self._columns = columns
+        self._columns, self._numbers = columns, numbers
         self._rows = self._read()
 
     def _read(self):
         mend = "move it away, and --mode=eval measures again"
-        rows = read_csv(self._path, needed=self._columns, mend=mend)
+        rows = read_csv(
+            self._path, needed=self._columns, numbers=self._numbers, mend=mend
+        )
         rows = filter(self._current, rows)
         return {self._key(row): row for row in rows}
 
