@@ -52,6 +52,11 @@ _REFERENCE_IMAGES = flags.DEFINE_integer(
 _LEVELS = flags.DEFINE_list(
     "levels", [], "With --mode=eval: measure trained models at these noise levels."
 )
+_DATA_DIR = flags.DEFINE_string(
+    "data-dir",
+    None,
+    "With --mode=eval: where the data of the run or sweep are now, if they were moved.",
+)
 _MODE = flags.DEFINE_enum("mode", "run", MODES, "What to do.")
 
 
@@ -66,7 +71,7 @@ def _main(argv):
     argv, overrides = command_line.split(argv)
     if len(argv) > 1:
         raise CaejaxError(f"{argv[1]!r} is not a flag; flags look like --config=FILE")
-    for flag in (_REFERENCES, _LEVELS):
+    for flag in (_REFERENCES, _LEVELS, _DATA_DIR):
         if flag.value and _MODE.value != "eval":
             raise CaejaxError(f"--{flag.name} is for --mode=eval; add that")
     options = Options(
@@ -78,6 +83,7 @@ def _main(argv):
         references=_REFERENCES.value,
         reference_images=_REFERENCE_IMAGES.value,
         levels=_LEVELS.value,
+        data_dir=_DATA_DIR.value or "",
     )
     # One mode does not wait for the libraries of another.
     return importlib.import_module(f"caejax.commands.{_MODE.value}").main(options)

@@ -4,6 +4,7 @@ import csv
 import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -71,7 +72,7 @@ def test_references_see_the_noisy_images_that_models_saw(sweep, measured):
     images = load_images(trained.config)["test"]
     noisy = corrupt(trained, "test")(images, np.arange(12))
     np.testing.assert_array_equal(
-        references._noisy(trained.config, "test", 12).noisy, noisy
+        references._noisy(trained.config, None, "test", 12).noisy, noisy
     )
 
 
@@ -101,7 +102,7 @@ def finished(**fields):
     config = tiny_config()
     for field, value in fields.items():
         config_lib.override(config, field, value)
-    return FinishedRun(config_lib.run_id(config), None, fields, config)
+    return FinishedRun(config_lib.run_id(config), Path("nowhere"), fields, config)
 
 
 def test_runs_share_a_setting_unless_their_inputs_differ():
@@ -149,7 +150,10 @@ def test_rows_name_what_references_depend_on():
 def test_figures_are_those_of_the_estimates(sweep, measured):
     config = load(next((sweep / "runs").iterdir())).config
     config.corruption.level = 0.5
-    test, clean = references._noisy(config, "test", 12), load_images(config)["train"]
+    clean, test = (
+        load_images(config)["train"],
+        references._noisy(config, None, "test", 12),
+    )
     train, noisy = (
         np.asarray(x, np.float64).reshape(len(x), -1) for x in (clean, test.noisy)
     )
@@ -195,7 +199,7 @@ def test_only_gaussian_noise_has_a_posterior(sweep, monkeypatch, capsys):
     config = load(next((sweep / "runs").iterdir())).config
     for name, level in (("masking", 0.5), ("gaussian", 0.0)):
         config.corruption.name, config.corruption.level = name, level
-        setting = references.Setting("a", {}, config, {})
+        setting = references.Setting("a", {}, config, None, {})
         assert not list(references._planned(setting, ("posterior",), 5, 12))
         assert "left out" in capsys.readouterr().out
 
@@ -284,10 +288,10 @@ def test_tuning_on_test_images_is_said(monkeypatch):
     config = tiny_config()
     monkeypatch.setattr(references, "tune", lambda *_: ({"size": 3}, None))
     monkeypatch.setattr(references, "denoise", lambda _, noisy, best: noisy)
-    setting = references.Setting("a", {}, config, {})
+    setting = references.Setting("a", {}, config, None, {})
     for fraction, words in ((0.2, "8 validation images"), (0.0, "12 test images")):
         config.data.val_fraction = fraction
-        noisy = references._noisy(config, "test", 12).noisy
+        noisy = references._noisy(config, None, "test", 12).noisy
         _, tuned = references._estimate(setting, {"reference": "median"}, noisy)
         assert tuned == {"parameters": "size 3", "tuned_on": words}
 

@@ -100,7 +100,7 @@ def test_digits_are_centred_with_a_margin(digits):
 
 def test_ones_lean_to_the_right_and_vary(digits):
     # MNIST: a mean of 0.25 and a deviation of 0.27 (pixels right by pixel up).
-    images, labels = digits[0]
+    images, labels, _ = digits[0]
     ones = images[labels == 1, ..., 0]
     up, right = 13.5 - np.arange(28)[:, None], np.arange(28) - 13.5
     slant = (ones * up * right).sum(axis=(1, 2)) / (ones * up**2).sum(axis=(1, 2))
@@ -175,7 +175,7 @@ def test_every_way_of_writing_is_in_shape():
 
 
 def test_empty_split():
-    images, labels = draw(0)
+    images, labels, _ = draw(0)
     assert images.shape == (0, 28, 28, 1)
     assert labels.shape == (0,)
 

@@ -19,7 +19,8 @@ def write(folder, step, rows):
 def test_rows_after_the_checkpoint_are_dropped(tmp_path):
     rows = [row(0), row(4, "train"), row(4), row(8), row(8, "test")]
     assert write(tmp_path, None, rows) == rows
-    assert write(tmp_path, 4, []) == rows[:3]
+    assert write(tmp_path, 4, []) == rows  # nothing is changed before there is more
+    assert write(tmp_path, 4, [row(8)]) == [*rows[:3], row(8)]
 
 
 def test_a_fresh_start_drops_everything(tmp_path):
@@ -29,7 +30,8 @@ def test_a_fresh_start_drops_everything(tmp_path):
 
 def test_the_test_row_comes_again(tmp_path):
     write(tmp_path, None, [row(8), row(8, "test")])
-    assert write(tmp_path, 8, []) == [row(8)]
+    again = row(8, "test") | {"loss": 0.25}
+    assert write(tmp_path, 8, [again]) == [row(8), again]
 
 
 def test_a_line_cut_by_a_kill_is_left_out(tmp_path):

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 from helpers import sweep_jobs
-from helpers.tiny import tiny_config
+from helpers.tiny import save_checkpoints, tiny_config
 
 from caejax import config as config_lib
 from caejax.config import default
@@ -14,7 +14,6 @@ from caejax.config.load import load_config
 from caejax.errors import CaejaxError
 from caejax.sweep.run import run_sweep
 from caejax.sweep.spec import expand
-from caejax.training.folder import claim
 from caejax.training.restore import restore
 
 SEEDS = {"field": "seed", "values": (0, 1)}
@@ -157,9 +156,8 @@ def test_a_run_that_has_begun_goes_on_wherever_the_sweep_is(phases, tmp_path):
 
     def do(config, workdir):
         began.append((workdir.name, config.train.start_from))
-        claim(workdir, config)
         if config.train.start_from and len(began) == 2:
-            (workdir / "checkpoints" / "last" / "0").mkdir(parents=True)
+            save_checkpoints(workdir, config, seeds=(0,))
             raise KeyboardInterrupt
         sweep_jobs.quick(config, workdir)
 

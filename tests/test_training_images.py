@@ -39,9 +39,10 @@ def test_bytes_stay_bytes(npz_config):
     settings = npz_config.data.to_dict() | {"image_size": (16, 16)}
     del settings["budget_mib"]
     floats = data.load(**settings)
-    for split, part in floats._asdict().items():
-        assert part.images.dtype == np.float32
-        np.testing.assert_allclose(as_float(images[split]), part.images, rtol=1e-6)
+    for split in data.PARTS:
+        expected = getattr(floats, split).images
+        assert expected.dtype == np.float32
+        np.testing.assert_allclose(as_float(images[split]), expected, rtol=1e-6)
 
 
 def test_floats_stay_floats():

@@ -31,9 +31,10 @@ from caejax.metrics.noise import corrupt_examples, noise_key
 from caejax.metrics.phases import phase_means
 from caejax.training import folder, loop
 from caejax.training.checkpoint import Checkpoints
-from caejax.training.images import load_images
+from caejax.training.images import load_data, load_images
 from caejax.training.run import create_run
 from caejax.training.task import subject_of, task_from_config
+from tests.helpers.tiny import save_checkpoints
 
 ROOT = Path(__file__).parents[1]
 
@@ -219,8 +220,7 @@ def test_the_summary_stays_until_the_new_epochs_are_done(tmp_path, monkeypatch):
 def test_more_epochs_need_a_schedule_that_does_not_end(tmp_path):
     config = tiny_config()
     config.optimizer.schedule = "cosine"
-    folder.claim(tmp_path, config)
-    (tmp_path / "checkpoints" / "last" / "0").mkdir(parents=True)
+    save_checkpoints(tmp_path, config, seeds=(0,))
     config.train.epochs = 3
     with pytest.raises(CaejaxError, match=r"train\.epochs is 2 .* cosine schedule"):
         folder.claim(tmp_path, config)
@@ -282,21 +282,22 @@ def test_evaluating_again_takes_data_and_corruption_alone(finished):
 def test_evaluating_nothing_writes_nothing(tmp_path):
     with pytest.raises(CaejaxError, match=r"holds no run: it has no config\.json"):
         loop.evaluate_again(tiny_config(), tmp_path)
-    folder.claim(tmp_path, tiny_config())
+    save_checkpoints(tmp_path, tiny_config(), seeds=())
     with pytest.raises(CaejaxError, match="holds no checkpoint"):
         loop.evaluate_again(tiny_config(), tmp_path)
-    assert not (tmp_path / "checkpoints").exists()
+    assert not any((tmp_path / "checkpoints").glob("*/*"))
 
 
 def test_a_loss_that_is_not_finite_stops_and_names_the_step(tmp_path):
     config = tiny_config()
     loop.train(config, tmp_path, verbose=False)
     config.train.epochs = 9
-    images = load_images(config)
-    broken = dict(images) | {"train": images["train"].at[:].set(jnp.nan)}
+    data = load_data(config)
+    train = data.images["train"].at[:].set(jnp.nan)
+    broken = data._replace(images=data.images | {"train": train})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            sys.modules["caejax.training.run"], "load_images", lambda config: broken
+            sys.modules["caejax.training.run"], "load_data", lambda *_: broken
         )
         with pytest.raises(
             CaejaxError, match=r"loss is nan at step 9 .*step 8 is kept"

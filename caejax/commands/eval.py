@@ -4,6 +4,7 @@ from caejax.commands.options import Options, needed_workdir
 from caejax.errors import CaejaxError
 from caejax.evaluation.levels import measure_levels, parse_levels
 from caejax.evaluation.references import measure_references, parse_references
+from caejax.evaluation.runs import relocate
 from caejax.report.references import print_levels, print_references
 from caejax.report.tables import print_values
 from caejax.runtime.startup import start
@@ -16,8 +17,14 @@ def main(options: Options) -> int:
         return _compare(options)
     workdir = needed_workdir(options)
     start(cores=1, cache=options.cache)
+    _find_data(options)
     print_values(evaluate_again(options.config, workdir))
     return 0
+
+
+def _find_data(options):
+    if options.data_dir:
+        relocate(needed_workdir(options), options.data_dir)
 
 
 def _compare(options):
@@ -30,6 +37,7 @@ def _compare(options):
         )
     workdir = needed_workdir(options)
     start(cores=1, cache=options.cache)
+    _find_data(options)
     if names:
         print_references(measure_references(workdir, names, options.reference_images))
     if levels:

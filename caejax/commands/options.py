@@ -22,6 +22,7 @@ class Options(NamedTuple):
       reference_images: the number of test images that slow references are given; 0
         for all.
       levels: the noise levels as text, for `eval`.
+      data_dir: where the data are now that were moved, for `eval`; "" if nowhere else.
     """
 
     config: ConfigDict | None = None
@@ -32,6 +33,7 @@ class Options(NamedTuple):
     references: Sequence[str] = ()
     reference_images: int = 1000
     levels: Sequence[str] = ()
+    data_dir: str = ""
 
 
 def needed_config(options: Options) -> ConfigDict:

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from caejax.data.dataset import Dataset, Split
+from caejax.data.dataset import PARTS, Dataset, Split
 from caejax.errors import CaejaxError
 from caejax.parameters import Parameter, choose, resolve
 
-__all__ = ["SOURCES", "Dataset", "Source", "Split", "load", "split_indices"]
+__all__ = ["PARTS", "SOURCES", "Dataset", "Source", "Split", "load", "split_indices"]
 
 
 class Source(NamedTuple):
@@ -58,6 +58,7 @@ def load(
     download: bool = False,
     keep_bytes: bool = False,
     params: Mapping[str, float] | Sequence[tuple[str, float]] = (),
+    recorded=None,
 ) -> Dataset:
     """Loads a dataset; each source is given only the options that it takes.
 

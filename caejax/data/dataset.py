@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+PARTS = ("train", "val", "test")
+
 
 class Split(NamedTuple):
     """One part of a dataset.
@@ -23,8 +25,15 @@ class Split(NamedTuple):
 
 
 class Dataset(NamedTuple):
-    """Train, validation and test parts; validation never overlaps train."""
+    """Train, validation and test parts; validation never overlaps train.
+
+    Attributes:
+      train, val, test: the parts.
+      note: a line about what was found and what was left out; "" where images are
+        generated.
+    """
 
     train: Split
     val: Split
     test: Split
+    note: str = ""

@@ -11,6 +11,7 @@ from caejax.errors import CaejaxError
 from caejax.evaluation.runs import FinishedRun, Row, Table, each, finished_runs
 from caejax.metrics.evaluator import evaluate
 from caejax.metrics.noise import noise_key
+from caejax.training import recorded
 from caejax.training.images import load_images
 from caejax.training.restore import restore
 from caejax.training.task import subject_of, task_from_config
@@ -110,7 +111,7 @@ def _measure(run: FinishedRun, rows: Sequence[Row], table: Table) -> None:
     config = run.config
     subject = subject_of(task_from_config(config, total_steps=0))
     images, params = (
-        load_images(config)["test"],
+        load_images(config, recorded.read(run.workdir))["test"],
         restore(run.workdir, config, exact=True).eval_params,
     )
     key = noise_key(config.seed, "test")

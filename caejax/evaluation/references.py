@@ -23,7 +23,10 @@ from caejax.evaluation.runs import FinishedRun, Row, Table, each, finished_runs
 from caejax.metrics.evaluator import compare
 from caejax.metrics.noise import compiled_corruption, noise_key
 from caejax.ops.images import as_float
+from caejax.terminal.notes import note
+from caejax.training import recorded
 from caejax.training.images import load_images
+from caejax.training.recorded import Recorded
 from caejax.training.task import model_from_config
 
 REFERENCES = ("input", "pca", *CLASSICAL, "posterior")
@@ -39,6 +42,7 @@ class Setting(NamedTuple):
       id: a hash of data, corruption and seed.
       columns: the values that tables show for the setting, by field.
       config: the config of one of its runs.
+      data: what that run was trained on, if it is known.
       latents: the sizes of its models' codes, each with the values that tables show
         for it.
     """
@@ -46,6 +50,7 @@ class Setting(NamedTuple):
     id: str
     columns: dict[str, Any]
     config: ConfigDict
+    data: Recorded | None
     latents: dict[int, dict[str, Any]]
 
 
@@ -107,6 +112,8 @@ def measure_references(
       CaejaxError: no finished run.
     """
     settings = _settings(finished_runs(workdir))
+    if not settings:
+        raise CaejaxError(f"{workdir} has no run whose data are known")
     ids = {setting.id for setting in settings}
     table = Table(
         workdir / "references.csv",
@@ -117,7 +124,7 @@ def measure_references(
     )
 
     def measure(setting):
-        total = len(load_images(setting.config)["test"])
+        total = len(load_images(setting.config, setting.data)["test"])
         rows = list(_planned(setting, names, min(images or total, total), total))
         _measure(setting, [row for row in rows if _is_new(row, table)], table)
 
@@ -142,8 +149,15 @@ def _settings(runs: Sequence[FinishedRun]) -> list[Setting]:
         columns["corruption.name"] = config.corruption.name
         columns["corruption.level"] = config.corruption.level
         columns["seed"] = config.seed
-        setting = Setting(setting_id(config.to_dict()), columns, config, {})
-        setting = settings.setdefault(setting.id, setting)
+        name = setting_id(config.to_dict())
+        if name not in settings:
+            try:
+                data = recorded.read(run.workdir)
+            except CaejaxError as error:
+                note(f"run {run.id} is left out: {error}")
+                continue
+            settings[name] = Setting(name, columns, config, data, {})
+        setting = settings[name]
         size = math.prod(model_from_config(config).code_shape)
         given = config.model.get("latent_channels")  # not every kind of model has it
         channels = {"model.latent_channels": given} if given else {}
@@ -176,7 +190,7 @@ def _words(columns):
 def _measure(setting: Setting, rows: Sequence[Row], table: Table) -> None:
     if not rows:
         return
-    test = _noisy(setting.config, "test", rows[0]["test_images"])
+    test = _noisy(setting.config, setting.data, "test", rows[0]["test_images"])
     for row in rows:
         part = Noisy(*(x[: row["images"]] for x in test))
         output, tuned = _estimate(setting, row, part.noisy)
@@ -188,8 +202,8 @@ def _measure(setting: Setting, rows: Sequence[Row], table: Table) -> None:
         print(f"{name}  {_words(setting.columns)}  {psnr}", flush=True)
 
 
-def _noisy(config: ConfigDict, split: str, count: int) -> Noisy:
-    images = load_images(config)[split][:count]
+def _noisy(config: ConfigDict, data: Recorded | None, split: str, count: int) -> Noisy:
+    images = load_images(config, data)[split][:count]
     corrupt = compiled_corruption(config_lib.choice(config, "corruption.name"))
     key = noise_key(config.seed, split)
 
@@ -208,38 +222,38 @@ def _estimate(setting, row, noisy) -> tuple[np.ndarray, Row]:
     if name == "input":
         return noisy, {}
     if name in CLASSICAL:
-        val = _noisy(config, "val", TUNING_IMAGES)
+        val = _noisy(config, setting.data, "val", TUNING_IMAGES)
         best, _ = tune(name, val.noisy, val.clean)
         words = ", ".join(f"{name} {value:g}" for name, value in best.items())
-        tuned = {"parameters": words, "tuned_on": _tuned_on(config, len(val.clean))}
+        tuned = {"parameters": words, "tuned_on": _tuned_on(setting, len(val.clean))}
         return denoise(name, noisy, best), tuned
-    data = json.dumps(config.data.to_dict())
+    train = json.dumps(config.data.to_dict()), setting.data
     if name == "pca":
         largest = max(setting.latents)
-        components = _components(data, min(largest, noisy[0].size))
+        components = _components(*train, min(largest, noisy[0].size))
         basis = components.basis[: row["latent_size"]]
         components = components._replace(basis=basis)
         estimate = functools.partial(project, components=components)
     else:
         level = config.corruption.level
-        estimate = functools.partial(posterior_mean, train=_train(data), sigma=level)
+        estimate = functools.partial(posterior_mean, train=_train(*train), sigma=level)
     parts = [noisy[i : i + _BATCH] for i in range(0, len(noisy), _BATCH)]
     return np.concatenate([np.asarray(estimate(jnp.asarray(x))) for x in parts]), {}
 
 
-def _tuned_on(config, count):
-    images = load_images(config)
+def _tuned_on(setting, count):
+    images = load_images(setting.config, setting.data)
     same = np.array_equal(images["val"], images["test"])
     return f"{count} {'test' if same else 'validation'} images"
 
 
 @functools.lru_cache(maxsize=1)
-def _components(data: str, count: int) -> Components:
-    """Components of the training images of data, a section of a config as JSON."""
-    return fit_components(np.asarray(_train(data)), count)
+def _components(section: str, data: Recorded | None, count: int) -> Components:
+    """Components of the training images of a config's section data, as JSON."""
+    return fit_components(np.asarray(_train(section, data)), count)
 
 
 @functools.lru_cache(maxsize=1)
-def _train(data: str) -> jax.Array:
-    config = config_lib.from_json(f'{{"data": {data}}}')
-    return as_float(jnp.asarray(load_images(config)["train"]))
+def _train(section: str, data: Recorded | None) -> jax.Array:
+    config = config_lib.from_json(f'{{"data": {section}}}')
+    return as_float(jnp.asarray(load_images(config, data)["train"]))

@@ -12,7 +12,9 @@ from caejax.files.finished import read_summary
 from caejax.files.locks import FILES_LOCK, holding
 from caejax.sweep.spec import expand
 from caejax.terminal.notes import note
+from caejax.training import recorded
 from caejax.training.folder import read_config
+from caejax.training.images import load_data
 
 Row = dict[str, Any]
 Thing = TypeVar("Thing")
@@ -90,6 +92,28 @@ def each(
             if len(errors) == len(things):
                 raise
             note(f"{name(thing)} is left out: {error}")
+
+
+def relocate(workdir: Path, dir: str) -> None:
+    """Writes down that the data of a folder's finished runs are at another place now.
+
+    Args:
+      workdir: the folder of a run or a sweep.
+      dir: the place, as data.dir.
+
+    Raises:
+      CaejaxError: there are other data, or none.
+    """
+    for run in finished_runs(workdir):
+        data = recorded.read(run.workdir)
+        if data is None:
+            raise CaejaxError(
+                f"{run.workdir} has no {recorded.FILE}, as it was made by an earlier "
+                f"version of caejax; put the data back to {run.config.data.dir}"
+            )
+        config = run.config.copy_and_resolve_references()
+        config.data.dir = dir
+        recorded.write(run.workdir, load_data(config, data).recorded)
 
 
 class Table:

@@ -86,11 +86,12 @@ def each(paths: Sequence[Path], work: Callable[[Path, Advance], None]) -> int:
 def load_images(job: Job) -> Split:
     """The job's part of the run's own data."""
     try:
-        part = load_split(job.trained.config, job.split)
+        part = load_split(job.trained.config, job.split, job.trained.data)
     except CaejaxError as error:
         raise CaejaxError(f"{error}; here --data-dir=DIR sets data.dir") from None
     used = slice(job.limit or None)
-    return Split(*(None if array is None else array[used] for array in part))
+    labels = None if part.labels is None else part.labels[used]
+    return part._replace(images=part.images[used], labels=labels)
 
 
 def check_indices(indices: Sequence[int], count: int, flag: str) -> None:

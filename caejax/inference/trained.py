@@ -17,6 +17,8 @@ from caejax.config import choice
 from caejax.metrics.noise import compiled_corruption, noise_key
 from caejax.ops.images import as_float
 from caejax.runtime.compilation import quick_jit
+from caejax.training import recorded
+from caejax.training.recorded import Recorded
 from caejax.training.restore import restore, trained_config
 from caejax.training.task import model_from_config
 
@@ -32,11 +34,13 @@ class Trained(NamedTuple):
       config: The config of the run.
       model: The Linen module.
       params: The module's parameters; their average where the run kept one.
+      data: What the run was trained on, if it is known.
     """
 
     config: ConfigDict
     model: nn.Module
     params: Any
+    data: Recorded | None = None
 
 
 def load(workdir: Path) -> Trained:
@@ -47,7 +51,8 @@ def load(workdir: Path) -> Trained:
     """
     config = trained_config(workdir)
     params = restore(workdir, config).eval_params
-    return Trained(config, model_from_config(config), params)
+    model = model_from_config(config)
+    return Trained(config, model, params, recorded.read(workdir))
 
 
 def reconstruct(trained: Trained) -> Function:

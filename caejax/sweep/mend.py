@@ -45,6 +45,8 @@ def _mend_config(run, folder):
     except CaejaxError as error:
         what = str(error).split(";")[0]
     config = run.config.copy_and_resolve_references()
+    if config_lib.run_id(config) != run.id:  # its data have been moved
+        return
     if run.after:
         config.train.start_from = str((folder / run.after).resolve())
     write_atomically(path, config_lib.to_json(config) + "\n")

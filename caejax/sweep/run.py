@@ -1,6 +1,7 @@
 """A whole sweep, from its config to results.csv."""
 
 import contextlib
+import functools
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 from ml_collections import ConfigDict
 
 from caejax import config as config_lib
+from caejax.config.stored import read_stored
 from caejax.errors import CaejaxError
 from caejax.files.atomic import write_atomically, write_json
 from caejax.files.locks import FILES_LOCK, holding, sharing
@@ -16,13 +18,15 @@ from caejax.sweep.attempt import Do, Report
 from caejax.sweep.executors import find_executor
 from caejax.sweep.mend import mend
 from caejax.sweep.spec import CONFIG, SweepRun, expand
+from caejax.training import recorded
 from caejax.training.folder import environment, is_started, read_config
-from caejax.training.images import load_images
+from caejax.training.images import load_data
 from caejax.training.loop import course
 from caejax.training.run import Course
 
-# Shared by all commands that work on the sweep.
+# Shared by all commands that work on the sweep, and their config.
 _COMMANDS_LOCK = ".commands.lock"
+_CLAIM = ".sweep.json"
 
 
 def train_quietly(config: ConfigDict, workdir: Path) -> Course:
@@ -54,13 +58,36 @@ def run_sweep(
     Raises:
       CaejaxError: a sweep that cannot be expanded, or a folder of something else.
     """
-    runs = expand(config)
+    named, runs = _runs(workdir, config)
     wanted = _with_starts(runs, [run for run in runs if only(run)])
     executor, settings = find_executor(config)
     _check_data(workdir, runs)
-    with _joined(workdir, config, runs), _reported(workdir, runs, wanted) as report:
+    with (
+        _joined(workdir, named, runs) as settle,
+        _reported(workdir, runs, wanted, settle) as report,
+    ):
         executor.run(wanted, workdir / "runs", do, report, **settings)
     return results.collect(runs, workdir / "runs")
+
+
+def _runs(workdir, config):
+    """The config as the folder has it, and its runs.
+
+    Where data.dir alone is another than the folder's, the runs keep their names, and
+    read data there.
+    """
+    runs = expand(config)
+    path = workdir / "config.json"
+    if _started_runs(workdir) <= {run.id for run in runs} or not path.exists():
+        return config, runs
+    named = config.copy_and_resolve_references()
+    named.data.dir = read_config(workdir).data.dir
+    if _sweep_of(path) != _without_executor(named):
+        return config, runs
+    return named, [
+        old._replace(config=new.config)
+        for old, new in zip(expand(named), runs, strict=True)
+    ]
 
 
 def _with_starts(runs, wanted):
@@ -74,15 +101,37 @@ def _with_starts(runs, wanted):
 
 
 def _check_data(workdir, runs):
-    """Data that all runs share and none can read is one error, not one a run."""
+    """Data that all runs share and none can read is one error, not one a run.
+
+    What a run is trained on, and where that is, is looked at by itself.
+    """
+    for run in runs:
+        data = _data_of(workdir, run)
+        if data and not recorded.named_alike(run.config.data, data):
+            moved = load_data(run.config, data).recorded
+            recorded.write(workdir / "runs" / run.id, moved)
     swept = any(f == CONFIG or f.startswith("data.") for f in runs[0].values)
-    if not swept and results.unfinished(runs, workdir / "runs"):
-        load_images(runs[0].config)
+    left = results.unfinished(runs, workdir / "runs")
+    if left and not swept:
+        note = load_data(left[0].config, _data_of(workdir, left[0])).recorded.note
+        if note:
+            print(note, flush=True)
+
+
+def _data_of(workdir, run):
+    folder = workdir / "runs" / run.id
+    # Where that is damaged, it is the run's own error.
+    with contextlib.suppress(CaejaxError):
+        return recorded.read(folder) if is_started(folder) else None
 
 
 @contextlib.contextmanager
-def _joined(workdir, config, runs) -> Iterator[None]:
-    """Makes the folder this sweep's, alone or along with other commands."""
+def _joined(workdir, config, runs) -> Iterator[Callable[[], None]]:
+    """Takes the folder for this sweep, alone or along with other commands.
+
+    Yields:
+      `settle()`, which makes the folder this sweep's when it has begun to do something.
+    """
     started = _started_runs(workdir)
     if not started <= {run.id for run in runs}:
         raise CaejaxError(
@@ -94,22 +143,31 @@ def _joined(workdir, config, runs) -> Iterator[None]:
             alone = stack.enter_context(sharing(workdir / _COMMANDS_LOCK))
             if alone:
                 _claim(workdir, config, runs)
-            elif _without_executor(read_config(workdir)) != _without_executor(config):
+            elif _sweep_of(workdir / _CLAIM) != _without_executor(config):
                 raise CaejaxError(
                     f"another command does a sweep in {workdir}, and not this one; "
                     "wait for it or choose another --workdir"
                 )
-        yield
+        yield functools.cache(lambda: _settle(workdir, config, runs))
 
 
 def _claim(workdir, config, runs):
+    write_atomically(workdir / _CLAIM, config_lib.to_json(config) + "\n")
+    for run in runs:
+        results.forget_failures(workdir / "runs" / run.id)
+    mend(runs, workdir / "runs")
+
+
+def _settle(workdir, config, runs):
     path, text = workdir / "config.json", config_lib.to_json(config) + "\n"
     if not path.is_file() or path.read_bytes() != text.encode():
         write_json(workdir / "environment.json", environment())
         write_atomically(path, text)
-    for run in runs:
-        results.forget_failures(workdir / "runs" / run.id)
-    mend(runs, workdir / "runs")
+    _write_tables(workdir, runs)
+
+
+def _sweep_of(path):
+    return _without_executor(read_stored(path))
 
 
 def _without_executor(config):
@@ -126,11 +184,10 @@ def _started_runs(workdir):
 
 
 @contextlib.contextmanager
-def _reported(workdir, runs, wanted) -> Iterator[Report]:
+def _reported(workdir, runs, wanted, settle) -> Iterator[Report]:
     """Keeps the tables of all runs up to date, and says how far the wanted ones are."""
     folder = workdir / "runs"
     states = {run.id: results.status(folder / run.id) for run in wanted}
-    _write_tables(workdir, runs)
     with progress.live(states) as say:
         if already := list(states.values()).count("done"):
             say(f"{already} of {len(wanted)} runs are done already")
@@ -140,12 +197,14 @@ def _reported(workdir, runs, wanted) -> Iterator[Report]:
             if state == states[run.id]:
                 return
             states[run.id] = state
+            settle()
             if state in progress.FINISHED:
                 _write_tables(workdir, runs)
             (row,) = results.collect([run], folder)
             say(_line(run, state, row))
 
         yield report
+    settle()
     _write_tables(workdir, runs)
 
 

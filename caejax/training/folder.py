@@ -20,33 +20,64 @@ from caejax.files.atomic import write_atomically, write_json
 from caejax.files.finished import checkpoint_folders, lacks_samples
 from caejax.runtime.devices import usable_cores
 from caejax.terminal.notes import note
+from caejax.training import recorded
+from caejax.training.recorded import Recorded
 
 _PACKAGES = ("caejax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
 
 def claim(workdir: Path, config: ConfigDict) -> None:
-    """Makes the folder this run's, or checks that it is already.
+    """Checks that the folder is this run's or nobody's; nothing is written.
 
     The number of epochs may grow, for the run to go on, and so may the number of
-    checkpoints to keep; nothing else may differ, once there are checkpoints.
+    checkpoints to keep, and the data may be elsewhere, if they are the same; nothing
+    else may differ, once a step has been taken.
 
     Raises:
       CaejaxError: the folder holds a run of another config.
     """
-    workdir.mkdir(parents=True, exist_ok=True)
     path = workdir / "config.json"
-    text = config_lib.to_json(config) + "\n"
-    if path.exists() and path.read_text() == text:
+    if _says(path, config):
         return
-    sweep = path.exists() and read_config(workdir).sweep
-    if sweep and any(is_started(run) for run in (workdir / "runs").glob("*")):
+    started = path.exists() and any(map(is_started, (workdir / "runs").glob("*")))
+    if started and read_config(workdir).sweep:
         raise CaejaxError(
             f"{workdir} holds a sweep, not a single run; choose another --workdir"
         )
     if is_started(workdir):
         _check_same_run(workdir, config)
-    write_json(workdir / "environment.json", environment())
-    write_atomically(path, text)
+
+
+def settle(workdir: Path, config: ConfigDict, data: Recorded) -> None:
+    """Writes what the run is, along with the first that it has done.
+
+    Before that, a command that is interrupted leaves the folder as it was.
+
+    Args:
+      workdir: the run's folder.
+      config: the run's config.
+      data: the run's data.
+    """
+    workdir.mkdir(parents=True, exist_ok=True)
+    old = recorded.read(workdir) if is_started(workdir) else None
+    if old and not recorded.named_alike(config.data, old):
+        # How the data were named first is part of the run's name.
+        config = config.copy_and_resolve_references()
+        config.data.dir = old.dir
+    if data != old:
+        recorded.write(workdir, data)
+    path = workdir / "config.json"
+    if not _says(path, config):
+        write_json(workdir / "environment.json", environment())
+        write_atomically(path, _text(config))
+
+
+def _says(path, config):
+    return path.is_file() and path.read_bytes() == _text(config).encode()
+
+
+def _text(config):
+    return config_lib.to_json(config) + "\n"
 
 
 def is_started(workdir: Path) -> bool:
@@ -90,6 +121,8 @@ def _check_same_run(workdir, new):
         before, now = config_lib.get(old, field), config_lib.get(new, field)
         if before == now or field == "train.keep_checkpoints":
             continue
+        if field == "data.dir" and _knows_its_data(workdir):
+            continue
         why = ""
         if field == "train.epochs" and now > before:
             if new.optimizer.schedule == "constant":
@@ -99,6 +132,12 @@ def _check_same_run(workdir, new):
             f"{workdir} holds another run: {field} is {before!r} there and {now!r} "
             f"here{why}; choose another --workdir or delete this one"
         )
+
+
+def _knows_its_data(workdir):
+    """Whether the contents of a run's data are known, wherever they lie."""
+    data = recorded.read(workdir)
+    return data is not None and any(origin for _, origin in data.origins)
 
 
 def read_config(workdir: Path) -> ConfigDict:

@@ -1,6 +1,8 @@
 """The images of a run: held once, on the device where they fit."""
 
+import contextlib
 import functools
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -9,19 +11,66 @@ from ml_collections import ConfigDict
 
 from caejax import config as config_lib
 from caejax import data
+from caejax.errors import CaejaxError
+from caejax.training.recorded import (
+    Recorded,
+    are_at,
+    by_part,
+    located,
+    origins_of,
+    place_of,
+    record,
+)
 
 Images = dict[str, jax.Array | np.ndarray]
 
 
-def load_images(config: ConfigDict) -> Images:
+class Loaded(NamedTuple):
+    """A config's data.
+
+    Attributes:
+      images: the images by split, as `load_images` has them.
+      recorded: what they were read from, and where.
+    """
+
+    images: Images
+    recorded: Recorded
+
+
+def load_images(config: ConfigDict, recorded: Recorded | None = None) -> Images:
     """Loads a config's data, or takes what an earlier run loaded.
+
+    Args:
+      config: the config.
+      recorded: the data of the run whose data they are to be, if there is one: images
+        are split as they were then, whatever has come into the folder since.
 
     Returns:
       The images by split, (N, H, W, C): uint8 where the source is, else float32 in
       [0, 1]; for `as_float`. A split of more than data.budget_mib stays on the host, a
       NumPy array.
+
+    Raises:
+      CaejaxError: the data cannot be read, or are not what was recorded.
     """
-    return _load_images(budget(config), **_settings(config))
+    return load_data(config, recorded).images
+
+
+def load_data(config: ConfigDict, recorded: Recorded | None = None) -> Loaded:
+    """Loads as `load_images` does, and says what was read."""
+    config = located(config, recorded)
+    load = functools.partial(_load_images, budget(config), **_settings(config))
+    if recorded is None:
+        images, dataset = load()
+        return Loaded(images, record(config, dataset))
+    place = place_of(config)
+    # Mostly all is as it was, and then these are the images that new runs share.
+    with contextlib.suppress(CaejaxError):
+        images, dataset = load()
+        if origins_of(dataset) == recorded.origins:
+            return Loaded(images, recorded._replace(place=place))
+    images, dataset = load(recorded=recorded.origins)
+    return Loaded(images, recorded._replace(place=place, note=dataset.note))
 
 
 def budget(config: ConfigDict) -> float:
@@ -29,13 +78,42 @@ def budget(config: ConfigDict) -> float:
     return config.data.budget_mib * 2**20
 
 
-def load_split(config: ConfigDict, name: str) -> data.Split:
+def data_of(config: ConfigDict, recorded: Recorded | None) -> Recorded | None:
+    """A run's data where a config means them, to be measured on; None for others.
+
+    Data elsewhere are the same if their contents are.
+
+    Args:
+      config: the config.
+      recorded: the data that the run was trained on, if they are known.
+    """
+    if recorded is None or are_at(config, recorded):
+        return recorded
+    if recorded.source != config.data.source:
+        return None
+    try:
+        load_data(config, recorded)
+    except CaejaxError:
+        return None
+    return recorded
+
+
+def load_split(
+    config: ConfigDict, name: str, recorded: Recorded | None = None
+) -> data.Split:
     """Loads one part of a config's data, "train", "val" or "test", with its labels.
+
+    Args:
+      config: the config.
+      name: the part.
+      recorded: as for `load_images`.
 
     Returns:
       Images (N, H, W, C) on the host, uint8 or float32 as in `load_images`.
     """
-    return getattr(data.load(**_settings(config), keep_bytes=True), name)
+    settings = _settings(located(config, recorded))
+    origins = by_part(recorded.origins) if recorded else None
+    return getattr(data.load(**settings, keep_bytes=True, recorded=origins), name)
 
 
 def load_dataset(config: ConfigDict) -> data.Dataset:
@@ -52,10 +130,13 @@ def _settings(config):
 
 # A sweep's runs mostly share their data; two sets are enough for axes over it.
 @functools.lru_cache(maxsize=2)
-def _load_images(budget, **settings):
-    dataset = data.load(**settings, keep_bytes=True)
-    images = {split: part.images for split, part in dataset._asdict().items()}
+def _load_images(budget, *, recorded=(), **settings):
+    """The images by split, and the dataset without them."""
+    origins = by_part(recorded) or None
+    dataset = data.load(**settings, keep_bytes=True, recorded=origins)
+    images = {name: getattr(dataset, name).images for name in data.PARTS}
+    bare = {name: getattr(dataset, name)._replace(images=None) for name in data.PARTS}
     return {
         split: part if part.nbytes > budget else jnp.asarray(part)
         for split, part in images.items()
-    }
+    }, dataset._replace(**bare)

@@ -5,6 +5,7 @@ one run takes them by itself, and many in one program (`caejax.training.group`).
 """
 
 import contextlib
+import functools
 import math
 import time
 from pathlib import Path
@@ -18,8 +19,9 @@ from caejax.errors import CaejaxError
 from caejax.files.atomic import write_json
 from caejax.runtime import devices
 from caejax.terminal.bars import run_view
-from caejax.training import folder
+from caejax.training import folder, recorded
 from caejax.training.checkpoint import Checkpoints
+from caejax.training.images import data_of
 from caejax.training.metrics_log import MetricsWriter
 from caejax.training.progress import Progress
 from caejax.training.restore import restore, trained_config
@@ -90,9 +92,15 @@ def course(config: ConfigDict, workdir: Path, *, verbose: bool = True) -> Course
     """Trains as `train`, but asks for steps instead of taking them."""
     check(config)
     folder.claim(workdir, config)
-    if done := folder.read_summary(workdir, config):
+    data = recorded.read(workdir) if folder.is_started(workdir) else None
+    done = folder.read_summary(workdir, config)
+    if done and (data is None or recorded.named_alike(config.data, data)):
         return done
-    run = create_run(config, verbose=verbose)
+    run = create_run(config, data, verbose=verbose)
+    settle = functools.cache(lambda: folder.settle(workdir, config, run.data))
+    if done:
+        settle()
+        return done
     if not run.steps_per_epoch:
         raise CaejaxError(
             f"config.train.batch_size is {config.train.batch_size}, more than the "
@@ -101,17 +109,19 @@ def course(config: ConfigDict, workdir: Path, *, verbose: bool = True) -> Course
     with Checkpoints(
         workdir / "checkpoints", keep=config.train.keep_checkpoints
     ) as checkpoints:
-        values = yield from _train(run, workdir, checkpoints)
+        values = yield from _train(run, workdir, checkpoints, settle)
     write_json(workdir / "summary.json", values)
     return values
 
 
-def _train(run, workdir, checkpoints):
+def _train(run, workdir, checkpoints, settle):
+    save = functools.partial(_save, workdir, checkpoints, settle)
     state, progress, step = _beginning(run, checkpoints)
     with MetricsWriter(workdir, step) as log:
         state, progress = yield from _train_epochs(
-            run, devices.on_all_devices(state), progress, log, checkpoints
+            run, devices.on_all_devices(state), progress, log, save
         )
+        settle()
         steps = int(state.step)
         if run.patience:
             state, _ = checkpoints.restore_best(state)
@@ -127,20 +137,16 @@ def _beginning(run, checkpoints):
     A checkpoint whose model has not been measured yet is that of a fresh start.
     """
     restored = checkpoints.restore(new_state(run), with_best=run.patience > 0)
-    if restored is None:
-        state, progress = initial_state(run), Progress()
-        checkpoints.save(state, progress, best=True)
-        return state, progress, None
+    if restored is None or not restored[1].measured:
+        return initial_state(run), Progress(), None
     state, progress = restored
-    if not progress.measured:
-        return state, progress, None
     step = int(state.step)
     if run.verbose:
         print(f"resuming from step {step}", flush=True)
     return state, progress, step
 
 
-def _train_epochs(run, state, progress, log, checkpoints):
+def _train_epochs(run, state, progress, log, save):
     total = run.epochs * run.steps_per_epoch
     # No step is taken: this compiles, so that speeds leave compilation out.
     state, _, _ = yield Request(run, state, _zero_sums(), stop=0)
@@ -149,7 +155,7 @@ def _train_epochs(run, state, progress, log, checkpoints):
         view.say(f"training for {total:,} steps")
         while int(state.step) < total and not _stale(run, progress):
             state, progress, train, seconds = yield from _train_epoch(
-                run, state, progress, log, view
+                run, state, progress, log, save, view
             )
             step = int(state.step)
             log.write(row(run, step, "train", train))
@@ -157,12 +163,12 @@ def _train_epochs(run, state, progress, log, checkpoints):
             _check_finite(val["loss"], "validation loss", run, step)
             log.write(row(run, step, "val", val))
             progress = progress.after_epoch(step, val["loss"], seconds)
-            checkpoints.save(state, progress, best=progress.best_step == step)
+            save(state, progress, best=progress.best_step == step)
             view.say(_epoch_line(run, step, train, val))
     return state, progress
 
 
-def _train_epoch(run, state, progress, log, view):
+def _train_epoch(run, state, progress, log, save, view):
     """Asks for an epoch at once, or in parts where something is looked at."""
     sums, seconds = _zero_sums(), 0.0
     first = int(state.step)
@@ -172,7 +178,7 @@ def _train_epoch(run, state, progress, log, view):
         seconds += lasted
         # Looked at only now, so that training starts at once.
         if not progress.measured:
-            progress = _measure_start(run, log)
+            progress = _measure_start(run, log, save)
         loss = float(sums["loss"])
         _check_finite(loss, "loss", run, int(state.step))
         done = stop - first
@@ -186,13 +192,27 @@ def _train_epoch(run, state, progress, log, view):
     return state, progress, values | {"images_per_second": speed}, seconds
 
 
-def _measure_start(run, log):
-    """Measures the untrained model; what it draws before training is kept."""
+def _measure_start(run, log, save):
+    """Measures and saves the untrained model; what it draws is kept."""
     state = devices.on_all_devices(initial_state(run))
     val = measured(run, state, "val", "val").values
     log.write(row(run, int(state.step), "val", val))
     init = measured(run, state, "test", "init").values
-    return Progress(measured=True, best_loss=val["loss"], init=init)
+    progress = Progress(measured=True, best_loss=val["loss"], init=init)
+    save(state, progress, best=True)
+    return progress
+
+
+def _save(workdir, checkpoints, settle, state, progress, *, best):
+    """Saves a checkpoint, along with what the run is.
+
+    Where a run has begun, what it is changes only after the checkpoint; where not, no
+    checkpoint is without.
+    """
+    if not folder.is_started(workdir):
+        settle()
+    checkpoints.save(state, progress, best=best)
+    settle()
 
 
 def _zero_sums():
@@ -256,11 +276,12 @@ def evaluate_again(config: ConfigDict | None, workdir: Path) -> dict[str, float]
       workdir: the run's folder.
 
     Raises:
-      CaejaxError: the folder holds no trained model.
+      CaejaxError: the folder holds no trained model, or its data are no longer what
+        it was trained on.
     """
-    own = trained_config(workdir)
+    own, data = trained_config(workdir), recorded.read(workdir)
     if config is not None:
         own.data, own.corruption = config.data, config.corruption
     check(own)
-    run = create_run(own, verbose=False)
+    run = create_run(own, data_of(own, data), verbose=False)
     return measured(run, restore(workdir, own), "test", "test").values

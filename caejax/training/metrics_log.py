@@ -11,6 +11,8 @@ from caejax.metrics.table import find, title
 class MetricsWriter:
     """Appends rows to metrics.jsonl and to TensorBoard; a context manager.
 
+    Nothing is changed before the first row.
+
     Args:
       workdir: the run's folder.
       step: the restored checkpoint's step, None for a fresh start. Rows after it were
@@ -18,11 +20,7 @@ class MetricsWriter:
     """
 
     def __init__(self, workdir: Path, step: int | None):
-        path = workdir / "metrics.jsonl"
-        rows = [] if step is None else [r for r in read_rows(path) if _kept(r, step)]
-        write_atomically(path, "".join(json.dumps(row) + "\n" for row in rows))
-        self._file = path.open("a")
-        self._folder, self._step = workdir / "tensorboard", step
+        self._workdir, self._step = workdir, step
 
     def __enter__(self):
         """Returns itself."""
@@ -30,9 +28,16 @@ class MetricsWriter:
 
     def __exit__(self, *exception):
         """Closes both files."""
-        self._file.close()
-        if "_board" in self.__dict__:
-            self._board.close()
+        for name in ("_file", "_board"):
+            if name in self.__dict__:
+                getattr(self, name).close()
+
+    @functools.cached_property
+    def _file(self):
+        path, step = self._workdir / "metrics.jsonl", self._step
+        rows = [] if step is None else [r for r in read_rows(path) if _kept(r, step)]
+        write_atomically(path, "".join(json.dumps(row) + "\n" for row in rows))
+        return path.open("a")
 
     @functools.cached_property
     def _board(self):
@@ -40,7 +45,7 @@ class MetricsWriter:
         from tensorboardX import SummaryWriter
 
         purge = None if self._step is None else self._step + 1
-        return SummaryWriter(str(self._folder), purge_step=purge)
+        return SummaryWriter(str(self._workdir / "tensorboard"), purge_step=purge)
 
     def write(self, row: Row) -> None:
         """Writes one row: step, epoch, split and values."""

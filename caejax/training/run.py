@@ -11,7 +11,8 @@ from ml_collections import ConfigDict
 from caejax.errors import CaejaxError
 from caejax.optimizers import create_optimizer
 from caejax.runtime.compilation import keep_programs_of
-from caejax.training.images import Images, budget, load_images
+from caejax.training.images import Images, budget, load_data
+from caejax.training.recorded import Recorded
 from caejax.training.restore import restore, trained_config
 from caejax.training.shards import Shard, create_shards
 from caejax.training.state import TrainState, create_state, first_state
@@ -25,6 +26,7 @@ class Run(NamedTuple):
     Attributes:
       task: the static part of its compiled programs.
       images: the images by split, (N, H, W, C), as `load_images` has them.
+      data: what the images were read from, and where.
       shard_at: the function that loads what a step needs, where training images stay
         on the host.
       seed, level: the config's seed and corruption level.
@@ -41,6 +43,7 @@ class Run(NamedTuple):
 
     task: Task
     images: Images
+    data: Recorded
     shard_at: Callable[[int], Shard] | None
     seed: int
     level: float
@@ -75,15 +78,26 @@ Answer = tuple[TrainState, Sums, float]
 Course = Generator[Request, Answer, Any]
 
 
-def create_run(config: ConfigDict, *, verbose: bool) -> Run:
-    """Loads a run's images, or takes what an earlier run has loaded."""
-    images = load_images(config)
+def create_run(
+    config: ConfigDict, data: Recorded | None = None, *, verbose: bool
+) -> Run:
+    """Loads a run's images, or takes what an earlier run has loaded.
+
+    Args:
+      config: the run's config.
+      data: what the run was begun with, if it was.
+      verbose: whether to show progress, and a line about the data.
+    """
+    images, data = load_data(config, data)
+    if verbose and data.note:
+        print(data.note, flush=True)
     steps_per_epoch = len(images["train"]) // config.train.batch_size
     task = task_from_config(config, config.train.epochs * steps_per_epoch)
     keep_programs_of(task.model)
     return Run(
         task=task,
         images=images,
+        data=data,
         shard_at=_shards(config, images["train"]),
         seed=config.seed,
         level=config.corruption.level,

@@ -6,6 +6,7 @@ from caejax.config import default
 from caejax.optimizers import create_optimizer
 from caejax.training import folder
 from caejax.training.checkpoint import Checkpoints
+from caejax.training.images import load_data
 from caejax.training.progress import Progress
 from caejax.training.state import create_state
 from caejax.training.task import task_from_config
@@ -30,7 +31,7 @@ def save_checkpoints(workdir, config, seeds):
     """What training leaves: models drawn from seeds, the first one the best."""
     task = task_from_config(config, total_steps=0)
     tx = create_optimizer(task.optimizer)
-    folder.claim(workdir, config)
+    folder.settle(workdir, config, load_data(config).recorded)
     with Checkpoints(workdir / "checkpoints", keep=2) as checkpoints:
         for step, seed in enumerate(seeds):
             state = create_state(task.model, tx, seed, ema=False)
