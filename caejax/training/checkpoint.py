@@ -267,12 +267,20 @@ def _read_through(folder):
         raise ValueError("no object")
     file = {"driver": "file", "path": f"{folder.absolute()}/"}
     store = {"driver": "ocdbt", "base": file}
-    keys = tensorstore.KvStore.open(store).result().list().result()
-    for key in keys:
-        array, _, end = key.decode().rpartition("/")
+    arrays = {}
+    for key in tensorstore.KvStore.open(store).result().list().result():
+        name, _, end = key.decode().rpartition("/")
         if end == ".zarray":
-            spec = {"driver": "zarr", "kvstore": store | {"path": f"{array}/"}}
-            tensorstore.open(spec).result().read().result()
+            spec = {"driver": "zarr", "kvstore": store | {"path": f"{name}/"}}
+            arrays[name] = tensorstore.open(spec).result()
+            arrays[name].read().result()
+    for path in (folder / "array_metadatas").glob("*"):
+        for entry in json.loads(path.read_bytes())["array_metadatas"]:
+            about = entry["array_metadata"]
+            spec = arrays[about["param_name"]].spec().to_json()
+            chunks, written = spec["metadata"]["chunks"], about["write_shape"]
+            if about["chunk_shape"] != chunks or len(written) != len(chunks):
+                raise ValueError(f"{about} is not as it was written")
 
 
 @contextlib.contextmanager
