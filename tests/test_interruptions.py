@@ -9,7 +9,9 @@ from helpers import sweep_jobs
 from helpers.interruption import interrupted_at
 from helpers.tiny import tiny_config
 
+from caejax.config import to_json
 from caejax.errors import CaejaxError
+from caejax.files.atomic import write_json
 from caejax.sweep.run import run_sweep
 from caejax.training import folder
 from caejax.training.loop import train
@@ -77,7 +79,7 @@ def test_a_slip_on_a_finished_run_leaves_it_finished(finished, longer, tmp_path)
         assert rows_of(workdir)[-3:] == rows_of(longer[0])[-3:], moment
         shutil.rmtree(workdir)
     assert saved
-    assert moments > 10
+    assert moments > 5
 
 
 def test_nothing_changes_before_the_first_step(finished, tmp_path, monkeypatch):
@@ -122,6 +124,7 @@ def sweep_of(*levels):
 def fails_at_half(config, workdir):
     if config.corruption.level == 0.5:
         raise CaejaxError("too much noise")
+    write_json(workdir / "config.json", json.loads(to_json(config)))
     sweep_jobs.quick(config, workdir)
 
 

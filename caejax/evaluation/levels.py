@@ -8,7 +8,7 @@ from caejax import config as config_lib
 from caejax.config.check import check
 from caejax.corruptions import CORRUPTIONS
 from caejax.errors import CaejaxError
-from caejax.evaluation.runs import FinishedRun, Row, Table, finished_runs
+from caejax.evaluation.runs import FinishedRun, Row, Table, each, finished_runs
 from caejax.metrics.evaluator import evaluate
 from caejax.metrics.noise import noise_key
 from caejax.training import recorded
@@ -50,6 +50,8 @@ def measure_levels(workdir: Path, levels: Sequence[float]) -> list[Row]:
         and level; rows already there are kept, unless no finished run is theirs.
       levels: the levels to test at, each of a run's own corruption.
 
+    Runs that cannot be measured are left out, each with a note.
+
     Returns:
       All rows of levels.csv: run_id, the swept values, seed, corruption.name,
       train_level, test_level and the metrics of that occasion as test/psnr, ….
@@ -74,10 +76,15 @@ def measure_levels(workdir: Path, levels: Sequence[float]) -> list[Row]:
         workdir / "levels.csv",
         key=lambda row: (row["run_id"], row["test_level"]),
         current=lambda row: row["run_id"] in ids,
+        columns=("run_id", "corruption.name"),
+        numbers=("train_level", "test_level", "test/psnr"),
     )
-    for run in runs:
+
+    def measure(run):
         rows = [_planned(run, level) for level in levels]
         _measure(run, [row for row in rows if table.find(row) is None], table)
+
+    each(runs, lambda run: f"run {run.id}", measure)
     return table.rows()
 
 
@@ -105,7 +112,7 @@ def _measure(run: FinishedRun, rows: Sequence[Row], table: Table) -> None:
     subject = subject_of(task_from_config(config, total_steps=0))
     images, params = (
         load_images(config, recorded.read(run.workdir))["test"],
-        restore(run.workdir, config).eval_params,
+        restore(run.workdir, config, exact=True).eval_params,
     )
     key = noise_key(config.seed, "test")
     for row in rows:

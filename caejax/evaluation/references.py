@@ -19,10 +19,11 @@ from caejax.errors import CaejaxError, chosen
 from caejax.evaluation.classical import CLASSICAL, denoise, missing_packages, tune
 from caejax.evaluation.pca import Components, fit_components, project
 from caejax.evaluation.posterior import posterior_mean
-from caejax.evaluation.runs import FinishedRun, Row, Table, finished_runs
+from caejax.evaluation.runs import FinishedRun, Row, Table, each, finished_runs
 from caejax.metrics.evaluator import compare
 from caejax.metrics.noise import compiled_corruption, noise_key
 from caejax.ops.images import as_float
+from caejax.terminal.notes import note
 from caejax.training import recorded
 from caejax.training.images import load_images
 from caejax.training.recorded import Recorded
@@ -111,16 +112,23 @@ def measure_references(
       CaejaxError: no finished run.
     """
     settings = _settings(finished_runs(workdir))
+    if not settings:
+        raise CaejaxError(f"{workdir} has no run whose data are known")
     ids = {setting.id for setting in settings}
     table = Table(
         workdir / "references.csv",
         key=lambda row: (row["reference"], row["setting"], row.get("latent_size")),
         current=lambda row: row["setting"] in ids,
+        columns=("reference", "setting", "corruption.name", "seed"),
+        numbers=("corruption.level", "images", "test_images"),
     )
-    for setting in settings:
+
+    def measure(setting):
         total = len(load_images(setting.config, setting.data)["test"])
         rows = list(_planned(setting, names, min(images or total, total), total))
         _measure(setting, [row for row in rows if _is_new(row, table)], table)
+
+    each(settings, lambda setting: _words(setting.columns), measure)
     return table.rows()
 
 
@@ -143,7 +151,11 @@ def _settings(runs: Sequence[FinishedRun]) -> list[Setting]:
         columns["seed"] = config.seed
         name = setting_id(config.to_dict())
         if name not in settings:
-            data = recorded.read(run.workdir)
+            try:
+                data = recorded.read(run.workdir)
+            except CaejaxError as error:
+                note(f"run {run.id} is left out: {error}")
+                continue
             settings[name] = Setting(name, columns, config, data, {})
         setting = settings[name]
         size = math.prod(model_from_config(config).code_shape)

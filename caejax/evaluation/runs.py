@@ -1,20 +1,23 @@
 """The finished runs of a folder, and tables that measurements are added to."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from ml_collections import ConfigDict
 
-from caejax.errors import CaejaxError
+from caejax.errors import CaejaxError, describe
 from caejax.files.csv_files import read_csv, write_csv
+from caejax.files.finished import read_summary
 from caejax.files.locks import FILES_LOCK, holding
 from caejax.sweep.spec import expand
+from caejax.terminal.notes import note
 from caejax.training import recorded
-from caejax.training.folder import read_config, read_summary
+from caejax.training.folder import read_config
 from caejax.training.images import load_data
 
 Row = dict[str, Any]
+Thing = TypeVar("Thing")
 
 
 class FinishedRun(NamedTuple):
@@ -49,10 +52,47 @@ def finished_runs(workdir: Path) -> list[FinishedRun]:
         )
         for run in expand(config)
     ]
-    runs = [run for run in runs if read_summary(run.workdir, run.config)]
+    runs = [run for run in runs if _is_finished(run)]
     if not runs:
         raise CaejaxError(f"{workdir} has no finished run; finish one with --mode=run")
     return runs
+
+
+def _is_finished(run):
+    try:
+        summary = read_summary(run.workdir)
+        recorded.read(run.workdir)
+    except FileNotFoundError:
+        return False
+    except (CaejaxError, OSError) as error:
+        text = describe(error)
+        note(f"run {run.id} is left out: {text}")
+        return False
+    return summary.get("epochs") == run.config.train.epochs
+
+
+def each(
+    things: Sequence[Thing], name: Callable[[Thing], str], work: Callable[[Thing], None]
+) -> None:
+    """Does something with every one of several; what cannot be done is left out.
+
+    Args:
+      things: one or more.
+      name: called with one of them, returns what a note calls it.
+      work: called with one of them after the other.
+
+    Raises:
+      CaejaxError: of the last one, if none could be done.
+    """
+    errors = []
+    for thing in things:
+        try:
+            work(thing)
+        except CaejaxError as error:
+            errors.append(error)
+            if len(errors) == len(things):
+                raise
+            note(f"{name(thing)} is left out: {error}")
 
 
 def relocate(workdir: Path, dir: str) -> None:
@@ -88,16 +128,31 @@ class Table:
         the place of an earlier one.
       current: a function that tells whether a row measures something that still
         exists; other rows are dropped.
+      columns: those that hold a value in every row.
+      numbers: those that hold a number in every row.
+
+    Raises:
+      CaejaxError: the file is damaged.
     """
 
     def __init__(
-        self, path: Path, key: Callable[[Row], Any], current: Callable[[Row], bool]
+        self,
+        path: Path,
+        key: Callable[[Row], Any],
+        current: Callable[[Row], bool],
+        columns: Sequence[str] = (),
+        numbers: Sequence[str] = (),
     ):
         self._path, self._key, self._current = path, key, current
+        self._columns, self._numbers = columns, numbers
         self._rows = self._read()
 
     def _read(self):
-        rows = filter(self._current, read_csv(self._path))
+        mend = "move it away, and --mode=eval measures again"
+        rows = read_csv(
+            self._path, needed=self._columns, numbers=self._numbers, mend=mend
+        )
+        rows = filter(self._current, rows)
         return {self._key(row): row for row in rows}
 
     def find(self, row: Row) -> Row | None:

@@ -1,11 +1,15 @@
 """Text, JSON and JSON lines, in files that are whole or not there."""
 
 import contextlib
+import itertools
 import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
+
+from caejax.errors import CaejaxError
+from caejax.terminal.notes import note
 
 Row = dict[str, Any]
 
@@ -14,6 +18,8 @@ Row = dict[str, Any]
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """Opens a file that takes its name only when it is whole."""
     part = path.with_name(f".{path.name}.part")
+    if path.is_dir() and not path.is_symlink():
+        move_aside(path, path.parent / "damaged")
     try:
         with part.open("wb") as file:
             yield file
@@ -33,10 +39,87 @@ def write_json(path: Path, value: Any) -> None:
     write_atomically(path, json.dumps(value, indent=2) + "\n")
 
 
+def move_aside(path: Path, folder: Path) -> Path:
+    """Moves a file or a folder into a folder of others, whose names it does not take.
+
+    Returns:
+      Where it is now.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    names = (f"{path.name}{end}" for end in _ends())
+    free = next(folder / name for name in names if not (folder / name).exists())
+    path.rename(free)
+    return free
+
+
+def _ends():
+    yield ""
+    yield from (f"-{i}" for i in itertools.count(2))
+
+
+def read_json(path: Path, mend: str = "") -> Row:
+    """Reads a JSON object.
+
+    Args:
+      path: the file's path.
+      mend: what is to be done where it is damaged.
+
+    Raises:
+      FileNotFoundError: there is no such file.
+      CaejaxError: the file is damaged.
+    """
+    try:
+        value = json.loads(path.read_bytes())
+    except NotADirectoryError as error:  # nor is there a folder for it
+        raise FileNotFoundError(error.errno, error.strerror, str(path)) from None
+    except IsADirectoryError:
+        raise damaged(path, "it is a folder", mend) from None
+    except (ValueError, RecursionError) as error:
+        raise damaged(path, error, mend) from error
+    if not isinstance(value, dict):
+        raise damaged(path, "it holds no JSON object", mend)
+    return value
+
+
+def damaged(path: Path, why: object, mend: str = "") -> CaejaxError:
+    """The error that a file is not what was written, and what mends it."""
+    reason = " ".join(str(why).split()) or type(why).__name__
+    return CaejaxError(f"{path} is damaged ({reason[:200]}){mend and '; '}{mend}")
+
+
 def read_rows(path: Path) -> list[Row]:
-    """Reads JSON lines; a last line cut off by a kill is left out."""
-    if not path.exists():
+    """Reads a run's JSON lines: objects with a step, a split and numbers.
+
+    A last line cut off by a kill is left out, and so are damaged ones, with a note.
+    """
+    try:
+        # What follows the last newline was never finished.
+        lines = path.read_bytes().split(b"\n")[:-1]
+    except FileNotFoundError:
         return []
-    lines = path.read_text().split("\n")
-    # What follows the last newline was never finished.
-    return [json.loads(line) for line in lines[:-1]]
+    except IsADirectoryError:
+        note(f"{path} is a folder; the run's rows are lost")
+        return []
+    rows = [_row(line) for line in lines]
+    if broken := [str(i) for i, row in enumerate(rows, start=1) if row is None]:
+        word = "line" if len(broken) == 1 else "lines"
+        note(f"{path} is damaged; left out: {word} {', '.join(broken)}")
+    return [row for row in rows if row is not None]
+
+
+def _row(line):
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(row, dict):
+        return None
+    values = {"step": None, **row}
+    split = values.pop("split", None)
+    numbers = all(is_number(value) for value in values.values())
+    return row if isinstance(split, str) and numbers else None
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value of JSON is a number, and no truth value."""
+    return isinstance(value, int | float) and not isinstance(value, bool)

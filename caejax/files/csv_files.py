@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from caejax.files.atomic import write_atomically
+from caejax.files.atomic import damaged, write_atomically
 
 Row = dict[str, Any]
 
@@ -38,25 +38,63 @@ def _text(value, float_format):
     return value
 
 
-def read_csv(path: Path, fields: Sequence[str] = ()) -> list[Row]:
+def read_csv(
+    path: Path,
+    fields: Sequence[str] = (),
+    *,
+    needed: Sequence[str] = (),
+    numbers: Sequence[str] = (),
+    mend: str = "",
+) -> list[Row]:
     """Reads a CSV file's rows, numbers parsed but for hashes; none if it is missing.
 
     Args:
       path: the CSV file's path.
       fields: the fields whose cells may be empty; other empty cells are left out of
         their row.
+      needed: columns that no row lacks.
+      numbers: such ones that hold numbers.
+      mend: what is to be done where the file is damaged.
+
+    Raises:
+      CaejaxError: it is damaged: no text, a line of more or fewer cells than there are
+        columns, a column that is missing, or words for a number; values of metrics,
+        test/psnr for instance, are numbers wherever they are.
     """
-    if not path.exists():
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+        lines = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+        rows = [_row(row, lines, fields) for row in lines]
+        for name in (*needed, *numbers):
+            if name not in (lines.fieldnames or ()):
+                raise ValueError(f"it has no column {name}")
+        for i, row in enumerate(rows, start=1):
+            _check(row, i, {*needed, *numbers} - {*fields}, numbers)
+    except FileNotFoundError:
         return []
-    with path.open(newline="") as file:
-        return [
-            {
-                name: text if name in _HASHES else _parse(text)
-                for name, text in row.items()
-                if text or name in fields
-            }
-            for row in csv.DictReader(file)
-        ]
+    except IsADirectoryError:
+        raise damaged(path, "it is a folder", mend) from None
+    except (ValueError, csv.Error) as error:
+        raise damaged(path, error, mend) from error
+    return rows
+
+
+def _row(row, lines, fields):
+    if None in row or None in row.values():
+        raise ValueError(f"line {lines.line_num} has not a cell a column")
+    return {
+        name: text if name in _HASHES else _parse(text)
+        for name, text in row.items()
+        if text or name in fields
+    }
+
+
+def _check(row, i, needed, numbers):
+    for name in needed - set(row):
+        raise ValueError(f"row {i} has no {name}")
+    for name, value in row.items():
+        if isinstance(value, str) and (name in numbers or "/" in name):
+            raise ValueError(f"row {i} has {value[:40]!r} for {name}")
 
 
 def _parse(text):

@@ -143,7 +143,8 @@ def decoder_grid(sweep: SweepFiles, examples: int = 4) -> Figure | None:
     scale = ripple_scale(list(runs.values()))
     for axis, run in zip(axes[1, 2:], runs.values(), strict=True):
         show_image(axis, ripple(run.samples["flat"][:1], scale)[0])
-        axis.set_xlabel(f"{run.summary[column(RIPPLE, max(PERIODS), 'test')]:.0f}")
+        worst = run.summary.get(column(RIPPLE, max(PERIODS), "test"))
+        axis.set_xlabel("" if worst is None else f"{worst:.0f}")
     return figure
 
 

@@ -12,7 +12,7 @@ from caejax.files.atomic import write_atomically
 from caejax.report import findings, references, tables
 from caejax.report.figures import label
 from caejax.report.panels import CHART, panels, png
-from caejax.report.read import RunFiles, SweepFiles, read_json
+from caejax.report.read import RunFiles, SweepFiles, read_environment
 
 CAPTIONS = {
     "checkerboard": "Test images, and below what each decoder makes of a constant "
@@ -117,7 +117,7 @@ def _write(workdir: Path, *, figures: Sequence[str], config: Mapping, **content:
         version=__version__,
         chart=CHART,
         figures=[_figure(workdir, name) for name in figures],
-        environment=read_json(workdir / "environment.json"),
+        environment=read_environment(workdir),
         config=dict(_flat(config)),
     )
     write_atomically(workdir / "report.html", text)

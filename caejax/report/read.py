@@ -1,16 +1,21 @@
 """Reads the folders of runs and sweeps into plain data."""
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from caejax.config.ids import run_id, setting_id
-from caejax.errors import CaejaxError
-from caejax.files.atomic import read_rows
+from caejax.config.stored import read_stored
+from caejax.errors import CaejaxError, describe
+from caejax.files.atomic import damaged, read_json, read_rows
 from caejax.files.csv_files import read_csv
+from caejax.files.finished import read_samples, read_summary
+from caejax.terminal.notes import note
+
+_PSNR = "test/psnr"
 
 
 class RunFiles(NamedTuple):
@@ -44,6 +49,8 @@ class SweepFiles(NamedTuple):
       runs: the finished runs by run_id.
       references: the rows of references.csv.
       levels: the rows of levels.csv.
+      left_out: why runs that were done are left out, by run_id: what they have left is
+        damaged. Their rows are those of failed runs.
     """
 
     config: dict[str, Any]
@@ -52,20 +59,26 @@ class SweepFiles(NamedTuple):
     runs: dict[str, RunFiles]
     references: Sequence[dict[str, Any]] = ()
     levels: Sequence[dict[str, Any]] = ()
+    left_out: Mapping[str, str] = MappingProxyType({})
 
 
-def read_json(path: Path) -> Any:
-    """Reads a JSON file.
+def read_environment(workdir: Path) -> dict[str, Any]:
+    """Reads environment.json; where it is damaged, what is known is little.
 
-    Raises:
-      CaejaxError: the file is missing.
+    Returns:
+      The file's values: time and command are text, packages the versions by name.
     """
+    blank = {"time": "", "command": "", "packages": {}}
+    path = workdir / "environment.json"
     try:
-        return json.loads(path.read_text())
-    except FileNotFoundError:
-        raise _missing(path) from None
-    except json.JSONDecodeError as error:
-        raise CaejaxError(f"{path} is damaged ({error}); delete it") from error
+        found = read_json(path)
+        for name, value in blank.items():
+            if not isinstance(found.get(name), type(value)):
+                raise damaged(path, f"it has no {name}")
+    except (CaejaxError, OSError) as error:
+        note(f"{describe(error)}; the page goes without")
+        return blank
+    return found
 
 
 def _missing(path):
@@ -77,7 +90,11 @@ def _missing(path):
 
 def is_sweep(workdir: Path) -> bool:
     """Whether a folder belongs to a sweep."""
-    return bool(read_json(workdir / "config.json").get("sweep"))
+    path = workdir / "config.json"
+    try:
+        return bool(read_json(path).get("sweep"))
+    except FileNotFoundError:
+        raise _missing(path) from None
 
 
 def read_run(workdir: Path) -> RunFiles:
@@ -86,16 +103,19 @@ def read_run(workdir: Path) -> RunFiles:
     Raises:
       CaejaxError: the run is not finished.
     """
-    if not (workdir / "samples.npz").exists():
-        raise _missing(workdir / "samples.npz")
-    with np.load(workdir / "samples.npz") as samples:
-        arrays = dict(samples)
-    config = read_json(workdir / "config.json")
+    try:
+        samples = read_samples(workdir)
+        config = _read_config(workdir, needed=("corruption", "model", "seed"))
+        summary = read_summary(workdir)
+    except FileNotFoundError as error:
+        raise _missing(error.filename) from None
+    if _PSNR not in summary:
+        raise damaged(workdir / "summary.json", f"it has no {_PSNR}")
     return RunFiles(
         config=config,
-        summary=read_json(workdir / "summary.json"),
+        summary=summary,
         rows=read_rows(workdir / "metrics.jsonl"),
-        samples=arrays,
+        samples=samples,
         references=_read_references(workdir, [config]),
         levels=_read_levels(workdir, [run_id(config)]),
     )
@@ -107,18 +127,56 @@ def read_sweep(workdir: Path) -> SweepFiles:
     Raises:
       CaejaxError: no run has been started.
     """
-    config = read_json(workdir / "config.json")
+    path = workdir / "results.csv"
+    if not path.exists():
+        raise _missing(path)
+    config = _read_config(workdir)
     fields = [field for axis in sweep_axes(config) for field in axis]
-    if not (workdir / "results.csv").exists():
-        raise _missing(workdir / "results.csv")
-    rows = read_csv(workdir / "results.csv", fields)
-    done = [row["run_id"] for row in rows if row["status"] == "done"]
-    runs = {name: read_run(workdir / "runs" / name) for name in done}
+    needed = ("run_id", "status", "seed", *fields)
+    try:
+        rows = read_csv(path, fields, needed=needed)
+    except CaejaxError as error:
+        note(f"{error}; it is written again from what the runs have left")
+        _write_results_again(workdir)
+        rows = read_csv(path, fields, needed=needed)
+    runs, left_out = {}, {}
+    for name in [row["run_id"] for row in rows if row["status"] == "done"]:
+        try:
+            runs[name] = read_run(workdir / "runs" / name)
+        except (CaejaxError, OSError) as error:
+            left_out[name] = describe(error)
+            note(f"run {name} is left out: {left_out[name]}")
+    rows = [_row(row, {"seed", *fields}, left_out) for row in rows]
     configs = [run.config for run in runs.values()]
     references = _read_references(workdir, configs, fields)
-    return SweepFiles(
-        config, fields, rows, runs, references, _read_levels(workdir, done)
-    )
+    levels = _read_levels(workdir, list(runs))
+    return SweepFiles(config, fields, rows, runs, references, levels, left_out)
+
+
+def _write_results_again(workdir):
+    # Not at the top: it takes JAX to know which runs a sweep has.
+    from caejax.sweep import results
+    from caejax.sweep.spec import expand
+
+    runs = expand(read_stored(workdir / "config.json"))
+    results.write(workdir, results.collect(runs, workdir / "runs"))
+
+
+def _row(row, fields, left_out):
+    if row["run_id"] not in left_out:
+        return row
+    kept = {name: row[name] for name in ("run_id", *sorted(fields)) if name in row}
+    return kept | {"status": "failed", "error": left_out[row["run_id"]]}
+
+
+def _read_config(workdir, needed=()):
+    """A run's or a sweep's config as it was stored, and what is newer than it."""
+    path = workdir / "config.json"
+    new, config = read_stored(path).to_dict(), read_json(path)
+    for name in needed:
+        if name not in config:
+            raise damaged(path, f"it has no {name}")
+    return {**new, **config}
 
 
 def _read_references(workdir, configs, fields=()):
@@ -126,15 +184,32 @@ def _read_references(workdir, configs, fields=()):
 
     Others are left of a run that was there before.
     """
-    rows = read_csv(workdir / "references.csv", fields)
+    rows = _read_measured(
+        workdir / "references.csv",
+        fields,
+        needed=("reference", "setting", "corruption.name", "seed"),
+        numbers=("corruption.level", "images", "test_images"),
+    )
     settings = {setting_id(config) for config in configs} if rows else ()
     return [row for row in rows if row["setting"] in settings]
 
 
 def _read_levels(workdir, run_ids):
     """Rows of levels.csv that are of these runs."""
-    rows = read_csv(workdir / "levels.csv")
+    rows = _read_measured(
+        workdir / "levels.csv",
+        needed=("run_id", "corruption.name"),
+        numbers=("train_level", "test_level", _PSNR),
+    )
     return [row for row in rows if row["run_id"] in run_ids]
+
+
+def _read_measured(path, fields=(), **columns):
+    try:
+        return read_csv(path, fields, mend="--mode=eval measures again", **columns)
+    except CaejaxError as error:
+        note(f"{error} where it is moved away; the report goes without")
+        return []
 
 
 def sweep_axes(config: dict[str, Any]) -> list[list[str]]:

@@ -169,7 +169,9 @@ def _matrix(rows, wanted):
     for i, j in np.ndindex(values.shape):
         levels = train[i], test[j]
         found = [
-            r[wanted] for r in rows if (r["train_level"], r["test_level"]) == levels
+            r[wanted]
+            for r in rows
+            if (r["train_level"], r["test_level"]) == levels and wanted in r
         ]
         if found:
             values[i, j] = np.mean(found)

@@ -57,9 +57,9 @@ def _patterns(runs):
 def _report_sweep(workdir):
     sweep = read_sweep(workdir)
     if not sweep.runs:
+        why = next(iter(sweep.left_out.values()), f"{workdir / 'results.csv'} says why")
         raise CaejaxError(
-            f"no run of {workdir} is finished, so there is nothing to report; "
-            f"{workdir / 'results.csv'} says why"
+            f"no run of {workdir} is finished, so there is nothing to report; {why}"
         )
     drawn = {"checkerboard": figures.decoder_grid(sweep)}
     for field in figures.numeric_fields(sweep):

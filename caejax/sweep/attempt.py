@@ -4,13 +4,14 @@ So several commands may work on one folder and never do a run twice, and a run w
 process was killed is free again at once.
 """
 
+import contextlib
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from caejax.errors import CaejaxError
+from caejax.errors import CaejaxError, describe
 from caejax.files.atomic import write_atomically
 from caejax.files.locks import holding
 from caejax.sweep.results import ERROR_FILE, TRACEBACK_FILE, forget_failure, status
@@ -66,14 +67,17 @@ def attempting(
       does. It holds the run's lock until it ends or is closed.
     """
     workdir = folder / run.id
-    with holding(workdir / ".lock", wait=False) as mine:
-        if mine:
-            state = status(workdir)
-            if state != "pending" or waits(run, folder):
-                return state
-            begin()
-            forget_failure(workdir)
-            return (yield from _do(run, folder, do))
+    try:
+        with holding(workdir / ".lock", wait=False) as mine:
+            if mine:
+                state = status(workdir)
+                if state != "pending" or waits(run, folder):
+                    return state
+                begin()
+                forget_failure(workdir)
+                return (yield from _do(run, folder, do))
+    except OSError as error:  # of the folder itself
+        return _failed(workdir, describe(error))
     return "running elsewhere"
 
 
@@ -117,8 +121,15 @@ def _do(run, folder, do):
     except Exception as error:
         # One broken run must not end the others; its traceback is kept with it.
         text = f"{type(error).__name__}: {error}"
-        write_atomically(workdir / TRACEBACK_FILE, traceback.format_exc())
+        with contextlib.suppress(OSError):
+            write_atomically(workdir / TRACEBACK_FILE, traceback.format_exc())
     else:
         return "done"
-    write_atomically(workdir / ERROR_FILE, " ".join(text.split()) + "\n")
+    return _failed(workdir, text)
+
+
+def _failed(workdir, text):
+    # Where it cannot be written, the run is to be done by the next command.
+    with contextlib.suppress(OSError):
+        write_atomically(workdir / ERROR_FILE, " ".join(text.split()) + "\n")
     return "failed"

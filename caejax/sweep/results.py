@@ -5,12 +5,13 @@ same bytes as one that was not; they are in timings.csv.
 """
 
 import contextlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from caejax.errors import CaejaxError
 from caejax.files.csv_files import write_csv
+from caejax.files.finished import checkpoint_folders, read_summary
 from caejax.sweep.spec import SweepRun
 
 Row = dict[str, Any]
@@ -37,7 +38,7 @@ def _row(run, workdir):
     row = {"run_id": run.id, **run.values, "seed": run.config.seed, "status": state}
     row["error"] = error_text(workdir) if state == "failed" else ""
     if state == "done":
-        row |= json.loads((workdir / "summary.json").read_text())
+        row |= read_summary(workdir)
     return row
 
 
@@ -51,11 +52,21 @@ def write(workdir: Path, rows: Sequence[Row]) -> None:
 
 
 def status(workdir: Path) -> str:
-    """What a run's folder says of it: "done", "failed" or "pending"."""
-    if (workdir / "summary.json").exists():
-        return "done"
-    failed = (workdir / ERROR_FILE).exists() and not (workdir / _AGAIN_FILE).exists()
+    """What a run's folder says of it: "done", "failed" or "pending".
+
+    Where its summary is damaged, or its pictures are lost but for the checkpoint that
+    they can be made of again, it is not done.
+    """
+    with contextlib.suppress(CaejaxError, OSError):
+        read_summary(workdir)
+        if (workdir / "samples.npz").exists() or not _has_checkpoint(workdir):
+            return "done"
+    failed = error_text(workdir) and not (workdir / _AGAIN_FILE).exists()
     return "failed" if failed else "pending"
+
+
+def _has_checkpoint(workdir):
+    return bool(checkpoint_folders(workdir / "checkpoints"))
 
 
 def unfinished(runs: Sequence[SweepRun], folder: Path) -> list[SweepRun]:
@@ -71,12 +82,17 @@ def try_again(workdir: Path) -> None:
 
 def forget_failure(workdir: Path) -> None:
     """Removes what a run has failed with, as it is begun again."""
-    for name in (ERROR_FILE, TRACEBACK_FILE, _AGAIN_FILE):
-        (workdir / name).unlink(missing_ok=True)
+    for path in (workdir / x for x in (ERROR_FILE, TRACEBACK_FILE, _AGAIN_FILE)):
+        if path.is_file() or path.is_symlink():
+            path.unlink()
 
 
 def error_text(workdir: Path) -> str:
     """The error a run failed with, or nothing."""
-    with contextlib.suppress(FileNotFoundError):
-        return (workdir / ERROR_FILE).read_text().strip()
-    return ""
+    if workdir.exists() and not workdir.is_dir():
+        return f"{workdir} is no folder; move it away"
+    path = workdir / ERROR_FILE
+    if not path.is_file():
+        return ""
+    text = path.read_bytes().decode(errors="backslashreplace")
+    return " ".join(text.split()) or "no error was left"

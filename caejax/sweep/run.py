@@ -9,12 +9,14 @@ from pathlib import Path
 from ml_collections import ConfigDict
 
 from caejax import config as config_lib
+from caejax.config.stored import read_stored
 from caejax.errors import CaejaxError
 from caejax.files.atomic import write_atomically, write_json
 from caejax.files.locks import FILES_LOCK, holding, sharing
 from caejax.sweep import progress, results
 from caejax.sweep.attempt import Do, Report
 from caejax.sweep.executors import find_executor
+from caejax.sweep.mend import mend
 from caejax.sweep.spec import CONFIG, SweepRun, expand
 from caejax.training import recorded
 from caejax.training.folder import environment, is_started, read_config
@@ -118,7 +120,9 @@ def _check_data(workdir, runs):
 
 def _data_of(workdir, run):
     folder = workdir / "runs" / run.id
-    return recorded.read(folder) if is_started(folder) else None
+    # Where that is damaged, it is the run's own error.
+    with contextlib.suppress(CaejaxError):
+        return recorded.read(folder) if is_started(folder) else None
 
 
 @contextlib.contextmanager
@@ -151,18 +155,19 @@ def _claim(workdir, config, runs):
     write_atomically(workdir / _CLAIM, config_lib.to_json(config) + "\n")
     for run in runs:
         results.try_again(workdir / "runs" / run.id)
+    mend(runs, workdir / "runs")
 
 
 def _settle(workdir, config, runs):
     path, text = workdir / "config.json", config_lib.to_json(config) + "\n"
-    if not path.exists() or path.read_text() != text:
+    if not path.is_file() or path.read_bytes() != text.encode():
         write_json(workdir / "environment.json", environment())
         write_atomically(path, text)
     _write_tables(workdir, runs)
 
 
 def _sweep_of(path):
-    return _without_executor(config_lib.from_json(path.read_text()))
+    return _without_executor(read_stored(path))
 
 
 def _without_executor(config):
@@ -206,9 +211,9 @@ def _reported(workdir, runs, wanted, settle) -> Iterator[Report]:
 def _look_elsewhere(states, folder):
     """Updates the states of runs that other commands have finished."""
     for name, state in states.items():
-        now = results.status(folder / name)
-        if state == "running elsewhere" and now in progress.FINISHED:
-            states[name] = now
+        if state == "running elsewhere":
+            now = results.status(folder / name)
+            states[name] = now if now in progress.FINISHED else state
 
 
 def _write_tables(workdir, runs):

@@ -2,7 +2,6 @@
 
 import datetime
 import importlib.metadata
-import json
 import platform
 import shlex
 import subprocess
@@ -14,9 +13,13 @@ import jax
 from ml_collections import ConfigDict
 
 from caejax import config as config_lib
+from caejax.config.stored import read_stored
 from caejax.errors import CaejaxError
+from caejax.files import finished
 from caejax.files.atomic import write_atomically, write_json
+from caejax.files.finished import checkpoint_folders, lacks_samples
 from caejax.runtime.devices import usable_cores
+from caejax.terminal.notes import note
 from caejax.training import recorded
 from caejax.training.recorded import Recorded
 
@@ -36,8 +39,8 @@ def claim(workdir: Path, config: ConfigDict) -> None:
     path = workdir / "config.json"
     if _says(path, config):
         return
-    sweep = path.exists() and read_config(workdir).sweep
-    if sweep and any(is_started(run) for run in (workdir / "runs").glob("*")):
+    started = path.exists() and any(map(is_started, (workdir / "runs").glob("*")))
+    if started and read_config(workdir).sweep:
         raise CaejaxError(
             f"{workdir} holds a sweep, not a single run; choose another --workdir"
         )
@@ -84,16 +87,25 @@ def is_started(workdir: Path) -> bool:
 
 def last_step(workdir: Path) -> int | None:
     """The step of a run's newest checkpoint, None without one."""
-    # Half-written checkpoints have longer names.
-    names = [path.name for path in (workdir / "checkpoints" / "last").glob("*")]
-    return max((int(name) for name in names if name.isdigit()), default=None)
+    newest = checkpoint_folders(workdir / "checkpoints")[:1]
+    return int(newest[0].name) if newest else None
 
 
 def read_summary(workdir: Path, config: ConfigDict) -> dict[str, Any] | None:
-    """The run's final values, if it has them and they are of all its epochs."""
-    path = workdir / "summary.json"
-    summary = json.loads(path.read_text()) if path.exists() else {}
-    return summary if summary.get("epochs") == config.train.epochs else None
+    """The run's final values, if it has them and they are of all its epochs.
+
+    None, too, where they or its pictures are damaged and can be made again.
+    """
+    try:
+        summary = finished.read_summary(workdir)
+    except FileNotFoundError:
+        return None
+    except CaejaxError as error:
+        note(str(error))
+        return None
+    if summary.get("epochs") != config.train.epochs or lacks_samples(workdir):
+        return None
+    return summary
 
 
 def _check_same_run(workdir, new):
@@ -134,15 +146,12 @@ def read_config(workdir: Path) -> ConfigDict:
     Raises:
       CaejaxError: there is none, or it cannot be read.
     """
-    path = workdir / "config.json"
     try:
-        return config_lib.from_json(path.read_text())
+        return read_stored(workdir / "config.json")
     except FileNotFoundError:
         raise CaejaxError(
             f"{workdir} holds no run: it has no config.json; name a run's folder"
         ) from None
-    except json.JSONDecodeError as error:
-        raise CaejaxError(f"{path} is not JSON ({error}); delete the folder") from error
 
 
 def environment() -> dict[str, Any]:

@@ -136,7 +136,7 @@ def _beginning(run, checkpoints):
 
     A checkpoint whose model has not been measured yet is that of a fresh start.
     """
-    restored = checkpoints.restore(new_state(run))
+    restored = checkpoints.restore(new_state(run), with_best=run.patience > 0)
     if restored is None or not restored[1].measured:
         return initial_state(run), Progress(), None
     state, progress = restored

@@ -48,5 +48,14 @@ def to_json(progress: Progress) -> dict[str, Any]:
 
 
 def from_json(values: Mapping[str, Any]) -> Progress:
-    """Reads what `to_json` made, or an older version of it, {} before measuring."""
-    return Progress(**{"measured": bool(values)} | dict(values))
+    """Reads what `to_json` made, or an older version of it, {} before measuring.
+
+    Raises:
+      TypeError: it is something else.
+    """
+    progress = Progress(**{"measured": bool(values)} | dict(values))
+    for value, default in zip(progress, Progress(), strict=True):
+        kind = Mapping if isinstance(default, Mapping) else type(default)
+        if not isinstance(value, kind | int if kind is float else kind):
+            raise TypeError(f"{value!r} is no {kind.__name__}")
+    return progress

@@ -93,7 +93,10 @@ def read(workdir: Path) -> Recorded | None:
             raise TypeError
     except FileNotFoundError:
         return None
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except (
+        *(ValueError, TypeError, KeyError, AttributeError, RecursionError),
+        IsADirectoryError,
+    ) as error:
         raise CaejaxError(
             f"{path} is damaged, so that nobody knows which images the run was trained "
             "on; delete it if the data are still the same"

@@ -9,7 +9,7 @@ from caejax.errors import CaejaxError
 from caejax.optimizers import create_optimizer
 from caejax.runtime import devices
 from caejax.training import folder
-from caejax.training.checkpoint import Checkpoints
+from caejax.training.checkpoint import read_checkpoint
 from caejax.training.state import TrainState, create_state
 from caejax.training.task import task_from_config
 
@@ -30,12 +30,15 @@ def trained_config(workdir: Path) -> ConfigDict:
     return config
 
 
-def restore(workdir: Path, config: ConfigDict) -> TrainState:
+def restore(workdir: Path, config: ConfigDict, *, exact: bool = False) -> TrainState:
     """The state a run ended with: the best where it stops early, else the last.
+
+    Where that is damaged it is the one before, and a note says so.
 
     Args:
       workdir: the run's folder.
       config: the run's own config, whose data and corruption may be others.
+      exact: whether no other state will do.
 
     Raises:
       CaejaxError: there is no checkpoint, or it is damaged or of another model.
@@ -44,10 +47,9 @@ def restore(workdir: Path, config: ConfigDict) -> TrainState:
     task = task_from_config(config, total_steps=0)  # no step is taken
     tx = create_optimizer(task.optimizer)
     state = create_state(task.model, tx, config.seed, ema=task.ema_decay > 0)
-    keep = config.train.keep_checkpoints
-    with Checkpoints(workdir / "checkpoints", keep=keep) as checkpoints:
-        early = config.train.early_stopping
-        restored = (checkpoints.restore_best if early else checkpoints.restore)(state)
+    best = config.train.early_stopping > 0
+    checkpoints = workdir / "checkpoints"
+    restored = read_checkpoint(checkpoints, state, best=best, exact=exact)
     if restored is None:
         raise _no_checkpoint(workdir)
     return devices.on_all_devices(restored[0])

@@ -134,7 +134,7 @@ def initial_state(run: Run) -> TrainState:
     if not run.start_from:
         return state
     other = Path(run.start_from)
-    params = restore(other, trained_config(other)).eval_params
+    params = restore(other, trained_config(other), exact=True).eval_params
     if jax.tree.map(jnp.shape, params) != jax.tree.map(jnp.shape, state.params):
         raise CaejaxError(
             f"config.train.start_from is {run.start_from!r}, a run of another model; "
