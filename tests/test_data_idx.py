@@ -85,7 +85,7 @@ corrupt_data = partial(flip_byte, place=30)
 corrupt_block_header = partial(flip_byte, place=10)
 
 
-def not_gzip(folder):
+def no_idx(folder):
     (folder / "train-images-idx3-ubyte.gz").write_bytes(b"<html>404</html>")
 
 
@@ -109,7 +109,7 @@ def drop_labels(folder):
 
 
 def remove_file(folder):
-    (folder / "t10k-labels-idx1-ubyte.gz").unlink()
+    (folder / "t10k-images-idx3-ubyte.gz").unlink()
 
 
 @pytest.mark.parametrize(
@@ -118,12 +118,15 @@ def remove_file(folder):
         (truncate_gzip, "cannot read .*train-images-idx3-ubyte.gz .*fetch it again"),
         (corrupt_data, "cannot read .*train-images-idx3-ubyte.gz .*fetch it again"),
         (corrupt_block_header, "cannot read .*train-images.*gz .*fetch it again"),
-        (not_gzip, "cannot read .*train-images-idx3-ubyte.gz .*fetch it again"),
+        (
+            no_idx,
+            "train-images-idx3-ubyte.gz has magic number .* IDX file of images",
+        ),
         (swap_kinds, "train-images-idx3-ubyte.gz .*2049 instead of 2051"),
         (truncate_contents, "t10k-images-idx3-ubyte.gz .*3 images.*76 bytes.* 75"),
         (truncate_header, "train-labels-idx1-ubyte.gz .*truncated"),
         (drop_labels, "6 train images but 5 train labels"),
-        (remove_file, "no t10k-labels-idx1-ubyte.*data.dir.*data.download=True"),
+        (remove_file, "no t10k-images-idx3-ubyte.*data.dir.*data.download=True"),
     ],
 )
 def test_damaged_files(folder, damage, words):
@@ -253,3 +256,31 @@ def test_real_mnist():
     loaded = data.load("idx", dir=str(MNIST), val_fraction=0.1)
     shapes = [split.images.shape for split in loaded]
     assert shapes == [(54000, 28, 28, 1), (6000, 28, 28, 1), (10000, 28, 28, 1)]
+
+
+def test_files_may_be_packed_otherwise_than_they_say(folder):
+    """Unpacked under the packed name, packed without, or in a folder of its name."""
+    expected = idx.load(dir=str(folder))
+    images = folder / "train-images-idx3-ubyte.gz"
+    images.write_bytes(gzip.decompress(images.read_bytes()))
+    labels = folder / "train-labels-idx1-ubyte.gz"
+    labels.rename(folder / "train-labels-idx1-ubyte")
+    test = folder / "t10k-images-idx3-ubyte.gz"
+    below = folder / "t10k-images-idx3-ubyte"
+    below.mkdir()
+    (below / "t10k-images-idx3-ubyte").write_bytes(gzip.decompress(test.read_bytes()))
+    test.unlink()
+    found = idx.load(dir=str(folder))
+    for part, own in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(part.images, own.images)
+        np.testing.assert_array_equal(part.labels, own.labels)
+        assert part.origin == own.origin
+
+
+def test_labels_may_be_missing(folder):
+    for path in folder.glob("*-labels-*"):
+        path.unlink()
+    train, test = idx.load(dir=str(folder))
+    assert train.labels is None
+    assert test.labels is None
+    assert set(train.origin) == {"train-images"}

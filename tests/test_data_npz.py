@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from caejax import data
 from caejax.data import npz
 from caejax.errors import CaejaxError
 
@@ -42,8 +43,14 @@ FLOATS = PIXELS / 255
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"x_train": FLOATS * 255}, r"x_train in .* from 0 to 23: scale"),
-        ({"x_train": FLOATS - 0.5}, r"x_train in .* from -0.5 to"),
+        (
+            {"x_train": FLOATS * 255},
+            r"x_train in .* to 23: they look like bytes; divide",
+        ),
+        (
+            {"x_train": FLOATS - 0.5},
+            r"x_train in .* from -0.5 to .*\+ 1\) / 2",
+        ),
         ({"x_test": FLOATS * np.nan}, r"x_test in .* from nan to nan"),
         ({"x_test": np.full((1, 3, 4), np.inf)}, r"x_test in .* to inf"),
         ({"x_train": PIXELS.astype(np.int64)}, r"x_train in .* is int64: .*uint8"),
@@ -90,3 +97,43 @@ def test_damaged_array(tmp_path):
     (tmp_path / "a.npz").write_bytes(contents)
     with pytest.raises(CaejaxError, match=r"\Acannot read .*a\.npz \(Bad CRC.*\Z"):
         npz.load(dir=str(tmp_path / "a.npz"))
+
+
+def archive(tmp_path, **changes):
+    path = tmp_path / "other.npz"
+    np.savez(path, **{"x_train": PIXELS, "x_test": PIXELS} | changes)
+    return npz.load(dir=str(path))
+
+
+def test_rounding_beyond_one_is_no_mistake(tmp_path):
+    values = np.float32([[[0.0, 1.0000001], [-1e-7, 0.5]]])
+    train, _ = archive(tmp_path, x_train=values)
+    np.testing.assert_array_equal(train.images[0, ..., 0], [[0, 1], [0, 0.5]])
+
+
+def test_labels_may_be_a_column(tmp_path):
+    labels = np.arange(len(PIXELS))
+    train, _ = archive(tmp_path, y_train=labels[:, None])
+    np.testing.assert_array_equal(train.labels, labels)
+
+
+@pytest.mark.parametrize("shape", [(2, 1, 12, 10), (2, 3, 12, 10), (2, 2, 9, 9)])
+def test_channels_first_are_recognised(tmp_path, shape):
+    images = np.zeros(shape, np.uint8)
+    np.savez(tmp_path / "a.npz", x_train=images, x_test=images)
+    with pytest.raises(CaejaxError, match=r"looks like \(N, C, H, W\).*moveaxis"):
+        data.load(
+            "npz",
+            dir=str(tmp_path / "a.npz"),
+            image_size=shape[2:],
+            channels=shape[1],
+        )
+
+
+def test_the_origin_is_that_of_the_arrays(tmp_path):
+    first, _ = archive(tmp_path)
+    again, _ = archive(tmp_path, x_test=PIXELS[:1], y_train=np.arange(len(PIXELS)))
+    assert first.origin["x_train"] == again.origin["x_train"]
+    assert set(again.origin) == {"x_train", "y_train"}
+    other, _ = archive(tmp_path, x_train=PIXELS.reshape(2, 4, 3))
+    assert other.origin["x_train"] != first.origin["x_train"]

@@ -14,7 +14,7 @@ def test_grey_and_colour_are_checked_against_the_model(tmp_path):
     Image.new("RGB", (2, 3), (51, 0, 0)).save(tmp_path / "red.png")
 
     def read(name, channels, convert=False):
-        return image_files.read(tmp_path / name, channels, convert=convert)
+        return image_files.read(tmp_path / name, channels, convert=convert).values
 
     grey = np.full((3, 2, 1), 0.2, np.float32)
     np.testing.assert_allclose(read("grey.png", 1), grey)

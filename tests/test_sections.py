@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from helpers.tiny import tiny_config
+from helpers.tiny import save_checkpoints, tiny_config
 
 from caejax import config as config_lib
 from caejax.config import command_line, ids, sections
@@ -212,8 +212,7 @@ def test_old_files_are_read_and_their_ids_are_as_they_were():
 
 def test_a_folder_of_another_kind_is_refused_by_its_kind(tmp_path):
     config = tiny_config()
-    claim(tmp_path, config)
-    (tmp_path / "summary.json").write_text("{}")
+    save_checkpoints(tmp_path, config, seeds=(0,))
     config_lib.choose(config, "model.encoder", "dense")
     line = "model.encoder is 'conv' there and 'dense' here"
     with pytest.raises(CaejaxError, match=line):

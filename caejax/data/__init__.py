@@ -7,20 +7,30 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from caejax.data.dataset import PARTS, Dataset, Split
+from caejax.data.dataset import PARTS, Dataset, Found, Part, Split
+from caejax.data.origin import check_origin
 from caejax.errors import CaejaxError
 from caejax.parameters import Parameter, choose, resolve
 
-__all__ = ["PARTS", "SOURCES", "Dataset", "Source", "Split", "load", "split_indices"]
+__all__ = [
+    "PARTS",
+    "SOURCES",
+    "Dataset",
+    "Source",
+    "Split",
+    "find",
+    "load",
+    "split_indices",
+]
 
 
 class Source(NamedTuple):
     """Where images come from.
 
     Attributes:
-      function: function that takes those options of `load` that it names, and its
-        parameters, and returns train, perhaps validation, and test as a `Split` each;
-        or its place as "module:function".
+      function: function that takes those options of `find` that it names, and its
+        parameters, and returns train, perhaps validation, and test as a `Part` or a
+        `Split` each; or its place as "module:function".
       drawn: whether its images are generated, as many as the config says.
       params: the parameters that it takes besides the options of `load`, by name.
     """
@@ -41,7 +51,7 @@ SOURCES: dict[str, Source] = {
 }
 
 
-def load(
+def find(
     source: str,
     *,
     name: str = "",
@@ -58,9 +68,11 @@ def load(
     download: bool = False,
     keep_bytes: bool = False,
     params: Mapping[str, float] | Sequence[tuple[str, float]] = (),
-    recorded=None,
-) -> Dataset:
-    """Loads a dataset; each source is given only the options that it takes.
+    recorded: Mapping[str, Mapping[str, str]] | None = None,
+) -> Found:
+    """Loads a dataset and says what it was read from.
+
+    Each source is given only the options that it takes.
 
     Args:
       source: a key of `SOURCES`.
@@ -82,14 +94,17 @@ def load(
         are, which takes a quarter of the memory.
       params: values of the source's own parameters, by name; others have their
         defaults.
+      recorded: the origins of the parts at an earlier time, by part, which the images
+        must have again; {} for none. A folder's images are split as they were then.
 
     Returns:
       Train, validation and test parts, C-contiguous: images (N, H, W, C)
-      float32 in [0, 1], labels (N,) int32 or None.
+      float32 in [0, 1], labels (N,) int32 or None; and their origins.
 
     Raises:
       CaejaxError: for an unknown source or parameter, for missing or damaged
-        data, and for images of another size or channel count.
+        data, for images of another size or channel count, and for others than the
+        recorded.
     """
     if source not in SOURCES:
         raise CaejaxError(
@@ -114,6 +129,8 @@ def load(
         "reduce": reduce,
         "patches_per_image": patches_per_image,
         "download": download,
+        "recorded": recorded,
+        "tell": (lines := []).append,
     }
     own = choose(SOURCES, source, dict(params), ("data.source", "data.params")).params
     read = resolve(SOURCES[source].function)
@@ -123,21 +140,50 @@ def load(
     )
     for split in (train, *val, test):
         _check_images(split.images, source, (*image_size, channels))
+    if recorded and "recorded" not in taken:
+        check_origin(dict(train.origin) | dict(test.origin), recorded, dir)
     first = slice(limit or None)
     if not val and not val_fraction:
         val = [test]
     if val:
-        return Dataset(
-            *(_take(split, first, keep_bytes) for split in (train, *val, test))
-        )
-    count = len(train.images[first])
-    rest, chosen = split_indices(count, val_fraction, seed, "training examples")
-    return Dataset(
-        *(
-            _take(split, index, keep_bytes)
-            for split, index in ((train, rest), (train, chosen), (test, first))
-        )
+        wanted = [(split, first) for split in (train, *val, test)]
+    else:
+        count = len(train.images[first])
+        rest, chosen = split_indices(count, val_fraction, seed, "training examples")
+        wanted = [(train, rest), (train, chosen), (test, first)]
+    splits = [_take(part, index, keep_bytes) for part, index in wanted]
+    origins = [getattr(part, "origin", {}) for part, _ in wanted]
+    if not lines and not SOURCES[source].drawn:
+        lines = [_line(source, dir or name, splits)]
+    return Found(
+        Dataset(*splits), dict(zip(PARTS, origins, strict=True)), " ".join(lines)
     )
+
+
+def load(source: str, **options: Any) -> Dataset:
+    """Loads a dataset.
+
+    Args:
+      source: a key of `SOURCES`.
+      **options: as for `find`.
+
+    Returns:
+      Train, validation and test parts, C-contiguous: images (N, H, W, C)
+      float32 in [0, 1], labels (N,) int32 or None.
+
+    Raises:
+      CaejaxError: as `find`.
+    """
+    return find(source, **options).dataset
+
+
+def _line(source, where, splits):
+    counts = (
+        f"{len(split.images)} {name}" for name, split in zip(PARTS, splits, strict=True)
+    )
+    line = f"{source} data in {where} have {', '.join(counts)} images"
+    labels = splits[0].labels
+    return line if labels is None else f"{line} in {len(np.unique(labels))} classes"
 
 
 def split_indices(
@@ -171,6 +217,12 @@ def _check_images(
 ) -> None:
     if images.shape[1:] != wanted:
         (height, width, channels), (h, w, c) = images.shape[1:], wanted
+        turned = (height, width, channels) == (c, h, w)
+        if turned or height <= 4 < min(width, channels):
+            raise CaejaxError(
+                f"{source} images have shape {images.shape}, which looks like (N, C, "
+                "H, W); save them as (N, H, W, C), by numpy.moveaxis(images, 1, -1)"
+            )
         raise CaejaxError(
             f"{source} images are {height}x{width} with {channels} channel(s), but "
             f"data.image_size is {h}x{w} and data.channels is {c}: "
@@ -180,13 +232,13 @@ def _check_images(
         raise CaejaxError(f"{source} has a part without images: add some")
 
 
-def _take(split: Split, index: slice | np.ndarray, keep_bytes: bool) -> Split:
-    images = split.images[index]
+def _take(part: Part, index: slice | np.ndarray, keep_bytes: bool) -> Split:
+    images = part.images[index]
     if images.dtype != np.uint8:
         images = images.astype(np.float32, copy=False)
     elif not keep_bytes:
         images = images.astype(np.float32) / 255
     labels = None
-    if split.labels is not None:
-        labels = np.ascontiguousarray(split.labels[index], np.int32)
+    if part.labels is not None:
+        labels = np.ascontiguousarray(part.labels[index], np.int32)
     return Split(np.ascontiguousarray(images), labels)

@@ -8,7 +8,7 @@ alike at every scale and its power spectrum falls roughly as 1/f².
 
 import numpy as np
 
-from caejax.data.dataset import Split
+from caejax.data.dataset import Part
 from caejax.data.synthetic import check_request, stream
 
 R_MIN = 1 / 50
@@ -35,7 +35,7 @@ def load(
     image_size: tuple[int, int],
     channels: int,
     seed: int,
-) -> tuple[Split, Split]:
+) -> tuple[Part, Part]:
     """Draws train and test images of dead leaves, without labels.
 
     Example i is a function of (seed, split, i): asking for more keeps the earlier
@@ -62,7 +62,7 @@ def load(
 
 def _draw_split(
     size: int, image_size: tuple[int, int], channels: int, where: tuple[int, int]
-) -> Split:
+) -> Part:
     images = np.empty((size, *image_size, channels), np.float32)
     samples = _samples(image_size)
     extent = np.array(image_size[::-1]) / min(image_size)
@@ -70,7 +70,7 @@ def _draw_split(
     for i in range(size):
         colours = _cover(stream(*where, i), samples, extent, radii, channels)
         images[i] = _average(colours, image_size)
-    return Split(images)
+    return Part(images)
 
 
 def _samples(image_size: tuple[int, int]) -> np.ndarray:

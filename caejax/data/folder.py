@@ -1,23 +1,45 @@
 """Photographs: patches cut from the images of a folder."""
 
+import collections
+import functools
 import hashlib
-import warnings
+import io
+import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps
 
 from caejax.data import split_indices
-from caejax.data.dataset import Split
-from caejax.errors import CaejaxError
-
-EXTENSIONS = (
-    *(".bmp", ".gif", ".jpeg", ".jpg", ".pgm"),
-    *(".png", ".ppm", ".tif", ".tiff", ".webp"),
+from caejax.data.dataset import PARTS, Part
+from caejax.data.listing import (
+    Listing,
+    checked,
+    class_count,
+    find_parts,
+    left_out_text,
+    list_pictures,
 )
+from caejax.data.origin import hash_of
+from caejax.data.pictures import in_channels, read_picture, reduce_image
+from caejax.errors import CaejaxError
+from caejax.files.paths import expand
 
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as in JPEG
+
+class _File(NamedTuple):
+    """A picture's file.
+
+    Attributes:
+      name: its path inside the folder, which says where patches are cut; of a recorded
+        one as it was then.
+      path: where it is now.
+      hash: the hash of what it must hold; "" for anything.
+    """
+
+    name: str
+    path: Path
+    hash: str = ""
 
 
 def load(
@@ -31,13 +53,15 @@ def load(
     val_fraction: float = 0.1,
     limit: int = 0,
     seed: int = 0,
-) -> tuple[Split, ...]:
+    recorded: Mapping[str, Mapping[str, str]] | None = None,
+    tell: Callable[[str], None] = lambda line: None,
+) -> tuple[Part, ...]:
     """Cuts patches from every image under a folder.
 
-    With a subfolder `train/` the parts are `train/`, `val/` and `test/`.
-    Otherwise all images are train. A part without a folder is taken from
-    train by a seeded shuffle of whole images, so that no two parts show the
-    same photograph. Subfolders are searched, in sorted order.
+    With a subfolder `train/` the parts are `train/`, `val/` and `test/`, which may have
+    their other usual names, like `Training/`. Otherwise all images are train. A part
+    without a folder is taken from train by a seeded shuffle of whole images, so that no
+    two parts show the same photograph. Subfolders are searched, in sorted order.
 
     One patch per image is its centre. Several are cut at uniformly random
     places, which may overlap; they depend only on the seed and on the image's
@@ -55,130 +79,68 @@ def load(
       limit: number N of a part's first patches for which images are read; 0 means
         all.
       seed: the seed of the shuffle and of the patches' places.
+      recorded: the origins of the parts at an earlier time, by part: the same images
+        are read, wherever in the folder they lie, and no others.
+      tell: is told in a line what was found and what was left out.
 
     Returns:
       Train, validation and test parts, without validation if its share is 0:
       images (N, H, W, C) float32 in [0, 1], no labels.
 
     Raises:
-      CaejaxError: for a missing folder, one without images, a broken image,
-        and an image smaller than a patch.
+      CaejaxError: for a missing folder, one without images or that contradicts
+        itself, a broken image, an image smaller than a patch, and recorded images
+        that are not there.
     """
     if channels not in (1, 3):
         raise CaejaxError(f"data.channels is {channels}: use 1 (grey) or 3 (colour)")
     if min(reduce, patches_per_image) < 1:
         raise CaejaxError("data.reduce and data.patches_per_image must be at least 1")
-    folder = Path(dir).expanduser()
+    folder = expand(dir, "data.dir")
     if not dir or not folder.is_dir():
         raise CaejaxError(f"folder {dir!r} does not exist: set data.dir to your images")
-    images_needed = -(-limit // patches_per_image) or None
+    needed = -(-limit // patches_per_image) or None
+    notes: collections.Counter[str] = collections.Counter()
+    listing = list_pictures(folder)
+    if recorded:
+        parts = _recorded_parts(folder, listing, recorded)
+    else:
+        parts = _parts_now(folder, listing, test_fraction, val_fraction, seed)
 
-    def cut(path: Path) -> np.ndarray:
-        image = reduce_image(read_image(path, channels, name=str(path)), reduce)
-        _check_size(image, path, image_size, reduce)
-        name = f"{seed}/{path.relative_to(folder).as_posix()}"
-        corners = _corners(image.shape, image_size, patches_per_image, name)
+    def cut(file: _File, data: bytes) -> np.ndarray:
+        picture = read_picture(io.BytesIO(data), name=str(file.path))
+        notes.update(picture.notes)
+        image = reduce_image(in_channels(picture.values, channels), reduce)
+        _check_size(image, file.path, image_size, reduce)
+        corners = _corners(
+            image.shape, image_size, patches_per_image, f"{seed}/{file.name}"
+        )
         height, width = image_size
         return np.stack([image[y : y + height, x : x + width] for y, x in corners])
 
-    parts = _list_parts(folder, test_fraction, val_fraction, seed)
-    return tuple(
-        Split(np.concatenate([cut(path) for path in parts[part][:images_needed]]))
-        for part in ("train", "val", "test")
-        if part in parts
-    )
+    splits = {}
+    for part in PARTS:
+        patches, origin = [], {}
+        for file in parts.get(part, ())[:needed]:
+            data = file.path.read_bytes()
+            patches.append(cut(file, data))
+            origin[file.name] = file.hash or hash_of(data)
+        if patches:
+            splits[part] = Part(np.concatenate(patches), origin=origin)
+    tell(_line(folder, parts, listing, notes, splits))
+    return tuple(splits.values())
 
 
-def read_image(file: Path | BinaryIO, channels: int, *, name: str) -> np.ndarray:
-    """Reads an image of any kind as grey or colour.
-
-    The EXIF orientation is applied, transparency is laid over white, colour
-    becomes grey by the BT.601 luma (not rounded to 8 bits) and grey becomes
-    colour by repetition. Integers of more than 8 bits are divided by 65535;
-    floats are taken as they are.
-
-    Args:
-      file: the image's path, or the open file.
-      channels: number of channels, 1 or 3.
-      name: the image's name, for errors.
-
-    Returns:
-      The image, (H, W, channels) float32 in [0, 1].
-
-    Raises:
-      CaejaxError: if it cannot be read, or has values outside the range.
-    """
-    values = read_as_stored(file, name=name)
-    if channels == values.shape[-1]:
-        return values
-    if channels == 3:
-        return np.repeat(values, 3, axis=-1)
-    return (values @ _LUMA)[..., None]
-
-
-def read_as_stored(file: Path | BinaryIO, *, name: str) -> np.ndarray:
-    """Reads an image as `read_image` does, grey or colour as it is stored.
-
-    Of an animation it is the first frame.
-
-    Returns:
-      The image, (H, W, 1 or 3) float32 in [0, 1].
-
-    Raises:
-      CaejaxError: as `read_image`.
-    """
-    try:
-        with warnings.catch_warnings():
-            # Of oddities in files that Pillow reads all the same.
-            warnings.simplefilter("ignore")
-            with Image.open(file) as opened:
-                image = ImageOps.exif_transpose(opened)
-    except Image.DecompressionBombError as error:
-        raise CaejaxError(
-            f"{name} has more pixels than are read at once: cut it into pieces"
-        ) from error
-    except Exception as error:  # Pillow's decoders raise many kinds
-        reason = getattr(error, "strerror", None)
-        raise CaejaxError(
-            f"{name} cannot be opened: {reason}"
-            if reason
-            else f"{name} is not a readable image: replace or remove it"
-        ) from error
-    values = _to_float(image)
-    if not (values.min() >= 0 and values.max() <= 1):
-        raise CaejaxError(
-            f"{name} (mode {image.mode}) has values outside 0..65535, or 0..1 if they "
-            "are floats: convert or remove it"
-        )
-    return values
-
-
-def _to_float(image: Image.Image) -> np.ndarray:
-    """(H, W, 1 or 3) float32."""
-    if image.mode == "F":
-        return np.asarray(image, np.float32)[..., None]
-    if image.mode.startswith("I"):
-        return np.asarray(image, np.float32)[..., None] / 65535
-    grey = image.mode in ("1", "L", "LA")
-    if image.has_transparency_data:
-        rgba = np.asarray(image.convert("RGBA"), np.float32) / 255
-        alpha = rgba[..., 3:]
-        return rgba[..., : 1 if grey else 3] * alpha + (1 - alpha)
-    if grey:
-        return np.asarray(image.convert("L"), np.float32)[..., None] / 255
-    return np.asarray(image.convert("RGB"), np.float32) / 255
-
-
-def _list_parts(
-    folder: Path, test_fraction: float, val_fraction: float, seed: int
-) -> dict[str, list[Path]]:
-    names = [part for part in ("train", "val", "test") if (folder / part).is_dir()]
-    if names and "train" not in names:
-        raise CaejaxError(
-            f"{folder} has {' and '.join(names)} but no train: add the folder train"
-        )
-    parts = {part: list_images(folder / part) for part in names}
-    parts = parts or {"train": list_images(folder)}
+def _parts_now(folder, listing, test_fraction, val_fraction, seed):
+    """The files of each part, from what is in the folder."""
+    folders = find_parts(folder)
+    if not folders:
+        parts = {"train": checked(listing, folder).paths}
+    else:
+        parts = {}
+        for part, below in folders.items():
+            parts[part] = [path for path in listing.paths if below in path.parents]
+            checked(Listing(parts[part], listing.left_out), below)
     for part, fraction in (("test", test_fraction), ("val", val_fraction)):
         if part not in parts and fraction:
             train = parts["train"]
@@ -186,38 +148,62 @@ def _list_parts(
             rest, chosen = split_indices(len(train), fraction, seed, what)
             parts["train"] = [train[i] for i in rest]
             parts[part] = [train[i] for i in chosen]
-    return parts
+    return {
+        part: [_File(_name(path, folder), path) for path in paths]
+        for part, paths in parts.items()
+    }
 
 
-def list_images(folder: Path) -> list[Path]:
-    """The images under a folder, subfolders included, in sorted order.
+def _recorded_parts(folder, listing, recorded):
+    """The files of each part, as they were then; they may have other names by now."""
+    now = {_name(path, folder): path for path in listing.paths}
 
-    Raises:
-      CaejaxError: there is none.
-    """
-    paths = [
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in EXTENSIONS
-        and not path.name.startswith(".")
-        and not path.is_dir()
-    ]
-    if not paths:
-        raise CaejaxError(
-            f"no image in {folder}: add files that end in {', '.join(EXTENSIONS)}"
-        )
-    return sorted(paths)
+    @functools.cache
+    def by_hash():
+        return {hash_of(path.read_bytes()): path for path in listing.paths}
+
+    def found(part, name, hash):
+        path = now.get(name)
+        if path is None or hash_of(path.read_bytes()) != hash:
+            path = by_hash().get(hash)
+        if path is None:
+            what = "has changed since" if name in now else "is not there any more, but"
+            raise CaejaxError(
+                f"{folder / name} {what} the run has it as a {part} image: put it back "
+                "as it was, or train anew in another --workdir"
+            )
+        return _File(name, path, hash)
+
+    return {
+        part: [found(part, name, hash) for name, hash in names.items()]
+        for part, names in recorded.items()
+    }
 
 
-def reduce_image(image: np.ndarray, factor: int) -> np.ndarray:
-    """Shrinks (H, W, C) by averaging blocks of factor x factor pixels.
+def _name(path, folder):
+    return path.relative_to(folder).as_posix()
 
-    Trailing rows and columns that fill no block are dropped.
-    """
-    height, width, channels = image.shape
-    height, width = height // factor, width // factor
-    blocks = image[: height * factor, : width * factor]
-    return blocks.reshape(height, factor, width, factor, channels).mean(axis=(1, 3))
+
+def _line(folder, parts, listing, notes, splits):
+    """What was found and what was left out, in a line."""
+    counts = ", ".join(f"{len(parts[part])} {part}" for part in PARTS if part in parts)
+    classes = class_count(file.name for file in parts["train"])
+    line = f"{folder} has {counts} images"
+    if classes > 1:
+        line += f" in {classes} subfolders"
+    used = {file.path for files in parts.values() for file in files}
+    left_out = listing.left_out + collections.Counter(
+        {"image(s) of no part": len(set(listing.paths) - used)}
+    )
+    if text := left_out_text(left_out):
+        line += f"; left out: {text}"
+    for note, count in notes.items():
+        line += f"; of {count} {note}"
+    seen = {part: set(split.origin.values()) for part, split in splits.items()}
+    for part in ("val", "test"):
+        if same := seen.get(part, set()) & seen["train"]:
+            line += f"; {len(same)} {part} image(s) are also train images"
+    return line
 
 
 def _check_size(
@@ -238,5 +224,6 @@ def _corners(
     spare = np.subtract(shape[:2], image_size)
     if count == 1:
         return spare[None] // 2
-    seed = int.from_bytes(hashlib.sha256(name.encode()).digest())
+    # A name may hold bytes that are no text.
+    seed = int.from_bytes(hashlib.sha256(os.fsencode(name)).digest())
     return np.random.default_rng(seed).integers(spare + 1, size=(count, 2))

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from caejax.data.dataset import Split
+from caejax.data.dataset import Part
 from caejax.data.synthetic import check_request, stream
 
 # Ways of writing each digit, as MNIST draws them: about 20 high, y down. Points "x,y"
@@ -118,7 +118,7 @@ def load(
     image_size: tuple[int, int],
     channels: int,
     seed: int,
-) -> tuple[Split, Split]:
+) -> tuple[Part, Part]:
     """Draws train and test digits.
 
     Example i is a function of (seed, split, i): asking for more keeps the earlier
@@ -150,7 +150,7 @@ def _draw_split(
     image_size: tuple[int, int],
     channels: int,
     where: tuple[int, int],
-) -> Split:
+) -> Part:
     labels = _labels(stream(*where), size)
     images = np.empty((size, *image_size, channels), np.float32)
     pixels = _pixels(image_size)
@@ -159,7 +159,7 @@ def _draw_split(
         points, radii = _write(rng, paths[label], min(image_size))
         ink = _ink(points, radii, pixels).reshape(*image_size, 1)
         images[i] = ink * _colour(rng, channels)
-    return Split(images, labels)
+    return Part(images, labels)
 
 
 def _labels(rng: np.random.Generator, size: int) -> np.ndarray:

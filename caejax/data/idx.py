@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from caejax.data.dataset import Split
+from caejax.data.dataset import Part
+from caejax.data.origin import hash_of_array
 from caejax.errors import CaejaxError
+from caejax.files.paths import expand
 
 # Mirrors are tried in this order. The SHA-256 are those of the files as
 # published, as listed in url_checksums/ of TensorFlow Datasets 4.9.10.
@@ -80,9 +82,7 @@ DOWNLOADS = {
 _RANK = {"images": 3, "labels": 1}
 
 
-def load(
-    *, name: str = "", dir: str = "", download: bool = False
-) -> tuple[Split, Split]:
+def load(*, name: str = "", dir: str = "", download: bool = False) -> tuple[Part, Part]:
     """Reads the four files of an MNIST-style dataset, gzipped or plain.
 
     Args:
@@ -92,7 +92,8 @@ def load(
         when all four are there.
 
     Returns:
-      Train and test parts: images (N, H, W, 1) uint8, labels (N,) int32.
+      Train and test parts: images (N, H, W, 1) uint8, labels (N,) int32, or None where
+      there is no file of labels.
 
     Raises:
       CaejaxError: for a file that is missing, damaged or of another kind, and
@@ -157,7 +158,7 @@ def fetch(folder: Path, sha256: Mapping[str, str], mirrors: Sequence[str]) -> No
 
 def _folder(name: str, dir: str) -> Path:
     if dir:
-        return Path(dir).expanduser()
+        return expand(dir, "data.dir")
     if name not in DOWNLOADS:
         raise CaejaxError(
             "data.dir is empty: set it to the folder of the IDX files, or set "
@@ -178,23 +179,30 @@ def _missing_files(folder: Path) -> list[str]:
 
 
 def _find(folder: Path, part: str, kind: str) -> Path | None:
-    paths = (
-        folder / f"{part}-{kind}{joint}idx{_RANK[kind]}-ubyte{suffix}"
+    names = [
+        f"{part}-{kind}{joint}idx{_RANK[kind]}-ubyte{suffix}"
         for joint in "-."
         for suffix in ("", ".gz")
-    )
+    ]
+    # Some programs unpack each file into a folder of its name.
+    paths = [folder / name for name in names]
+    paths += [folder / outer / inner for outer in names for inner in names]
     return next((path for path in paths if path.is_file()), None)
 
 
-def _read_split(folder: Path, part: str) -> Split:
+def _read_split(folder: Path, part: str) -> Part:
     images = _read_array(folder, part, "images")
+    origin = {f"{part}-images": hash_of_array(images)}
+    if _find(folder, part, "labels") is None:
+        return Part(images[..., None], origin=origin)
     labels = _read_array(folder, part, "labels")
+    origin[f"{part}-labels"] = hash_of_array(labels)
     if len(images) != len(labels):
         raise CaejaxError(
             f"{folder} has {len(images)} {part} images but {len(labels)} {part} "
             "labels: use files of one dataset"
         )
-    return Split(images[..., None], labels.astype(np.int32))
+    return Part(images[..., None], labels.astype(np.int32), origin)
 
 
 def _read_array(folder: Path, part: str, kind: str) -> np.ndarray:
@@ -227,6 +235,7 @@ def _read_array(folder: Path, part: str, kind: str) -> np.ndarray:
 def _read_bytes(path: Path) -> bytes:
     try:
         data = path.read_bytes()
-        return gzip.decompress(data) if path.suffix == ".gz" else data
+        # Whatever its suffix says.
+        return gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data
     except (OSError, EOFError, zlib.error) as error:
         raise CaejaxError(f"cannot read {path} ({error}): fetch it again") from error

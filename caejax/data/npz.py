@@ -6,11 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
-from caejax.data.dataset import Split
+from caejax.data.dataset import Part
+from caejax.data.origin import hash_of_array
 from caejax.errors import CaejaxError
+from caejax.files.paths import expand
+
+_ROUNDING = 1e-4  # what values may lie outside of [0, 1]
 
 
-def load(*, name: str = "", dir: str = "") -> tuple[Split, Split]:
+def load(*, name: str = "", dir: str = "") -> tuple[Part, Part]:
     """Reads `x_train` and `x_test`, and `y_train` and `y_test` if present.
 
     Images are (N, H, W) or (N, H, W, C), either uint8 or float in [0, 1];
@@ -28,7 +32,7 @@ def load(*, name: str = "", dir: str = "") -> tuple[Split, Split]:
       CaejaxError: if there is no such archive, or for an array that is
         missing, or of another rank, type, length or range.
     """
-    path = Path(dir, name).expanduser()
+    path = expand(Path(dir, name), "data.dir")
     if not path.is_file():
         raise CaejaxError(
             f"there is no file {path}: set data.dir to the .npz file, "
@@ -59,23 +63,41 @@ def _read(path: Path) -> dict[str, np.ndarray]:
         ) from error
 
 
-def _split(arrays: dict[str, np.ndarray], part: str, path: Path) -> Split:
+def _split(arrays: dict[str, np.ndarray], part: str, path: Path) -> Part:
     images = _checked_images(arrays[f"x_{part}"], f"x_{part} in {path}")
     labels = arrays.get(f"y_{part}")
     if labels is not None:
+        if labels.shape == (len(images), 1):
+            labels = labels[:, 0]
         if labels.shape != images.shape[:1] or labels.dtype.kind not in "iu":
             raise CaejaxError(
                 f"y_{part} in {path} is {labels.dtype} {labels.shape}: "
                 f"save it as integers of shape ({len(images)},), one for each image"
             )
         labels = labels.astype(np.int32)
-    return Split(images, labels)
+    origin = {
+        name: hash_of_array(arrays[name])
+        for name in (f"x_{part}", f"y_{part}")
+        if name in arrays
+    }
+    return Part(images, labels, origin)
+
+
+def _mend(images):
+    low, high = images.min(initial=0), images.max(initial=0)
+    if not np.isfinite(images).all():
+        return "save them without NaN and infinities, in [0, 1]"
+    if low >= 0 and high <= 255:
+        return "they look like bytes; divide them by 255, or save them as uint8"
+    if low >= -1 and high <= 1:
+        return "they look like [-1, 1]; save (images + 1) / 2"
+    return "scale them to [0, 1], or save them as uint8"
 
 
 def _checked_images(images: np.ndarray, what: str) -> np.ndarray:
     if images.ndim not in (3, 4):
         raise CaejaxError(
-            f"{what} has shape {images.shape}: save it as (N, H, W) or (N, H, W, C)"
+            f"{what} has shape {images.shape}: reshape it to (N, H, W) or (N, H, W, C)"
         )
     if images.dtype != np.uint8:
         if images.dtype.kind != "f":
@@ -83,9 +105,10 @@ def _checked_images(images: np.ndarray, what: str) -> np.ndarray:
                 f"{what} is {images.dtype}: save it as uint8, or as float in [0, 1]"
             )
         low, high = images.min(initial=0), images.max(initial=0)
-        if not (low >= 0 and high <= 1):  # also true of NaN
+        if not (low >= -_ROUNDING and high <= 1 + _ROUNDING):  # also true of NaN
             raise CaejaxError(
-                f"{what} has values from {low:g} to {high:g}: "
-                "scale them to [0, 1], without NaN, or save them as uint8"
+                f"{what} has values from {low:g} to {high:g}: {_mend(images)}"
             )
+        if low < 0 or high > 1:
+            images = images.clip(0, 1)
     return images[..., None] if images.ndim == 3 else images

@@ -2,15 +2,16 @@
 
 import importlib.util
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from caejax.data import split_indices
-from caejax.data.dataset import Split
-from caejax.data.folder import read_image
+from caejax.data.dataset import Part
+from caejax.data.origin import check_origin, hash_of
+from caejax.data.pictures import read_image
 from caejax.errors import CaejaxError
 
 _INSTALL = 'pip install "caejax[tfds]"'
@@ -28,7 +29,8 @@ def load(
     limit: int = 0,
     seed: int = 0,
     download: bool = False,
-) -> tuple[Split, Split]:
+    recorded: Mapping[str, Mapping[str, str]] | None = None,
+) -> tuple[Part, Part]:
     """Reads the image feature of a dataset, and its labels if there are any.
 
     The image is the feature `image`, else the only image feature; the label
@@ -46,6 +48,8 @@ def load(
       seed: the seed of the split into train and test.
       download: whether to download and prepare the dataset if not yet done.
         This can need TensorFlow; reading does not.
+      recorded: the origins of the parts at an earlier time, by part: the version that
+        they name is read.
 
     Returns:
       Train and test parts: images (N, H, W, 1 or 3) float32 in [0, 1], labels
@@ -58,7 +62,7 @@ def load(
     missing = [p for p in _PACKAGES if importlib.util.find_spec(p) is None]
     if missing:
         raise CaejaxError(f"data.source=tfds needs {', '.join(missing)}: {_INSTALL}")
-    builder = _open(name, dir)
+    builder = _open(_recorded_name(recorded) or name, dir)
     if not builder.data_path.exists():
         _prepare(builder, name, download)
     splits = builder.info.splits
@@ -72,10 +76,29 @@ def load(
     if test == "train":
         what = f"training examples of {name!r}"
         rows = split_indices(len(rows[0]), test_fraction, seed, what)
+    origins = [_origin(builder.info, split) for split in ("train", test)]
+    if recorded:
+        check_origin(origins[0] | origins[1], recorded, str(builder.data_path))
     return tuple(
-        _read(builder, split, rows_of_part[: limit or None], image_size)
-        for split, rows_of_part in zip(("train", test), rows, strict=True)
+        _read(builder, split, rows_of_part[: limit or None], image_size)._replace(
+            origin=origin
+        )
+        for split, rows_of_part, origin in zip(
+            ("train", test), rows, origins, strict=True
+        )
     )
+
+
+def _origin(info, split):
+    """The version, and how much of it there is."""
+    about = info.splits[split]
+    size = f"{about.num_examples} {about.num_bytes}"
+    return {f"{info.full_name} {split}": hash_of(size.encode())}
+
+
+def _recorded_name(recorded):
+    names = [name for origin in (recorded or {}).values() for name in origin]
+    return names[0].rpartition(" ")[0] if names else ""
 
 
 def _open(name: str, dir: str) -> Any:
@@ -110,7 +133,7 @@ def _prepare(builder: Any, name: str, download: bool) -> None:
 
 def _read(
     builder: Any, split: str, rows: np.ndarray, image_size: tuple[int, int]
-) -> Split:
+) -> Part:
     import tensorflow_datasets as tfds
 
     features = builder.info.features
@@ -134,7 +157,7 @@ def _read(
         name = f"{split} example {rows[len(images)]} of {builder.info.full_name}"
         images.append(_decode(example[image_key], shape, image_size, name))
         labels.append(example.get(label_key))
-    return Split(np.stack(images), np.array(labels, np.int32) if label_key else None)
+    return Part(np.stack(images), np.array(labels, np.int32) if label_key else None)
 
 
 def _first_line(error: Exception) -> str:

@@ -19,7 +19,7 @@ from caejax.inference.job import (
     each,
     find_images,
     load_images,
-    read_image,
+    read_picture,
     small,
     tell,
     write_arrays,
@@ -57,9 +57,11 @@ def _apply_to_files(job, title, row):
     model, shown = trained.reconstruct(job.trained), []
 
     def work(path, advance):
-        image = read_image(job, path)
+        picture = read_picture(job, path)
+        image = picture.values
         output = any_size.apply(model, job.trained, image, advance)
-        image_files.write_png(job.out / f"{names[path]}.png", output)
+        file = job.out / f"{names[path]}.png"
+        image_files.write_png(file, output, picture.profile)
         image_files.write_npz(job.out / f"{names[path]}.npz", {"output": output})
         tell(f"wrote {job.out / names[path]}.png and .npz of {path}")
         if len(shown) < job.count:
@@ -129,7 +131,7 @@ def _encode_files(job, paths):
     codes, corners, done, pictures = [], [], [], []
 
     def work(path, advance):
-        image = read_image(job, path)
+        image = read_picture(job, path).values
         new, places = any_size.encode(model, job.trained, image, advance)
         first = sum(map(len, codes))
         for i in _spread(len(new), job.count):
@@ -291,7 +293,7 @@ def interpolate(job: Job, *, between: tuple[int, int] | None, steps: int) -> int
         raise CaejaxError("--between names images of the split; leave it or yours out")
     claim(job, "interpolation", paths)
     if paths:
-        ends = [read_image(job, path) for path in paths]
+        ends = [read_picture(job, path).values for path in paths]
         about = {"files": np.array([str(path) for path in paths])}
     else:
         part, between = load_images(job), between or (0, 1)

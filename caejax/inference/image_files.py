@@ -6,25 +6,30 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from caejax.data.folder import list_images, read_as_stored, read_image
+from caejax.data.listing import checked, left_out_text, list_pictures
+from caejax.data.pictures import Picture, in_channels, read_picture
 from caejax.errors import CaejaxError
 from caejax.files.atomic import replacing
 
 
-def find(path: Path) -> list[Path]:
+def find(path: Path) -> tuple[list[Path], str]:
     """The image that a path names, or all images under the folder that it names.
+
+    Returns:
+      The images, and in words what of the folder was left out; "" if nothing.
 
     Raises:
       CaejaxError: there is none.
     """
     if path.is_dir():
-        return list_images(path)
+        found = checked(list_pictures(path), path)
+        return found.paths, left_out_text(found.left_out)
     if not path.exists():
         raise CaejaxError(f"{path} does not exist; name an image or a folder")
-    return [path]
+    return [path], ""
 
 
-def read(path: Path, channels: int, *, convert: bool) -> np.ndarray:
+def read(path: Path, channels: int, *, convert: bool) -> Picture:
     """Reads an image for a model of so many channels.
 
     Args:
@@ -34,7 +39,7 @@ def read(path: Path, channels: int, *, convert: bool) -> np.ndarray:
         colour image passes as grey only if all its pixels are grey.
 
     Returns:
-      (H, W, channels) float32 in [0, 1].
+      The image, (H, W, channels), with its colour profile unless it was converted.
 
     Raises:
       CaejaxError: it cannot be read, or is not of the model's kind.
@@ -44,20 +49,24 @@ def read(path: Path, channels: int, *, convert: bool) -> np.ndarray:
             f"the model takes images of {channels} channels, which {path} cannot "
             "have; use the run's own --split"
         )
-    if convert:
-        return read_image(path, channels, name=str(path))
-    image = read_as_stored(path, name=str(path))
-    if image.shape[-1] > channels and not (image == image[..., :1]).all():
+    picture = read_picture(path, name=str(path), keep_profile=True)
+    values = picture.values
+    if convert and values.shape[-1] != channels:
+        # A profile is of colour or of grey, and does not fit any more.
+        picture = read_picture(path, name=str(path))
+        return picture._replace(values=in_channels(picture.values, channels))
+    if values.shape[-1] > channels and not (values == values[..., :1]).all():
         raise CaejaxError(
             f"{path} is in colour, but the model takes grey images; add --convert to "
             "make it grey"
         )
-    if image.shape[-1] < channels:
+    if values.shape[-1] < channels:
         raise CaejaxError(
             f"{path} is grey, but the model takes colour images; add --convert to "
             "repeat its grey in each colour"
         )
-    return image[..., :channels]
+    profile = picture.profile if values.shape[-1] == channels else None
+    return picture._replace(values=values[..., :channels], profile=profile)
 
 
 def output_names(paths: Sequence[Path], taken: Sequence[str] = ()) -> list[str]:
@@ -107,12 +116,19 @@ def claim(
             )
 
 
-def write_png(path: Path, image: np.ndarray) -> None:
-    """Writes (H, W, 1 or 3) in [0, 1] with 8 bits a channel."""
+def write_png(path: Path, image: np.ndarray, profile: bytes | None = None) -> None:
+    """Writes (H, W, 1 or 3) in [0, 1] with 8 bits a channel.
+
+    Args:
+      path: The file.
+      image: The image.
+      profile: The ICC profile of its colours; None for sRGB.
+    """
     pixels = np.rint(image * 255).astype(np.uint8)
     with replacing(path) as file:
         grey = pixels.shape[-1] == 1
-        Image.fromarray(pixels[..., 0] if grey else pixels).save(file, "png")
+        picture = Image.fromarray(pixels[..., 0] if grey else pixels)
+        picture.save(file, "png", icc_profile=profile)
 
 
 def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from caejax.data import Split
-from caejax.data.folder import reduce_image
+from caejax.data.pictures import Picture, reduce_image
 from caejax.errors import CaejaxError, describe, print_error
 from caejax.inference import image_files
 from caejax.inference.trained import Trained
@@ -53,16 +53,25 @@ def find_images(job: Job) -> tuple[list[Path], int]:
     found, failures = [], 0
     for path in job.images:
         try:
-            found += image_files.find(path)
+            paths, left_out = image_files.find(path)
+            found += paths
+            if left_out:
+                tell(f"{path}: {len(paths)} images; left out: {left_out}")
         except (CaejaxError, OSError) as error:
             failures += print_error(describe(error))
     return list(dict.fromkeys(found)), failures
 
 
-def read_image(job: Job, path: Path) -> np.ndarray:
-    """Reads one of the user's images as the model needs it, (H, W, C)."""
+def read_picture(job: Job, path: Path) -> Picture:
+    """Reads one of the user's images as the model needs it, (H, W, C).
+
+    What is not in its values is printed.
+    """
     channels = job.trained.model.shape[-1]
-    return image_files.read(path, channels, convert=job.convert)
+    picture = image_files.read(path, channels, convert=job.convert)
+    for note in picture.notes:
+        tell(f"{path}: {note}")
+    return picture
 
 
 def each(paths: Sequence[Path], work: Callable[[Path, Advance], None]) -> int:
@@ -91,7 +100,7 @@ def load_images(job: Job) -> Split:
         raise CaejaxError(f"{error}; here --data-dir=DIR sets data.dir") from None
     used = slice(job.limit or None)
     labels = None if part.labels is None else part.labels[used]
-    return part._replace(images=part.images[used], labels=labels)
+    return Split(part.images[used], labels)
 
 
 def check_indices(indices: Sequence[int], count: int, flag: str) -> None:

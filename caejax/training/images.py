@@ -12,6 +12,7 @@ from ml_collections import ConfigDict
 from caejax import config as config_lib
 from caejax import data
 from caejax.errors import CaejaxError
+from caejax.files.stamp import stamp
 from caejax.training.recorded import (
     Recorded,
     are_at,
@@ -59,18 +60,20 @@ def load_images(config: ConfigDict, recorded: Recorded | None = None) -> Images:
 def load_data(config: ConfigDict, recorded: Recorded | None = None) -> Loaded:
     """Loads as `load_images` does, and says what was read."""
     config = located(config, recorded)
-    load = functools.partial(_load_images, budget(config), **_settings(config))
-    if recorded is None:
-        images, dataset = load()
-        return Loaded(images, record(config, dataset))
     place = place_of(config)
+    load = functools.partial(
+        _load_images, budget(config), stamp(place), **_settings(config)
+    )
+    if recorded is None:
+        images, found = load()
+        return Loaded(images, record(config, found))
     # Mostly all is as it was, and then these are the images that new runs share.
     with contextlib.suppress(CaejaxError):
-        images, dataset = load()
-        if origins_of(dataset) == recorded.origins:
+        images, found = load()
+        if origins_of(found) == recorded.origins:
             return Loaded(images, recorded._replace(place=place))
-    images, dataset = load(recorded=recorded.origins)
-    return Loaded(images, recorded._replace(place=place, note=dataset.note))
+    images, found = load(recorded=recorded.origins)
+    return Loaded(images, recorded._replace(place=place, note=found.note))
 
 
 def budget(config: ConfigDict) -> float:
@@ -128,15 +131,16 @@ def _settings(config):
     return settings
 
 
-# A sweep's runs mostly share their data; two sets are enough for axes over it.
+# A sweep's runs mostly share their data; two sets are enough for axes over it. Files
+# that have changed meanwhile have another stamp.
 @functools.lru_cache(maxsize=2)
-def _load_images(budget, *, recorded=(), **settings):
-    """The images by split, and the dataset without them."""
+def _load_images(budget, stamp, *, recorded=(), **settings):
+    """The images by split, and what was found without them."""
+    del stamp
     origins = by_part(recorded) or None
-    dataset = data.load(**settings, keep_bytes=True, recorded=origins)
-    images = {name: getattr(dataset, name).images for name in data.PARTS}
-    bare = {name: getattr(dataset, name)._replace(images=None) for name in data.PARTS}
+    found = data.find(**settings, keep_bytes=True, recorded=origins)
+    images = {name: getattr(found.dataset, name).images for name in data.PARTS}
     return {
         split: part if part.nbytes > budget else jnp.asarray(part)
         for split, part in images.items()
-    }, dataset._replace(**bare)
+    }, found._replace(dataset=None)

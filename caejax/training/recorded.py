@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from ml_collections import ConfigDict
 
-from caejax.data import PARTS, Dataset
+from caejax.data import PARTS
+from caejax.data.dataset import Found
 from caejax.errors import CaejaxError
 from caejax.files.atomic import write_json
 from caejax.files.paths import expand
@@ -40,7 +41,7 @@ class Recorded(NamedTuple):
     origins: Origins
 
 
-def record(config: ConfigDict, dataset: Dataset) -> Recorded:
+def record(config: ConfigDict, found: Found) -> Recorded:
     """What is to be known of data that have been read where the config says."""
     section = config.data
     return Recorded(
@@ -48,8 +49,8 @@ def record(config: ConfigDict, dataset: Dataset) -> Recorded:
         name=section.name,
         dir=str(section.dir),
         place=place_of(config),
-        note=dataset.note,
-        origins=origins_of(dataset),
+        note=found.note,
+        origins=origins_of(found),
     )
 
 
@@ -59,9 +60,9 @@ def place_of(config: ConfigDict) -> str:
     return os.path.abspath(expand(dir, "config.data.dir")) if str(dir) else ""
 
 
-def origins_of(dataset: Dataset) -> Origins:
+def origins_of(found: Found) -> Origins:
     """What each part of a dataset was read from."""
-    return tuple((part, tuple(getattr(dataset, part).origin.items())) for part in PARTS)
+    return tuple((part, tuple(found.origins[part].items())) for part in PARTS)
 
 
 def by_part(origins: Origins) -> dict[str, dict[str, str]]:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 import caejax.data
-from caejax.data.folder import EXTENSIONS, read_image
+from caejax.data.pictures import read_image, suffixes
 from caejax.files.csv_files import write_csv
 from caejax.metrics.lattice import peak_db, spectrum
 from caejax.metrics.table import PERIODS
@@ -59,7 +59,7 @@ def photographs(folder: Path, sets: int) -> np.ndarray:
 
     No photograph has patches in both halves. Fewer sets if there are too few.
     """
-    paths = [p for p in folder.rglob("*") if p.suffix.lower() in EXTENSIONS]
+    paths = [p for p in folder.rglob("*") if p.suffix.lower() in suffixes()]
     if not paths:
         raise SystemExit(f"no photograph in {folder}: --data names BSDS500's folder")
     rng = np.random.default_rng(0)

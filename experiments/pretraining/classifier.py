@@ -105,10 +105,10 @@ def fine_tune(
         "softmax_bias": jnp.zeros(CLASSES),
     }
     opt_state = optax.adam(RATE).init(params)
-    best, train = Best(params, 0, 0.0), [jnp.asarray(x) for x in train[:2]]
+    best, train = Best(params, 0, 0.0), Split(*map(jnp.asarray, train))
     for first in range(0, steps, EVERY):
         params, opt_state = _some_steps(model)(params, opt_state, *train, seed, first)
-        found = accuracy(model, params, *val[:2])
+        found = accuracy(model, params, *val)
         if found > best.accuracy:
             best = Best(params, first + EVERY, found)
     return best

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from ml_collections import ConfigDict
 
-from caejax.data import PARTS, Dataset
+from caejax.data import Dataset, Split
 from caejax.errors import CaejaxError
 from caejax.inference.trained import Trained
 from caejax.ops.images import as_float
@@ -32,7 +32,7 @@ def dataset(config: ConfigDict) -> Dataset:
     """
     config = ConfigDict(config)
     config.data.val_fraction = config.data.val_fraction or 1 / 12
-    parts = [load_split(config, name) for name in PARTS]
+    parts = [load_split(config, name) for name in Dataset._fields]
     labels = parts[0].labels
     if labels is None or set(np.unique(labels)) != set(range(CLASSES)):
         raise CaejaxError(
@@ -44,4 +44,4 @@ def dataset(config: ConfigDict) -> Dataset:
             f"the run has fewer than {BATCH // CLASSES} training images of a class; "
             "name a run on more"
         )
-    return Dataset(*(part._replace(images=as_float(part.images)) for part in parts))
+    return Dataset(*(Split(as_float(images), labels) for images, labels in parts))

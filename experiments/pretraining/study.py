@@ -86,7 +86,7 @@ def seed_rows(
     most = CLASSES * np.bincount(dataset.train.labels, minlength=CLASSES).min()
     for count in (count for count in STEPS if count <= most):
         chosen = balanced(dataset.train.labels, count, seed)
-        labelled = Split(*(x[chosen] for x in dataset.train[:2]))
+        labelled = Split(*(x[chosen] for x in dataset.train))
         for arm in ARMS:
             found = classifier.fine_tune(
                 model,
@@ -103,7 +103,7 @@ def seed_rows(
                 "best_step": found.step,
                 "val_accuracy": found.accuracy,
                 "test_accuracy": classifier.accuracy(
-                    model, found.params, *dataset.test[:2]
+                    model, found.params, *dataset.test
                 ),
             }
 

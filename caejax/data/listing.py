@@ -1,0 +1,161 @@
+"""Which files of a folder are pictures, and which of them are for what."""
+
+import collections
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from caejax.data.pictures import suffixes
+from caejax.errors import CaejaxError
+
+# What people call the folders of the three parts, in any case.
+PARTS = {
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation"),
+    "test": ("test", "testing"),
+}
+# Written by systems for themselves; hidden ones begin with a dot besides.
+_SYSTEM = {"__macosx", "@eadir", "$recycle.bin", "system volume information"}
+_SYSTEM_FILES = {"thumbs.db", "desktop.ini", "icon\r"}
+_EXAMPLES = 5  # suffixes that are named of what is no picture
+
+
+class Listing(NamedTuple):
+    """The pictures under a folder.
+
+    Attributes:
+      paths: the pictures' paths, in sorted order.
+      left_out: how many of what were left out, by what.
+    """
+
+    paths: list[Path]
+    left_out: collections.Counter[str]
+
+
+def list_pictures(folder: Path) -> Listing:
+    """Finds the pictures under a folder, subfolders and links included.
+
+    Hidden files and folders are left out, and links that lead back to a folder that
+    they are in.
+    """
+    paths: list[Path] = []
+    left_out: collections.Counter[str] = collections.Counter()
+    _walk(folder, {os.path.realpath(folder)}, paths, left_out)
+    return Listing(sorted(paths), left_out)
+
+
+def _walk(folder, above, paths, left_out):
+    for path in sorted(folder.iterdir()):
+        name = path.name.lower()
+        hidden = name.startswith(".") or name in _SYSTEM | _SYSTEM_FILES
+        if path.is_dir():
+            real = os.path.realpath(path)
+            if hidden:
+                left_out["hidden folder(s)"] += 1
+            elif real in above:
+                left_out["link(s) that lead back"] += 1
+            else:
+                _walk(path, above | {real}, paths, left_out)
+        elif hidden:
+            left_out["hidden file(s)"] += 1
+        elif path.suffix.lower() not in suffixes():
+            left_out[f"{path.suffix.lower() or 'without suffix'}"] += 1
+        elif not path.exists():
+            left_out["link(s) to nothing"] += 1
+        elif not path.is_file():
+            left_out["special file(s)"] += 1
+        else:
+            paths.append(path)
+
+
+def checked(listing: Listing, folder: Path) -> Listing:
+    """The listing.
+
+    Raises:
+      CaejaxError: there is no picture in it.
+    """
+    if not listing.paths:
+        why = left_out_text(listing.left_out)
+        raise CaejaxError(
+            f"no image in {folder}{f' (there are {why})' if why else ''}: add files "
+            "that end in .png, .jpg or another suffix of pictures"
+        )
+    return listing
+
+
+def left_out_text(left_out: collections.Counter[str]) -> str:
+    """What was left out in words: "2 hidden folder(s), 3 .txt"; "" if nothing."""
+    kinds = [f"{left_out[kind]} {kind}" for kind in left_out if " " in kind]
+    others = [kind for kind, _ in left_out.most_common() if " " not in kind]
+    kinds += [f"{left_out[kind]} {kind}" for kind in others[:_EXAMPLES]]
+    if rest := sum(left_out[kind] for kind in others[_EXAMPLES:]):
+        kinds.append(f"{rest} other file(s)")
+    return ", ".join(kinds)
+
+
+def find_parts(folder: Path) -> dict[str, Path]:
+    """The folders of the parts by their usual names; {} if all pictures are of one.
+
+    Raises:
+      CaejaxError: the folder contradicts itself.
+    """
+    below = list(_subfolders(folder))
+    found = {part: _named(below, part) for part in PARTS}
+    for part, folders in found.items():
+        if len(folders) > 1:
+            names = " and ".join(path.name for path in folders)
+            raise CaejaxError(
+                f"{folder} has {names}, which both mean {part}: keep one of them"
+            )
+    parts = {part: folders[0] for part, folders in found.items() if folders}
+    if parts and "train" not in parts:
+        names = " and ".join(path.name for path in parts.values())
+        raise CaejaxError(
+            f"{folder} has {names} but no train: add the folder train, or call it "
+            "otherwise if it is a class"
+        )
+    if not parts:
+        _check_below(folder, below)
+    return parts
+
+
+def _check_below(folder, below):
+    """Parts inside of classes, or of a folder around them, are not mixed up."""
+    for path in below:
+        inside = list(_subfolders(path))
+        names = [_named(inside, part) for part in PARTS]
+        if sum(map(bool, names)) > 1:
+            found = " and ".join(x.name for folders in names for x in folders)
+            mend = (
+                f"set data.dir to {path}"
+                if len(below) == 1
+                else f"put them above the classes, as train/{path.name}"
+            )
+            raise CaejaxError(
+                f"{path} has {found}, which would be mixed up as parts of {folder}: "
+                f"{mend}"
+            )
+
+
+def _subfolders(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.iterdir()):
+        hidden = path.name.startswith(".") or path.name.lower() in _SYSTEM
+        if path.is_dir() and not hidden:
+            yield path
+
+
+def _named(folders: Iterable[Path], part: str) -> list[Path]:
+    return [path for path in folders if path.name.lower() in PARTS[part]]
+
+
+def class_count(names: Iterable[str]) -> int:
+    """The number of subfolders in which all pictures lie; 0 if some lie above.
+
+    Args:
+      names: the pictures' paths inside of the folder, or of one of its part.
+    """
+    folders = [name.split("/")[:-1] for name in names]
+    if all(found and found[0].lower() in PARTS["train"] for found in folders):
+        folders = [found[1:] for found in folders]
+    return len({found[0] for found in folders}) if all(folders) else 0

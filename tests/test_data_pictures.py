@@ -1,0 +1,109 @@
+"""Colours, transparency and pages of pictures, against Pillow and by hand."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+
+from caejax.data.pictures import read_image, read_picture
+from caejax.inference import image_files
+
+
+def in_memory(image, kind="png", **options):
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    file.seek(0)
+    return file
+
+
+@pytest.fixture
+def linear(tmp_path):
+    """A profile of linear light in grey, built by hand (ICC.1:2010)."""
+    curve = b"curv" + bytes(4) + (1).to_bytes(4, "big") + (256).to_bytes(2, "big")
+    white = (
+        b"XYZ "
+        + bytes(4)
+        + b"".join(round(x * 65536).to_bytes(4, "big") for x in (0.9642, 1.0, 0.8249))
+    )
+    text = b"linear"
+    about = b"desc" + bytes(4) + (len(text) + 1).to_bytes(4, "big") + text + bytes(80)
+    tags, body, table = [(b"kTRC", curve), (b"wtpt", white), (b"desc", about)], b"", b""
+    start = 128 + 4 + 12 * len(tags)
+    for name, value in tags:
+        value += bytes(-len(value) % 4)
+        place, size = start + len(body), len(value)
+        table += name + place.to_bytes(4, "big") + size.to_bytes(4, "big")
+        body += value
+    size = start + len(body)
+    head = size.to_bytes(4, "big") + b"lcms" + bytes.fromhex("02400000")
+    head += b"mntrGRAYXYZ " + bytes(12) + b"acsp" + bytes(28)
+    head += white[8:] + bytes(128 - len(head) - 12)
+    return head + len(tags).to_bytes(4, "big") + table + body
+
+
+def test_colours_are_converted_to_srgb(linear):
+    grey = Image.fromarray(np.full((2, 2), 55, np.uint8))
+    plain = read_image(in_memory(grey), 1, name="a")
+    converted = read_image(in_memory(grey, icc_profile=linear), 1, name="a")
+    x = 55 / 255
+    expected = 1.055 * x ** (1 / 2.4) - 0.055  # sRGB's own curve, IEC 61966-2-1
+    np.testing.assert_allclose(plain, x, atol=1e-6)
+    np.testing.assert_allclose(converted, expected, atol=2 / 255)
+    kept = read_picture(
+        in_memory(grey, icc_profile=linear), name="a", keep_profile=True
+    )
+    np.testing.assert_allclose(kept.values, x, atol=1e-6)
+    assert kept.profile == linear
+
+
+def test_the_srgb_profile_changes_nothing():
+    own = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    read = read_picture(in_memory(Image.fromarray(pixels), icc_profile=own), name="a")
+    np.testing.assert_allclose(read.values, pixels / 255, atol=1e-6)
+    assert read.notes == ()
+
+
+@pytest.mark.parametrize("profile", [b"no profile", bytes(200)])
+@pytest.mark.parametrize("mode", ["L", "RGB", "LA", "RGBA"])
+def test_damaged_profiles_are_said(profile, mode):
+    image = Image.new(mode, (2, 2))
+    read = read_picture(in_memory(image, icc_profile=profile), name="a")
+    assert read.notes == ("a colour profile cannot be applied and is taken for sRGB",)
+
+
+def test_alpha_survives_the_conversion(linear):
+    image = Image.new("LA", (1, 2), (55, 255))
+    image.putpixel((0, 1), (55, 0))
+    values = read_picture(in_memory(image, icc_profile=linear), name="a").values
+    assert values[0, 0, 0] == pytest.approx(0.5, abs=0.03)
+    assert values[1, 0, 0] == 1
+
+
+def test_transparent_grey_of_16_bits_is_white():
+    image = Image.fromarray(np.array([[1000, 30000]], np.uint16))
+    values = read_image(in_memory(image, transparency=1000), 1, name="a")
+    np.testing.assert_allclose(values[0, :, 0], [1, 30000 / 65535], rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["gif", "tiff", "webp", "png"])
+def test_of_several_pages_the_first_is_read(kind):
+    pages = [Image.new("L", (3, 3), value).convert("RGB") for value in (0, 255)]
+    file = in_memory(pages[0], kind, save_all=True, append_images=pages[1:])
+    read = read_picture(file, name="a")
+    assert read.notes == ("the first page or frame alone is read",)
+    assert read.values.max() < 0.1
+
+
+def test_denoised_pictures_keep_their_profile(linear, tmp_path):
+    path = tmp_path / "a.png"
+    Image.fromarray(np.full((2, 2), 55, np.uint8)).save(path, icc_profile=linear)
+    picture = image_files.read(path, 1, convert=False)
+    image_files.write_png(tmp_path / "b.png", picture.values, picture.profile)
+    with Image.open(tmp_path / "b.png") as written:
+        assert written.info["icc_profile"] == linear
+        np.testing.assert_array_equal(np.asarray(written), 55)
+    converted = image_files.read(path, 3, convert=True)
+    assert converted.profile is None
+    assert converted.values.min() > 0.4
