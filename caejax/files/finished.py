@@ -52,7 +52,8 @@ def read_samples(workdir: Path) -> dict[str, np.ndarray]:
     """
     path = workdir / "samples.npz"
     try:
-        with np.load(path) as archive:
+        # NumPy leaves a file open that is no archive.
+        with path.open("rb") as file, np.load(file) as archive:
             arrays = dict(archive)
         _check_samples(arrays)
     except FileNotFoundError:
