@@ -11,7 +11,7 @@ from typing import Any
 
 from caejax.errors import CaejaxError
 from caejax.files.csv_files import write_csv
-from caejax.files.finished import checkpoint_folders, read_summary
+from caejax.files.finished import read_summary
 from caejax.sweep.spec import SweepRun
 
 Row = dict[str, Any]
@@ -53,18 +53,12 @@ def write(workdir: Path, rows: Sequence[Row]) -> None:
 def status(workdir: Path) -> str:
     """What a run's folder says of it: "done", "failed" or "pending".
 
-    Where its summary is damaged, or its pictures are lost but for the checkpoint that
-    they can be made of again, it is not done.
+    Where its summary is damaged, it is not done.
     """
     with contextlib.suppress(CaejaxError, OSError):
         read_summary(workdir)
-        if (workdir / "samples.npz").exists() or not _has_checkpoint(workdir):
-            return "done"
+        return "done"
     return "failed" if error_text(workdir) else "pending"
-
-
-def _has_checkpoint(workdir):
-    return bool(checkpoint_folders(workdir / "checkpoints"))
 
 
 def unfinished(runs: Sequence[SweepRun], folder: Path) -> list[SweepRun]:
