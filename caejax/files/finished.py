@@ -58,6 +58,8 @@ def read_samples(workdir: Path) -> dict[str, np.ndarray]:
         _check_samples(arrays)
     except FileNotFoundError:
         raise
+    except NotADirectoryError as error:
+        raise FileNotFoundError(error.errno, error.strerror, str(path)) from None
     # Every part of an archive has errors of its own.
     except Exception as error:
         raise damaged(path, error, _AGAIN) from error
