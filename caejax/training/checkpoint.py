@@ -127,7 +127,8 @@ class Checkpoints:
         self._best.reload()
         what = " and ".join(map(str, broken)) or self._folder / "best"
         on = "begins anew" if chosen is None else f"goes on from step {step}"
-        note(f"{what} is damaged, and kept in {aside}; the run {on}")
+        are = "are" if len(broken) > 1 else "is"
+        note(f"{what} {are} damaged, and kept in {aside}; the run {on}")
 
     def restore_best(self, like: TrainState) -> Restored | None:
         """The best state and how far the run was then, or None.
