@@ -5,10 +5,14 @@ import json
 import shutil
 
 import pytest
+from helpers import sweep_jobs
 from helpers.interruption import interrupted_at
 from helpers.tiny import tiny_config
 
+from caejax.config import to_json
 from caejax.errors import CaejaxError
+from caejax.files.atomic import write_json
+from caejax.sweep.run import run_sweep
 from caejax.training import folder
 from caejax.training.loop import train
 
@@ -34,7 +38,7 @@ def contents(workdir):
     return {
         path.relative_to(workdir).as_posix(): path.read_bytes()
         for path in sorted(workdir.rglob("*"))
-        if path.is_file()
+        if path.is_file() and not path.name.startswith(".")
     }
 
 
@@ -75,7 +79,7 @@ def test_a_slip_on_a_finished_run_leaves_it_finished(finished, longer, tmp_path)
         assert rows_of(workdir)[-3:] == rows_of(longer[0])[-3:], moment
         shutil.rmtree(workdir)
     assert saved
-    assert moments > 10
+    assert moments > 5
 
 
 def test_nothing_changes_before_the_first_step(finished, tmp_path, monkeypatch):
@@ -108,3 +112,41 @@ def test_a_new_run_goes_on_from_any_moment(longer, tmp_path):
         assert rows_of(workdir) == rows_of(longer[0]), moment
         shutil.rmtree(workdir)
     assert moment > 10
+
+
+def sweep_of(*levels):
+    axis = {"field": "corruption.level", "values": levels}
+    config = sweep_jobs.sweep_config(noise=axis)
+    config.executor.name = "serial"
+    return config
+
+
+def fails_at_half(config, workdir):
+    if config.corruption.level == 0.5:
+        raise CaejaxError("too much noise")
+    write_json(workdir / "config.json", json.loads(to_json(config)))
+    sweep_jobs.quick(config, workdir)
+
+
+def test_a_slip_on_a_finished_sweep_leaves_it_finished(tmp_path):
+    first = tmp_path / "first"
+    small, large = sweep_of(0.1, 0.5), sweep_of(0.1, 0.5, 0.2)
+    run_sweep(small, first, fails_at_half)
+    before, begun = contents(first), 0
+    for moment in itertools.count():
+        workdir = tmp_path / str(moment)
+        shutil.copytree(first, workdir)
+        assert interrupted_at(
+            moment, workdir, lambda to=workdir: run_sweep(large, to, fails_at_half)
+        )
+        after = contents(workdir)
+        about = ("config.json", "environment.json")
+        if any(after[name] != before[name] for name in about):
+            begun += 1
+        else:  # no run has begun
+            assert after == before, moment
+        if sum(map(folder.is_started, (workdir / "runs").iterdir())) > 1:
+            break  # more is done than the smaller sweep has
+        run_sweep(small, workdir, fails_at_half)
+        assert (workdir / "results.csv").read_bytes() == before["results.csv"]
+    assert moment > begun > 0

@@ -61,6 +61,7 @@ def finished_runs(workdir: Path) -> list[FinishedRun]:
 def _is_finished(run):
     try:
         summary = read_summary(run.workdir)
+        recorded.read(run.workdir)
     except FileNotFoundError:
         return False
     except (CaejaxError, OSError) as error:

@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 from caejax.errors import CaejaxError, describe
 from caejax.files.atomic import write_atomically
 from caejax.files.locks import holding
-from caejax.sweep.results import ERROR_FILE, TRACEBACK_FILE, status
+from caejax.sweep.results import ERROR_FILE, TRACEBACK_FILE, forget_failure, status
 from caejax.sweep.spec import SweepRun
 from caejax.training.folder import is_started, read_config
 from caejax.training.loop import alone
@@ -74,8 +74,11 @@ def attempting(
                 if state != "pending" or waits(run, folder):
                     return state
                 begin()
+                forget_failure(workdir)
                 return (yield from _do(run, folder, do))
     except OSError as error:  # of the folder itself
+        with contextlib.suppress(OSError):
+            forget_failure(workdir)
         return _failed(workdir, describe(error))
     return "running elsewhere"
 

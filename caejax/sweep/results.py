@@ -18,6 +18,7 @@ Row = dict[str, Any]
 
 ERROR_FILE = "error.txt"
 TRACEBACK_FILE = "traceback.txt"
+_AGAIN_FILE = ".again"  # the run is to be done again, though it has failed
 
 _TIMES = ("train_seconds",)
 
@@ -58,7 +59,8 @@ def status(workdir: Path) -> str:
     with contextlib.suppress(CaejaxError, OSError):
         read_summary(workdir)
         return "done"
-    return "failed" if error_text(workdir) else "pending"
+    failed = error_text(workdir) and not (workdir / _AGAIN_FILE).exists()
+    return "failed" if failed else "pending"
 
 
 def unfinished(runs: Sequence[SweepRun], folder: Path) -> list[SweepRun]:
@@ -66,9 +68,15 @@ def unfinished(runs: Sequence[SweepRun], folder: Path) -> list[SweepRun]:
     return [run for run in runs if status(folder / run.id) != "done"]
 
 
-def forget_failures(workdir: Path) -> None:
-    """Makes a run that failed one that is to be done."""
-    for path in (workdir / ERROR_FILE, workdir / TRACEBACK_FILE):
+def try_again(workdir: Path) -> None:
+    """Makes a run that failed one that is to be done; its error stays until it is."""
+    if status(workdir) == "failed" and workdir.is_dir():
+        (workdir / _AGAIN_FILE).touch()
+
+
+def forget_failure(workdir: Path) -> None:
+    """Removes what a run has failed with, as it is begun again."""
+    for path in (workdir / x for x in (ERROR_FILE, TRACEBACK_FILE, _AGAIN_FILE)):
         if path.is_file() or path.is_symlink():
             path.unlink()
 

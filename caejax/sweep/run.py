@@ -63,7 +63,7 @@ def run_sweep(
     executor, settings = find_executor(config)
     _check_data(workdir, runs)
     with (
-        _joined(workdir, named, runs) as settle,
+        _joined(workdir, named, runs, wanted) as settle,
         _reported(workdir, runs, wanted, settle) as report,
     ):
         executor.run(wanted, workdir / "runs", do, report, **settings)
@@ -126,7 +126,7 @@ def _data_of(workdir, run):
 
 
 @contextlib.contextmanager
-def _joined(workdir, config, runs) -> Iterator[Callable[[], None]]:
+def _joined(workdir, config, runs, wanted) -> Iterator[Callable[[], None]]:
     """Takes the folder for this sweep, alone or along with other commands.
 
     Yields:
@@ -142,7 +142,7 @@ def _joined(workdir, config, runs) -> Iterator[Callable[[], None]]:
         with holding(workdir / FILES_LOCK):
             alone = stack.enter_context(sharing(workdir / _COMMANDS_LOCK))
             if alone:
-                _claim(workdir, config, runs)
+                _claim(workdir, config, wanted)
             elif _sweep_of(workdir / _CLAIM) != _without_executor(config):
                 raise CaejaxError(
                     f"another command does a sweep in {workdir}, and not this one; "
@@ -154,7 +154,7 @@ def _joined(workdir, config, runs) -> Iterator[Callable[[], None]]:
 def _claim(workdir, config, runs):
     write_atomically(workdir / _CLAIM, config_lib.to_json(config) + "\n")
     for run in runs:
-        results.forget_failures(workdir / "runs" / run.id)
+        results.try_again(workdir / "runs" / run.id)
     mend(runs, workdir / "runs")
 
 

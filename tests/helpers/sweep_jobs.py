@@ -41,7 +41,8 @@ def log(config: ConfigDict, workdir: Path, word: str) -> None:
 
 
 def quick(config: ConfigDict, workdir: Path) -> None:
-    """Writes a summary, with another time at each call."""
+    """Writes a summary, with another time at each call, and no pictures."""
+    (workdir / "samples.npz").touch()
     summary = {"test/psnr": config.seed / 2, "train_seconds": time.time()}
     write_json(workdir / "summary.json", summary)
 
