@@ -31,6 +31,7 @@ REQUIREMENTS = [
     "scipy>=1.15.0",
     "tensorboardX>=2.6.4",
     "tensorflow-datasets>=4.9.10",
+    "tensorstore>=0.1.71",
 ]
 
 CONFIGS = [str(path.relative_to(HERE)) for path in HERE.glob("configs/**/*.py")]

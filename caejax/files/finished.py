@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from caejax.errors import CaejaxError
 from caejax.files.atomic import damaged, is_number, read_json
 
 _AGAIN = "--mode=run makes it again from the last checkpoint"
@@ -52,11 +53,14 @@ def read_samples(workdir: Path) -> dict[str, np.ndarray]:
     """
     path = workdir / "samples.npz"
     try:
-        with np.load(path) as archive:
+        # NumPy leaves a file open that is no archive.
+        with path.open("rb") as file, np.load(file) as archive:
             arrays = dict(archive)
         _check_samples(arrays)
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):
         raise
+    except NotADirectoryError as error:
+        raise FileNotFoundError(error.errno, error.strerror, str(path)) from None
     # Every part of an archive has errors of its own.
     except Exception as error:
         raise damaged(path, error, _AGAIN) from error
@@ -82,7 +86,7 @@ def lacks_samples(workdir: Path) -> bool:
     """Whether a run's samples.npz is lost or damaged, though it could be made again."""
     try:
         read_samples(workdir)
-    except Exception:
+    except (CaejaxError, FileNotFoundError):
         return bool(checkpoint_folders(workdir / "checkpoints"))
     return False
 

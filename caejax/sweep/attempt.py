@@ -77,6 +77,8 @@ def attempting(
                 forget_failure(workdir)
                 return (yield from _do(run, folder, do))
     except OSError as error:  # of the folder itself
+        with contextlib.suppress(OSError):
+            forget_failure(workdir)
         return _failed(workdir, describe(error))
     return "running elsewhere"
 

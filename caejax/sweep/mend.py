@@ -7,7 +7,7 @@ from pathlib import Path
 from caejax import config as config_lib
 from caejax.config.stored import read_stored
 from caejax.errors import CaejaxError
-from caejax.files.atomic import write_atomically
+from caejax.files.atomic import move_aside, write_atomically
 from caejax.files.finished import lacks_samples
 from caejax.sweep.spec import SweepRun
 from caejax.terminal.notes import note
@@ -30,8 +30,9 @@ def mend(runs: Sequence[SweepRun], folder: Path) -> None:
         with contextlib.suppress(OSError):
             if is_started(workdir):
                 _mend_config(run, folder)
-            if (workdir / "samples.npz").is_file() and lacks_samples(workdir):
-                (workdir / "samples.npz").unlink()
+            if (workdir / "summary.json").is_file() and lacks_samples(workdir):
+                # Not done, then, before both are there.
+                move_aside(workdir / "summary.json", workdir / "damaged")
                 note(f"{workdir / 'samples.npz'} is damaged; it is made again")
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from caejax.errors import CaejaxError
 from caejax.files.csv_files import write_csv
-from caejax.files.finished import checkpoint_folders, read_summary
+from caejax.files.finished import read_summary
 from caejax.sweep.spec import SweepRun
 
 Row = dict[str, Any]
@@ -54,19 +54,13 @@ def write(workdir: Path, rows: Sequence[Row]) -> None:
 def status(workdir: Path) -> str:
     """What a run's folder says of it: "done", "failed" or "pending".
 
-    Where its summary is damaged, or its pictures are lost but for the checkpoint that
-    they can be made of again, it is not done.
+    Where its summary is damaged, it is not done.
     """
     with contextlib.suppress(CaejaxError, OSError):
         read_summary(workdir)
-        if (workdir / "samples.npz").exists() or not _has_checkpoint(workdir):
-            return "done"
+        return "done"
     failed = error_text(workdir) and not (workdir / _AGAIN_FILE).exists()
     return "failed" if failed else "pending"
-
-
-def _has_checkpoint(workdir):
-    return bool(checkpoint_folders(workdir / "checkpoints"))
 
 
 def unfinished(runs: Sequence[SweepRun], folder: Path) -> list[SweepRun]:
@@ -76,7 +70,7 @@ def unfinished(runs: Sequence[SweepRun], folder: Path) -> list[SweepRun]:
 
 def try_again(workdir: Path) -> None:
     """Makes a run that failed one that is to be done; its error stays until it is."""
-    if status(workdir) == "failed":
+    if status(workdir) == "failed" and workdir.is_dir():
         (workdir / _AGAIN_FILE).touch()
 
 

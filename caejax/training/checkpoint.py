@@ -127,7 +127,8 @@ class Checkpoints:
         self._best.reload()
         what = " and ".join(map(str, broken)) or self._folder / "best"
         on = "begins anew" if chosen is None else f"goes on from step {step}"
-        note(f"{what} is damaged, and kept in {aside}; the run {on}")
+        are = "are" if len(broken) > 1 else "is"
+        note(f"{what} {are} damaged, and kept in {aside}; the run {on}")
 
     def restore_best(self, like: TrainState) -> Restored | None:
         """The best state and how far the run was then, or None.
@@ -195,7 +196,7 @@ def _save(manager, state, progress):
         # A run that was killed between its two saves comes by here again.
         return
     about = {"progress": to_json(progress), "shapes": _shapes(state)}
-    about["state"] = _hash_of_arrays(state)
+    about |= {"dtypes": _dtypes(state), "state": _hash_of_arrays(state)}
     about["hash"] = _hash_of_json(about)
     parts = {"state": ocp.args.StandardSave(state), "about": ocp.args.JsonSave(about)}
     manager.save(step, args=ocp.args.Composite(**parts))
@@ -240,7 +241,9 @@ def _read(path: Path, like: TrainState) -> Restored:
         state = _restore(path, "state", ocp.args.StandardRestore(like))
         if int(state.step) != int(path.name):
             raise _Damaged("the state is of another step")
-        if about.get("state") not in (None, _hash_of_arrays(state)):
+        # Arrays that are read as another type are others by that.
+        alike = about.get("dtypes") == _dtypes(state)
+        if alike and about["state"] != _hash_of_arrays(state):
             raise _Damaged("the state is another")
     return state, progress
 
@@ -315,6 +318,10 @@ def _quietly() -> Iterator[None]:
 
 def _hash_of_json(values):
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+def _dtypes(state):
+    return [str(leaf.dtype) for leaf in jax.tree.leaves(state)]
 
 
 def _hash_of_arrays(state):

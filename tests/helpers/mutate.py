@@ -19,12 +19,12 @@ import numpy as np
 from absl import flags
 
 from caejax import apply, main
+from caejax.config import run_id
 from caejax.errors import CaejaxError, describe
 from caejax.report import report
 from caejax.report.report import report as write_report
 from caejax.sweep.run import run_sweep
-from caejax.training.loop import train
-from helpers.tiny import tiny_config
+from helpers import sweep_jobs
 
 CONFIG_FILE = """
 from helpers.mutate import {name} as get_config
@@ -32,30 +32,36 @@ from helpers.mutate import {name} as get_config
 
 
 def run_config():
-    """A run of three epochs."""
-    config = tiny_config()
-    config.train.epochs = 3
+    """A run of one epoch."""
+    config = sweep_config()
+    config.sweep = {}
     return config
 
 
 def sweep_config():
-    """A sweep of two runs."""
-    config = tiny_config()
-    config.train.epochs = 1
-    values = (0.1, 0.5)
-    config.sweep = {"noise": {"field": "corruption.level", "values": values}}
-    return config
+    """A sweep of two runs, of which the first is that of `run_config`."""
+    return sweep_jobs.sweep_config(seed=sweep_jobs.SEEDS)
 
 
-def make_folders(folder: Path) -> None:
-    """A finished run, one that is not, a sweep with all tables, and config files."""
+def make_folders(folder: Path, sweep: Path) -> None:
+    """A finished run, one that is not, a sweep, and config files.
+
+    Args:
+      folder: the folder to make them in.
+      sweep: a folder in which `sweep_config` has been done.
+    """
     for name in ("run_config", "sweep_config"):
         (folder / f"{name}.py").write_text(CONFIG_FILE.format(name=name))
-    train(run_config(), folder / "finished", verbose=False)
-    shutil.copytree(folder / "finished", folder / "begun")
+    shutil.copytree(sweep, folder / "sweep")
+    run = sweep / "runs" / run_id(run_config())
+    for name in ("finished", "begun"):
+        shutil.copytree(run, folder / name)
     for name in ("summary.json", "samples.npz"):
         (folder / "begun" / name).unlink()
-    run_sweep(sweep_config(), folder / "sweep")
+
+
+def measure(folder: Path) -> None:
+    """Makes the tables and figures of what is finished."""
     for flag in ("--levels=0.1", "--references=input"):
         call(["main", "--mode=eval", f"--workdir={folder / 'sweep'}", flag])
         call(["main", "--mode=eval", f"--workdir={folder / 'finished'}", flag])
@@ -329,7 +335,9 @@ def _main(count: int, seed: int) -> int:
     with tempfile.TemporaryDirectory() as name, coarse_figures():
         folder, scratch = Path(name) / "made", Path(name) / "scratch"
         folder.mkdir()
-        make_folders(folder)
+        run_sweep(sweep_config(), Path(name) / "sweep")
+        make_folders(folder, Path(name) / "sweep")
+        measure(folder)
         for i, case in enumerate(cases(folder, count, seed)):
             outcome = try_case(case, folder, scratch)
             wrong = outcome.code not in (0, 1) or "Traceback" in outcome.output
