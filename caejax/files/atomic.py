@@ -9,17 +9,28 @@ from typing import Any, BinaryIO
 
 Row = dict[str, Any]
 
+_parts: set[Path] = set()  # of files that are being written
+
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """Opens a file that takes its name only when it is whole."""
     part = path.with_name(f".{path.name}.part")
+    _parts.add(part)
     try:
         with part.open("wb") as file:
             yield file
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+        _parts.discard(part)
+
+
+def forget_parts() -> None:
+    """Removes what is half-written, before a process is ended in the midst of it."""
+    for part in list(_parts):
+        with contextlib.suppress(OSError):
+            part.unlink()
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -11,6 +11,7 @@ from caejax import config as config_lib
 from caejax.errors import CaejaxError
 from caejax.files.atomic import write_atomically, write_json
 from caejax.files.locks import FILES_LOCK, holding, sharing
+from caejax.runtime import stopping
 from caejax.sweep import progress, results
 from caejax.sweep.attempt import Do, Report
 from caejax.sweep.executors import find_executor
@@ -57,7 +58,11 @@ def run_sweep(
     wanted = _with_starts(runs, [run for run in runs if only(run)])
     executor, settings = find_executor(config)
     _check_data(workdir, runs)
-    with _joined(workdir, config, runs), _reported(workdir, runs, wanted) as report:
+    with (
+        stopping.heeding_ctrl_c(),
+        _joined(workdir, config, runs),
+        _reported(workdir, runs, wanted) as report,
+    ):
         executor.run(wanted, workdir / "runs", do, report, **settings)
     return results.collect(runs, workdir / "runs")
 

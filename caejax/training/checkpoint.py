@@ -4,6 +4,8 @@ All use of orbax is in this file, because its interface still moves. Writing is
 atomic: a checkpoint is there whole or not at all.
 """
 
+import contextlib
+import shutil
 from pathlib import Path
 
 import jax
@@ -19,10 +21,12 @@ class Checkpoints:
 
     `last/` holds the newest `keep` states and `best/` the one with the lowest
     validation loss, each in a folder named after its step, with the progress beside
-    the state.
+    the state. `stopped/` holds that of a run that was stopped in the midst of an epoch
+    after all of them.
     """
 
     def __init__(self, folder: Path, keep: int):
+        self._stopped = folder / "stopped"
         self._last = _manager(folder / "last", keep)
         self._best = _manager(folder / "best", 1)
 
@@ -40,6 +44,12 @@ class Checkpoints:
         if best:
             _save(self._best, state, progress)
         _save(self._last, state, progress)
+        shutil.rmtree(self._stopped, ignore_errors=True)  # it lies before this one
+
+    def save_stopped(self, state: TrainState, progress: Progress) -> None:
+        """Saves a state in the midst of an epoch, in place of an earlier such."""
+        with contextlib.closing(_manager(self._stopped, 1)) as manager:
+            _save(manager, state, progress)
 
     def restore(self, like: TrainState) -> tuple[TrainState, Progress] | None:
         """The newest state and how far the run was then, or None.
@@ -50,7 +60,17 @@ class Checkpoints:
         Raises:
           CaejaxError: the checkpoint is of another model or optimiser.
         """
-        return _restore(self._last, like)
+        return self._restore_stopped(like) or _restore(self._last, like)
+
+    def _restore_stopped(self, like):
+        """That of the midst of an epoch, if none is newer."""
+        if not self._stopped.exists():
+            return None
+        with contextlib.closing(_manager(self._stopped, 1)) as manager:
+            step = manager.latest_step()
+            if step is None or step <= (self._last.latest_step() or 0):
+                return None
+            return _restore(manager, like)
 
     def restore_best(self, like: TrainState) -> tuple[TrainState, Progress] | None:
         """The best state and how far the run was then, or None; as `restore`."""

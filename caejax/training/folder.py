@@ -54,7 +54,8 @@ def is_started(workdir: Path) -> bool:
 def last_step(workdir: Path) -> int | None:
     """The step of a run's newest checkpoint, None without one."""
     # Half-written checkpoints have longer names.
-    names = [path.name for path in (workdir / "checkpoints" / "last").glob("*")]
+    folders = [workdir / "checkpoints" / name for name in ("last", "stopped")]
+    names = [path.name for folder in folders for path in folder.glob("*")]
     return max((int(name) for name in names if name.isdigit()), default=None)
 
 
