@@ -28,9 +28,9 @@ SIGNALS = tuple(
 )
 
 # Seconds to come to a safe point, where there is something to be saved: people wait
-# after Ctrl-C, and schedulers before they kill.
-_PATIENCE = {signal.SIGINT: 2.8}
-_LONG_PATIENCE = 20.0
+# after Ctrl-C, and so do schedulers, for longer, before they kill.
+_PATIENCE = 2.8
+_LONG_PATIENCE = {signal.SIGTERM: 20.0}
 _NO_PATIENCE = 0.4  # where nothing is
 _UNWINDING = 1.2  # seconds from a safe point to the command's end
 _LOOK = 0.05  # seconds between two looks at the clock
@@ -83,13 +83,12 @@ def _ease():
 
 
 def seconds_left(usual: float) -> float:
-    """How long what has to be saved may take, here or in another process.
+    """How long what has to be saved in another process may take.
 
     Args:
-      usual: the seconds where no signal has come, or Ctrl-C.
+      usual: the seconds where there is no time to be lost.
     """
-    long = _Notes.asked is not None and _Notes.asked not in _PATIENCE
-    return _LONG_PATIENCE - 2 if long else usual
+    return max(usual, _LONG_PATIENCE.get(_Notes.asked, 0) - 2)
 
 
 @contextlib.contextmanager
@@ -264,7 +263,7 @@ def _hear(signum):
 
 def _deadline():
     if _Notes.needs_time:
-        return _Notes.asked_at + _PATIENCE.get(_Notes.asked, _LONG_PATIENCE)
+        return _Notes.asked_at + _LONG_PATIENCE.get(_Notes.asked, _PATIENCE)
     return max(_Notes.asked_at + _NO_PATIENCE, _Notes.eased_at + _UNWINDING)
 
 
