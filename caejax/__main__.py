@@ -177,8 +177,10 @@ def _help(program: str) -> str:
 
 def run() -> int:
     """Entry point of the console script."""
+    stopping.listen_to_the_end("interrupted")
     return main(sys.argv[1:])
 
 
 if __name__ == "__main__":
+    stopping.listen_to_the_end("interrupted")
     sys.exit(main(sys.argv[1:], program="python -m caejax"))

@@ -4,7 +4,7 @@ from caejax.runtime import stopping
 
 _STOPPED = "interrupted; what was written is whole"
 if __name__ == "__main__":
-    stopping.listen(_STOPPED)  # before anything else is imported
+    stopping.listen_to_the_end(_STOPPED)  # before anything else is imported
 
 import argparse  # noqa: E402
 import sys  # noqa: E402

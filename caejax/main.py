@@ -11,7 +11,9 @@ from caejax.runtime import stopping
 
 _STOPPED = "interrupted; the same command goes on where this one was stopped"
 if __name__ == "__main__":
-    stopping.listen(_STOPPED)  # before libraries are imported, which takes a while
+    stopping.listen_to_the_end(
+        _STOPPED
+    )  # before libraries are imported, which takes a while
 
 import importlib  # noqa: E402
 import sys  # noqa: E402

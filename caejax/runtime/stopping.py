@@ -7,6 +7,7 @@ such point in time, because it compiles or loads for instance, a thread ends the
 process: all files are written so that they are whole whenever that is.
 """
 
+import atexit
 import contextlib
 import os
 import select
@@ -150,14 +151,24 @@ def listening(stopped: str | None) -> Iterator[None]:
         finally:
             _Notes.stopped = before
         return
-    leave = listen(stopped)
+    leave = _listen(stopped)
     try:
         yield
     finally:
         leave()
 
 
-def listen(stopped: str | None) -> Callable[[], None]:
+def listen_to_the_end(stopped: str) -> None:
+    """As `listening` until the process ends; signals while it does so change nothing.
+
+    Args:
+      stopped: as there.
+    """
+    _listen(stopped)
+    atexit.register(_handle, signal.SIG_IGN)
+
+
+def _listen(stopped: str | None) -> Callable[[], None]:
     """As entering `listening`; returns the function that ends it."""
     _Notes.listening, _Notes.stopped = True, stopped
     ears, mouth = os.pipe()
