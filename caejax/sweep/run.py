@@ -13,6 +13,7 @@ from caejax.config.stored import read_stored
 from caejax.errors import CaejaxError
 from caejax.files.atomic import write_atomically, write_json
 from caejax.files.locks import FILES_LOCK, holding, sharing
+from caejax.runtime import stopping
 from caejax.sweep import progress, results
 from caejax.sweep.attempt import Do, Report
 from caejax.sweep.executors import find_executor
@@ -63,6 +64,7 @@ def run_sweep(
     executor, settings = find_executor(config)
     _check_data(workdir, runs)
     with (
+        stopping.heeding_ctrl_c(),
         _joined(workdir, named, runs, wanted) as settle,
         _reported(workdir, runs, wanted, settle) as report,
     ):
