@@ -36,4 +36,4 @@ def save_checkpoints(workdir, config, seeds):
         for step, seed in enumerate(seeds):
             state = create_state(task.model, tx, seed, ema=False)
             state = state._replace(step=state.step + step)
-            checkpoints.save(state, Progress(), best=step == 0)
+            checkpoints.save(state, Progress(measured=True), best=step == 0)
