@@ -31,8 +31,21 @@ _CLAIM = ".sweep.json"
 
 
 def train_quietly(config: ConfigDict, workdir: Path) -> Course:
-    """Trains one run of a sweep, or what is left to do of it."""
-    return course(config, workdir, verbose=False)
+    """Trains one run of a sweep, or what is left to do of it.
+
+    Its data are split as those of the runs beside it, whatever has come into the folder
+    of the data since these began.
+    """
+    return course(config, workdir, verbose=False, data=_of_others(config, workdir))
+
+
+def _of_others(config, workdir):
+    """What another run beside this one was trained on, if it has the same data."""
+    for other in sorted(workdir.parent.iterdir()):
+        with contextlib.suppress(CaejaxError, OSError):
+            if is_started(other) and read_config(other).data == config.data:
+                return recorded.read(other)
+    return None
 
 
 def run_sweep(

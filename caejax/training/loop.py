@@ -25,6 +25,7 @@ from caejax.training.images import data_of
 from caejax.training.metrics_log import MetricsWriter
 from caejax.training.pace import Pace
 from caejax.training.progress import Begun, Progress
+from caejax.training.recorded import Recorded
 from caejax.training.restore import restore, trained_config
 from caejax.training.run import (
     Answer,
@@ -99,12 +100,25 @@ def _answer(request, pace):
         return error
 
 
-def course(config: ConfigDict, workdir: Path, *, verbose: bool = True) -> Course:
-    """Trains as `train`, but asks for steps instead of taking them."""
+def course(
+    config: ConfigDict,
+    workdir: Path,
+    *,
+    verbose: bool = True,
+    data: Recorded | None = None,
+) -> Course:
+    """Trains as `train`, but asks for steps instead of taking them.
+
+    Args:
+      config: as for `train`.
+      workdir: as for `train`.
+      verbose: as for `train`.
+      data: the data that a run that begins is to have; None for what there is.
+    """
     stopping.check()
     check(config)
     folder.claim(workdir, config)
-    data = recorded.read(workdir) if folder.is_started(workdir) else None
+    data = recorded.read(workdir) if folder.is_started(workdir) else data
     done = folder.read_summary(workdir, config)
     if done and (data is None or recorded.named_alike(config.data, data)):
         return done
