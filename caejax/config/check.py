@@ -31,6 +31,7 @@ def check(config: ConfigDict) -> None:
     for field in ("data.source", "corruption.name", "loss"):
         choice(config, field)
     _check_names(config)
+    _check_length(config)
     _check_numbers(config)
     _check_level(config)
     image_size(config)
@@ -148,6 +149,18 @@ _NOT_NEGATIVE = (
 )
 _BELOW_1 = ("data.val_fraction", "train.ema_decay")
 _UNCOUNTED = ("train.epochs", "train.early_stopping")  # on the host alone
+_MOST_LAYERS = 200  # which is more than compilers get through
+_LAYERS = ("widths", "decoder_widths", "encoder_layers", "decoder_layers")
+
+
+def _check_length(config):
+    for name in _LAYERS:
+        count = len(config.model.get(name, ()))
+        if count > _MOST_LAYERS:
+            raise CaejaxError(
+                f"config.model.{name} has {count:,} entries; {_MOST_LAYERS} are the "
+                "most"
+            )
 
 
 def _check_numbers(config):
@@ -178,6 +191,8 @@ def _check_number(field, value):
         raise CaejaxError(f"config.{field} is {shown(value)}; it must be {bound}")
     if isinstance(value, int) and field not in _UNCOUNTED:
         _check_countable(field, value)
+    if isinstance(value, int) and value >= 2**63:
+        raise CaejaxError(f"config.{field} is {shown(value)}; it must be below 2^63")
     if isinstance(value, float) and value > LARGEST:
         raise CaejaxError(
             f"config.{field} is {value}; float32 holds at most {LARGEST:.4g}"
