@@ -23,6 +23,7 @@ from caejax.training import recorded
 from caejax.training.folder import environment, is_started, read_config
 from caejax.training.images import load_data
 from caejax.training.loop import course
+from caejax.training.memory import check_memory
 from caejax.training.run import Course
 
 # Shared by all commands that work on the sweep, and their config.
@@ -128,6 +129,7 @@ def _check_data(workdir, runs):
     swept = any(f == CONFIG or f.startswith("data.") for f in runs[0].values)
     left = results.unfinished(runs, workdir / "runs")
     if left and not swept:
+        check_memory(left[0].config)
         note = load_data(left[0].config, _data_of(workdir, left[0])).recorded.note
         if note:
             print(note, flush=True)
