@@ -228,7 +228,7 @@ def _add_sampling(add):
 
 def _number(least, most=2**63 - 1):
     def parse_number(text):
-        if not text.isdecimal() or len(text) < 20 and int(text) < least:
+        if not text.isdecimal() or (len(text) < 20 and int(text) < least):
             raise argparse.ArgumentTypeError(
                 f"{text!r} is not a whole number of at least {least}"
             )
