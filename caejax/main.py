@@ -38,6 +38,7 @@ _CORES = flags.DEFINE_integer(
     0,
     "CPU cores that share each batch; 0 is all. By processes, each run has one.",
     lower_bound=0,
+    upper_bound=1024,
 )
 _CACHE = flags.DEFINE_bool(
     "cache", True, "Keep compiled programs in the user's cache folder."

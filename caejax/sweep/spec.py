@@ -11,6 +11,7 @@ from ml_collections import ConfigDict
 from caejax import config as config_lib
 from caejax.config.check import check
 from caejax.config.load import load_config
+from caejax.config.values import shown
 from caejax.errors import CaejaxError, did_you_mean
 
 MOST_RUNS = 100_000
@@ -275,7 +276,7 @@ def _points(name, axis):
         )
     if not isinstance(axis["values"], tuple | list) or not len(axis["values"]):
         raise CaejaxError(
-            f"config.sweep.{name}.values is {axis['values']!r}; it must be a tuple "
+            f"config.sweep.{name}.values is {shown(axis['values'])}; it must be a tuple "
             "of at least one value"
         )
     if isinstance(axis.field, str):
@@ -288,7 +289,7 @@ def _points(name, axis):
     for value in axis["values"]:
         if not isinstance(value, tuple | list) or len(value) != len(axis.field):
             raise CaejaxError(
-                f"config.sweep.{name}.values has {value!r}, which does not set the "
+                f"config.sweep.{name}.values has {shown(value)}, which does not set the "
                 f"{len(axis.field)} fields {tuple(axis.field)}"
             )
     return [list(zip(axis.field, value, strict=True)) for value in axis["values"]]
