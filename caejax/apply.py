@@ -12,6 +12,7 @@ from collections.abc import Sequence  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 from caejax.errors import print_error  # noqa: E402
+from caejax.files.paths import expand  # noqa: E402
 
 _PROGRAM = "python -m caejax.apply"
 
@@ -274,14 +275,15 @@ def _apply(args) -> int:
     from caejax.runtime.startup import start
 
     start(cores=1, cache=not args.nocache)
-    model = trained.load(args.run)
+    run = expand(args.run, "--run")
+    model = trained.load(run)
     if args.data_dir:
         model.config.data.dir = args.data_dir
     job = Job(
         trained=model,
-        out=args.out or args.run / "apply" / args.command,
+        out=expand(args.out, "--out") if args.out else run / "apply" / args.command,
         overwrite=args.overwrite,
-        images=[Path(image) for image in args.images],
+        images=[expand(image, "an image") for image in args.images],
         convert=getattr(args, "convert", False),
         split=args.split,
         limit=args.limit,

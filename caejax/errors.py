@@ -5,6 +5,8 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
+from caejax.terminal.lines import printable
+
 Value = TypeVar("Value")
 
 
@@ -89,5 +91,5 @@ def describe(error: CaejaxError | OSError) -> str:
 
 def print_error(line: str) -> int:
     """Prints one line to the error output; returns the exit code of a failure."""
-    print(f"error: {' '.join(line.split())}", file=sys.stderr)
+    print(f"error: {printable(' '.join(line.split()))}", file=sys.stderr)
     return 1

@@ -33,6 +33,7 @@ from caejax.config import load as config_files
 from caejax.data import Dataset
 from caejax.errors import CaejaxError
 from caejax.files.locks import holding
+from caejax.files.paths import expand
 from caejax.inference import any_size, trained
 from caejax.inference.arrays import Array, Batch, as_batch, as_codes
 from caejax.runtime import stopping
@@ -285,7 +286,7 @@ def load(run_or_name: str | os.PathLike[str]) -> Model:
             f"a model is loaded from the folder of a run, and this is "
             f"{type(run_or_name).__name__}"
         )
-    folder = Path(run_or_name)
+    folder = expand(run_or_name, "the run")
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "does not exist"
         raise CaejaxError(
@@ -333,7 +334,7 @@ def train(
       >>> summary["epochs"], summary["params"]
       (1, 459)
     """
-    config, folder = _config(config), Path(workdir)
+    config, folder = _config(config), expand(workdir, "workdir")
     if config.sweep:
         raise CaejaxError(
             "the config is a sweep, and train() does one run: set config.sweep = {} "

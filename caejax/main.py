@@ -18,7 +18,6 @@ if __name__ == "__main__":
 import importlib  # noqa: E402
 import sys  # noqa: E402
 from collections.abc import Sequence  # noqa: E402
-from pathlib import Path  # noqa: E402
 
 from absl import app, flags, logging  # noqa: E402
 
@@ -26,6 +25,7 @@ from caejax.commands.options import Options  # noqa: E402
 from caejax.config import command_line  # noqa: E402
 from caejax.config.load import load_config  # noqa: E402
 from caejax.errors import CaejaxError, print_error  # noqa: E402
+from caejax.files.paths import expand  # noqa: E402
 
 MODES = ("run", "eval", "report", "show")
 
@@ -87,7 +87,7 @@ def _main(argv):
             raise CaejaxError(f"--{flag.name} is for --mode=eval; add that")
     options = Options(
         config=_config(_CONFIG.value, overrides),
-        workdir=Path(_WORKDIR.value) if _WORKDIR.value else None,
+        workdir=expand(_WORKDIR.value, "--workdir") if _WORKDIR.value else None,
         cores=_CORES.value,
         cache=_CACHE.value,
         calibrate=_CALIBRATE.value,

@@ -8,6 +8,7 @@ from caejax.evaluation.runs import relocate
 from caejax.report.references import print_levels, print_references
 from caejax.report.tables import print_values
 from caejax.runtime.startup import start
+from caejax.terminal.lines import tell
 from caejax.training.loop import evaluate_again
 
 
@@ -42,5 +43,5 @@ def _compare(options):
         print_references(measure_references(workdir, names, options.reference_images))
     if levels:
         print_levels(measure_levels(workdir, levels))
-    print(f"--mode=report --workdir={workdir} puts it into tables and figures")
+    tell(f"--mode=report --workdir={workdir} puts it into tables and figures")
     return 0

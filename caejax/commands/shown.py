@@ -12,6 +12,7 @@ from caejax.errors import CaejaxError
 from caejax.models.size import image_flops, parameter_count, parameter_shapes
 from caejax.sweep.progress import duration
 from caejax.sweep.spec import SweepRun
+from caejax.terminal.lines import printable
 from caejax.training.task import model_from_config
 
 
@@ -51,7 +52,7 @@ def runs_table(runs: list[SweepRun]) -> Table:
     columns = ("params", "FLOPs an image")
     table = Table("run", *runs[0].values, *columns, title=f"{len(runs)} runs")
     for run in runs:
-        values = (escape(str(value)) for value in run.values.values())
+        values = (escape(printable(str(value))) for value in run.values.values())
         model = model_from_config(run.config)
         size = f"{parameter_count(model):,}", f"{image_flops(model):,.0f}"
         table.add_row(run.id, *values, *size)

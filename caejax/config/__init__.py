@@ -117,7 +117,10 @@ def _default_train() -> ConfigDict:
         {
             "batch_size": 128,
             "epochs": 10,
-            "start_from": "",  # folder of a run, whose trained parameters are taken
+            # Folder of a run, whose trained parameters are taken. In all paths, ~ and
+            # $VAR may be; a relative one starts in the working directory of the
+            # command that begins the run.
+            "start_from": "",
             "ema_decay": 0.0,  # 0: no average of the parameters is kept
             "early_stopping": 0,  # epochs without a better val loss; 0: never stop
             "keep_checkpoints": 2,  # the last so many, besides the best

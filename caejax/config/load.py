@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 
 from caejax.config import resolve, unknown_field
 from caejax.errors import CaejaxError
+from caejax.files.paths import expand
 
 _PACKAGE = Path(__file__).parents[1]
 
@@ -37,7 +38,7 @@ def find_config(name_or_path: str | Path) -> Path:
     Raises:
       CaejaxError: it is neither.
     """
-    path = Path(name_or_path)
+    path = expand(name_or_path, "--config")
     if path.is_file():
         return path
     names = config_names()

@@ -11,6 +11,7 @@ from caejax.errors import CaejaxError
 from caejax.evaluation.runs import FinishedRun, Row, Table, each, finished_runs
 from caejax.metrics.evaluator import evaluate
 from caejax.metrics.noise import noise_key
+from caejax.terminal.lines import tell
 from caejax.training import recorded
 from caejax.training.images import load_images
 from caejax.training.restore import restore
@@ -120,4 +121,4 @@ def _measure(run: FinishedRun, rows: Sequence[Row], table: Table) -> None:
         values = evaluate(subject, params, images, key, level, "level").values
         table.add(row | {f"test/{name}": value for name, value in values.items()})
         psnr = f"psnr {values['psnr']:.2f} dB"
-        print(f"{run.id}  trained at {row['train_level']}  at {level}  {psnr}")
+        tell(f"{run.id}  trained at {row['train_level']}  at {level}  {psnr}")

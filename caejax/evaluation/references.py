@@ -23,6 +23,7 @@ from caejax.evaluation.runs import FinishedRun, Row, Table, each, finished_runs
 from caejax.metrics.evaluator import compare
 from caejax.metrics.noise import compiled_corruption, noise_key
 from caejax.ops.images import as_float
+from caejax.terminal.lines import tell
 from caejax.terminal.notes import note
 from caejax.training import recorded
 from caejax.training.images import load_images
@@ -172,7 +173,7 @@ def _planned(setting, names, images, total) -> Iterator[Row]:
     bell = CORRUPTIONS[corruption.name].gaussian and corruption.level > 0
     for name in names:
         if name == "posterior" and not bell:
-            print(f"posterior  left out, no Gaussian noise: {_words(setting.columns)}")
+            tell(f"posterior  left out, no Gaussian noise: {_words(setting.columns)}")
             continue
         row = {"reference": name, "setting": setting.id, **setting.columns}
         count = {"images": images if name in CLASSICAL else total, "test_images": total}
@@ -199,7 +200,7 @@ def _measure(setting: Setting, rows: Sequence[Row], table: Table) -> None:
         table.add(row | tuned | values)
         name = " ".join([row["reference"], str(row.get("latent_size", ""))]).strip()
         psnr = f"psnr {values['test/psnr']:.2f} dB"
-        print(f"{name}  {_words(setting.columns)}  {psnr}", flush=True)
+        tell(f"{name}  {_words(setting.columns)}  {psnr}")
 
 
 def _noisy(config: ConfigDict, data: Recorded | None, split: str, count: int) -> Noisy:

@@ -1,6 +1,7 @@
 """Text, JSON and JSON lines, in files that are whole or not there."""
 
 import contextlib
+import hashlib
 import itertools
 import json
 import os
@@ -16,10 +17,17 @@ Row = dict[str, Any]
 _parts: set[Path] = set()  # of files that are being written
 
 
+def _part_name(name):
+    part = f".{name}.part"
+    if len(os.fsencode(part)) <= 255:  # more than most file systems take
+        return part
+    return f".{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}.part"
+
+
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """Opens a file that takes its name only when it is whole."""
-    part = path.with_name(f".{path.name}.part")
+    part = path.with_name(_part_name(path.name))
     if path.is_dir() and not path.is_symlink():
         move_aside(path, path.parent / "damaged")
     _parts.add(part)
@@ -42,7 +50,8 @@ def forget_parts() -> None:
 def write_atomically(path: Path, text: str) -> None:
     """Writes a text file that is never seen half-written."""
     with replacing(path) as file:
-        file.write(text.encode())
+        # Bytes of names that are no text are escaped.
+        file.write(text.encode("utf-8", "backslashreplace"))
 
 
 def write_json(path: Path, value: Any) -> None:

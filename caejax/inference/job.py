@@ -12,6 +12,7 @@ from caejax.errors import CaejaxError, describe, print_error
 from caejax.inference import image_files
 from caejax.inference.trained import Trained
 from caejax.report.style import paper_style, save
+from caejax.terminal import lines
 from caejax.terminal.bars import counting_bar
 from caejax.training.images import load_split
 
@@ -151,7 +152,7 @@ def write_figure(job: Job, title: str, draw: "Callable[[], Figure]") -> None:
 
 def tell(line: str) -> None:
     """Prints a line; bytes of a file's name that are no text come out escaped."""
-    print(line.encode("utf-8", "backslashreplace").decode())
+    lines.tell(line)
 
 
 def small(image: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ from caejax.errors import CaejaxError, describe
 from caejax.files.atomic import damaged, read_json, read_rows
 from caejax.files.csv_files import read_csv
 from caejax.files.finished import read_samples, read_summary
+from caejax.terminal.lines import printable
 from caejax.terminal.notes import note
 
 _PSNR = "test/psnr"
@@ -150,7 +151,16 @@ def read_sweep(workdir: Path) -> SweepFiles:
     configs = [run.config for run in runs.values()]
     references = _read_references(workdir, configs, fields)
     levels = _read_levels(workdir, list(runs))
+    rows, references, levels = map(_in_lines, (rows, references, levels))
     return SweepFiles(config, fields, rows, runs, references, levels, left_out)
+
+
+def _in_lines(rows):
+    """Rows whose texts can be shown: names of files may hold any characters."""
+    return [
+        {k: printable(v) if isinstance(v, str) else v for k, v in row.items()}
+        for row in rows
+    ]
 
 
 def _write_results_again(workdir):

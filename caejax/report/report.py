@@ -8,6 +8,7 @@ from caejax.files.locks import FILES_LOCK, holding
 from caejax.report import figures, findings, page, patterns, references, tables
 from caejax.report.read import is_sweep, read_run, read_sweep
 from caejax.report.style import paper_style, save
+from caejax.terminal.lines import tell
 
 
 def report(workdir: Path) -> None:
@@ -33,7 +34,7 @@ def _report_run(workdir):
     page.write_run(workdir, run, list(drawn))
     tables.print_values(run.summary)
     references.print_references(run.references)
-    print(f"{workdir / 'report.html'} shows it all")
+    tell(f"{workdir / 'report.html'} shows it all")
 
 
 def _noise_matrix(levels):
@@ -72,7 +73,7 @@ def _report_sweep(workdir):
     _write_tables(sweep, workdir / "tables")
     page.write_sweep(workdir, sweep, list(drawn))
     tables.print_sweep(sweep)
-    print(f"{workdir / 'report.html'} shows it all")
+    tell(f"{workdir / 'report.html'} shows it all")
 
 
 def _write_tables(sweep, folder):

@@ -37,6 +37,7 @@ _SETTINGS = {
     "image.interpolation": "nearest",
     "savefig.dpi": 200,
     "pdf.fonttype": 42,
+    "text.parse_math": False,  # a dollar may be part of a name
 }
 
 

@@ -94,8 +94,13 @@ def runs_table(sweep: SweepFiles) -> tuple[list[str], list[list[str]]]:
 
 def to_markdown(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     """A Markdown table."""
-    rows = [header, ["---"] * len(header), *lines]
+    rows = [map(_to_markdown, row) for row in (header, *lines)]
+    rows.insert(1, ["---"] * len(header))
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def _to_markdown(text):
+    return re.sub(r"[|<\\]", r"\\\g<0>", text)
 
 
 _LATEX = {c: f"\\{c}" for c in "&%$#_{}"} | {

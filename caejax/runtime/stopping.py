@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 
 from caejax.errors import exit_code, print_error
 from caejax.files.atomic import forget_parts
+from caejax.terminal.lines import write_any_text
 
 # Windows lacks SIGHUP.
 SIGNALS = tuple(
@@ -127,6 +128,7 @@ def run_command(command: Callable[[], int], stopped: str) -> int:
                 _tell(signum)
             return 128 + signum
 
+    write_any_text()
     with listening(stopped):
         return exit_code(run, stopped)
 

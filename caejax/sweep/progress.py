@@ -6,6 +6,8 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 
+from caejax.terminal.lines import printable, tell
+
 FINISHED = ("done", "failed")
 
 
@@ -26,7 +28,7 @@ def live(states: dict[str, str]) -> Iterator[Callable[[str], None]]:
         return summarise(states.values(), _finished(states) - before, seconds)
 
     if not sys.stdout.isatty():
-        yield lambda text: print(f"[{summary()}] {text}", flush=True)
+        yield lambda text: tell(f"[{summary()}] {text}")
         return
     from rich.live import Live
     from rich.progress_bar import ProgressBar
@@ -40,7 +42,7 @@ def live(states: dict[str, str]) -> Iterator[Callable[[str], None]]:
         return grid
 
     with Live(get_renderable=bar, refresh_per_second=2) as view:
-        yield lambda text: view.console.print(Text(text))
+        yield lambda text: view.console.print(Text(printable(text)))
 
 
 def _finished(states):

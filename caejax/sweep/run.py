@@ -19,6 +19,7 @@ from caejax.sweep.attempt import Do, Report
 from caejax.sweep.executors import find_executor
 from caejax.sweep.mend import mend
 from caejax.sweep.spec import CONFIG, SweepRun, expand
+from caejax.terminal.lines import tell
 from caejax.training import recorded
 from caejax.training.folder import environment, is_started, read_config
 from caejax.training.images import load_data
@@ -132,7 +133,7 @@ def _check_data(workdir, runs):
         check_memory(left[0].config)
         note = load_data(left[0].config, _data_of(workdir, left[0])).recorded.note
         if note:
-            print(note, flush=True)
+            tell(note)
 
 
 def _data_of(workdir, run):

@@ -2,7 +2,10 @@
 
 import sys
 
+from caejax.terminal.lines import printable
+
 
 def note(line: str) -> None:
     """Prints one line to the error output, marked as a note and not an error."""
-    print(f"note: {' '.join(line.split())}", file=sys.stderr, flush=True)
+    line = printable(" ".join(line.split()))
+    print(f"note: {line}", file=sys.stderr, flush=True)

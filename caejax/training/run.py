@@ -1,7 +1,6 @@
 """A run as plain data, from its config, and the state it starts from."""
 
 from collections.abc import Callable, Generator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -9,8 +8,10 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from caejax.errors import CaejaxError
+from caejax.files.paths import expand
 from caejax.optimizers import create_optimizer
 from caejax.runtime.compilation import keep_programs_of
+from caejax.terminal.lines import tell
 from caejax.training.images import Images, budget, load_data
 from caejax.training.recorded import Recorded
 from caejax.training.restore import restore, trained_config
@@ -90,7 +91,7 @@ def create_run(
     """
     images, data = load_data(config, data)
     if verbose and data.note:
-        print(data.note, flush=True)
+        tell(data.note)
     steps_per_epoch = len(images["train"]) // config.train.batch_size
     task = task_from_config(config, config.train.epochs * steps_per_epoch)
     keep_programs_of(task.model)
@@ -133,7 +134,7 @@ def initial_state(run: Run) -> TrainState:
     state = new_state(run)
     if not run.start_from:
         return state
-    other = Path(run.start_from)
+    other = expand(run.start_from, "config.train.start_from")
     params = restore(other, trained_config(other), exact=True).eval_params
     if jax.tree.map(jnp.shape, params) != jax.tree.map(jnp.shape, state.params):
         raise CaejaxError(

@@ -1,0 +1,39 @@
+"""Lines for people, whatever is in the names that they tell of."""
+
+import contextlib
+import sys
+import unicodedata
+
+# Control characters, what turns the direction of writing, ends of lines that are no
+# newlines, and bytes of names that are no text.
+_ACTING = ("Cc", "Cf", "Cs", "Zl", "Zp")
+_JOINERS = "\u200c\u200d"  # parts of words and of emoji
+
+
+def printable(text: str) -> str:
+    """The text in one line, with characters that a terminal would act on escaped.
+
+    "\\x1b" for instance is written as those four characters.
+    """
+    return "".join(
+        _escaped(c) if unicodedata.category(c) in _ACTING and c not in _JOINERS else c
+        for c in text
+    )
+
+
+def _escaped(character):
+    if character.isascii():
+        return repr(character)[1:-1]
+    return character.encode("ascii", "backslashreplace").decode()
+
+
+def tell(text: str) -> None:
+    """Prints a line."""
+    print(printable(text), flush=True)
+
+
+def write_any_text() -> None:
+    """Lets standard output and errors escape what their encoding does not have."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, ValueError):
+            stream.reconfigure(errors="backslashreplace")
