@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import caejax
 from caejax.errors import did_you_mean, print_error
+from caejax.runtime import stopping
 
 
 class Subcommand(NamedTuple):
@@ -137,12 +138,13 @@ def main(argv: Sequence[str], *, program: str = "caejax") -> int:
     if name not in SUBCOMMANDS:
         return print_error(_unknown(program, name, argv))
     found = SUBCOMMANDS[name]
-    try:
+
+    def command() -> int:
         module = importlib.import_module(found.module)
         return found.call(module, program, name, words)
-    except KeyboardInterrupt:  # while it starts; later, modules say more
-        print_error("interrupted")
-        return 130
+
+    # While it starts; later, modules say more.
+    return stopping.run_command(command, "interrupted")
 
 
 def _unknown(program: str, name: str, argv: Sequence[str]) -> str:
@@ -175,8 +177,10 @@ def _help(program: str) -> str:
 
 def run() -> int:
     """Entry point of the console script."""
+    stopping.listen_to_the_end("interrupted")
     return main(sys.argv[1:])
 
 
 if __name__ == "__main__":
+    stopping.listen_to_the_end("interrupted")
     sys.exit(main(sys.argv[1:], program="python -m caejax"))

@@ -1,11 +1,17 @@
 """The command line of trained models: `python -m caejax.apply COMMAND --run=DIR`."""
 
-import argparse
-import sys
-from collections.abc import Sequence
-from pathlib import Path
+from caejax.runtime import stopping
 
-from caejax.errors import exit_code, print_error
+_STOPPED = "interrupted; what was written is whole"
+if __name__ == "__main__":
+    stopping.listen_to_the_end(_STOPPED)  # before anything else is imported
+
+import argparse  # noqa: E402
+import sys  # noqa: E402
+from collections.abc import Sequence  # noqa: E402
+from pathlib import Path  # noqa: E402
+
+from caejax.errors import print_error  # noqa: E402
 
 _PROGRAM = "python -m caejax.apply"
 
@@ -258,7 +264,7 @@ def main(argv: Sequence[str], *, program: str = _PROGRAM) -> int:
       program: That name, for help and errors.
     """
     args = parse(argv, program)
-    return exit_code(lambda: _apply(args), "interrupted; what was written is whole")
+    return stopping.run_command(lambda: _apply(args), _STOPPED)
 
 
 def _apply(args) -> int:

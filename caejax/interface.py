@@ -35,6 +35,7 @@ from caejax.errors import CaejaxError
 from caejax.files.locks import holding
 from caejax.inference import any_size, trained
 from caejax.inference.arrays import Array, Batch, as_batch, as_codes
+from caejax.runtime import stopping
 from caejax.runtime.startup import start
 from caejax.training import loop
 from caejax.training.images import load_dataset
@@ -322,6 +323,8 @@ def train(
     Raises:
       CaejaxError: A config or data that cannot be used, a sweep, a folder of another
         run or at work, or a loss that is not finite.
+      KeyboardInterrupt: Ctrl-C. It comes after the steps at hand, and what has been
+        done is saved; a second one comes at once.
 
     Example:
       >>> config = model.config.copy_and_resolve_references()
@@ -345,7 +348,9 @@ def train(
                 f"another process trains in {folder}; wait for it or choose another "
                 "workdir"
             )
-        return loop.train(config, folder, verbose=verbose)
+        # In the midst of JAX's work, a KeyboardInterrupt could be lost.
+        with stopping.heeding_ctrl_c():
+            return loop.train(config, folder, verbose=verbose)
 
 
 def _config(config: Any) -> ConfigDict:

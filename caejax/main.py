@@ -7,17 +7,25 @@ figures and tables anew from the files in the folder; `show` prints what would b
 and, for a sweep, about how long it takes.
 """
 
-import importlib
-import sys
-from collections.abc import Sequence
-from pathlib import Path
+from caejax.runtime import stopping
 
-from absl import app, flags, logging
+_STOPPED = "interrupted; the same command goes on where this one was stopped"
+if __name__ == "__main__":
+    stopping.listen_to_the_end(
+        _STOPPED
+    )  # before libraries are imported, which takes a while
 
-from caejax.commands.options import Options
-from caejax.config import command_line
-from caejax.config.load import load_config
-from caejax.errors import CaejaxError, exit_code, print_error
+import importlib  # noqa: E402
+import sys  # noqa: E402
+from collections.abc import Sequence  # noqa: E402
+from pathlib import Path  # noqa: E402
+
+from absl import app, flags, logging  # noqa: E402
+
+from caejax.commands.options import Options  # noqa: E402
+from caejax.config import command_line  # noqa: E402
+from caejax.config.load import load_config  # noqa: E402
+from caejax.errors import CaejaxError, print_error  # noqa: E402
 
 MODES = ("run", "eval", "report", "show")
 
@@ -64,8 +72,7 @@ _MODE = flags.DEFINE_enum("mode", "run", MODES, "What to do.")
 def main(argv: Sequence[str]) -> int:
     """Does what the flags say; returns the exit code."""
     logging.set_verbosity(logging.WARNING)  # of what comes before the start-up
-    stopped = "interrupted; the same command goes on where this one was stopped"
-    return exit_code(lambda: _main(argv), stopped)
+    return stopping.run_command(lambda: _main(argv), _STOPPED)
 
 
 def _main(argv):

@@ -40,7 +40,7 @@ def crew(monkeypatch):
         thread = threading.Thread(target=work, daemon=True)
         thread.start()
         process = SimpleNamespace(
-            join=lambda: thread.join(), terminate=pipe.close, exitcode=-9
+            join=thread.join, terminate=pipe.close, kill=pipe.close, exitcode=-9
         )
         return workers._Worker(process, pipe, core)
 
@@ -85,11 +85,38 @@ def test_dead_workers_are_replaced_and_their_runs_go_on(tmp_path, crew):
     assert [began[f"began {seed}"] for seed in range(4)] == [25, 20, 1, 1]
 
 
+@pytest.mark.parametrize("code", [143, -15])
+def test_workers_that_are_told_to_end_are_no_fault_of_a_run(
+    tmp_path, crew, monkeypatch, code
+):
+    monkeypatch.setattr(workers, "_DEATHS", 2)
+    start = workers._start
+
+    def told(*args):
+        worker = start(*args)
+        worker.process.exitcode = code
+        return worker
+
+    def do(config, workdir):
+        sweep_jobs.log(config, workdir, "began")
+        if logged(tmp_path, "began")["began 0"] < 5:
+            sys.exit()
+        sweep_jobs.quick(config, workdir)
+
+    monkeypatch.setattr(workers, "_start", told)
+    config = fake_config(1, name="processes", workers=1)
+    rows = run_sweep(config, tmp_path / "sweep", do)
+    assert [row["status"] for row in rows] == ["done"]
+    assert logged(tmp_path, "began")["began 0"] == 5
+
+
 def test_workers_that_never_start_are_an_error(tmp_path, monkeypatch):
     def start(folder, do, core):
         pipe, theirs = multiprocessing.Pipe()
         theirs.close()
-        process = SimpleNamespace(join=int, terminate=pipe.close, exitcode=1)
+        process = SimpleNamespace(
+            join=bool, terminate=pipe.close, kill=pipe.close, exitcode=1
+        )
         return workers._Worker(process, pipe, core)
 
     monkeypatch.setattr(workers, "_start", start)

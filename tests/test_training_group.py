@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import shutil
+import signal
 
 import jax
 import numpy as np
@@ -17,7 +18,7 @@ from caejax.sweep.alike import alike
 from caejax.sweep.executors import vmap as together
 from caejax.sweep.run import run_sweep
 from caejax.sweep.spec import expand
-from caejax.training import group, varied
+from caejax.training import group, pace, varied
 from caejax.training.folder import last_step
 from caejax.training.progress import Progress
 from caejax.training.run import Request, create_run, new_state
@@ -116,6 +117,39 @@ def test_a_group_that_was_stopped_ends_like_an_undisturbed_one(
     assert tables[0] == tables[1]
 
 
+def test_a_group_that_hears_ctrl_c_saves_every_run(tmp_path, joint, monkeypatch):
+    monkeypatch.setattr(group, "in_turn", lambda: joint[2])
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    config = varied_config("vmap")
+    folders = [tmp_path / "runs" / run.id for run in expand(config)]
+    create = group.compiled_group
+
+    def compiled_group(*args):
+        def steps(images, states, sums, stop, varied):
+            if np.any(stop > states.step):  # else it is compiled
+                signal.raise_signal(signal.SIGINT)
+            return create(*args)(images, states, sums, stop, varied)
+
+        return steps
+
+    with monkeypatch.context() as patch:
+        patch.setattr(group, "compiled_group", compiled_group)
+        patch.setattr(pace, "_SECONDS", 0.0)
+        for step in (1, 2, 3, 4, 5):
+            with pytest.raises(KeyboardInterrupt):
+                run_sweep(config, tmp_path)
+            # The second stops early, after its first epoch.
+            steps = [last_step(folder) for folder in folders[:2]]
+            assert steps == [step, min(step, 4)]
+    for folder in folders:
+        with holding(folder / ".lock", wait=False) as free:
+            assert free
+    run_sweep(config, tmp_path)
+    signal.signal(signal.SIGINT, before)
+    tables = [(x / "results.csv").read_bytes() for x in (tmp_path, joint[0])]
+    assert tables[0] == tables[1]
+
+
 @pytest.fixture
 def lanes(monkeypatch):
     """How many runs the programs of groups have taken at a time."""
@@ -165,7 +199,7 @@ def test_a_group_that_does_not_fit_is_halved(tmp_path, monkeypatch, lanes, fits)
     if fits:
         assert [row.get("steps") for row in rows] == [8, 4, None]
     else:
-        error = "JaxRuntimeError: RESOURCE_EXHAUSTED: too much"
+        error = _ran_out("RESOURCE_EXHAUSTED: too much")
         assert [row["error"] for row in rows] == [error] * 3
 
 
@@ -176,7 +210,11 @@ def test_an_error_of_the_group_is_that_of_each_run(tmp_path, monkeypatch):
     monkeypatch.setattr(group, "compiled_group", fail)
     config = varied_config("vmap")
     rows = run_sweep(config, tmp_path)
-    assert [row["error"] for row in rows] == ["MemoryError: too much"] * 3
+    assert [row["error"] for row in rows] == [_ran_out("too much")] * 3
+
+
+def _ran_out(why):
+    return f"memory ran out ({why}); config.data.image_size is 16: make it smaller"
 
 
 def test_groups_are_of_runs_that_differ_little():

@@ -13,6 +13,8 @@ from caejax.terminal.notes import note
 
 Row = dict[str, Any]
 
+_parts: set[Path] = set()  # of files that are being written
+
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
@@ -20,12 +22,21 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     part = path.with_name(f".{path.name}.part")
     if path.is_dir() and not path.is_symlink():
         move_aside(path, path.parent / "damaged")
+    _parts.add(part)
     try:
         with part.open("wb") as file:
             yield file
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+        _parts.discard(part)
+
+
+def forget_parts() -> None:
+    """Removes what is half-written, before a process is ended in the midst of it."""
+    for part in list(_parts):
+        with contextlib.suppress(OSError):
+            part.unlink()
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -95,9 +95,10 @@ def checkpoint_folders(folder: Path) -> list[Path]:
     """A run's checkpoints, newest first; each is named after its step.
 
     Args:
-      folder: the run's checkpoint folder, which holds last/ and best/.
+      folder: the run's checkpoint folder, which holds last/, best/ and stopped/.
     """
     # Half-written ones have longer names, and anything may lie beside them.
-    found = [*(folder / "last").glob("*"), *(folder / "best").glob("*")]
+    names = ("last", "best", "stopped")
+    found = [path for name in names for path in (folder / name).glob("*")]
     named = [p for p in found if p.name.isascii() and p.name.isdigit() and p.is_dir()]
     return sorted(named, key=lambda path: int(path.name), reverse=True)

@@ -23,6 +23,7 @@ from caejax.metrics.table import (
     when_measured,
 )
 from caejax.ops.images import as_float
+from caejax.runtime import stopping
 from caejax.runtime.batches import sum_over_batch
 from caejax.runtime.compilation import quick_jit
 from caejax.runtime.devices import on_one_device, over_devices
@@ -136,6 +137,7 @@ def _over_split(run, shared, metrics, *arrays):
     small = arrays[0][0, ..., 0].size <= SMALL and count > BATCH
     size = 5 * BATCH if small else BATCH
     for first in range(0, count, size):
+        stopping.check()
         batch = [x[first : first + size] for x in arrays]
         missing = size - len(batch[0])
         batch = [jnp.pad(x, ((0, missing), (0, 0), (0, 0), (0, 0))) for x in batch]

@@ -13,6 +13,7 @@ from caejax.config.stored import read_stored
 from caejax.errors import CaejaxError
 from caejax.files.atomic import write_atomically, write_json
 from caejax.files.locks import FILES_LOCK, holding, sharing
+from caejax.runtime import stopping
 from caejax.sweep import progress, results
 from caejax.sweep.attempt import Do, Report
 from caejax.sweep.executors import find_executor
@@ -31,8 +32,21 @@ _CLAIM = ".sweep.json"
 
 
 def train_quietly(config: ConfigDict, workdir: Path) -> Course:
-    """Trains one run of a sweep, or what is left to do of it."""
-    return course(config, workdir, verbose=False)
+    """Trains one run of a sweep, or what is left to do of it.
+
+    Its data are split as those of the runs beside it, whatever has come into the folder
+    of the data since these began.
+    """
+    return course(config, workdir, verbose=False, data=_of_others(config, workdir))
+
+
+def _of_others(config, workdir):
+    """What another run beside this one was trained on, if it has the same data."""
+    for other in sorted(workdir.parent.iterdir()):
+        with contextlib.suppress(CaejaxError, OSError):
+            if is_started(other) and read_config(other).data == config.data:
+                return recorded.read(other)
+    return None
 
 
 def run_sweep(
@@ -64,6 +78,7 @@ def run_sweep(
     executor, settings = find_executor(config)
     _check_data(workdir, runs)
     with (
+        stopping.heeding_ctrl_c(),
         _joined(workdir, named, runs, wanted) as settle,
         _reported(workdir, runs, wanted, settle) as report,
     ):

@@ -276,8 +276,8 @@ def _points(name, axis):
         )
     if not isinstance(axis["values"], tuple | list) or not len(axis["values"]):
         raise CaejaxError(
-            f"config.sweep.{name}.values is {shown(axis['values'])}; it must be a tuple "
-            "of at least one value"
+            f"config.sweep.{name}.values is {shown(axis['values'])}; it must be a "
+            "tuple of at least one value"
         )
     if isinstance(axis.field, str):
         return [[(axis.field, value)] for value in axis["values"]]
@@ -289,8 +289,8 @@ def _points(name, axis):
     for value in axis["values"]:
         if not isinstance(value, tuple | list) or len(value) != len(axis.field):
             raise CaejaxError(
-                f"config.sweep.{name}.values has {shown(value)}, which does not set the "
-                f"{len(axis.field)} fields {tuple(axis.field)}"
+                f"config.sweep.{name}.values has {shown(value)}, which does not set "
+                f"the {len(axis.field)} fields {tuple(axis.field)}"
             )
     return [list(zip(axis.field, value, strict=True)) for value in axis["values"]]
 

@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import logging
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,12 +43,13 @@ class Checkpoints:
 
     `last/` holds the newest `keep` states and `best/` the one with the lowest
     validation loss, each in a folder named after its step, with the progress beside
-    the state. `damaged/` keeps what could not be read.
+    the state. `stopped/` holds that of a run that was stopped in the midst of an epoch
+    after all of them, and `damaged/` keeps what could not be read.
     """
 
     def __init__(self, folder: Path, keep: int):
-        self._folder = folder
-        for place in (folder / "last", folder / "best"):
+        self._folder, self._stopped = folder, folder / "stopped"
+        for place in (folder / "last", folder / "best", self._stopped):
             if place.exists() and not place.is_dir():
                 move_aside(place, folder / "damaged")
         self._last = _manager(folder / "last", keep)
@@ -67,6 +69,12 @@ class Checkpoints:
         if best:
             _save(self._best, state, progress)
         _save(self._last, state, progress)
+        shutil.rmtree(self._stopped, ignore_errors=True)  # it lies before this one
+
+    def save_stopped(self, state: TrainState, progress: Progress) -> None:
+        """Saves a state in the midst of an epoch, in place of an earlier such."""
+        with contextlib.closing(_manager(self._stopped, 1)) as manager:
+            _save(manager, state, progress)
 
     def restore(self, like: TrainState, *, with_best: bool = False) -> Restored | None:
         """The newest state to go on from and how far the run was then, or None.
@@ -89,16 +97,16 @@ class Checkpoints:
                 seen[path] = _read_if_whole(path, like)
             return seen[path]
 
+        def has_best(progress):
+            # A model that has not been measured has no best yet.
+            return not with_best or not progress.measured or best_of(progress)
+
         def best_of(progress):
             same = (path for path in found if int(path.name) == progress.best_step)
             return next(filter(None, map(read, same)), None)
 
         chosen = next(
-            (
-                path
-                for path in found
-                if read(path) and (not with_best or best_of(read(path)[1]))
-            ),
+            (path for path in found if read(path) and has_best(read(path)[1])),
             None,
         )
         for path in found:
@@ -110,7 +118,7 @@ class Checkpoints:
         self._clear(found, broken, chosen)
         if best:
             _save(self._best, *best)
-        if restored:
+        if restored and not restored[1].begun:
             _save(self._last, *restored)
         return restored
 

@@ -7,6 +7,7 @@ have plenty to do with one run, every core takes one run after another, and none
 for another.
 """
 
+import contextlib
 import functools
 import time
 from collections.abc import Callable
@@ -16,9 +17,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from caejax.runtime import devices
+from caejax.runtime import devices, stopping
 from caejax.runtime.compilation import quick_jit
 from caejax.training.loop import go_on
+from caejax.training.pace import Pace
 from caejax.training.run import Answer, Course, Request, Run
 from caejax.training.state import TrainState
 from caejax.training.step import objective, take_steps
@@ -26,7 +28,6 @@ from caejax.training.varied import Recipe, read_values, recipe_of, set_values, s
 
 MOST = 64  # runs in a group; each keeps files open
 
-_SECONDS = 5.0  # that a call lasts, about, so that Ctrl-C is heard
 _STATES = 3  # copies of a run's state: its own, that of the group, and the next
 _STEP = 3  # a step needs so many times what it keeps for its gradient, at most
 
@@ -50,6 +51,9 @@ def train_together(
         ended.
       ended: called as ended(name, value) with what a course has returned. An error
         that it does not catch goes on to the caller.
+
+    Raises:
+      Stopped: the process is to stop; each course has saved what it had to.
     """
     each = -(-size // jax.device_count())  # device takes so many
     take = _pacemaker(each * jax.device_count())
@@ -71,18 +75,29 @@ def train_together(
             except StopIteration as end:
                 del requests[name], courses[name]
                 ended(name, end.value)
+            except stopping.Stopped:
+                del requests[name], courses[name]  # the others are to save, too
+        if stopping.asked():
+            _stop(courses, requests)
+            stopping.check()
+
+
+def _stop(courses, requests):
+    """Answers all without a step, so that each saves what it has to."""
+    for name, request in requests.items():
+        with contextlib.suppress(stopping.Stopped):
+            go_on(courses[name], (request.state, request.sums, 0.0))
 
 
 def _pacemaker(lanes):
-    """Makes the function that takes steps in calls of some seconds each.
+    """Makes the function that takes steps in calls of about a second each.
 
     The states of its requests are stacked and taken apart again: what happens to a run
     between two requests is as if it were alone.
     """
-    pace = 1  # steps a call, from how long the last one took
+    pace = Pace()
 
     def take(requests: list[Request]) -> list[Answer]:
-        nonlocal pace
         began = time.perf_counter()
         # Always as many lanes, so that what a run rounds to, and what is compiled, does
         # not depend on how many are left. Those beyond stop at once.
@@ -96,13 +111,13 @@ def _pacemaker(lanes):
         step = np.array(states.step)
         while True:
             before, started = step, time.perf_counter()
-            until = np.minimum(stop, before + pace)
+            until = np.minimum(stop, before + pace.steps)
             states, sums = steps(images, states, sums, until, varied)
             # Copies, as the next call may write where these lie.
             loss, step = np.array(sums["loss"]), np.array(states.step)
-            if taken := int((step - before).max()):
-                seconds = time.perf_counter() - started
-                pace = max(1, round(taken * _SECONDS / seconds))
+            pace.learn(int((step - before).max()), time.perf_counter() - started)
+            if stopping.asked():
+                break
             # A run whose loss is not finite stays where it is; its course says so.
             if np.all((step >= stop) | ~np.isfinite(loss)):
                 break

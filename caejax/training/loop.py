@@ -17,14 +17,16 @@ from ml_collections import ConfigDict
 from caejax.config import image_size, resolve
 from caejax.config.check import check
 from caejax.errors import CaejaxError
-from caejax.files.atomic import write_json
-from caejax.runtime import devices
+from caejax.files.atomic import replacing, write_json
+from caejax.runtime import devices, stopping
 from caejax.terminal.bars import run_view
 from caejax.training import folder, memory, recorded
 from caejax.training.checkpoint import Checkpoints
 from caejax.training.images import data_of
 from caejax.training.metrics_log import MetricsWriter
-from caejax.training.progress import Progress
+from caejax.training.pace import Pace
+from caejax.training.progress import Begun, Progress
+from caejax.training.recorded import Recorded
 from caejax.training.restore import restore, trained_config
 from caejax.training.run import (
     Answer,
@@ -65,10 +67,11 @@ def alone(course: Course, request: Request | None = None) -> Any:
       request: the steps that the course has asked for already.
     """
     with contextlib.closing(course):
+        pace = Pace()
         try:
             request = request or next(course)
             while True:
-                request = go_on(course, _answer(request))
+                request = go_on(course, _answer(request, pace))
         except StopIteration as end:
             return end.value
 
@@ -80,26 +83,49 @@ def go_on(course: Course, answer: Answer | Exception) -> Request:
     return course.send(answer)
 
 
-def _answer(request):
-    began = time.perf_counter()
+def _answer(request, pace):
+    """Takes a request's steps in short calls, fewer where the process is to stop."""
+    run, state, sums, stop = request
+    began, step = time.perf_counter(), int(state.step)
+    if stopping.asked():
+        return state, sums, 0.0
     try:
-        state, sums = _steps(*request)
-        sums["loss"].block_until_ready()
+        while True:
+            before, started = step, time.perf_counter()
+            state, sums = _steps(run, state, sums, min(stop, step + pace.steps))
+            step, loss = int(state.step), float(sums["loss"])
+            pace.learn(step - before, time.perf_counter() - started)
+            # After a loss that is not finite no step is taken.
+            if step >= stop or not math.isfinite(loss) or stopping.asked():
+                return state, sums, time.perf_counter() - began
     except Exception as error:
         return error
-    return state, sums, time.perf_counter() - began
 
 
-def course(config: ConfigDict, workdir: Path, *, verbose: bool = True) -> Course:
-    """Trains as `train`, but asks for steps instead of taking them."""
+def course(
+    config: ConfigDict,
+    workdir: Path,
+    *,
+    verbose: bool = True,
+    data: Recorded | None = None,
+) -> Course:
+    """Trains as `train`, but asks for steps instead of taking them.
+
+    Args:
+      config: as for `train`.
+      workdir: as for `train`.
+      verbose: as for `train`.
+      data: the data that a run that begins is to have; None for what there is.
+    """
+    stopping.check()
     check(config)
     with memory.explained(config):
-        return (yield from _course(config, workdir, verbose))
+        return (yield from _course(config, workdir, verbose, data))
 
 
-def _course(config, workdir, verbose):
+def _course(config, workdir, verbose, data):
     folder.claim(workdir, config)
-    data = recorded.read(workdir) if folder.is_started(workdir) else None
+    data = recorded.read(workdir) if folder.is_started(workdir) else data
     done = folder.read_summary(workdir, config)
     if done and (data is None or recorded.named_alike(config.data, data)):
         return done
@@ -135,22 +161,32 @@ def _train(run, workdir, checkpoints, settle):
             state, _ = checkpoints.restore_best(state)
         test, maps = measured(run, state, "test", "test")
         log.write(row(run, int(state.step), "test", test))
-        np.savez_compressed(workdir / "samples.npz", **samples(run, state) | maps)
+        with replacing(workdir / "samples.npz") as file:
+            np.savez_compressed(file, **samples(run, state) | maps)
     return summary(run, state, progress, test, steps)
 
 
 def _beginning(run, checkpoints):
-    """Where a run begins or goes on: state, progress, and the step of a restored one.
+    """Where a run begins or goes on.
 
-    A checkpoint whose model has not been measured yet is that of a fresh start.
+    Returns:
+      The state, the progress, and the step up to which rows have been written: None
+      where the model has not been measured yet, as at a fresh start.
     """
     restored = checkpoints.restore(new_state(run), with_best=run.patience > 0)
-    if restored is None or not restored[1].measured:
+    if restored is None:
         return initial_state(run), Progress(), None
     state, progress = restored
+    if not progress.measured:
+        return state, progress, None
     step = int(state.step)
     if run.verbose:
         print(f"resuming from step {step}", flush=True)
+    if begun := progress.begun:
+        # The rows of an epoch's end have been written only after its checkpoint.
+        step = min(
+            begun.looked, _first_step(run, state, progress) + run.steps_per_epoch - 1
+        )
     return state, progress, step
 
 
@@ -158,46 +194,86 @@ def _train_epochs(run, state, progress, log, save):
     total = run.epochs * run.steps_per_epoch
     # No step is taken: this compiles, so that speeds leave compilation out.
     state, _, _ = yield Request(run, state, _zero_sums(), stop=0)
+    stopping.check()
     title = f"{run.epochs} epochs"
     with run_view(total, title, verbose=run.verbose) as view:
         view.say(f"training for {total:,} steps")
-        while int(state.step) < total and not _stale(run, progress):
-            state, progress, train, seconds = yield from _train_epoch(
-                run, state, progress, log, save, view
-            )
-            step = int(state.step)
-            log.write(row(run, step, "train", train))
-            val = measured(run, state, "val", "val").values
-            _check_finite(val["loss"], "validation loss", run, step)
-            log.write(row(run, step, "val", val))
-            progress = progress.after_epoch(step, val["loss"], seconds)
-            save(state, progress, best=progress.best_step == step)
-            view.say(_epoch_line(run, step, train, val))
+        # An epoch may have been stopped between its last step and its end.
+        while progress.begun or int(state.step) < total:
+            if not progress.begun and _stale(run, progress):
+                break
+            with stopping.needing_time():
+                state, progress = yield from _train_epoch(
+                    run, state, progress, log, save, view
+                )
+                best = progress.best_step == int(state.step)
+                save(state, progress, best=best)
+            stopping.check()
     return state, progress
 
 
 def _train_epoch(run, state, progress, log, save, view):
-    """Asks for an epoch at once, or in parts where something is looked at."""
-    sums, seconds = _zero_sums(), 0.0
-    first = int(state.step)
+    """Asks for an epoch at once, or in parts where something is looked at.
+
+    Where the process is to stop, what there is of the epoch is saved.
+    """
+    first, saved = _first_step(run, state, progress), int(state.step)
     last = first + run.steps_per_epoch
-    for stop in _stops(run, first, last, view.pieces):
-        state, sums, lasted = yield Request(run, state, sums, stop)
-        seconds += lasted
-        # Looked at only now, so that training starts at once.
-        if not progress.measured:
-            progress = _measure_start(run, log, save)
-        loss = float(sums["loss"])
-        _check_finite(loss, "loss", run, int(state.step))
-        done = stop - first
-        speed = done * run.task.batch_size / seconds
-        view.update(stop, loss / done, float(sums["psnr"]) / done, speed)
-        if stop in run.probe_steps and stop < last:
-            probed = measured(run, state, "val", "probe").values
-            if probed:
-                log.write(row(run, stop, "val", probed))
-    values = {k: float(v) / run.steps_per_epoch for k, v in sums.items()}
-    return state, progress, values | {"images_per_second": speed}, seconds
+    sums, seconds, looked = _so_far(progress.begun, first)
+    try:
+        for stop in _stops(run, first, last, view.pieces):
+            if stop <= looked:
+                continue
+            state, sums, lasted = yield Request(run, state, sums, stop)
+            seconds += lasted
+            # Looked at only now, so that training starts at once.
+            if not progress.measured:
+                progress = _measure_start(run, log, save)
+            step, loss = int(state.step), float(sums["loss"])
+            _check_finite(loss, "loss", run, step)
+            if step < stop:
+                stopping.check()
+            done = stop - first
+            speed = done * run.task.batch_size / seconds
+            view.update(stop, loss / done, float(sums["psnr"]) / done, speed)
+            if stop in run.probe_steps and stop < last:
+                probed = measured(run, state, "val", "probe").values
+                if probed:
+                    log.write(row(run, stop, "val", probed))
+            looked = stop
+            stopping.check()
+        val = measured(run, state, "val", "val").values
+    except stopping.Stopped:
+        if int(state.step) > saved:
+            values = {name: float(x) for name, x in sums.items()}
+            begun = Begun(values, seconds, looked)
+            save(state, progress._replace(begun=begun), best=False)
+        raise
+    train = {name: float(x) / run.steps_per_epoch for name, x in sums.items()}
+    speed = run.steps_per_epoch * run.task.batch_size / seconds
+    train["images_per_second"] = speed
+    _write_epoch(run, last, train, val, log, view)
+    return state, progress.after_epoch(last, val["loss"], seconds)
+
+
+def _write_epoch(run, step, train, val, log, view):
+    log.write(row(run, step, "train", train))
+    _check_finite(val["loss"], "validation loss", run, step)
+    log.write(row(run, step, "val", val))
+    view.say(_epoch_line(run, step, train, val))
+
+
+def _first_step(run, state, progress):
+    """The number of steps before the epoch that a state is in, or begins."""
+    step = int(state.step) - (progress.begun is not None)
+    return step // run.steps_per_epoch * run.steps_per_epoch
+
+
+def _so_far(begun, first):
+    if begun is None:
+        return _zero_sums(), 0.0, first
+    sums = {name: np.float32(x) for name, x in begun.sums.items()}
+    return devices.on_all_devices(sums), begun.seconds, begun.looked
 
 
 def _measure_start(run, log, save):
@@ -219,7 +295,10 @@ def _save(workdir, checkpoints, settle, state, progress, *, best):
     """
     if not folder.is_started(workdir):
         settle()
-    checkpoints.save(state, progress, best=best)
+    if progress.begun:
+        checkpoints.save_stopped(state, progress)
+    else:
+        checkpoints.save(state, progress, best=best)
     settle()
 
 

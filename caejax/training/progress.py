@@ -5,17 +5,34 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 
+class Begun(NamedTuple):
+    """What there is of an epoch in whose midst a run was stopped.
+
+    Attributes:
+      sums: the sums of the metrics of the epoch's steps, by name.
+      seconds: the seconds that those steps took.
+      looked: the last step after which all was done that was to be done there, such
+        as measuring checkerboards; the epoch's first one where there is none.
+    """
+
+    sums: Mapping[str, float]
+    seconds: float
+    looked: int
+
+
 class Progress(NamedTuple):
     """What a run has found out so far.
 
     Attributes:
       measured: whether the untrained model has been measured, which is done after the
-        first steps; all below is of no meaning before.
+        first steps; all below but `begun` is of no meaning before.
       train_seconds: the seconds that the steps took, compilation left out.
       best_loss: the lowest validation loss.
       best_step: the step with the lowest validation loss.
       stale_epochs: the number of epochs since the best step.
       init: the metrics of the untrained model.
+      begun: the epoch that the state lies in the midst of; None at its end, where
+        all checkpoints lie but those of runs that were stopped.
     """
 
     measured: bool = False
@@ -24,6 +41,7 @@ class Progress(NamedTuple):
     best_step: int = 0
     stale_epochs: int = 0
     init: Mapping[str, float] = MappingProxyType({})
+    begun: Begun | None = None
 
     def after_epoch(self, step: int, loss: float, seconds: float) -> "Progress":
         """The progress at an epoch's end.
@@ -39,12 +57,15 @@ class Progress(NamedTuple):
             best_loss=loss if better else self.best_loss,
             best_step=step if better else self.best_step,
             stale_epochs=0 if better else self.stale_epochs + 1,
+            begun=None,
         )
 
 
 def to_json(progress: Progress) -> dict[str, Any]:
-    """Plain data; of an unmeasured model nothing but that."""
-    return progress._asdict() if progress.measured else {"measured": False}
+    """Plain data; of an unmeasured model little more than that."""
+    values = progress._asdict() if progress.measured else {"measured": False}
+    begun = progress.begun
+    return values | {"begun": begun._asdict() if begun else None}
 
 
 def from_json(values: Mapping[str, Any]) -> Progress:
@@ -53,9 +74,20 @@ def from_json(values: Mapping[str, Any]) -> Progress:
     Raises:
       TypeError: it is something else.
     """
-    progress = Progress(**{"measured": bool(values)} | dict(values))
-    for value, default in zip(progress, Progress(), strict=True):
+    values = {"measured": bool(values)} | dict(values)
+    begun = values.pop("begun", None)
+    progress = _checked(Progress(**values), Progress())
+    if begun is None:
+        return progress
+    return progress._replace(begun=_checked(Begun(**begun), _BEGUN))
+
+
+_BEGUN = Begun({}, 0.0, 0)
+
+
+def _checked(found, example):
+    for value, default in zip(found, example, strict=True):
         kind = Mapping if isinstance(default, Mapping) else type(default)
         if not isinstance(value, kind | int if kind is float else kind):
             raise TypeError(f"{value!r} is no {kind.__name__}")
-    return progress
+    return found

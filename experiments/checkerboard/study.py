@@ -17,10 +17,11 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from caejax import config as config_lib
-from caejax.errors import CaejaxError, exit_code
+from caejax.errors import CaejaxError
 from caejax.evaluation.references import measure_references, parse_references
 from caejax.files.atomic import write_atomically
 from caejax.report.tables import to_markdown
+from caejax.runtime.stopping import run_command
 from caejax.sweep.executors import EXECUTORS, start_for
 from caejax.sweep.run import run_sweep
 from caejax.sweep.spec import expand
@@ -154,7 +155,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     args.runs = args.runs or Path("runs/checkerboard" + "_full" * args.full)
     args.out = args.out or (HERE / "full" if args.full else HERE)
-    return exit_code(lambda: study(args), GOES_ON)
+    return run_command(lambda: study(args), GOES_ON)
 
 
 if __name__ == "__main__":

@@ -23,13 +23,13 @@ from matplotlib.figure import Figure
 
 from caejax import data
 from caejax.data import Dataset, Split
-from caejax.errors import exit_code
 from caejax.files.csv_files import write_csv
 from caejax.inference import trained
 from caejax.report.statistics import Contrast, contrast_table
 from caejax.report.style import PAGE, paper_style, save, series_style
 from caejax.report.tables import to_markdown
 from caejax.runtime.startup import start
+from caejax.runtime.stopping import run_command
 from experiments.pretraining import classifier, finished
 from experiments.pretraining.classifier import ARMS, CLASSES
 from experiments.shared import machine
@@ -238,7 +238,7 @@ def main(argv: list[str] | None = None) -> int:
         "--out", type=Path, help="default: this folder, or RUN/pretraining"
     )
     args = parser.parse_args(argv)
-    return exit_code(lambda: study(args), "interrupted; nothing was written")
+    return run_command(lambda: study(args), "interrupted; nothing was written")
 
 
 if __name__ == "__main__":

@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy, mse_loss
 
 from caejax.data import idx
-from caejax.errors import exit_code
 from caejax.files.csv_files import read_csv, write_csv
+from caejax.runtime.stopping import run_command
 from experiments.shared.commands import create_parser, names
 from experiments.shared.rows import select
 
@@ -235,7 +235,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, default=3)
     args = parser.parse_args(argv)
     stopped = "interrupted; seeds that are whole are kept"
-    return exit_code(lambda: study(args), stopped)
+    return run_command(lambda: study(args), stopped)
 
 
 if __name__ == "__main__":

@@ -20,10 +20,10 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from caejax.config import default
-from caejax.errors import exit_code
 from caejax.files.atomic import read_rows, write_json
 from caejax.files.csv_files import read_csv, write_csv
 from caejax.inference import trained
+from caejax.runtime.stopping import run_command
 from caejax.sweep.executors import EXECUTORS, start_for
 from caejax.sweep.results import status
 from caejax.sweep.run import run_sweep
@@ -219,7 +219,7 @@ def main(argv: list[str] | None = None) -> int:
     short = f"_{args.epochs_limit}_epochs" if args.epochs_limit else ""
     args.runs = args.runs or Path(f"runs/seeds{short}")
     args.out = args.out or (HERE / short.strip("_") if short else HERE)
-    return exit_code(lambda: study(args), GOES_ON)
+    return run_command(lambda: study(args), GOES_ON)
 
 
 if __name__ == "__main__":

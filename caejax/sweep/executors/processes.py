@@ -7,6 +7,7 @@ import itertools
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -17,6 +18,7 @@ from typing import NamedTuple
 import jax
 
 from caejax.errors import CaejaxError
+from caejax.runtime import stopping
 from caejax.runtime.devices import usable_cores
 from caejax.runtime.startup import start
 from caejax.sweep.alike import program_of
@@ -30,6 +32,8 @@ from caejax.training.folder import last_step
 # so many that were not killed before they take one because of what is installed.
 _DEATHS = 20
 _FAILED_STARTS = 5
+_SAVING = 2.5  # seconds for a worker to save what it is in the midst of
+_STOPPED = 128 + signal.SIGTERM  # exit code of a worker that has done so
 _CACHE = ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs")
 
 
@@ -58,9 +62,19 @@ def processes(
     try:
         _direct(crew, replace, runs, folder, report)
     finally:
+        _end(crew)
+
+
+def _end(crew):
+    """Ends workers, which save what they are in the midst of."""
+    with stopping.needing_time():
         for worker in crew:
             worker.process.terminate()
+        late = time.monotonic() + stopping.seconds_left(_SAVING)
         for worker in crew:
+            worker.process.join(max(0, late - time.monotonic()))
+        for worker in crew:
+            worker.process.kill()
             worker.process.join()
 
 
@@ -72,7 +86,8 @@ def _direct(crew, replace, runs, folder, report):
     compiled: dict[int, str] = {}  # a place's latest
     deaths: collections.Counter = collections.Counter()
     while waiting or taken:
-        ready = connection.wait([worker.pipe for worker in crew])
+        ready = connection.wait([worker.pipe for worker in crew], POLL)
+        stopping.check()
         for place, worker in enumerate(crew):
             if worker.pipe not in ready:
                 continue
@@ -147,6 +162,8 @@ def _after_death(worker, run, folder, deaths):
     worker.process.join()
     point = (run.id, last_step(folder / run.id)) if run else "starts"
     code = worker.process.exitcode
+    if code == -signal.SIGTERM or code == _STOPPED:
+        return "pending" if run else None  # by a user or a scheduler: no fault of it
     deaths[point] += run is not None or code != -signal.SIGKILL
     how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
     if run is None:
@@ -179,8 +196,8 @@ def _start(folder, do, core):
     )
     # Started along with the first worker, it would let Ctrl-C through again.
     resource_tracker.ensure_running()
-    # A worker never sees Ctrl-C: this process ends it.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    # A worker never sees Ctrl-C, or that its terminal is gone: this process ends it.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
     try:
         process.start()
     finally:
@@ -198,7 +215,13 @@ def _work(pipe, folder, do, core, cache):
     pipe.send("ready")
     while True:
         run = pipe.recv()
-        pipe.send(attempt(run, folder, do, lambda: pipe.send("running")))
+        # Between runs a worker is ended by SIGTERM at once.
+        with stopping.listening(None):
+            try:
+                state = attempt(run, folder, do, lambda: pipe.send("running"))
+            except stopping.Stopped as stop:
+                sys.exit(128 + stop.signum)
+        pipe.send(state)
 
 
 def _end_with_parent():

@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from caejax.runtime import stopping
 from caejax.sweep.attempt import NOT_YET, POLL, Do, Report, attempt
 from caejax.sweep.executors.protocol import Executor
 from caejax.sweep.results import unfinished
@@ -15,6 +16,7 @@ def serial(runs: Sequence[SweepRun], folder: Path, do: Do, report: Report) -> No
     """Does one run after another; an `Execute`."""
     waiting, again = collections.deque(unfinished(runs, folder)), set()
     while waiting:
+        stopping.check()
         run = waiting.popleft()
         if run.id in again:
             time.sleep(POLL)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from caejax.runtime import stopping
 from caejax.sweep.alike import alike
 from caejax.sweep.attempt import NOT_YET, POLL, Do, Report, attempting
 from caejax.sweep.executors.protocol import Executor
@@ -33,6 +34,7 @@ def vmap(
         if left := unfinished(family, folder):
             waiting.append((left, len(family)))
     while waiting:
+        stopping.check()
         runs, count = waiting.popleft()
         if again.issuperset(run.id for run in runs):
             time.sleep(POLL)
@@ -79,6 +81,8 @@ def _do_a_group(runs, count, folder, do, report, workers):
                 size = group_size(request, budget(run.config), count, workers)
             courses[run.id], requests[run.id] = attempt, request
         if size > 1:
+            # Its runs end one by one, but are saved together.
+            stack.enter_context(stopping.needing_time())
             group.train_together(courses, requests, size, ended)
         for name, request in requests.items():
             ended(name, alone(courses[name], request))
