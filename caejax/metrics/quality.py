@@ -59,6 +59,15 @@ def ssim(output: jax.Array, target: jax.Array) -> jax.Array:
     Returns:
       One value per image, (B,), in [-1, 1].
     """
+    return jnp.clip(unclipped_ssim(output, target), -1, 1)
+
+
+def unclipped_ssim(output: jax.Array, target: jax.Array) -> jax.Array:
+    """As `ssim`, but for equal images a mean of ones that rounds to above 1.
+
+    Evaluation clips what it has averaged: clipped here, programs would round otherwise
+    than those of earlier versions.
+    """
     check_pair(output, target)
     if min(output.shape[1:3]) < WINDOW:
         raise ValueError(
@@ -71,8 +80,7 @@ def ssim(output: jax.Array, target: jax.Array) -> jax.Array:
     covariance = _blur(x * y) - mean_x * mean_y
     similarity = (2 * mean_x * mean_y + _C1) * (2 * covariance + _C2)
     similarity /= (mean_x**2 + mean_y**2 + _C1) * (var_x + var_y + _C2)
-    # Means of ones round to somewhat above one.
-    return jnp.clip(mean_over_pixels(similarity), -1, 1)
+    return mean_over_pixels(similarity)
 
 
 def _blur(x):
