@@ -191,6 +191,6 @@ def explained(config: ConfigDict) -> Iterator[None]:
             raise
         field = _to_blame(config, "step")
         raise CaejaxError(
-            f"memory ran out; config.{field} is "
+            f"memory ran out ({' '.join(str(error).split()):.200}); config.{field} is "
             f"{shown(config_lib.get(config, field))}: make it smaller"
         ) from error
