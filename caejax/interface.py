@@ -259,7 +259,7 @@ def _codes_as_given(codes: Floats, batch: Batch) -> Floats:
 
 @functools.cache
 def _start(batch_size: int = 1, cores: int = 1) -> None:
-    start(batch_size, cores=cores)
+    start(batch_size, cores=cores, own=False)
 
 
 def load(run_or_name: str | os.PathLike[str]) -> Model:

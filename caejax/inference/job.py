@@ -2,10 +2,9 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from caejax.data import Split
 from caejax.data.pictures import Picture, reduce_image
@@ -15,6 +14,9 @@ from caejax.inference.trained import Trained
 from caejax.report.style import paper_style, save
 from caejax.terminal.bars import counting_bar
 from caejax.training.images import load_split
+
+if TYPE_CHECKING:  # it is imported by caejax.report, with care
+    from matplotlib.figure import Figure
 
 _SHOWN_SIDE = 150  # pixels of an image in a figure, about
 
@@ -140,7 +142,7 @@ def write_arrays(job: Job, title: str, arrays: dict[str, np.ndarray]) -> None:
     tell(f"wrote {job.out / title}.npz: {', '.join(arrays)}")
 
 
-def write_figure(job: Job, title: str, draw: Callable[[], Figure]) -> None:
+def write_figure(job: Job, title: str, draw: "Callable[[], Figure]") -> None:
     """Draws a command's figure and writes it."""
     with paper_style():
         save(draw(), job.out / title)

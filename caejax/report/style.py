@@ -1,9 +1,11 @@
 """How all figures look: sizes of a two-column paper, colours safe for all eyes."""
 
 import contextlib
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
@@ -40,9 +42,22 @@ _SETTINGS = {
 
 @contextlib.contextmanager
 def paper_style() -> Iterator[None]:
-    """Draws with the house's settings and leaves the user's alone."""
-    with plt.rc_context(_SETTINGS):
+    """Draws with the house's settings, whatever the user's are, and without windows.
+
+    Afterwards the user's are as they were.
+    """
+    chosen = mpl.get_backend(auto_select=False)
+    ours = {name: x for name, x in mpl.rcParamsDefault.items() if name != "backend"}
+    with plt.rc_context():
+        plt.switch_backend("agg")  # changes some settings itself
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", mpl.MatplotlibDeprecationWarning)
+            mpl.rcParams.update(ours | _SETTINGS)
         yield
+    if chosen not in (None, "agg"):
+        # A backend that does not work here is the user's matter.
+        with contextlib.suppress(Exception):
+            plt.switch_backend(chosen)
 
 
 def save(figure: Figure, path: Path, *, formats: tuple[str, ...] = ("png",)) -> None:

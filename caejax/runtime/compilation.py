@@ -1,16 +1,22 @@
 """How programs are compiled."""
 
+import mmap
 import os
+import tempfile
 from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import Any
 
 import jax
+import jaxlib
 import pooch
+
+from caejax.errors import CaejaxError
+from caejax.terminal.notes import note
 
 
 def use_cache(folder: Path | None = None) -> None:
-    """Keeps compiled programs for the next command.
+    """Keeps compiled programs for the next command, where there is a place for them.
 
     JAX_ENABLE_COMPILATION_CACHE=0 is left to decide that none are kept.
 
@@ -19,12 +25,61 @@ def use_cache(folder: Path | None = None) -> None:
         has given to JAX by JAX_COMPILATION_CACHE_DIR=DIR, or else one among the
         user's caches.
     """
-    if folder is None and not jax.config.jax_compilation_cache_dir:
-        folder = pooch.os_cache("caejax") / "programs"
-    if folder is not None:
-        jax.config.update("jax_compilation_cache_dir", str(folder))
+    given = folder or jax.config.jax_compilation_cache_dir
+    place = Path(given) if given else _usual_cache()
+    if place is None or not _takes_files(place):
+        if given:
+            note(f"{given} takes no files; compiled programs are not kept")
+        place = None
+    jax.config.update("jax_compilation_cache_dir", place and str(place))
     # By default only what takes a second is kept; many of ours take half of that.
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+
+
+def _usual_cache():
+    try:
+        place = pooch.os_cache("caejax") / "programs"
+    except (OSError, RuntimeError, KeyError):
+        return None
+    return place if place.is_absolute() else None  # without a home it is "~/.cache"
+
+
+def _takes_files(folder):
+    if "://" in str(folder):
+        return True  # of a cloud, which JAX writes to itself
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
+
+
+def check_flags() -> None:
+    """Looks for the names in XLA_FLAGS in XLA itself, which ends a process at others.
+
+    Raises:
+      CaejaxError: XLA has no such flag.
+    """
+    words = os.environ.get("XLA_FLAGS", "").split()
+    if not all(word.startswith("--") for word in words):
+        return  # the name of a file
+    unknown = {word[2:].split("=")[0] for word in words}
+    for path in Path(jaxlib.__file__).parent.rglob("*.so*"):
+        if unknown and path.stat().st_size > 1_000_000:
+            unknown -= _held_by(path, unknown)
+    for name in sorted(unknown):
+        raise CaejaxError(
+            f"XLA_FLAGS has --{name}, which XLA does not know; leave it out"
+        )
+
+
+def _held_by(path, names):
+    with (
+        path.open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text,
+    ):
+        return {name for name in names if text.find(name.encode() + b"\0") >= 0}
 
 
 _MODELS = 8  # whose programs are kept; those of one take some 100 MB on a CPU

@@ -10,6 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from caejax.errors import CaejaxError
+
 BATCH = PartitionSpec("batch")
 EVERYWHERE = PartitionSpec()
 
@@ -40,6 +42,24 @@ def take_core(core: int) -> None:
     flags = "--xla_cpu_multi_thread_eigen=false", os.environ.get("XLA_FLAGS", "")
     os.environ["XLA_FLAGS"] = " ".join(flags)
     use_cores(batch_size=1)
+
+
+def check_platforms() -> None:
+    """Starts JAX where the user has named its platforms, to see that they are there.
+
+    Raises:
+      CaejaxError: JAX cannot use one that JAX_PLATFORMS names.
+    """
+    if not (chosen := jax.config.jax_platforms):
+        return
+    try:
+        jax.devices()
+    except RuntimeError as error:
+        why = " ".join(str(error).split())
+        raise CaejaxError(
+            f"JAX_PLATFORMS is {chosen!r}, which JAX cannot use here ({why[:200]}); "
+            "unset it, or set it to cpu"
+        ) from error
 
 
 def core_count(batch_size: int, cores: int) -> int:

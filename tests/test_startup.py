@@ -1,0 +1,118 @@
+"""Numbers are computed in a state that caejax sets, not the user's environment."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import pytest
+
+from caejax.errors import CaejaxError
+from caejax.runtime import compilation, devices
+
+ROOT = Path(__file__).parents[1]
+
+HOSTILE = {
+    "JAX_ENABLE_X64": "1",
+    "JAX_NUMPY_DTYPE_PROMOTION": "strict",
+    "JAX_NUMPY_RANK_PROMOTION": "raise",
+    "JAX_DEFAULT_MATMUL_PRECISION": "bfloat16",
+    "JAX_DEFAULT_PRNG_IMPL": "rbg",
+    "JAX_THREEFRY_PARTITIONABLE": "0",
+    "JAX_ENABLE_CUSTOM_PRNG": "1",
+    "JAX_RANDOM_SEED_OFFSET": "7",
+    "JAX_DISABLE_JIT": "1",
+    "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+    "JAX_DEBUG_NANS": "1",
+    "JAX_DEBUG_INFS": "1",
+    "JAX_TRANSFER_GUARD": "disallow",
+    "JAX_CHECK_TRACER_LEAKS": "1",
+    "JAX_RAISE_PERSISTENT_CACHE_ERRORS": "1",
+}
+
+
+def test_no_variable_of_jax_reaches_into_the_numbers():
+    program = """
+import json, jax
+from caejax.runtime.startup import SETTINGS, start
+before = {k: jax.config.values[k] for k in SETTINGS if k in jax.config.values}
+start(cores=1, cache=False)
+after = {k: jax.config.values[k] for k in before}
+y = jax.jit(lambda key: (jax.random.normal(key, (3,)) / 0).sum())(jax.random.key(0))
+print(json.dumps([before, after, str(y.dtype), float(jax.random.uniform(
+    jax.random.key(3)))]))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=os.environ | HOSTILE | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "3"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    before, after, dtype, number = json.loads(done.stdout)
+    changed = {name.upper() for name in before if before[name] != after[name]}
+    # All others are what JAX has by default. One of these sets three more.
+    assert {n for n in changed if "GUARD_" not in n} == {*HOSTILE}
+    assert dtype == "float32"
+    assert number == float(jax.random.uniform(jax.random.key(3)))
+
+
+def test_flags_that_xla_does_not_know_are_named_beforehand(monkeypatch):
+    compilation.check_flags()  # those of the tests are known
+    monkeypatch.setenv("XLA_FLAGS", "--xla_dump_to=/tmp/x --xla_gpu_autotune_level=2")
+    compilation.check_flags()
+    for bad in ("--xla_no_such_flag=1", "--xla_dump_to=/x --tf_typo"):
+        monkeypatch.setenv("XLA_FLAGS", bad)
+        with pytest.raises(CaejaxError, match="XLA does not know; leave it out"):
+            compilation.check_flags()
+
+
+@pytest.mark.parametrize("name", ["nonsense", "cuda", "tpu,cpu"])
+def test_platforms_that_are_not_there_are_named(name, monkeypatch):
+    def devices_of_none():
+        raise RuntimeError(f"Unable to initialize backend\n{name!r}: not known")
+
+    monkeypatch.setattr(jax, "devices", devices_of_none)
+    devices.check_platforms()  # nothing is asked for
+    before = jax.config.jax_platforms
+    jax.config.update("jax_platforms", name)
+    try:
+        with pytest.raises(CaejaxError, match="unset it, or set it to cpu") as caught:
+            devices.check_platforms()
+    finally:
+        jax.config.update("jax_platforms", before)
+    assert f"JAX_PLATFORMS is {name!r}" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.fixture
+def cache():
+    """The folder that programs are kept in; as before after the test."""
+    before = jax.config.jax_compilation_cache_dir
+    yield lambda: jax.config.jax_compilation_cache_dir
+    jax.config.update("jax_compilation_cache_dir", before)
+
+
+@pytest.mark.parametrize("home", ["/dev/null", "/proc/none", "no home", "no passwd"])
+def test_caches_are_optional(home, cache, monkeypatch, tmp_path, capsys):
+    def usual(name):
+        if home == "no passwd":
+            raise RuntimeError("Could not determine home directory.")
+        return Path("~/.cache" if home == "no home" else home, name)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(compilation.pooch, "os_cache", usual)
+    jax.config.update("jax_compilation_cache_dir", None)
+    compilation.use_cache()
+    assert cache() is None
+    assert not list(tmp_path.iterdir())
+    assert capsys.readouterr().err == ""
+
+
+def test_a_cache_of_the_user_s_that_cannot_be_written_is_said(cache, capsys):
+    compilation.use_cache(Path("/dev/null/programs"))
+    assert cache() is None
+    assert capsys.readouterr().err.startswith("note: /dev/null/programs takes no files")
