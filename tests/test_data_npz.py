@@ -165,7 +165,7 @@ def test_the_mend_of_other_layouts_is_named(tmp_path, images, words):
 
 def test_parts_of_other_sizes_are_named(tmp_path):
     np.savez(tmp_path / "set.npz", x_train=MANY, x_test=MANY[:, :3])
-    with pytest.raises(CaejaxError, match="4x5x3 .* in train, but 3x5x3 in another"):
+    with pytest.raises(CaejaxError, match=r"4x5x3 .* in train, but 3x5x3 in another"):
         data.load("npz", dir=str(tmp_path / "set.npz"), **SIDES)
 
 
@@ -182,6 +182,6 @@ def test_a_validation_part_of_its_own(tmp_path):
     # A run that began without it keeps its own.
     again = data.find("npz", **options, recorded=before.origins)
     np.testing.assert_array_equal(again.dataset.val.images, before.dataset.val.images)
-    with pytest.raises(CaejaxError, match="x_val in .* for its val part"):
-        np.savez(file, x_train=MANY, x_test=MANY[:2], x_val=MANY[1:4])
+    np.savez(file, x_train=MANY, x_test=MANY[:2], x_val=MANY[1:4])
+    with pytest.raises(CaejaxError, match=r"x_val in .* for its val part"):
         data.find("npz", **options, recorded=now.origins)
