@@ -1,5 +1,6 @@
 """Images from any source, as one in-memory dataset."""
 
+import collections
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
@@ -139,9 +140,12 @@ def find(
         **{option: options[option] for option in taken}, **dict(own)
     )
     for split in (train, *val, test):
-        _check_images(split.images, source, (*image_size, channels))
+        _check_images(split.images, source, (*image_size, channels), train.images.shape)
     if recorded and "recorded" not in taken:
-        check_origin(dict(train.origin) | dict(test.origin), recorded, dir)
+        if val and not val[0].origin.keys() & recorded["val"].keys():
+            val = []  # the run began when it came from another part
+        now = [dict(part.origin) for part in (train, *val, test)]
+        check_origin(collections.ChainMap(*now), recorded, dir)
     first = slice(limit or None)
     if not val and not val_fraction:
         val = [test]
@@ -213,16 +217,21 @@ def split_indices(
 
 
 def _check_images(
-    images: np.ndarray, source: str, wanted: tuple[int, int, int]
+    images: np.ndarray,
+    source: str,
+    wanted: tuple[int, int, int],
+    train: tuple[int, ...],
 ) -> None:
     if images.shape[1:] != wanted:
         (height, width, channels), (h, w, c) = images.shape[1:], wanted
-        turned = (height, width, channels) == (c, h, w)
-        if turned or height <= 4 < min(width, channels):
+        if train[1:] == wanted:
             raise CaejaxError(
-                f"{source} images have shape {images.shape}, which looks like (N, C, "
-                "H, W); save them as (N, H, W, C), by numpy.moveaxis(images, 1, -1)"
+                f"{source} images are {h}x{w}x{c} (height x width x channels) in "
+                f"train, but {height}x{width}x{channels} in another part: make them "
+                "equal"
             )
+        if mend := _other_order(images.shape, wanted):
+            raise CaejaxError(f"{source} images have shape {images.shape}, {mend}")
         raise CaejaxError(
             f"{source} images are {height}x{width} with {channels} channel(s), but "
             f"data.image_size is {h}x{w} and data.channels is {c}: "
@@ -230,6 +239,22 @@ def _check_images(
         )
     if not len(images):
         raise CaejaxError(f"{source} has a part without images: add some")
+
+
+def _other_order(shape, wanted):
+    """What an array of images may be instead of (N, H, W, C), and the mend; or ""."""
+    (height, width, channels), (h, w, c) = shape[1:], wanted
+    if (height, width, channels) == (c, h, w) or height <= 4 < min(width, channels):
+        order, mend = "(N, C, H, W)", ", by numpy.moveaxis(images, 1, -1)"
+    elif shape[:3] == wanted and channels > 1:
+        order, mend = "(H, W, C, N)", ", by numpy.moveaxis(images, -1, 0)"
+    elif channels == c and shape[:2] == (h, w):
+        order, mend = "(H, W, N)", ", by numpy.moveaxis(images, 2, 0)"
+    elif channels == 1 and shape[:3] in (wanted, (c, h, w)):
+        order, mend = "a single image", ", many of them"
+    else:
+        return ""
+    return f"which looks like {order}; save them as (N, H, W, C){mend}"
 
 
 def _take(part: Part, index: slice | np.ndarray, keep_bytes: bool) -> Split:

@@ -1,12 +1,16 @@
-"""A NumPy archive with the arrays `x_train`, `x_test`, `y_train`, `y_test`."""
+"""A NumPy archive with the arrays `x_train`, `x_test`, `y_train`, `y_test`.
 
+It may have `x_val` and `y_val` besides.
+"""
+
+import math
 import zipfile
 import zlib
 from pathlib import Path
 
 import numpy as np
 
-from caejax.data.dataset import Part
+from caejax.data.dataset import PARTS, Part
 from caejax.data.origin import hash_of_array
 from caejax.errors import CaejaxError
 from caejax.files.paths import expand
@@ -14,8 +18,8 @@ from caejax.files.paths import expand
 _ROUNDING = 1e-4  # what values may lie outside of [0, 1]
 
 
-def load(*, name: str = "", dir: str = "") -> tuple[Part, Part]:
-    """Reads `x_train` and `x_test`, and `y_train` and `y_test` if present.
+def load(*, name: str = "", dir: str = "") -> tuple[Part, ...]:
+    """Reads `x_train` and `x_test`, and `x_val` and the labels `y_...` if present.
 
     Images are (N, H, W) or (N, H, W, C), either uint8 or float in [0, 1];
     labels are (N,) integers.
@@ -25,8 +29,8 @@ def load(*, name: str = "", dir: str = "") -> tuple[Part, Part]:
       dir: the .npz file, or its folder.
 
     Returns:
-      Train and test parts: images (N, H, W, C) uint8 or float, labels (N,)
-      int32 or None.
+      Train, validation if the file has `x_val`, and test parts: images (N, H, W, C)
+      uint8 or float, labels (N,) int32 or None.
 
     Raises:
       CaejaxError: if there is no such archive, or for an array that is
@@ -39,7 +43,7 @@ def load(*, name: str = "", dir: str = "") -> tuple[Part, Part]:
             "or to its folder and data.name to the file's name"
         )
     arrays = _read(path)
-    return _split(arrays, "train", path), _split(arrays, "test", path)
+    return tuple(_split(arrays, part, path) for part in PARTS if f"x_{part}" in arrays)
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:
@@ -53,11 +57,17 @@ def _read(path: Path) -> dict[str, np.ndarray]:
             if missing:
                 raise CaejaxError(
                     f"{path} lacks {' and '.join(sorted(missing))}; it holds "
-                    f"{', '.join(archive.files)}: add or rename the arrays"
+                    f"{', '.join(archive.files) or 'nothing'}: add or rename the "
+                    "arrays, by numpy.savez(file, x_train=..., x_test=...)"
                 )
-            keys = {"x_train", "y_train", "x_test", "y_test"} & set(archive.files)
-            return {key: archive[key] for key in keys}
+            keys = {f"{kind}_{part}" for kind in "xy" for part in PARTS}
+            return {key: archive[key] for key in keys & set(archive.files)}
     except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        if "allow_pickle" in str(error):
+            raise CaejaxError(
+                f"{path} has an array of Python objects: save numbers of one shape, by "
+                "numpy.stack(images)"
+            ) from error
         raise CaejaxError(
             f"cannot read {path} ({error}): write it anew with numpy.savez"
         ) from error
@@ -70,9 +80,11 @@ def _split(arrays: dict[str, np.ndarray], part: str, path: Path) -> Part:
         if labels.shape == (len(images), 1):
             labels = labels[:, 0]
         if labels.shape != images.shape[:1] or labels.dtype.kind not in "iu":
+            one_hot = labels.ndim == 2 and len(labels) == len(images)
             raise CaejaxError(
                 f"y_{part} in {path} is {labels.dtype} {labels.shape}: "
                 f"save it as integers of shape ({len(images)},), one for each image"
+                f"{', by labels.argmax(1) if it is one-hot' if one_hot else ''}"
             )
         labels = labels.astype(np.int32)
     origin = {
@@ -87,6 +99,8 @@ def _mend(images):
     low, high = images.min(initial=0), images.max(initial=0)
     if not np.isfinite(images).all():
         return "save them without NaN and infinities, in [0, 1]"
+    if low >= 0 and 255 < high <= 65535:
+        return "they look like 16 bits; divide them by 65535"
     if low >= 0 and high <= 255:
         return "they look like bytes; divide them by 255, or save them as uint8"
     if low >= -1 and high <= 1:
@@ -94,15 +108,36 @@ def _mend(images):
     return "scale them to [0, 1], or save them as uint8"
 
 
+def _converted(images):
+    if images.dtype.kind == "b":
+        return ", by images.astype(numpy.uint8) * 255"
+    if images.dtype.kind not in "iu" or images.min(initial=0) < 0:
+        return ""
+    high = images.max(initial=0)
+    if high <= 255:
+        return ", by images.astype(numpy.uint8)"
+    return ", by images / 65535" if high <= 65535 else ""
+
+
+def _reshaped(images):
+    if images.ndim != 2:
+        return "reshape it to (N, H, W) or (N, H, W, C)"
+    for channels in (1, 3):
+        side = math.isqrt(images.shape[1] // channels)
+        if images.shape[1] == side * side * channels:
+            shape = (-1, side, side, channels)
+            return f"if its rows are images, save them as images.reshape{shape}"
+    return "save it as (N, H, W) or (N, H, W, C), by images.reshape(-1, H, W, C)"
+
+
 def _checked_images(images: np.ndarray, what: str) -> np.ndarray:
     if images.ndim not in (3, 4):
-        raise CaejaxError(
-            f"{what} has shape {images.shape}: reshape it to (N, H, W) or (N, H, W, C)"
-        )
+        raise CaejaxError(f"{what} has shape {images.shape}: {_reshaped(images)}")
     if images.dtype != np.uint8:
         if images.dtype.kind != "f":
             raise CaejaxError(
                 f"{what} is {images.dtype}: save it as uint8, or as float in [0, 1]"
+                f"{_converted(images)}"
             )
         low, high = images.min(initial=0), images.max(initial=0)
         if not (low >= -_ROUNDING and high <= 1 + _ROUNDING):  # also true of NaN

@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from caejax.report.figures import show_image
+from caejax.report.channels import aspect, planes, show_image
 from caejax.report.style import PAGE, bare, strip
 
 _WIDEST = 1.1  # inches of one picture
@@ -104,7 +104,7 @@ def sheet(images: np.ndarray) -> Figure:
     lines = np.split(np.concatenate([images, white]), -(-len(images) // across))
     picture = strip(np.stack([strip(line) for line in lines]), down=True)
     width = min(_WIDEST * across, PAGE)
-    size = width, width * picture.shape[0] / picture.shape[1]
+    size = width, width * aspect(picture)
     figure, axis = plt.subplots(figsize=size)
     show_image(axis, picture)
     return figure
@@ -133,7 +133,8 @@ def interpolation(
 
 def _shape(images):
     """Height over width of a cell for these images."""
-    return float(np.clip(np.median([x.shape[0] / x.shape[1] for x in images]), 0.4, 3))
+    most = 3 * planes(images[0])
+    return float(np.clip(np.median([aspect(x) for x in images]), 0.4, most))
 
 
 def _grid(down, count, heights, *, label=0.0, below=0.0, extra=0.0):

@@ -5,13 +5,13 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from caejax.metrics.table import METRICS, PERIODS, column, title
+from caejax.report.channels import grey, planes, show_image
 from caejax.report.fields import decoder_fields, naming_fields
 from caejax.report.read import RunFiles, SweepFiles
-from caejax.report.style import PAGE, bare, series_style, strip
+from caejax.report.style import PAGE, series_style, strip
 
 _COLUMNS = 4  # of panels that a page's width has room for
 _TICKS = 6  # more values than that are not all written at their axis
@@ -39,27 +39,25 @@ def reconstructions(run: RunFiles) -> Figure:
     if "flat" in run.samples:
         rows["ripple"] = ripple(run.samples["flat"], ripple_scale([run]))
     size = PAGE / len(rows["target"])
-    figure, axes = plt.subplots(len(rows), 1, figsize=(PAGE, size * len(rows)))
+    ratios = [planes(images) for images in rows.values()]
+    figure, axes = plt.subplots(
+        len(rows), 1, figsize=(PAGE, size * sum(ratios)), height_ratios=ratios
+    )
     for axis, (name, images) in zip(axes, rows.items(), strict=True):
         show_image(axis, strip(images))
         axis.set_ylabel(name)
     return figure
 
 
-def show_image(axis: Axes, image: np.ndarray) -> None:
-    """Draws one (H, W, C) image in [0, 1] without axes."""
-    axis.imshow(image.squeeze(-1) if image.shape[-1] == 1 else image, vmin=0, vmax=1)
-    bare(axis)
-
-
 def ripple(images: np.ndarray, scale: float) -> np.ndarray:
     """How (B, H, W, C) deviate from their means, -scale black and scale white.
 
     Returns:
-      The grey images, (B, H, W, 1) in [0, 1].
+      The grey images, (B, H, W, 1) in [0, 1]; of other channels than one or three
+      each by itself, (B, H, W, C).
     """
     deviation = images - images.mean((1, 2), keepdims=True)
-    return np.clip(0.5 + 0.5 * deviation.mean(-1, keepdims=True) / scale, 0, 1)
+    return np.clip(0.5 + 0.5 * grey(deviation) / scale, 0, 1)
 
 
 def ripple_scale(runs: Sequence[RunFiles]) -> float:
@@ -116,14 +114,16 @@ def decoder_grid(sweep: SweepFiles, examples: int = 4) -> Figure | None:
     examples = min(examples, len(first.samples["target"]))
     size = min(PAGE / len(columns), 1.15)
     crowded = len(columns) > 7
+    each = planes(first.samples["target"])
+    down = examples * each
     figure, axes = plt.subplots(
         2,
         len(columns),
         figsize=(
             size * len(columns),
-            size * (examples + 1) + (1.4 if crowded else 0.5),
+            size * (down + each) + (1.4 if crowded else 0.5),
         ),
-        height_ratios=(examples, 1),
+        height_ratios=(down, each),
         squeeze=False,
     )
     for axis, (name, images) in zip(axes[0], columns.items(), strict=True):

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from caejax.metrics.table import title
+from caejax.report.channels import apart, planes
 from caejax.report.figures import QUALITY, curve, ripple, ripple_scale
 from caejax.report.read import RunFiles
 from caejax.report.style import strip
@@ -52,8 +53,14 @@ def _strips(run, scale):
         arrays["ripple"] = ripple(run.samples["flat"], scale)
     count = _count(arrays["target"].shape)
     return [
-        {"name": name, **png(_row(images[:count]))} for name, images in arrays.items()
+        {"name": _strip_name(name, images), **png(_row(images[:count]))}
+        for name, images in arrays.items()
     ]
+
+
+def _strip_name(name, images):
+    count = planes(images)
+    return name if count == 1 else f"{name}, channels 1 to {count}"
 
 
 def _count(shape):
@@ -63,11 +70,13 @@ def _count(shape):
 
 
 def _row(images):
-    """Pictures (B, H, W, C) side by side as 8-bit (h, w) or (h, w, 3)."""
+    """Pictures (B, H, W, C) side by side as 8-bit (h, w) or (h, w, 3).
+
+    Other numbers of channels are one below the other, grey.
+    """
     top, left = (max(0, (side - _SIDE) // 2) for side in images.shape[1:3])
     cut = images[:, top : top + _SIDE, left : left + _SIDE]
-    cut = cut if cut.shape[-1] == 3 else cut.mean(-1, keepdims=True)
-    row = strip(cut)
+    row = apart(strip(cut))
     return np.round(255 * np.clip(row, 0, 1)).astype(np.uint8).squeeze()
 
 

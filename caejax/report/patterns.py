@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from caejax.report.channels import grey, planes, show_image
 from caejax.report.read import RunFiles
 from caejax.report.style import PAGE, bare, strip
 
@@ -128,9 +129,10 @@ def gallery(runs: Runs) -> Figure | None:
     # Darker than the darkest panel would leave the others grey.
     scale = max(1e-3, *(np.quantile(np.abs(a), 0.95) for a in ripples.values()))
     count = 1 + len(ripples)
+    tall = max(planes(runs[name].samples["gallery_output"]) for name in ripples)
     size = min(5.5 / (2 * len(chosen)), _TALLEST / count)
     figure, axes = plt.subplots(
-        count, 2, figsize=(PAGE, size * count + 0.4), squeeze=False
+        count, 2, figsize=(PAGE, size * tall * count + 0.4), squeeze=False
     )
     bare(axes[0, 1])
     _pictures(axes[0, 0], inputs[chosen])
@@ -138,8 +140,7 @@ def gallery(runs: Runs) -> Figure | None:
     axes[0, 0].set_title("input and outputs")
     for row, (name, ripple) in zip(axes[1:], ripples.items(), strict=True):
         _pictures(row[0], runs[name].samples["gallery_output"][chosen])
-        grey = 0.5 + 0.5 * ripple[chosen].mean(-1, keepdims=True) / scale
-        _pictures(row[1], grey)
+        _pictures(row[1], 0.5 + 0.5 * grey(ripple[chosen]) / scale)
         row[0].set_ylabel(name or "output", rotation=0, ha="right", va="center")
     title = f"ripple: black -{scale:.2g}, white +{scale:.2g}"
     axes[0, 1].text(0.5, 0, title, ha="center", transform=axes[0, 1].transAxes)
@@ -148,9 +149,7 @@ def gallery(runs: Runs) -> Figure | None:
 
 def _pictures(axis, images):
     """Draws (B, H, W, C) side by side, framed: some are white."""
-    shown = strip(np.clip(images, 0, 1))
-    axis.imshow(shown.squeeze(-1) if shown.shape[-1] == 1 else shown, vmin=0, vmax=1)
-    bare(axis)
+    show_image(axis, strip(np.clip(images, 0, 1)))
     axis.spines[:].set(visible=True, color="0.8", linewidth=0.4)
 
 

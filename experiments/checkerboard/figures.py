@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from caejax.metrics import table
 from caejax.metrics.table import PERIODS
 from caejax.report import patterns
-from caejax.report.figures import show_image
+from caejax.report.channels import show_image
 from caejax.report.read import RunFiles
 from caejax.report.style import COLORS, PAGE, bare, paper_style, save, series_style
 from experiments.checkerboard import analysis, arms, tables
