@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 
 from caejax.errors import exit_code, print_error
 from caejax.files.atomic import forget_parts
+from caejax.runtime.surroundings import take_over
 
 # Windows lacks SIGHUP.
 SIGNALS = tuple(
@@ -164,6 +165,7 @@ def listen_to_the_end(stopped: str) -> None:
     Args:
       stopped: as there.
     """
+    take_over()
     _listen(stopped)
     atexit.register(_handle, signal.SIG_IGN)
 

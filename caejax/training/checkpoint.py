@@ -22,7 +22,7 @@ import orbax.checkpoint as ocp
 import tensorstore
 
 from caejax.errors import CaejaxError
-from caejax.files.atomic import move_aside
+from caejax.files.atomic import move_aside, naming
 from caejax.files.finished import checkpoint_folders
 from caejax.terminal.notes import note
 from caejax.training.progress import Progress, from_json, to_json
@@ -207,7 +207,8 @@ def _save(manager, state, progress):
     about |= {"dtypes": _dtypes(state), "state": _hash_of_arrays(state)}
     about["hash"] = _hash_of_json(about)
     parts = {"state": ocp.args.StandardSave(state), "about": ocp.args.JsonSave(about)}
-    manager.save(step, args=ocp.args.Composite(**parts))
+    with naming(Path(manager.directory) / str(step)):
+        manager.save(step, args=ocp.args.Composite(**parts))
 
 
 def _read_if_whole(path, like):
