@@ -177,7 +177,7 @@ def _add_arguments(command, name):
         )
         add(
             "--steps",
-            type=_number(2),
+            type=_number(2, most=1000),
             default=9,
             metavar="N",
             help="so many images, both ends included (default 9)",
@@ -203,10 +203,12 @@ def _add_arguments(command, name):
 
 
 def _add_count(add, name):
-    count, text = (40, "draw") if name == "sample" else (8, "show")
+    count, text, most = (8, "show", 1000)
+    if name == "sample":
+        count, text, most = (40, "draw", 100_000)
     add(
         "--count",
-        type=_number(1),
+        type=_number(1, most),
         default=count,
         metavar="N",
         help=f"{text} so many images (default {count})",
@@ -230,12 +232,14 @@ def _add_sampling(add):
     add("--seed", type=_number(0), default=0, help="of the draws (default 0)")
 
 
-def _number(least):
+def _number(least, most=2**63 - 1):
     def parse_number(text):
-        if not text.isdecimal() or int(text) < least:
+        if not text.isdecimal() or (len(text) < 20 and int(text) < least):
             raise argparse.ArgumentTypeError(
                 f"{text!r} is not a whole number of at least {least}"
             )
+        if len(text) >= 20 or int(text) > most:
+            raise argparse.ArgumentTypeError(f"{text:.40} is more than {most:,}")
         return int(text)
 
     return parse_number

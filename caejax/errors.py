@@ -34,7 +34,7 @@ def lookup(table: Mapping[str, Value], name: str, field: str) -> Value:
     """
     if name not in table:
         raise CaejaxError(
-            f"config.{field} is {name!r}{did_you_mean(name, table)}; "
+            f"config.{field} is {name!r:.200}{did_you_mean(name, table)}; "
             f"known: {', '.join(table)}"
         )
     return table[name]

@@ -38,6 +38,7 @@ _CORES = flags.DEFINE_integer(
     0,
     "CPU cores that share each batch; 0 is all. By processes, each run has one.",
     lower_bound=0,
+    upper_bound=1024,
 )
 _CACHE = flags.DEFINE_bool(
     "cache", True, "Keep compiled programs in the user's cache folder."
@@ -77,7 +78,10 @@ def main(argv: Sequence[str]) -> int:
 def _main(argv):
     argv, overrides = command_line.split(argv)
     if len(argv) > 1:
-        raise CaejaxError(f"{argv[1]!r} is not a flag; flags look like --config=FILE")
+        raise CaejaxError(
+            f"{argv[1]!r} is not a flag; flags look like --config=FILE, and what has "
+            "spaces is quoted"
+        )
     for flag in (_REFERENCES, _LEVELS, _DATA_DIR):
         if flag.value and _MODE.value != "eval":
             raise CaejaxError(f"--{flag.name} is for --mode=eval; add that")

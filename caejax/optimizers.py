@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import optax
 
+from caejax.parameters import COUNTABLE
+
 
 class OptimizerSpec(NamedTuple):
     """What makes an optimiser; hashable, so that compiled steps can be shared.
@@ -59,6 +61,8 @@ def trace_optimizer(spec: OptimizerSpec) -> optax.GradientTransformation:
 def create_schedule(spec: OptimizerSpec) -> optax.Schedule:
     """Learning rate as a function of the step."""
     after = max(1, spec.total_steps - spec.warmup_steps)
+    if after > COUNTABLE:
+        after = float(after)
     schedule = SCHEDULES[spec.schedule](spec.learning_rate, after)
     if not spec.warmup_steps:
         return schedule

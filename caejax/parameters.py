@@ -11,6 +11,12 @@ from typing import Any, NamedTuple, Protocol
 
 from caejax.errors import CaejaxError, did_you_mean, lookup
 
+COUNTABLE = 2**31 - 1
+"""The largest whole number that compiled programs count with."""
+
+LARGEST = (2 - 2**-23) * 2.0**127
+"""The largest finite float32."""
+
 
 class Parameter(NamedTuple):
     """A number that an entry of a table takes.
@@ -123,10 +129,11 @@ def checked(parameter: Parameter, value: Any, field: str) -> float:
         kind = "a whole number" if whole else "a number"
         raise CaejaxError(f"config.{field} is {value!r}; it must be {kind}")
     low, high = parameter.low, parameter.high
-    if not low <= value <= high or math.isinf(value):
+    most = COUNTABLE if whole else LARGEST
+    if not low <= value <= min(high, most):
         bound = f"at least {low:g}"
-        if math.isfinite(high):
-            bound = f"between {low:g} and {high:g}"
+        if math.isfinite(high) or value > most:
+            bound = f"between {low:g} and {min(high, most):.10g}"
         raise CaejaxError(f"config.{field} is {value}; it must be {bound}")
     return type(parameter.default)(value)
 

@@ -192,6 +192,20 @@ def test_a_sweep_s_data_may_be_moved(photos, tmp_path, monkeypatch):
     assert len(rows) == 2
 
 
+def test_runs_of_a_sweep_share_their_split(photos, tmp_path):
+    config = config_for("folder", photos)
+    config.sweep = {"noise": {"field": "corruption.level", "values": (0.1,)}}
+    config.executor.name = "serial"
+    (first,) = run_sweep(config, tmp_path / "sweep")
+    for seed in range(50, 60):
+        picture(seed, photos / f"0{seed}.png")
+    config.sweep.noise["values"] = (0.1, 0.3)
+    _, second = run_sweep(config, tmp_path / "sweep")
+    runs = [tmp_path / "sweep" / "runs" / row["run_id"] for row in (first, second)]
+    origins = [recorded.read(run).origins for run in runs]
+    assert origins[0] == origins[1]
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{}", "\xff", '{"origins": 3}', "null"])
 def test_a_damaged_record_is_named(tmp_path, text):
     (tmp_path / recorded.FILE).write_bytes(text.encode("latin-1"))

@@ -9,6 +9,7 @@ from caejax.runtime.devices import usable_cores
 from caejax.runtime.startup import NOTHING, start
 from caejax.sweep.executors import find_executor
 from caejax.sweep.spec import expand
+from caejax.training.memory import check_memory
 
 
 def main(options: Options) -> int:
@@ -25,6 +26,8 @@ def main(options: Options) -> int:
         environment=executor.environment if config.sweep else NOTHING,
     )
     runs = expand(config)
+    for run in runs:
+        check_memory(run.config)
     console = Console(highlight=False)
     print(config_lib.to_json(config))
     if config.sweep:

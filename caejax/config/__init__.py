@@ -15,7 +15,7 @@ from typing import Any
 from ml_collections import ConfigDict, FieldReference
 
 from caejax import parameters
-from caejax.config import ids, sections
+from caejax.config import ids, sections, values
 from caejax.config.sections import SWITCHES, choice, choose
 from caejax.errors import CaejaxError
 
@@ -132,10 +132,10 @@ def image_size(config: ConfigDict) -> tuple[int, int]:
     size = config.data.image_size
     sides = tuple(size) if isinstance(size, tuple | list) else (size,)
     sides = sides * 2 if len(sides) == 1 else sides
-    fine = all(isinstance(side, int) and side > 0 for side in sides)
+    fine = all(type(side) is int and side > 0 for side in sides)
     if len(sides) != 2 or not fine:
         raise CaejaxError(
-            f"config.data.image_size is {size!r}; give one side, 28, or "
+            f"config.data.image_size is {values.shown(size)}; give one side, 28, or "
             "height and width, (50, 37)"
         )
     return sides
@@ -158,23 +158,24 @@ def get(config: ConfigDict, field: str) -> Any:
 def override(config: ConfigDict, field: str, value: Any) -> None:
     """Sets a dotted field in place; a name makes its section that of the name.
 
+    The value may be of any kind that `caejax.config.values.plain` takes.
+
     Raises:
       CaejaxError: no such field, a name that is not known, or a value of another type.
     """
-    old = get(config, field)
+    old, value = get(config, field), values.plain(value, field)
     *parents, name = field.split(".")
     holder = get(config, ".".join(parents)) if parents else config
     try:
-        if value is None:  # which ml_collections takes for any type
-            raise TypeError
-        if field in SWITCHES and isinstance(value, str):
+        value = values.fitting(value, holder.get_type(name))
+        if field in SWITCHES:
             choose(config, field, value)
         else:
             holder[name] = value
     except TypeError as error:
         raise CaejaxError(
-            f"config.{field} is {value!r}; it must be of type {type(old).__name__}, "
-            f"like {old!r}"
+            f"config.{field} is {values.shown(value)}; it must be of type "
+            f"{type(old).__name__}, like {values.shown(old)}"
         ) from error
 
 
@@ -247,12 +248,12 @@ def from_json(text: str) -> ConfigDict:
     return _from_values(json.loads(text), lenient=True)
 
 
-def _from_values(values, lenient):
+def _from_values(given, lenient):
     config = default()
-    values = dict(values)
-    axes = values.pop("sweep", {})
-    config.sweep = {name: _axis(axis) for name, axis in axes.items()}
-    flat = dict(_flat(values))
+    given = dict(given)
+    axes = given.pop("sweep", {})
+    config.sweep = {name: _axis(name, axis) for name, axis in axes.items()}
+    flat = dict(_flat(given))
     for field in SWITCHES:
         if field in flat:
             override(config, field, flat.pop(field))
@@ -262,12 +263,12 @@ def _from_values(values, lenient):
     return config
 
 
-def _flat(values, prefix=""):
-    for name, value in values.items():
+def _flat(given, prefix=""):
+    for name, value in given.items():
         if isinstance(value, dict):
             yield from _flat(value, f"{prefix}{name}.")
         else:
-            yield prefix + name, tuple(value) if isinstance(value, list) else value
+            yield prefix + name, value
 
 
 def _is_stale(config, field, value, lenient):
@@ -286,10 +287,10 @@ def _is_stale(config, field, value, lenient):
     return False
 
 
-def _axis(axis):
+def _axis(name, axis):
     if not isinstance(axis, Mapping):
         return axis  # which the sweep will refuse
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in axis.items()}
+    return {k: values.plain(x, f"sweep.{name}.{k}") for k, x in axis.items()}
 
 
 def one_run(config: ConfigDict) -> ConfigDict:

@@ -6,6 +6,7 @@ import math
 from ml_collections import ConfigDict
 
 from caejax.config import choice, get, image_size, resolve
+from caejax.config.values import shown
 from caejax.corruptions import CORRUPTIONS
 from caejax.errors import CaejaxError, lookup
 from caejax.losses import LOSSES
@@ -16,7 +17,7 @@ from caejax.models.stack import parse, shapes_after
 from caejax.models.upsampling import UPSAMPLING
 from caejax.ops.paths import PATHS
 from caejax.optimizers import OPTIMIZERS, SCHEDULES
-from caejax.parameters import Parameter, checked
+from caejax.parameters import COUNTABLE, LARGEST, Parameter, checked
 
 
 def check(config: ConfigDict) -> None:
@@ -30,6 +31,7 @@ def check(config: ConfigDict) -> None:
     for field in ("data.source", "corruption.name", "loss"):
         choice(config, field)
     _check_names(config)
+    _check_length(config)
     _check_numbers(config)
     _check_level(config)
     image_size(config)
@@ -55,7 +57,7 @@ def _check_decoder_widths(config):
     own, widths = config.model.decoder_widths, config.model.widths
     if own and len(own) != len(widths):
         raise CaejaxError(
-            f"config.model.decoder_widths is {own}; it must hold {len(widths)} "
+            f"config.model.decoder_widths is {shown(own)}; it must hold {len(widths)} "
             "numbers, as many as config.model.widths"
         )
 
@@ -119,55 +121,89 @@ def _applies(config, field):
     return section != "model" or name in config.model
 
 
+_POSITIVE = (
+    "data.channels",
+    "data.train_size",
+    "data.test_size",
+    "data.reduce",
+    "data.patches_per_image",
+    "data.budget_mib",
+    "model.latent_channels",
+    "optimizer.learning_rate",
+    "train.batch_size",
+    "train.epochs",
+    "train.keep_checkpoints",
+)
+_NOT_NEGATIVE = (
+    "seed",
+    "data.seed",
+    "data.limit",
+    "data.val_fraction",
+    "code_penalty",
+    "optimizer.warmup_steps",
+    "optimizer.momentum",
+    "optimizer.weight_decay",
+    "train.ema_decay",
+    "train.early_stopping",
+    "executor.workers",
+)
+_BELOW_1 = ("data.val_fraction", "train.ema_decay")
+_UNCOUNTED = ("train.epochs", "train.early_stopping")  # on the host alone
+_MOST_LAYERS = 200  # which is more than compilers get through
+_LAYERS = ("widths", "decoder_widths", "encoder_layers", "decoder_layers")
+
+
+def _check_length(config):
+    for name in _LAYERS:
+        count = len(config.model.get(name, ()))
+        if count > _MOST_LAYERS:
+            raise CaejaxError(
+                f"config.model.{name} has {count:,} entries; {_MOST_LAYERS} are the "
+                "most"
+            )
+
+
 def _check_numbers(config):
-    positive = (
-        "data.channels",
-        "data.train_size",
-        "data.test_size",
-        "data.reduce",
-        "data.patches_per_image",
-        "data.budget_mib",
-        "model.latent_channels",
-        "optimizer.learning_rate",
-        "train.batch_size",
-        "train.epochs",
-        "train.keep_checkpoints",
-    )
-    not_negative = (
-        "data.limit",
-        "code_penalty",
-        "optimizer.warmup_steps",
-        "optimizer.momentum",
-        "optimizer.weight_decay",
-        "train.ema_decay",
-        "train.early_stopping",
-        "executor.workers",
-    )
-    for field in filter(functools.partial(_applies, config), positive + not_negative):
-        value = get(config, field)
-        if not 0 <= value < math.inf or (field in positive and value == 0):
-            bound = "above 0" if field in positive else "at least 0"
-            raise CaejaxError(f"config.{field} is {value}; it must be {bound}")
-    for field, fine in (
-        ("data.val_fraction", 0 <= config.data.val_fraction < 1),
-        ("train.ema_decay", config.train.ema_decay < 1),
-    ):
-        if not fine:
-            raise CaejaxError(
-                f"config.{field} is {get(config, field)}; it must be between 0 and 1"
-            )
-    for field in ("seed", "data.seed"):
-        if not 0 <= get(config, field) < 2**31:
-            raise CaejaxError(
-                f"config.{field} is {get(config, field)}; it must be between 0 and 2^31"
-            )
+    for field in filter(functools.partial(_applies, config), _POSITIVE + _NOT_NEGATIVE):
+        _check_number(field, get(config, field))
     lists = ("model.widths", "model.decoder_widths", "train.probe_steps")
     for field in filter(functools.partial(_applies, config), lists):
         values = get(config, field)
-        if not all(isinstance(value, int) and value > 0 for value in values):
+        if not all(type(value) is int and value > 0 for value in values):
             raise CaejaxError(
-                f"config.{field} is {values}; it must hold whole numbers above 0"
+                f"config.{field} is {shown(values)}; it must hold whole numbers above 0"
             )
+        for value in values:
+            _check_countable(field, value)
+    for side in image_size(config):
+        _check_countable("data.image_size", side)
+
+
+def _check_number(field, value):
+    if field in _BELOW_1 and not 0 <= value < 1:
+        raise CaejaxError(f"config.{field} is {value}; it must be between 0 and 1")
+    if field in ("seed", "data.seed") and not 0 <= value <= COUNTABLE:
+        raise CaejaxError(
+            f"config.{field} is {shown(value)}; it must be between 0 and {COUNTABLE:,}"
+        )
+    if not 0 <= value < math.inf or (field in _POSITIVE and value == 0):
+        bound = "above 0" if field in _POSITIVE else "at least 0"
+        raise CaejaxError(f"config.{field} is {shown(value)}; it must be {bound}")
+    if isinstance(value, int) and field not in _UNCOUNTED:
+        _check_countable(field, value)
+    if isinstance(value, int) and value >= 2**63:
+        raise CaejaxError(f"config.{field} is {shown(value)}; it must be below 2^63")
+    if isinstance(value, float) and value > LARGEST:
+        raise CaejaxError(
+            f"config.{field} is {value}; float32 holds at most {LARGEST:.4g}"
+        )
+
+
+def _check_countable(field, value):
+    if value > COUNTABLE:
+        raise CaejaxError(
+            f"config.{field} is {shown(value)}; it must be at most {COUNTABLE:,}"
+        )
 
 
 def _check_level(config):

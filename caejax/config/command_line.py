@@ -8,6 +8,7 @@ from ml_collections import ConfigDict, config_flags
 
 from caejax.config import default, get, override
 from caejax.config.sections import SWITCHES
+from caejax.config.values import shown
 from caejax.errors import CaejaxError
 
 _OVERRIDE = re.compile(r"--?(no)?config\.([\w.]+)(=.*)?", re.DOTALL)
@@ -60,8 +61,10 @@ def apply(config: ConfigDict, overrides: Sequence[str], file: str) -> None:
             "config", config, flag_values=values, sys_argv=argv, lock_config=False
         )
         values(argv)
-    except (flags.Error, AttributeError, KeyError, TypeError, ValueError) as error:
-        raise CaejaxError(_explain(str(error))) from error
+    except Exception as error:  # also of ast, which reads tuples: SyntaxError, …
+        raise CaejaxError(_explain(str(error) or type(error).__name__)) from error
+    for match in parsed:  # of those types that it lets pass: True as a number, None
+        override(config, match[2], get(config, match[2]))
 
 
 def _check_is_there(config, field, file):
@@ -78,13 +81,13 @@ def _check_is_there(config, field, file):
 def _explain(message):
     if bad := re.match(r"flag --config\.([\w.]+)=(.*?): ", message, re.DOTALL):
         return _bad_value(*bad.groups())
-    return message.strip().splitlines()[0]
+    return message.strip().splitlines()[0][:300]
 
 
 def _bad_value(field, value):
     try:
         example = get(default(), field)
     except CaejaxError:
-        return f"config.{field} is {value!r}, which cannot be read; quote tuples"
+        return f"config.{field} is {shown(value)}, which cannot be read; quote tuples"
     kind = _KINDS.get(type(example), f"a {type(example).__name__}")
-    return f"config.{field} is {value!r}; it must be {kind}, like {example!r}"
+    return f"config.{field} is {shown(value)}; it must be {kind}, like {example!r}"

@@ -42,7 +42,7 @@ from caejax.ops.checks import check_images, check_pair
 
 Decode = Callable[[jax.Array], jax.Array]
 
-_TILES = 12
+TILES = 12
 _POWER_FLOOR = 1e-20  # -200 dBFS, far below float32 rounding
 
 
@@ -62,17 +62,17 @@ def constant_response(decode: Decode, features: jax.Array, period: int) -> jax.A
     """
     check_images(features, "features")
     check_period(period)
-    image = decode(_constant(features, _TILES))
-    scale = -(-image.shape[1] // _TILES)
+    image = decode(_constant(features, TILES))
+    scale = -(-image.shape[1] // TILES)
     margin = 4 * max(scale, period)
     # Layers without padding make the image somewhat larger or smaller than s h.
-    tiles = -(-(2 * margin + period) // max(1, image.shape[1] // _TILES))
-    if tiles > _TILES:
+    tiles = -(-(2 * margin + period) // max(1, image.shape[1] // TILES))
+    if tiles > TILES:
         image = decode(_constant(features, tiles))
     if min(image.shape[1:3]) < 2 * margin + period:
         raise ValueError(
             f"decode made {image.shape[1]}x{image.shape[2]} pixels of a feature map "
-            f"of {max(tiles, _TILES)}x{max(tiles, _TILES)}; it must take any size, "
+            f"of {max(tiles, TILES)}x{max(tiles, TILES)}; it must take any size, "
             f"and period {period} needs {2 * margin + period}"
         )
     return crop_to_multiple(image[:, margin:-margin, margin:-margin], period)

@@ -18,6 +18,7 @@ from caejax.metrics.table import (
     PERIODS,
     Metric,
     column,
+    find,
     function_of,
     readings,
     when_measured,
@@ -148,8 +149,13 @@ def _over_split(run, shared, metrics, *arrays):
     patterns = means.pop("patterns")
     for period, parts in patterns.items():
         means |= _pattern_values(metrics, Means(parts, count, period))
-    values = {name: float(value) for name, value in means.items()}
+    values = {name: _at_most(name, float(value)) for name, value in means.items()}
     return values, _maps(patterns)
+
+
+def _at_most(column, value):
+    found = find(column)
+    return min(value, found.metric.highest) if found else value
 
 
 def _pattern_values(metrics, means: Means):

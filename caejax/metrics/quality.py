@@ -59,6 +59,15 @@ def ssim(output: jax.Array, target: jax.Array) -> jax.Array:
     Returns:
       One value per image, (B,), in [-1, 1].
     """
+    return jnp.clip(unclipped_ssim(output, target), -1, 1)
+
+
+def unclipped_ssim(output: jax.Array, target: jax.Array) -> jax.Array:
+    """As `ssim`, but for equal images a mean of ones that rounds to above 1.
+
+    Evaluation clips what it has averaged: clipped here, programs would round otherwise
+    than those of earlier versions.
+    """
     check_pair(output, target)
     if min(output.shape[1:3]) < WINDOW:
         raise ValueError(

@@ -4,6 +4,7 @@ A metric is one entry here and its function. Whatever goes through the table the
 it: metrics.jsonl, summary.json, results.csv, TensorBoard, tables, pages and studies.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -57,6 +58,7 @@ class Metric(NamedTuple):
         made of.
       room: (n, p): images need at least n periods and p pixels a side.
       images: the least number of images that it needs.
+      highest: the most that it can be; what rounding adds to that is cut off.
       when: the occasions: "val" (after every epoch), "test", "init" (before training),
         "probe" (at config.train.probe_steps), "level" (at another level of noise, or
         for another estimator); by default what is usual for its need.
@@ -78,6 +80,7 @@ class Metric(NamedTuple):
     parts: tuple[str, ...] = ()
     room: tuple[int, int] = (0, 0)
     images: int = 1
+    highest: float = math.inf
     when: tuple[str, ...] = ()
     columns: tuple[str, ...] | None = None
     brief: tuple[str, ...] = ()
@@ -109,10 +112,11 @@ METRICS: dict[str, Metric] = {
             3,
             "higher",
             "output",
-            f"{_QUALITY}:ssim",
+            f"{_QUALITY}:unclipped_ssim",
             "Structural similarity of output and target, Gaussian windows of 11 "
             "pixels.",
             room=(0, 11),
+            highest=1.0,
             brief=("test/ssim",),
         ),
         Metric(
@@ -304,10 +308,11 @@ METRICS: dict[str, Metric] = {
             3,
             "higher",
             "input",
-            f"{_QUALITY}:ssim",
+            f"{_QUALITY}:unclipped_ssim",
             "SSIM of the corrupted input itself.",
             short="input's SSIM",
             room=(0, 11),
+            highest=1.0,
             columns=(),
         ),
     )

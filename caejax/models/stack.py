@@ -27,6 +27,7 @@ from caejax.ops.nearest import resize_nearest
 from caejax.ops.pool import max_pool
 
 _COUNT = "[1-9][0-9]*"
+_MOST = {"kernel_size": 999, "features": 2**31 - 1, "factor": 2**31 - 1}
 _FORMS = (
     rf"(?P<op>conv)(?P<kernel_size>{_COUNT}) (?P<features>{_COUNT})",
     r"(?P<op>pool)",
@@ -82,6 +83,13 @@ def parse(words: str) -> Layer:
         raise ValueError(
             f"{words!r} is no layer: only {', '.join(_VALID)} can be 'valid'"
         )
+    for name, most in _MOST.items():
+        for number in re.findall(_COUNT, found.get(name) or ""):
+            if len(number) > 10 or int(number) > most:
+                raise ValueError(
+                    f"{words[:40]!r} has the {name.replace('_', ' ')} {number[:20]}; "
+                    f"it may be {most:,} at most"
+                )
     return Layer(
         op=found["op"],
         features=int(found.get("features", 0)),

@@ -3,6 +3,7 @@
 Commands, studies and tests call `start` once. Importing caejax starts nothing.
 """
 
+import contextlib
 import functools
 import os
 from collections.abc import Mapping
@@ -126,6 +127,9 @@ def start(
 @functools.cache
 def _settle():
     """Sets `SETTINGS`, once: what is set later is set on purpose."""
+    now = jax.config.values
     for name, value in SETTINGS.items():
-        if name in jax.config.values:  # versions of JAX differ
-            jax.config.update(name, value)
+        # Versions of JAX differ in what there is, and in the values that it takes.
+        if name in now and now[name] != value:
+            with contextlib.suppress(ValueError, TypeError):
+                jax.config.update(name, value)

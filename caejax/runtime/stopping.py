@@ -31,10 +31,10 @@ SIGNALS = tuple(
 
 # Seconds to come to a safe point, where there is something to be saved: people wait
 # after Ctrl-C, and so do schedulers, for longer, before they kill.
-_PATIENCE = 2.8
+_PATIENCE = 2.3
 _LONG_PATIENCE = {signal.SIGTERM: 20.0}
 _NO_PATIENCE = 0.4  # where nothing is
-_UNWINDING = 1.2  # seconds from a safe point to the command's end
+_UNWINDING = 1.0  # seconds from a safe point to the command's end
 _LOOK = 0.05  # seconds between two looks at the clock
 
 

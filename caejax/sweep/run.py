@@ -23,6 +23,7 @@ from caejax.training import recorded
 from caejax.training.folder import environment, is_started, read_config
 from caejax.training.images import load_data
 from caejax.training.loop import course
+from caejax.training.memory import check_memory
 from caejax.training.run import Course
 
 # Shared by all commands that work on the sweep, and their config.
@@ -31,8 +32,21 @@ _CLAIM = ".sweep.json"
 
 
 def train_quietly(config: ConfigDict, workdir: Path) -> Course:
-    """Trains one run of a sweep, or what is left to do of it."""
-    return course(config, workdir, verbose=False)
+    """Trains one run of a sweep, or what is left to do of it.
+
+    Its data are split as those of the runs beside it, whatever has come into the folder
+    of the data since these began.
+    """
+    return course(config, workdir, verbose=False, data=_of_others(config, workdir))
+
+
+def _of_others(config, workdir):
+    """What another run beside this one was trained on, if it has the same data."""
+    for other in sorted(workdir.parent.iterdir()):
+        with contextlib.suppress(CaejaxError, OSError):
+            if is_started(other) and read_config(other).data == config.data:
+                return recorded.read(other)
+    return None
 
 
 def run_sweep(
@@ -115,6 +129,7 @@ def _check_data(workdir, runs):
     swept = any(f == CONFIG or f.startswith("data.") for f in runs[0].values)
     left = results.unfinished(runs, workdir / "runs")
     if left and not swept:
+        check_memory(left[0].config)
         note = load_data(left[0].config, _data_of(workdir, left[0])).recorded.note
         if note:
             print(note, flush=True)

@@ -3,6 +3,7 @@
 import collections
 import functools
 import itertools
+import math
 from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
@@ -10,8 +11,10 @@ from ml_collections import ConfigDict
 from caejax import config as config_lib
 from caejax.config.check import check
 from caejax.config.load import load_config
+from caejax.config.values import shown
 from caejax.errors import CaejaxError, did_you_mean
 
+MOST_RUNS = 100_000
 CONFIG = "config"  # in place of a field: the whole config, by file or name
 
 
@@ -68,7 +71,9 @@ def expand(config: ConfigDict) -> list[SweepRun]:
         a config that is not found, or has a sweep; an "after" that names none of the
         axis's configs, or one twice, goes in a circle, or needs a point left out.
     """
+    config = config_lib.resolve(config)
     axes = [_axis(name, axis) for name, axis in sorted(config.sweep.items())]
+    _check_count([len(axis.points) for axis in axes])
     _check_fields_differ([axis.points for axis in axes])
     after = {later: earlier for axis in axes for later, earlier in axis.after.items()}
     points = list(itertools.product(*(axis.points for axis in axes)))
@@ -91,6 +96,15 @@ def expand(config: ConfigDict) -> list[SweepRun]:
     left = _without(in_order, config.sweep_exclude)
     _check_starts(left)
     return left
+
+
+def _check_count(lengths):
+    count = math.prod(lengths)
+    if count > MOST_RUNS:
+        raise CaejaxError(
+            f"config.sweep makes {' x '.join(map(str, lengths))} = {count:,} runs; "
+            f"{MOST_RUNS:,} are the most: drop values or axes"
+        )
 
 
 def _load_config(name):
@@ -262,8 +276,8 @@ def _points(name, axis):
         )
     if not isinstance(axis["values"], tuple | list) or not len(axis["values"]):
         raise CaejaxError(
-            f"config.sweep.{name}.values is {axis['values']!r}; it must be a tuple "
-            "of at least one value"
+            f"config.sweep.{name}.values is {shown(axis['values'])}; it must be a "
+            "tuple of at least one value"
         )
     if isinstance(axis.field, str):
         return [[(axis.field, value)] for value in axis["values"]]
@@ -275,8 +289,8 @@ def _points(name, axis):
     for value in axis["values"]:
         if not isinstance(value, tuple | list) or len(value) != len(axis.field):
             raise CaejaxError(
-                f"config.sweep.{name}.values has {value!r}, which does not set the "
-                f"{len(axis.field)} fields {tuple(axis.field)}"
+                f"config.sweep.{name}.values has {shown(value)}, which does not set "
+                f"the {len(axis.field)} fields {tuple(axis.field)}"
             )
     return [list(zip(axis.field, value, strict=True)) for value in axis["values"]]
 

@@ -14,17 +14,19 @@ from typing import Any
 import numpy as np
 from ml_collections import ConfigDict
 
+from caejax.config import image_size, resolve
 from caejax.config.check import check
 from caejax.errors import CaejaxError
 from caejax.files.atomic import replacing, write_json
 from caejax.runtime import devices, stopping
 from caejax.terminal.bars import run_view
-from caejax.training import folder, recorded
+from caejax.training import folder, memory, recorded
 from caejax.training.checkpoint import Checkpoints
 from caejax.training.images import data_of
 from caejax.training.metrics_log import MetricsWriter
 from caejax.training.pace import Pace
 from caejax.training.progress import Begun, Progress
+from caejax.training.recorded import Recorded
 from caejax.training.restore import restore, trained_config
 from caejax.training.run import (
     Answer,
@@ -37,6 +39,7 @@ from caejax.training.run import (
     new_state,
 )
 from caejax.training.step import compiled_steps, zero_sums
+from caejax.training.task import model_from_config
 from caejax.training.values import measured, row, samples, summary
 
 
@@ -99,15 +102,34 @@ def _answer(request, pace):
         return error
 
 
-def course(config: ConfigDict, workdir: Path, *, verbose: bool = True) -> Course:
-    """Trains as `train`, but asks for steps instead of taking them."""
+def course(
+    config: ConfigDict,
+    workdir: Path,
+    *,
+    verbose: bool = True,
+    data: Recorded | None = None,
+) -> Course:
+    """Trains as `train`, but asks for steps instead of taking them.
+
+    Args:
+      config: as for `train`.
+      workdir: as for `train`.
+      verbose: as for `train`.
+      data: the data that a run that begins is to have; None for what there is.
+    """
     stopping.check()
     check(config)
+    with memory.explained(config):
+        return (yield from _course(config, workdir, verbose, data))
+
+
+def _course(config, workdir, verbose, data):
     folder.claim(workdir, config)
-    data = recorded.read(workdir) if folder.is_started(workdir) else None
+    data = recorded.read(workdir) if folder.is_started(workdir) else data
     done = folder.read_summary(workdir, config)
     if done and (data is None or recorded.named_alike(config.data, data)):
         return done
+    memory.check_memory(config)
     run = create_run(config, data, verbose=verbose)
     settle = functools.cache(lambda: folder.settle(workdir, config, run.data))
     if done:
@@ -346,7 +368,25 @@ def evaluate_again(config: ConfigDict | None, workdir: Path) -> dict[str, float]
     """
     own, data = trained_config(workdir), recorded.read(workdir)
     if config is not None:
+        _check_size(own, config)
         own.data, own.corruption = config.data, config.corruption
     check(own)
     run = create_run(own, data_of(own, data), verbose=False)
     return measured(run, restore(workdir, own), "test", "test").values
+
+
+def _check_size(own, config):
+    """Refuses images of a size or of channels that a trained model cannot take."""
+    trained, given = (
+        (*image_size(x), x.data.channels) for x in (resolve(own), resolve(config))
+    )
+    # Convolutions take images of any size; what layers give is checked with them.
+    if trained == given or (
+        model_from_config(own).convolutional and trained[-1] == given[-1]
+    ):
+        return
+    was, now = ("x".join(map(str, x)) for x in (trained, given))
+    raise CaejaxError(
+        f"the model was trained on images of {was}, and config.data has images of "
+        f"{now}; give data like those it was trained on"
+    )

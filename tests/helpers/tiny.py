@@ -36,4 +36,5 @@ def save_checkpoints(workdir, config, seeds):
         for step, seed in enumerate(seeds):
             state = create_state(task.model, tx, seed, ema=False)
             state = state._replace(step=state.step + step)
-            checkpoints.save(state, Progress(measured=True), best=step == 0)
+            progress = Progress(measured=True, init={})
+            checkpoints.save(state, progress, best=step == 0)
