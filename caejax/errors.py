@@ -191,5 +191,7 @@ def print_unforeseen(error: Exception) -> int:
 
 def print_error(line: str) -> int:
     """Prints one line to the error output; returns the exit code of a failure."""
-    print(f"error: {' '.join(line.split())}", file=sys.stderr)
+    # Where libraries' lines are hidden, ours are shown beneath.
+    stream = getattr(sys.stderr, "beneath", sys.stderr)
+    print(f"error: {' '.join(line.split())}", file=stream)
     return 1

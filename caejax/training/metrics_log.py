@@ -3,6 +3,8 @@
 import contextlib
 import functools
 import json
+import socket
+import struct
 import time
 from pathlib import Path
 
@@ -50,20 +52,10 @@ class MetricsWriter:
 
     @functools.cached_property
     def _board(self):
-        # Imported with the first row, so that training need not wait for it. Events
-        # are written here: tensorboardX's own thread would die of a full disk unheard.
-        from tensorboardX.event_file_writer import EventsWriter
-        from tensorboardX.proto.event_pb2 import Event, SessionLog
-
         folder = self._workdir / "tensorboard"
         folder.mkdir(parents=True, exist_ok=True)
-        board = EventsWriter(str(folder / "events"))
-        if self._step is not None:  # what comes after it is no more
-            purged = {"step": self._step + 1, "wall_time": time.time()}
-            log = SessionLog(status=SessionLog.START)
-            board.write_event(Event(file_version="brain.Event:2", **purged))
-            board.write_event(Event(session_log=log, **purged))
-        return board
+        name = f"events.out.tfevents.{time.time():.0f}.{socket.gethostname()}"
+        return (folder / name).open("wb")
 
     def write(self, row: Row) -> None:
         """Writes one row: step, epoch, split and values.
@@ -75,9 +67,36 @@ class MetricsWriter:
             self._file.write(json.dumps(row) + "\n")
             self._file.flush()
         with naming(self._workdir / "tensorboard"):
-            for event in _events(row):
-                self._board.write_event(event)
+            if not self._board.tell():
+                self._board.write(b"".join(map(_record, _head(self._step))))
+            self._board.write(b"".join(map(_record, _events(row))))
             self._board.flush()
+
+
+# Files of TensorBoard are written here, because the thread in which tensorboardX does
+# it would die of a full disk unheard. It is imported with the first row, so that
+# training need not wait for it.
+
+
+def _record(event):
+    from tensorboardX.record_writer import masked_crc32c
+
+    data = event.SerializeToString()
+    size = struct.pack("<Q", len(data))
+    sums = (struct.pack("<I", masked_crc32c(part)) for part in (size, data))
+    return size + next(sums) + data + next(sums)
+
+
+def _head(step):
+    """Says what the file is, and that what an earlier one has after a step is void."""
+    from tensorboardX.proto.event_pb2 import Event, SessionLog
+
+    about = {"file_version": "brain.Event:2", "wall_time": time.time()}
+    yield Event(**about)
+    if step is not None:
+        yield Event(step=step + 1, **about)
+        log = SessionLog(status=SessionLog.START)
+        yield Event(step=step + 1, session_log=log, wall_time=time.time())
 
 
 def _events(row):
