@@ -119,6 +119,9 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NO_SPACE = ("No space left on device", "Disk quota exceeded", "File too large")
 _NO_MEMORY = ("RESOURCE_EXHAUSTED", "Out of memory", "Cannot allocate memory")
 
+# Variables that JAX reads when it is imported.
+_OF_JAX = re.compile(r"[Ii]nvalid .*(environment .?JAX_|JAX flag jax_)")
+
 
 def _outside(error):
     """What is wrong outside the code, by an error or what it came from; "" if none."""
@@ -138,6 +141,8 @@ def _outside(error):
             return f"{_path_in(text)}{full}; {_MAKE_SPACE}"
         if isinstance(cause, MemoryError) or any(words in text for words in _NO_MEMORY):
             return f"memory is exhausted ({_short(text) or 'of the host'}); {_SMALLER}"
+        if isinstance(cause, ValueError) and _OF_JAX.search(text):
+            return f"{_short(text)}; unset that variable"
         if "Unable to initialize backend" in text:
             return f"{_short(text)}; set JAX_PLATFORMS=cpu to do without it"
     return ""

@@ -88,6 +88,8 @@ def caused(cause):
             "pip install ml-collections",
         ),
         (ModuleNotFoundError("no", name="PIL.Image"), "pip install pillow"),
+        (ValueError('Invalid value "x" for JAX flag jax_y'), "unset that variable"),
+        (ValueError("invalid truth value 'x' for environment 'JAX_Y'"), "unset that"),
         (RuntimeError("Unable to initialize backend 'cuda'"), "JAX_PLATFORMS=cpu"),
     ],
 )
