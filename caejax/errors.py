@@ -1,7 +1,12 @@
 """The one exception that users are meant to read, how it is raised and shown."""
 
 import difflib
+import errno
+import os
+import re
 import sys
+import tempfile
+import traceback
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
@@ -66,7 +71,10 @@ def did_you_mean(name: object, names: Iterable[str]) -> str:
 
 
 def exit_code(command: Callable[[], int], stopped: str) -> int:
-    """Runs a command, whose foreseen errors become one line each.
+    """Runs a command, whose errors become one line each.
+
+    The traceback of an error that was not foreseen is written into a file. With
+    CAEJAX_TRACEBACK=1 in the environment it is raised.
 
     Args:
       command: returns the exit code.
@@ -74,22 +82,123 @@ def exit_code(command: Callable[[], int], stopped: str) -> int:
     """
     try:
         return command()
-    except (CaejaxError, OSError) as error:
-        return print_error(describe(error))
     except KeyboardInterrupt:
         print_error(stopped)
         return 130
+    except Exception as error:
+        if os.environ.get("CAEJAX_TRACEBACK") and not is_foreseen(error):
+            raise
+        return print_unforeseen(error)
 
 
-def describe(error: CaejaxError | OSError) -> str:
-    """The line that an error is shown as."""
+def is_foreseen(error: BaseException) -> bool:
+    """Whether an error is of something outside the code."""
+    return isinstance(error, CaejaxError | OSError) or bool(_outside(error))
+
+
+def describe(error: BaseException) -> str:
+    """The line that an error is shown as; of unforeseen ones their type, too."""
     if isinstance(error, CaejaxError):
         return str(error)
-    where = f"{error.filename}: " if error.filename else ""
-    return f"{where}{error.strerror or error}"
+    if line := _outside(error):
+        return line
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror or error}"
+    return f"{type(error).__name__}: {error}"
+
+
+# Names of packages that are not those of their modules.
+_PACKAGES = {
+    "absl": "absl-py",
+    "ml_collections": "ml-collections",
+    "orbax": "orbax-checkpoint",
+    "PIL": "pillow",
+    "skimage": "scikit-image",
+    "tensorflow_datasets": "tensorflow-datasets tensorflow",
+}
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_NO_SPACE = ("No space left on device", "Disk quota exceeded", "File too large")
+_NO_MEMORY = ("RESOURCE_EXHAUSTED", "Out of memory", "Cannot allocate memory")
+
+# Variables that JAX reads when it is imported.
+_OF_JAX = re.compile(r"[Ii]nvalid .*(environment .?JAX_|JAX flag jax_)")
+
+
+def _outside(error):
+    """What is wrong outside the code, by an error or what it came from; "" if none."""
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        name = error.name.split(".")[0]
+        if name != "caejax":
+            package = _PACKAGES.get(name, name)
+            return f"the module {error.name} is missing; pip install {package}"
+    causes = list(_causes(error))
+    for cause in causes:
+        if isinstance(cause, OSError) and cause.errno in _FULL:
+            where = f"{cause.filename}: " if cause.filename else ""
+            return f"{where}{cause.strerror}; {_MAKE_SPACE}"
+    for cause in causes:
+        text = "" if isinstance(cause, CaejaxError) else str(cause)
+        if full := next((words for words in _NO_SPACE if words in text), ""):
+            return f"{_path_in(text)}{full}; {_MAKE_SPACE}"
+        if isinstance(cause, MemoryError) or any(words in text for words in _NO_MEMORY):
+            return f"memory is exhausted ({_short(text) or 'of the host'}); {_SMALLER}"
+        if isinstance(cause, ValueError) and _OF_JAX.search(text):
+            return f"{_short(text)}; unset that variable"
+        if "Unable to initialize backend" in text:
+            return f"{_short(text)}; set JAX_PLATFORMS=cpu to do without it"
+    return ""
+
+
+_MAKE_SPACE = "make space there; the same command then goes on"
+_SMALLER = (
+    "make train.batch_size, data.image_size or model.widths smaller, or what is "
+    "given to the command at once"
+)
+
+
+def _causes(error):
+    seen = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _path_in(text):
+    found = re.search(r"(/[^\s\"':]+)", text)
+    return f"{found[1]}: " if found else ""
+
+
+def _short(text):
+    return " ".join(text.split())[:200]
+
+
+def print_unforeseen(error: Exception) -> int:
+    """Prints one line of any error; where it was not foreseen, its traceback is kept.
+
+    Returns:
+      The exit code of a failure.
+    """
+    if is_foreseen(error):
+        return print_error(describe(error))
+    text = "".join(traceback.format_exception(error))
+    try:
+        with tempfile.NamedTemporaryFile(
+            "wb", prefix="caejax-", suffix=".txt", delete=False
+        ) as file:
+            file.write(text.encode("utf-8", "backslashreplace"))
+        where = f"its traceback is in {file.name}"
+    except OSError:
+        where = "CAEJAX_TRACEBACK=1 shows its traceback"
+    return print_error(
+        f"{_short(describe(error))}; this was not foreseen, please report it: {where}"
+    )
 
 
 def print_error(line: str) -> int:
     """Prints one line to the error output; returns the exit code of a failure."""
-    print(f"error: {printable(' '.join(line.split()))}", file=sys.stderr)
+    # Where libraries' lines are hidden, ours are shown beneath.
+    stream = getattr(sys.stderr, "beneath", sys.stderr)
+    print(f"error: {printable(' '.join(line.split()))}", file=stream)
     return 1

@@ -18,6 +18,7 @@ if jax.__version_info__ < (0, 11):  # a flag that XLA does not know ends the pro
     _FLAGS.insert(0, "--xla_cpu_use_fusion_emitters=false")
 os.environ["XLA_FLAGS"] = " ".join(_FLAGS)
 os.environ["MPLBACKEND"] = "Agg"
+os.environ["CAEJAX_TRACEBACK"] = "1"  # what was not foreseen is a fault to be seen
 # What one test has compiled, the others and their subprocesses find again.
 if "CAEJAX_TEST_CACHE" not in os.environ:
     os.environ["CAEJAX_TEST_CACHE"] = tempfile.mkdtemp(prefix="caejax-tests-")

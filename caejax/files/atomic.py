@@ -1,6 +1,7 @@
 """Text, JSON and JSON lines, in files that are whole or not there."""
 
 import contextlib
+import errno
 import hashlib
 import itertools
 import json
@@ -32,12 +33,31 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         move_aside(path, path.parent / "damaged")
     _parts.add(part)
     try:
-        with part.open("wb") as file:
-            yield file
-        os.replace(part, path)
+        with naming(path):
+            with part.open("wb") as file:
+                yield file
+            os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
         _parts.discard(part)
+
+
+@contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Gives errors of a disk the name of the file that is written, where they lack it.
+
+    Libraries' errors of a disk that is full become an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
+    except Exception as error:
+        if os.strerror(errno.ENOSPC) in str(error):
+            full = errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)
+            raise OSError(*full) from error
+        raise
 
 
 def forget_parts() -> None:

@@ -1,5 +1,6 @@
 """Rows of plain data as CSV files, and back."""
 
+import codecs
 import csv
 import io
 from collections.abc import Sequence
@@ -48,6 +49,9 @@ def read_csv(
 ) -> list[Row]:
     """Reads a CSV file's rows, numbers parsed but for hashes; none if it is missing.
 
+    Files that a spreadsheet has saved are read, too: with a byte order mark, with
+    semicolons or tabs between the cells, and then also with decimal commas.
+
     Args:
       path: the CSV file's path.
       fields: the fields whose cells may be empty; other empty cells are left out of
@@ -62,9 +66,12 @@ def read_csv(
         test/psnr for instance, are numbers wherever they are.
     """
     try:
-        text = path.read_bytes().decode("utf-8-sig")
-        lines = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-        rows = [_row(row, lines, fields) for row in lines]
+        text = _decode(path.read_bytes())
+        cells = _delimiter(text)
+        lines = csv.DictReader(
+            io.StringIO(text, newline=""), delimiter=cells, strict=True
+        )
+        rows = [_row(row, lines, fields) for row in lines if any(row.values())]
         for name in (*needed, *numbers):
             if name not in (lines.fieldnames or ()):
                 raise ValueError(f"it has no column {name}")
@@ -83,7 +90,7 @@ def _row(row, lines, fields):
     if None in row or None in row.values():
         raise ValueError(f"line {lines.line_num} has not a cell a column")
     return {
-        name: text if name in _HASHES else _parse(text)
+        name: text if name in _HASHES else _parse(text, lines.reader.dialect.delimiter)
         for name, text in row.items()
         if text or name in fields
     }
@@ -97,10 +104,22 @@ def _check(row, i, needed, numbers):
             raise ValueError(f"row {i} has {value[:40]!r} for {name}")
 
 
-def _parse(text):
+def _parse(text, delimiter):
+    number = text.replace(",", ".", 1) if delimiter != "," else text
     for kind in (int, float):
         try:
-            return kind(text)
+            return kind(number)
         except ValueError:
             continue
     return text
+
+
+def _decode(data):
+    wide = data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    return data.decode("utf-16" if wide else "utf-8-sig")
+
+
+def _delimiter(text):
+    """What is between the names of columns, of which there are several."""
+    head = text.split("\n", 1)[0]
+    return max(",;\t", key=head.count)

@@ -11,6 +11,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from caejax.files.atomic import naming
+
 COLUMN, PAGE = 3.25, 6.75  # inches
 
 # Okabe and Ito (2008), yellow left out: it is too pale for lines.
@@ -67,7 +69,9 @@ def save(figure: Figure, path: Path, *, formats: tuple[str, ...] = ("png",)) -> 
     for suffix in formats:
         # Without a date, equal figures are equal files.
         metadata = {"CreationDate": None} if suffix == "pdf" else None
-        figure.savefig(path.with_suffix(f".{suffix}"), metadata=metadata)
+        place = path.with_suffix(f".{suffix}")
+        with naming(place):
+            figure.savefig(place, metadata=metadata)
         # Laid out once is enough, and what takes most of the time.
         figure.set_layout_engine("none")
     plt.close(figure)

@@ -7,6 +7,7 @@ import contextlib
 import functools
 import os
 from collections.abc import Mapping
+from logging import CRITICAL, getLogger
 from pathlib import Path
 from types import MappingProxyType
 
@@ -111,6 +112,7 @@ def start(
     """
     check_flags()
     logging.set_verbosity(logging.WARNING)  # orbax tells of every file
+    getLogger("asyncio").setLevel(CRITICAL)  # its errors reach us, too
     for name, value in environment.items():
         os.environ.setdefault(name, value)
     if core is None:

@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 
 from caejax.errors import exit_code, print_error
 from caejax.files.atomic import forget_parts
+from caejax.runtime.surroundings import take_over
 from caejax.terminal.lines import write_any_text
 
 # Windows lacks SIGHUP.
@@ -166,6 +167,7 @@ def listen_to_the_end(stopped: str) -> None:
     Args:
       stopped: as there.
     """
+    take_over()
     _listen(stopped)
     atexit.register(_handle, signal.SIG_IGN)
 

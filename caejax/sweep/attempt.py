@@ -122,7 +122,7 @@ def _do(run, folder, do):
         text = str(error)
     except Exception as error:
         # One broken run must not end the others; its traceback is kept with it.
-        text = f"{type(error).__name__}: {error}"
+        text = describe(error)
         with contextlib.suppress(OSError):
             write_atomically(workdir / TRACEBACK_FILE, traceback.format_exc())
     else:

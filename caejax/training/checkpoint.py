@@ -12,6 +12,7 @@ import io
 import json
 import logging
 import shutil
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +23,7 @@ import orbax.checkpoint as ocp
 import tensorstore
 
 from caejax.errors import CaejaxError
-from caejax.files.atomic import move_aside
+from caejax.files.atomic import move_aside, naming
 from caejax.files.finished import checkpoint_folders
 from caejax.terminal.notes import note
 from caejax.training.progress import Progress, from_json, to_json
@@ -207,7 +208,8 @@ def _save(manager, state, progress):
     about |= {"dtypes": _dtypes(state), "state": _hash_of_arrays(state)}
     about["hash"] = _hash_of_json(about)
     parts = {"state": ocp.args.StandardSave(state), "about": ocp.args.JsonSave(about)}
-    manager.save(step, args=ocp.args.Composite(**parts))
+    with naming(Path(manager.directory) / str(step)), _quietly():
+        manager.save(step, args=ocp.args.Composite(**parts))
 
 
 def _read_if_whole(path, like):
@@ -313,7 +315,9 @@ def _quietly() -> Iterator[None]:
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
-        with contextlib.redirect_stderr(io.StringIO()):
+        hidden = io.StringIO()
+        hidden.beneath = sys.stderr  # signals are answered all the same
+        with contextlib.redirect_stderr(hidden):
             try:
                 yield
             except Exception:

@@ -12,6 +12,7 @@ from typing import Any
 import jax
 from ml_collections import ConfigDict
 
+import caejax
 from caejax import config as config_lib
 from caejax.config.stored import read_stored
 from caejax.errors import CaejaxError
@@ -162,13 +163,22 @@ def environment() -> dict[str, Any]:
         "command": _command(),
         "commit": _commit(),
         "python": platform.python_version(),
-        "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
+        "packages": {name: _version(name) for name in _PACKAGES},
         "platform": platform.platform(),
         "device": device.device_kind,
         "backend": device.platform,
         "devices": jax.device_count(),
         "cpu_cores": len(usable_cores()),
     }
+
+
+def _version(package):
+    if package == "caejax":
+        return caejax.__version__  # of a clone that is not installed, too
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def _command() -> str:
