@@ -1,7 +1,13 @@
 """Paths as people write them."""
 
+import atexit
+import contextlib
+import functools
+import hashlib
 import os
 import re
+import shutil
+import tempfile
 from pathlib import Path
 
 from caejax.errors import CaejaxError
@@ -61,6 +67,42 @@ def expand_there(path: Written, what: str, within: Path) -> Path:
         return found
     here = expand(path, what)
     return here if os.path.lexists(here) else found
+
+
+def as_text(path: Path) -> Path:
+    """An absolute path to the same place, for libraries that take UTF-8 alone.
+
+    Where bytes of a name are no text, it leads by a link in the folder for temporary
+    files, which is there until the process ends.
+    """
+    path = path.absolute()
+    parts = path.parts
+    strange = [i for i, part in enumerate(parts, start=1) if not _is_text(part)]
+    if not strange:
+        return path
+    return _link_to(Path(*parts[: strange[-1]])).joinpath(*parts[strange[-1] :])
+
+
+def _is_text(part):
+    try:
+        part.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _link_to(folder):
+    link = _links() / hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
+    with contextlib.suppress(FileExistsError):
+        link.symlink_to(folder)
+    return link
+
+
+@functools.cache
+def _links():
+    folder = tempfile.mkdtemp(prefix="caejax-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 def _split(text, within):
