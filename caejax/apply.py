@@ -11,7 +11,7 @@ import sys  # noqa: E402
 from collections.abc import Sequence  # noqa: E402
 
 from caejax.errors import print_error  # noqa: E402
-from caejax.files.paths import expand  # noqa: E402
+from caejax.files.paths import expand, expand_folder  # noqa: E402
 
 _PROGRAM = "python -m caejax.apply"
 
@@ -273,13 +273,14 @@ def _apply(args) -> int:
     from caejax.runtime.startup import start
 
     start(cores=1, cache=not args.nocache)
-    run = expand(args.run, "--run")
+    run = expand_folder(args.run, "--run")
+    out = expand_folder(args.out, "--out") if args.out else None
     model = trained.load(run)
     if args.data_dir:
         model.config.data.dir = args.data_dir
     job = Job(
         trained=model,
-        out=expand(args.out, "--out") if args.out else run / "apply" / args.command,
+        out=out or run / "apply" / args.command,
         overwrite=args.overwrite,
         images=[expand(image, "an image") for image in args.images],
         convert=getattr(args, "convert", False),

@@ -32,7 +32,7 @@ from caejax.config import load as config_files
 from caejax.data import Dataset
 from caejax.errors import CaejaxError
 from caejax.files.locks import holding
-from caejax.files.paths import expand
+from caejax.files.paths import expand, expand_folder
 from caejax.inference import any_size, trained
 from caejax.inference.arrays import Array, Batch, as_batch, as_codes
 from caejax.runtime import stopping
@@ -333,14 +333,12 @@ def train(
       >>> summary["epochs"], summary["params"]
       (1, 459)
     """
-    config, folder = _config(config), expand(workdir, "workdir")
+    config, folder = _config(config), expand_folder(workdir, "workdir")
     if config.sweep:
         raise CaejaxError(
             "the config is a sweep, and train() does one run: set config.sweep = {} "
             "for that, or do the sweep by the command caejax run"
         )
-    if folder.exists() and not folder.is_dir():
-        raise CaejaxError(f"workdir {folder} is a file; name a folder")
     _start(config.train.batch_size, cores=0)
     with holding(folder / ".lock", wait=False) as mine:
         if not mine:

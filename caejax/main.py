@@ -25,7 +25,7 @@ from caejax.commands.options import Options  # noqa: E402
 from caejax.config import command_line  # noqa: E402
 from caejax.config.load import load_config  # noqa: E402
 from caejax.errors import CaejaxError, print_error  # noqa: E402
-from caejax.files.paths import expand  # noqa: E402
+from caejax.files.paths import expand_folder  # noqa: E402
 
 MODES = ("run", "eval", "report", "show")
 
@@ -87,7 +87,7 @@ def _main(argv):
             raise CaejaxError(f"--{flag.name} is for --mode=eval; add that")
     options = Options(
         config=_config(_CONFIG.value, overrides),
-        workdir=expand(_WORKDIR.value, "--workdir") if _WORKDIR.value else None,
+        workdir=expand_folder(_WORKDIR.value, "--workdir") if _WORKDIR.value else None,
         cores=_CORES.value,
         cache=_CACHE.value,
         calibrate=_CALIBRATE.value,

@@ -4,8 +4,8 @@ import math
 
 import jax
 from ml_collections import ConfigDict
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from caejax.commands.estimate import calibrate, total_seconds, work
 from caejax.errors import CaejaxError
@@ -52,7 +52,7 @@ def runs_table(runs: list[SweepRun]) -> Table:
     columns = ("params", "FLOPs an image")
     table = Table("run", *runs[0].values, *columns, title=f"{len(runs)} runs")
     for run in runs:
-        values = (escape(printable(str(value))) for value in run.values.values())
+        values = (Text(printable(str(value))) for value in run.values.values())
         model = model_from_config(run.config)
         size = f"{parameter_count(model):,}", f"{image_flops(model):,.0f}"
         table.add_row(run.id, *values, *size)

@@ -3,6 +3,7 @@
 import codecs
 import csv
 import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,11 @@ Row = dict[str, Any]
 
 # Columns of hashes: text, even one that looks like a number.
 _HASHES = ("run_id", "setting")
+# What Python writes, or a spreadsheet; not 007, 1_000 or other digits, which are names.
+_NUMBER = re.compile(
+    r"[+-]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)(e[+-]?[0-9]+)?|[+-]?(inf|nan)",
+    re.IGNORECASE,
+)
 
 
 def write_csv(path: Path, rows: Sequence[Row], float_format: str = "") -> None:
@@ -26,10 +32,15 @@ def write_csv(path: Path, rows: Sequence[Row], float_format: str = "") -> None:
     """
     columns = list(dict.fromkeys(name for row in rows for name in row))
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    form = {"restval": "", "lineterminator": "\n"}
+    writer = csv.DictWriter(text, columns, **form)
+    # By itself the module quotes no carriage return, which readers end a line at.
+    quoting = csv.DictWriter(text, columns, **form, quoting=csv.QUOTE_ALL)
     writer.writeheader()
     for row in rows:
-        writer.writerow({k: _text(v, float_format) for k, v in row.items()})
+        cells = {k: _text(v, float_format) for k, v in row.items()}
+        returns = any("\r" in cell for cell in map(str, cells.values()))
+        (quoting if returns else writer).writerow(cells)
     write_atomically(path, text.getvalue())
 
 
@@ -106,12 +117,12 @@ def _check(row, i, needed, numbers):
 
 def _parse(text, delimiter):
     number = text.replace(",", ".", 1) if delimiter != "," else text
-    for kind in (int, float):
-        try:
-            return kind(number)
-        except ValueError:
-            continue
-    return text
+    if not _NUMBER.fullmatch(number):
+        return text
+    try:
+        return int(number)
+    except ValueError:
+        return float(number)
 
 
 def _decode(data):

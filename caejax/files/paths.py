@@ -57,6 +57,18 @@ def expand(path: Written, what: str, within: Path = Path()) -> Path:
     return within / (there + full)
 
 
+def expand_folder(path: Written, what: str) -> Path:
+    """As `expand`, for a folder that may still have to be made.
+
+    Raises:
+      CaejaxError: as `expand`, or a file is there.
+    """
+    folder = expand(path, what)
+    if os.path.exists(folder) and not os.path.isdir(folder):
+        raise CaejaxError(f"{what} is {str(folder)!r}, a file; name a folder")
+    return folder
+
+
 def expand_there(path: Written, what: str, within: Path) -> Path:
     """As `expand`, but where nothing is there, relative to the working directory.
 
@@ -70,12 +82,12 @@ def expand_there(path: Written, what: str, within: Path) -> Path:
 
 
 def as_text(path: Path) -> Path:
-    """An absolute path to the same place, for libraries that take UTF-8 alone.
+    """A path to the same place, for libraries that take UTF-8 without "..", alone.
 
     Where bytes of a name are no text, it leads by a link in the folder for temporary
     files, which is there until the process ends.
     """
-    path = path.absolute()
+    path = path.resolve() if ".." in path.parts else path.absolute()
     parts = path.parts
     strange = [i for i, part in enumerate(parts, start=1) if not _is_text(part)]
     if not strange:

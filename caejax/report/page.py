@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+from markupsafe import Markup
 
 from caejax import __version__
 from caejax.files.atomic import write_atomically
@@ -13,6 +14,7 @@ from caejax.report import findings, references, tables
 from caejax.report.figures import label
 from caejax.report.panels import CHART, panels, png
 from caejax.report.read import RunFiles, SweepFiles, read_environment
+from caejax.terminal.lines import printable
 
 CAPTIONS = {
     "checkerboard": "Test images, and below what each decoder makes of a constant "
@@ -107,6 +109,7 @@ def _write(workdir: Path, *, figures: Sequence[str], config: Mapping, **content:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
+        finalize=_shown,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -121,6 +124,12 @@ def _write(workdir: Path, *, figures: Sequence[str], config: Mapping, **content:
         config=dict(_flat(config)),
     )
     write_atomically(workdir / "report.html", text)
+
+
+def _shown(value):
+    """Any text of a file or a name without characters that HTML may not have."""
+    plain = isinstance(value, str) and not isinstance(value, Markup)
+    return printable(value) if plain else value
 
 
 def _figure(workdir, name):

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from caejax.metrics.table import brief_columns, formatted, shown_columns, title
 from caejax.report.read import SweepFiles
 from caejax.report.references import with_references
+from caejax.terminal.lines import printable
 
 Row = dict[str, Any]
 
@@ -100,14 +101,18 @@ def to_markdown(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
 
 
 def _to_markdown(text):
-    return re.sub(r"[|<\\]", r"\\\g<0>", text)
+    return re.sub(r"[|<&*`\\]", r"\\\g<0>", printable(text))
 
 
 _LATEX = {c: f"\\{c}" for c in "&%$#_{}"} | {
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
 }
+_ALSO_KNOWN = "–—‘’“”…€"
 _NUMBER = re.compile(r"-?[\d,.]+( \[.*\])?")
 
 
@@ -140,10 +145,21 @@ def _latex_row(cells):
 
 
 def _to_latex(text):
-    escaped = "".join(_LATEX.get(c, c) for c in text)
+    escaped = "".join(_LATEX.get(c, c) for c in _in_known_letters(text))
     minus = re.sub(r"(?<![\w)])-(?=\d)", "$-$", escaped)
     # Behind the end of a row, a bracket would be read as its height.
     return f"{{}}{minus}" if minus.startswith("[") else minus
+
+
+def _in_known_letters(text):
+    """The text with what LaTeX does not know without further packages escaped."""
+    return "".join(
+        c if c < "\u0180" or c in _ALSO_KNOWN else _escape(c) for c in printable(text)
+    )
+
+
+def _escape(character):
+    return character.encode("ascii", "backslashreplace").decode()
 
 
 def print_sweep(sweep: SweepFiles) -> None:
@@ -157,7 +173,7 @@ def print_sweep(sweep: SweepFiles) -> None:
     for i in kept:
         table.add_column(header[i].split(".")[-1], no_wrap=header[i] in fields)
     for line in lines:
-        table.add_row(*(escape(line[i].split(" [")[0]) for i in kept))
+        table.add_row(*(Text(printable(line[i].split(" [")[0])) for i in kept))
     Console().print(table)
 
 

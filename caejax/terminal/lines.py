@@ -15,6 +15,8 @@ def printable(text: str) -> str:
 
     "\\x1b" for instance is written as those four characters.
     """
+    if text.isprintable():
+        return text
     return "".join(
         _escaped(c) if unicodedata.category(c) in _ACTING and c not in _JOINERS else c
         for c in text
