@@ -1,9 +1,13 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from caejax import data
+from caejax.config import default
 from caejax.data import npz
 from caejax.errors import CaejaxError
+from caejax.training.images import load_data
 
 PIXELS = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
 GOOD = {"x_train": PIXELS, "x_test": PIXELS[:1]}
@@ -35,6 +39,32 @@ def test_name_inside_a_folder(tmp_path):
     np.savez_compressed(tmp_path / "other.npz", **GOOD)
     train, _ = npz.load(dir=str(tmp_path), name="other.npz")
     assert train.images.shape == (2, 3, 4, 1)
+
+
+@pytest.mark.parametrize("dir", ["", "$HERE", "~", "sub dir"])
+def test_names_are_paths(dir, tmp_path, monkeypatch):
+    monkeypatch.setenv("HERE", str(tmp_path / "here"))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    for folder in ("here", "home", "sub dir"):
+        Path(folder).mkdir()
+        np.savez(f"{folder}/é 1.npz", **GOOD)
+    for name in ("~/é 1.npz", "${HERE}/é 1.npz", *(["é 1.npz"] if dir else [])):
+        train, _ = npz.load(dir=dir, name=name)
+        assert train.images.shape == (2, 3, 4, 1)
+
+
+def test_a_run_finds_its_file_from_elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.savez("set.npz", **GOOD)
+    config = default()
+    config.data.source, config.data.name = "npz", "set.npz"
+    config.data.image_size = (3, 4)
+    data = load_data(config).recorded
+    assert data.place == str(tmp_path / "set.npz")
+    Path("sub").mkdir()
+    monkeypatch.chdir("sub")
+    assert len(load_data(config, data).images["test"]) == 1
 
 
 FLOATS = PIXELS / 255

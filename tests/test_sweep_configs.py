@@ -1,6 +1,7 @@
 """Sweeps over whole configs, and runs that start from other runs of the sweep."""
 
 import json
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -12,6 +13,7 @@ from caejax import config as config_lib
 from caejax.config import default
 from caejax.config.load import load_config
 from caejax.errors import CaejaxError
+from caejax.report.read import _write_results_again as write_results_again
 from caejax.sweep.run import run_sweep
 from caejax.sweep.spec import expand
 from caejax.training.restore import restore
@@ -133,6 +135,34 @@ def phases(tmp_path):
     # The later one first, so that it has to wait.
     axis = {"config": (second, first), "after": ((second, first),)}
     return sweep_of(system=axis)
+
+
+def test_configs_named_by_relative_paths_are_found_from_elsewhere(
+    phases, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    names = ("first.py", "$HERE/second.py")
+    monkeypatch.setenv("HERE", str(tmp_path))
+    config = sweep_of(system={"config": names})
+    did = []
+
+    def do(config, workdir):
+        did.append(workdir.name)
+        if len(did) == 2:
+            raise KeyboardInterrupt
+        save_checkpoints(workdir, config, seeds=(0,))
+        sweep_jobs.quick(config, workdir)
+
+    with pytest.raises(KeyboardInterrupt):
+        run_sweep(config, Path("sweep"), do)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir("elsewhere")
+    rows = run_sweep(config, Path("..", "sweep"), do)
+    assert [row["config"] for row in rows] == list(names)
+    assert [row["status"] for row in rows] == ["done", "done"]
+    (tmp_path / "sweep" / "results.csv").write_text("x\n1,2\n")
+    write_results_again(tmp_path / "sweep")
+    assert "first.py" in (tmp_path / "sweep" / "results.csv").read_text()
 
 
 @pytest.mark.parametrize("executor", ["serial", "processes", "vmap"])

@@ -458,6 +458,32 @@ def test_a_run_may_start_from_another(finished, tmp_path):
     assert loop.train(config, tmp_path, verbose=False)["steps"] == 12
 
 
+def test_what_a_run_starts_from_is_found_from_elsewhere(
+    finished, tmp_path, monkeypatch
+):
+    """Also by another name of it; what the run is called stays as it was."""
+    (tmp_path / "other").mkdir()
+    (tmp_path / "first").symlink_to(finished[0])
+    config = long_config()
+    config.train.start_from, config.optimizer.schedule = "first", "constant"
+    config.train.epochs = 1
+    monkeypatch.chdir(tmp_path)
+    loop.train(config, Path("run"), verbose=False)
+    monkeypatch.chdir(tmp_path / "other")
+    workdir = Path("..", "run")
+    assert folder.begun_in(workdir) == tmp_path
+    run = loop.create_run(config, verbose=False, within=folder.begun_in(workdir))
+    assert run.start_from == str(tmp_path / "first")
+    loop.initial_state(run)
+    config.train.epochs, config.train.start_from = 2, "../first"
+    assert loop.train(config, workdir, verbose=False)["steps"] == 8
+    assert folder.begun_in(workdir) == tmp_path
+    assert folder.read_config(workdir).train.start_from == "first"
+    config.train.start_from = "elsewhere"
+    with pytest.raises(CaejaxError, match=r"start_from is 'first' there"):
+        loop.train(config, workdir, verbose=False)
+
+
 def test_a_run_starts_from_its_own_model_only(finished, tmp_path):
     config = long_config()
     config.train.start_from = str(tmp_path / "none")
