@@ -1,15 +1,14 @@
 """report.html of a made-up sweep, in a real browser."""
 
 import itertools
-import json
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
+from helpers.finished import write, write_run
 
 from caejax.files.csv_files import write_csv
 
@@ -66,25 +65,6 @@ def write_sweep(workdir):
         "error": "the loss is not finite at step 3; <b>lower</b> the learning rate",
     }
     write_csv(workdir / "results.csv", rows)
-
-
-def write(path, value):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(value))
-
-
-def write_run(run, figures):
-    rows = [
-        {"step": step, "epoch": step / 10, "split": split, "loss": 1 / (1 + step)}
-        | {"psnr": figures["test/psnr"] - 5 / (1 + step)}
-        | {f"dc_ripple_db_s{p}": -10.0 for p in (2, 4, 8) if split == "val"}
-        for step in (0, 10, 20)
-        for split in ("train", "val")
-    ]
-    (run / "metrics.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
-    images = np.linspace(0, 1, 3 * 8 * 8, dtype=np.float32).reshape(3, 8, 8, 1)
-    names = ("target", "input", "output", "flat")
-    np.savez(run / "samples.npz", **dict.fromkeys(names, images))
 
 
 @pytest.fixture(scope="module")

@@ -4,11 +4,14 @@ import os
 from pathlib import Path
 
 import pytest
+from helpers.tiny import save_checkpoints, tiny_config
 
 from caejax import config as config_lib
 from caejax.errors import CaejaxError
 from caejax.files.paths import as_text, expand, expand_folder, expand_there
 from caejax.sweep.spec import expand as sweep_of
+from caejax.training.folder import last_step
+from caejax.training.restore import restore
 
 
 def test_home_and_variables_are_replaced(monkeypatch, tmp_path):
@@ -86,7 +89,7 @@ def test_all_kinds_of_paths_are_alike(kind):
 
 def test_a_file_is_no_folder(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(CaejaxError, match="--out is .*file', a file; name a folder"):
+    with pytest.raises(CaejaxError, match=r"--out is .*file', a file; name a folder"):
         expand_folder(tmp_path / "file", "--out")
     assert expand_folder(tmp_path / "new", "--out") == tmp_path / "new"
 
@@ -117,3 +120,14 @@ def test_libraries_get_text(name, tmp_path):
         assert ".." not in text.parts
         text.write_bytes(os.fsencode(path))
         assert (folder / "x").read_bytes() == os.fsencode(path)
+
+
+@pytest.mark.parametrize("name", ["caf\udce9 \x1b[2J|", "new\nline", "e" * 255])
+def test_checkpoints_lie_in_folders_of_any_name(name, tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    config = tiny_config()
+    for workdir in (tmp_path / name / "run", Path("..", name, "other")):
+        save_checkpoints(workdir, config, seeds=(0, 1))
+        assert int(restore(workdir, config).step) == 1
+        assert last_step(workdir) == 1
