@@ -9,7 +9,6 @@ if __name__ == "__main__":
 import argparse  # noqa: E402
 import sys  # noqa: E402
 from collections.abc import Sequence  # noqa: E402
-from pathlib import Path  # noqa: E402
 
 from caejax.errors import print_error  # noqa: E402
 from caejax.files.paths import expand  # noqa: E402
@@ -135,7 +134,7 @@ def parse(argv: Sequence[str], program: str = _PROGRAM) -> argparse.Namespace:
 
 def _add_arguments(command, name):
     add = command.add_argument
-    add("--run", required=True, type=Path, metavar="DIR", help="folder of the run")
+    add("--run", required=True, metavar="DIR", help="folder of the run")
     if name != "sample":
         add("images", nargs="*", help="files and folders; none: the run's own data")
         add(
@@ -187,7 +186,6 @@ def _add_arguments(command, name):
         _add_count(add, name)
     add(
         "--out",
-        type=Path,
         metavar="DIR",
         help=f"folder to write to; it may exist (default: RUN/apply/{name})",
     )

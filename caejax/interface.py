@@ -20,7 +20,6 @@ import functools
 import os
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, cast, overload
 
 import jax
@@ -357,7 +356,7 @@ def train(
 def _config(config: Any) -> ConfigDict:
     """A config of one's own, whole and locked, from one or its name."""
     if isinstance(config, str | os.PathLike):
-        return config_files.load_config(Path(config))
+        return config_files.load_config(config)
     if not isinstance(config, ConfigDict):
         raise CaejaxError(
             f"a config is what caejax.default_config() returns, a name or a file, and "
@@ -532,7 +531,7 @@ def load_config(name_or_path: str | os.PathLike[str]) -> ConfigDict:
             f"a config is loaded by name or file, and this is "
             f"{type(name_or_path).__name__}"
         )
-    return config_files.load_config(Path(name_or_path))
+    return config_files.load_config(name_or_path)
 
 
 def load_data(config: ConfigDict | str | os.PathLike[str]) -> Dataset:

@@ -9,6 +9,7 @@ not belong there. Whether values can be used, `caejax.config.check` says.
 
 import difflib
 import json
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -75,12 +76,25 @@ def default(encoder: str = "conv") -> ConfigDict:
     return config
 
 
+class _PathField(FieldReference):
+    """A field that holds text and may be given a `Path`."""
+
+    def set(self, value, type_safe=True):
+        if isinstance(value, os.PathLike):
+            value = os.fspath(value)
+        super().set(value, type_safe)
+
+
 def _default_data() -> ConfigDict:
     return ConfigDict(
         {
             "source": "glyphs",
-            "name": "",  # of the data set, for idx (download) and tfds
-            "dir": "",  # of the data set's files
+            # Of the data set, for idx (download) and tfds; npz: of the file.
+            "name": _PathField(""),
+            # Of the data set's files. In all paths, ~ and $VAR may be; a relative one
+            # starts in the working directory of the command that begins the run, and
+            # is found from there by those that go on with it.
+            "dir": _PathField(""),
             # One side, or (height, width).
             "image_size": FieldReference(28, field_type=object),
             "channels": 1,
@@ -117,10 +131,8 @@ def _default_train() -> ConfigDict:
         {
             "batch_size": 128,
             "epochs": 10,
-            # Folder of a run, whose trained parameters are taken. In all paths, ~ and
-            # $VAR may be; a relative one starts in the working directory of the
-            # command that begins the run.
-            "start_from": "",
+            # Folder of a run, whose trained parameters are taken; a path as data.dir.
+            "start_from": _PathField(""),
             "ema_decay": 0.0,  # 0: no average of the parameters is kept
             "early_stopping": 0,  # epochs without a better val loss; 0: never stop
             "keep_checkpoints": 2,  # the last so many, besides the best

@@ -3,6 +3,7 @@
 import difflib
 import importlib.machinery
 import importlib.util
+import os
 import re
 from pathlib import Path, PurePosixPath
 
@@ -10,7 +11,7 @@ from ml_collections import ConfigDict
 
 from caejax.config import resolve, unknown_field
 from caejax.errors import CaejaxError
-from caejax.files.paths import expand
+from caejax.files.paths import expand_there
 
 _PACKAGE = Path(__file__).parents[1]
 
@@ -28,21 +29,23 @@ def config_names() -> list[str]:
     return sorted(path.with_suffix("").as_posix() for path in files)
 
 
-def find_config(name_or_path: str | Path) -> Path:
+def find_config(name_or_path: str | os.PathLike[str], within: Path = Path()) -> Path:
     """Finds a config file.
 
     Args:
       name_or_path: a file's path, or one of `config_names`. A name may end in ".py" and
         begin with "configs/"; a file that exists takes precedence over a name.
+      within: the folder to which a relative path is relative; by default the working
+        directory.
 
     Raises:
       CaejaxError: it is neither.
     """
-    path = expand(name_or_path, "--config")
-    if path.is_file():
+    path = expand_there(name_or_path, "the config", within)
+    if os.path.isfile(path):
         return path
     names = config_names()
-    name = _as_name(path)
+    name = _as_name(os.fspath(name_or_path))
     if name in names:
         return _folder() / f"{name}.py"
     last_parts = {name.split("/")[-1]: name for name in names}
@@ -51,26 +54,30 @@ def find_config(name_or_path: str | Path) -> Path:
     ]
     hint = f" (did you mean {near[0]!r}?)" if near else ""
     raise CaejaxError(
-        f"config {str(name_or_path)!r} is no file, and none of that name ships with "
-        f"caejax{hint}; known: {', '.join(names)}"
+        f"config {str(name_or_path)!r} is {'a folder and ' * os.path.isdir(path)}no "
+        f"file, and none of that name ships with caejax{hint}; "
+        f"known: {', '.join(names)}"
     )
 
 
-def _as_name(path):
-    name = PurePosixPath(path.as_posix().removesuffix(".py"))
+def _as_name(text):
+    name = PurePosixPath(text.removesuffix(".py"))
     return name.as_posix().removeprefix("configs/")
 
 
-def load_config(name_or_path: str | Path) -> ConfigDict:
+def load_config(
+    name_or_path: str | os.PathLike[str], within: Path = Path()
+) -> ConfigDict:
     """Runs a config file and returns its config, resolved.
 
     Args:
       name_or_path: as for `find_config`.
+      within: as for `find_config`.
 
     Raises:
       CaejaxError: there is no such file, it fails, or what it sets is no config.
     """
-    path = find_config(name_or_path)
+    path = find_config(name_or_path, within)
     try:
         config = _run(str(path))
     except OSError as error:

@@ -36,7 +36,7 @@ def load(*, name: str = "", dir: str = "") -> tuple[Part, ...]:
       CaejaxError: if there is no such archive, or for an array that is
         missing, or of another rank, type, length or range.
     """
-    path = expand(Path(dir, name), "data.dir")
+    path = _file(name, dir)
     if not path.is_file():
         raise CaejaxError(
             f"there is no file {path}: set data.dir to the .npz file, "
@@ -44,6 +44,13 @@ def load(*, name: str = "", dir: str = "") -> tuple[Part, ...]:
         )
     arrays = _read(path)
     return tuple(_split(arrays, part, path) for part in PARTS if f"x_{part}" in arrays)
+
+
+def _file(name: str, dir: str) -> Path:
+    folder = expand(dir, "data.dir") if dir else Path()
+    path = expand(name, "data.name", folder) if name else folder
+    # Or data.dir is the file where an earlier command has found it by its name.
+    return folder if path.name == folder.name and folder.is_file() else path
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:

@@ -13,6 +13,7 @@ from caejax.data.dataset import Part
 from caejax.data.origin import check_origin, hash_of
 from caejax.data.pictures import read_image
 from caejax.errors import CaejaxError
+from caejax.files.paths import expand
 
 _INSTALL = 'pip install "caejax[tfds]"'
 
@@ -105,12 +106,18 @@ def _open(name: str, dir: str) -> Any:
     import tensorflow_datasets as tfds
 
     try:
-        return tfds.builder(name, data_dir=dir or None)
+        return tfds.builder(name, data_dir=_place(dir))
     except Exception as error:  # tfds raises many kinds, over many lines
         raise CaejaxError(
             f"cannot open data.name {name!r} ({_first_line(error)}): choose a "
             "name of the TensorFlow Datasets catalogue, or one prepared in data.dir"
         ) from error
+
+
+def _place(dir):
+    if not dir or "://" in dir:
+        return dir or None
+    return str(expand(dir, "data.dir"))
 
 
 def _prepare(builder: Any, name: str, download: bool) -> None:

@@ -13,7 +13,7 @@ from caejax.files.locks import FILES_LOCK, holding
 from caejax.sweep.spec import expand
 from caejax.terminal.notes import note
 from caejax.training import recorded
-from caejax.training.folder import read_config
+from caejax.training.folder import begun_in, read_config
 from caejax.training.images import load_data
 
 Row = dict[str, Any]
@@ -50,7 +50,7 @@ def finished_runs(workdir: Path) -> list[FinishedRun]:
             run.values,
             run.config,
         )
-        for run in expand(config)
+        for run in expand(config, begun_in(workdir))
     ]
     runs = [run for run in runs if _is_finished(run)]
     if not runs:

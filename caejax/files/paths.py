@@ -1,39 +1,114 @@
 """Paths as people write them."""
 
+import atexit
+import contextlib
+import functools
+import hashlib
 import os
 import re
+import shutil
+import tempfile
 from pathlib import Path
 
 from caejax.errors import CaejaxError
 
 # What `os.path.expandvars` leaves where there is no such variable.
 _VARIABLE = re.compile(r"\$(\w+|\{[^}]*\})")
+Written = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 
 
-def expand(path: str | os.PathLike[str], what: str) -> Path:
+def expand(path: Written, what: str, within: Path = Path()) -> Path:
     """Replaces `~`, `~user` and environment variables at the places where shells do.
 
-    A path that exists as it is written is taken so. Relative paths are relative to the
-    working directory of the command.
+    The first folders of a path that exist as they are written are taken so, whatever
+    is in their names.
 
     Args:
       path: the path as the user has written it.
       what: the flag or field that holds it, for the error.
+      within: the folder to which a relative path is relative; by default it stays
+        relative to the working directory of the command.
 
     Raises:
-      CaejaxError: a variable or a home that there is not.
+      CaejaxError: an empty path, one with a character that no path may have, a
+        variable or a home that there is not.
     """
-    text = os.fspath(path)
-    if os.path.lexists(text):
-        return Path(text)
-    full = os.path.expanduser(os.path.expandvars(text))
+    text = os.fsdecode(path)
+    if not text:
+        raise CaejaxError(f"{what} is empty; name a file or a folder")
+    if "\0" in text:
+        raise CaejaxError(f"{what} is {text!r:.200}, and no path may hold \\x00")
+    there, rest = _split(text, within)
+    if not rest:
+        return within / text
+    full = os.path.expandvars(rest)
     if unset := _VARIABLE.search(full):
         raise CaejaxError(
             f"{what} is {text!r}, but the environment has no variable "
             f"{unset[1].strip('{}')}; set it, or write the path out"
         )
-    if full.startswith("~"):
-        raise CaejaxError(
-            f"{what} is {text!r}, but there is no such home folder; write the path out"
-        )
-    return Path(full)
+    if not there:
+        full = os.path.expanduser(full)
+        if full.startswith("~"):
+            raise CaejaxError(
+                f"{what} is {text!r}, but there is no such home folder; write the path "
+                "out"
+            )
+    return within / (there + full)
+
+
+def expand_there(path: Written, what: str, within: Path) -> Path:
+    """As `expand`, but where nothing is there, relative to the working directory.
+
+    So what has been moved along with all else is found by its relative path.
+    """
+    found = expand(path, what, within)
+    if os.path.lexists(found):
+        return found
+    here = expand(path, what)
+    return here if os.path.lexists(here) else found
+
+
+def as_text(path: Path) -> Path:
+    """An absolute path to the same place, for libraries that take UTF-8 alone.
+
+    Where bytes of a name are no text, it leads by a link in the folder for temporary
+    files, which is there until the process ends.
+    """
+    path = path.absolute()
+    parts = path.parts
+    strange = [i for i, part in enumerate(parts, start=1) if not _is_text(part)]
+    if not strange:
+        return path
+    return _link_to(Path(*parts[: strange[-1]])).joinpath(*parts[strange[-1] :])
+
+
+def _is_text(part):
+    try:
+        part.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _link_to(folder):
+    link = _links() / hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
+    with contextlib.suppress(FileExistsError):
+        link.symlink_to(folder)
+    return link
+
+
+@functools.cache
+def _links():
+    folder = tempfile.mkdtemp(prefix="caejax-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
+
+
+def _split(text, within):
+    """The longest beginning of a path that exists as it is written, and the rest."""
+    ends = [i for i, c in enumerate(text) if c == os.sep and i]
+    for end in (len(text), *reversed(ends)):
+        if os.path.lexists(within / text[:end]):
+            return text[:end], text[end:]
+    return "", text

@@ -167,8 +167,9 @@ def _write_results_again(workdir):
     # Not at the top: it takes JAX to know which runs a sweep has.
     from caejax.sweep import results
     from caejax.sweep.spec import expand
+    from caejax.training.folder import begun_in
 
-    runs = expand(read_stored(workdir / "config.json"))
+    runs = expand(read_stored(workdir / "config.json"), begun_in(workdir))
     results.write(workdir, results.collect(runs, workdir / "runs"))
 
 

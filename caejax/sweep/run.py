@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 from caejax import config as config_lib
 from caejax.config.stored import read_stored
 from caejax.errors import CaejaxError
-from caejax.files.atomic import write_atomically, write_json
+from caejax.files.atomic import write_atomically
 from caejax.files.locks import FILES_LOCK, holding, sharing
 from caejax.runtime import stopping
 from caejax.sweep import progress, results
@@ -21,7 +21,12 @@ from caejax.sweep.mend import mend
 from caejax.sweep.spec import CONFIG, SweepRun, expand
 from caejax.terminal.lines import tell
 from caejax.training import recorded
-from caejax.training.folder import environment, is_started, read_config
+from caejax.training.folder import (
+    begun_in,
+    is_started,
+    read_config,
+    write_environment,
+)
 from caejax.training.images import load_data
 from caejax.training.loop import course
 from caejax.training.memory import check_memory
@@ -93,9 +98,11 @@ def _runs(workdir, config):
     Where data.dir alone is another than the folder's, the runs keep their names, and
     read data there.
     """
-    runs = expand(config)
+    started = _started_runs(workdir)
+    within = begun_in(workdir) if started else Path()
+    runs = expand(config, within)
     path = workdir / "config.json"
-    if _started_runs(workdir) <= {run.id for run in runs} or not path.exists():
+    if started <= {run.id for run in runs} or not path.exists():
         return config, runs
     named = config.copy_and_resolve_references()
     named.data.dir = read_config(workdir).data.dir
@@ -103,7 +110,7 @@ def _runs(workdir, config):
         return config, runs
     return named, [
         old._replace(config=new.config)
-        for old, new in zip(expand(named), runs, strict=True)
+        for old, new in zip(expand(named, within), runs, strict=True)
     ]
 
 
@@ -179,7 +186,8 @@ def _claim(workdir, config, runs):
 def _settle(workdir, config, runs):
     path, text = workdir / "config.json", config_lib.to_json(config) + "\n"
     if not path.is_file() or path.read_bytes() != text.encode():
-        write_json(workdir / "environment.json", environment())
+        started = bool(_started_runs(workdir))
+        write_environment(workdir, started=started)
         write_atomically(path, text)
     _write_tables(workdir, runs)
 

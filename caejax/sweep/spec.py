@@ -4,6 +4,7 @@ import collections
 import functools
 import itertools
 import math
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
@@ -48,7 +49,7 @@ class _Axis(NamedTuple):
     after: dict[str, str]
 
 
-def expand(config: ConfigDict) -> list[SweepRun]:
+def expand(config: ConfigDict, within: Path = Path()) -> list[SweepRun]:
     """Expands the axes by product, in the order of their names.
 
     An axis is {"field": "corruption.level", "values": (0.1, 0.5)}. Where several
@@ -63,6 +64,11 @@ def expand(config: ConfigDict) -> list[SweepRun]:
     hold "after" besides, {later: earlier} or pairs (later, earlier): a run of the
     later config starts from the trained parameters of the earlier one's run that has
     the same values on all other axes.
+
+    Args:
+      config: a config with sweep axes.
+      within: the folder to which relative paths of config files are; by default the
+        working directory.
 
     Raises:
       CaejaxError: an axis that is incomplete, empty, or names no field; a field of
@@ -79,7 +85,7 @@ def expand(config: ConfigDict) -> list[SweepRun]:
     points = list(itertools.product(*(axis.points for axis in axes)))
     runs: dict[str, SweepRun] = {}
     ids: dict[int, str] = {}  # by place among the points
-    load = functools.cache(_load_config)
+    load = functools.cache(functools.partial(_load_config, within))
     for place in _starts_first(points, after):
         values = dict(itertools.chain.from_iterable(points[place]))
         base = load(values[CONFIG]) if CONFIG in values else config
@@ -107,8 +113,8 @@ def _check_count(lengths):
         )
 
 
-def _load_config(name):
-    config = load_config(name)
+def _load_config(within, name):
+    config = load_config(name, within)
     if config.sweep:
         raise CaejaxError(
             f"config.sweep has the config {name!r}, which has a sweep of its own; "

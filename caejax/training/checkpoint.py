@@ -25,6 +25,7 @@ import tensorstore
 from caejax.errors import CaejaxError
 from caejax.files.atomic import move_aside, naming
 from caejax.files.finished import checkpoint_folders
+from caejax.files.paths import as_text
 from caejax.terminal.notes import note
 from caejax.training.progress import Progress, from_json, to_json
 from caejax.training.state import TrainState
@@ -196,7 +197,7 @@ def _manager(folder: Path, keep: int) -> ocp.CheckpointManager:
         max_to_keep=keep, enable_async_checkpointing=False
     )
     with _quietly():
-        return ocp.CheckpointManager(folder.absolute(), options=options)
+        return ocp.CheckpointManager(as_text(folder), options=options)
 
 
 def _save(manager, state, progress):
@@ -266,7 +267,7 @@ def _restore(path, name, args):
     handler = ocp.CompositeCheckpointHandler(**handlers)
     with ocp.Checkpointer(handler) as checkpointer:
         composite = ocp.args.Composite(**{name: args})
-        return checkpointer.restore(path.absolute(), args=composite)[name]
+        return checkpointer.restore(as_text(path), args=composite)[name]
 
 
 def _read_through(folder):
@@ -278,7 +279,7 @@ def _read_through(folder):
         return  # not as orbax writes today; what it is, orbax itself says
     if not isinstance(json.loads((folder / "_METADATA").read_bytes()), dict):
         raise ValueError("no object")
-    file = {"driver": "file", "path": f"{folder.absolute()}/"}
+    file = {"driver": "file", "path": f"{as_text(folder)}/"}
     store = {"driver": "ocdbt", "base": file}
     arrays = {}
     for key in tensorstore.KvStore.open(store).result().list().result():

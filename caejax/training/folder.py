@@ -1,7 +1,9 @@
 """A run's folder: whose it is, and under what circumstances it was made."""
 
+import contextlib
 import datetime
 import importlib.metadata
+import os
 import platform
 import shlex
 import subprocess
@@ -17,8 +19,9 @@ from caejax import config as config_lib
 from caejax.config.stored import read_stored
 from caejax.errors import CaejaxError
 from caejax.files import finished
-from caejax.files.atomic import write_atomically, write_json
+from caejax.files.atomic import read_json, write_atomically, write_json
 from caejax.files.finished import checkpoint_folders, lacks_samples
+from caejax.files.paths import expand
 from caejax.runtime.devices import usable_cores
 from caejax.terminal.notes import note
 from caejax.training import recorded
@@ -61,16 +64,51 @@ def settle(workdir: Path, config: ConfigDict, data: Recorded) -> None:
     """
     workdir.mkdir(parents=True, exist_ok=True)
     old = recorded.read(workdir) if is_started(workdir) else None
+    config = config.copy_and_resolve_references()
+    # How paths were named first is part of the run's name.
     if old and not recorded.named_alike(config.data, old):
-        # How the data were named first is part of the run's name.
-        config = config.copy_and_resolve_references()
         config.data.dir = old.dir
+    if config.train.start_from and is_started(workdir):
+        config.train.start_from = _first_start(workdir) or config.train.start_from
     if data != old:
         recorded.write(workdir, data)
     path = workdir / "config.json"
     if not _says(path, config):
-        write_json(workdir / "environment.json", environment())
+        write_environment(workdir, started=old is not None or is_started(workdir))
         write_atomically(path, _text(config))
+
+
+def begun_in(workdir: Path) -> Path:
+    """The folder to which the relative paths in the config of a run or sweep are.
+
+    It is the working directory of the command that has begun it, and of this one where
+    that is not known.
+    """
+    with contextlib.suppress(CaejaxError, OSError):
+        found = read_json(workdir / "environment.json").get("directory")
+        if isinstance(found, str) and os.path.isabs(found):
+            return Path(found)
+    return Path.cwd()
+
+
+def write_environment(workdir: Path, *, started: bool) -> None:
+    """Writes environment.json.
+
+    Args:
+      workdir: the folder of a run or a sweep.
+      started: whether an earlier command has begun it, to whose working directory
+        relative paths stay relative.
+    """
+    about = environment()
+    if started:
+        about["directory"] = str(begun_in(workdir))
+    write_json(workdir / "environment.json", about)
+
+
+def _first_start(workdir):
+    with contextlib.suppress(CaejaxError, OSError):
+        return read_config(workdir).train.start_from
+    return ""
 
 
 def _says(path, config):
@@ -124,6 +162,8 @@ def _check_same_run(workdir, new):
             continue
         if field == "data.dir" and _knows_its_data(workdir):
             continue
+        if field == "train.start_from" and _same_start(workdir, before, now):
+            continue
         why = ""
         if field == "train.epochs" and now > before:
             if new.optimizer.schedule == "constant":
@@ -133,6 +173,17 @@ def _check_same_run(workdir, new):
             f"{workdir} holds another run: {field} is {before!r} there and {now!r} "
             f"here{why}; choose another --workdir or delete this one"
         )
+
+
+def _same_start(workdir, before, now):
+    """Whether a run is begun from the same folder, which is named differently."""
+    if not before or not now:
+        return False
+    places = (
+        expand(before, "config.train.start_from", begun_in(workdir)),
+        expand(now, "config.train.start_from", Path.cwd()),
+    )
+    return len(set(map(os.path.realpath, places))) == 1
 
 
 def _knows_its_data(workdir):
@@ -156,11 +207,12 @@ def read_config(workdir: Path) -> ConfigDict:
 
 
 def environment() -> dict[str, Any]:
-    """Versions, device, commit and command, to be stored beside the results."""
+    """Versions, device, commit, command and its working directory, as plain data."""
     device = jax.devices()[0]
     return {
         "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "command": _command(),
+        "directory": os.getcwd(),
         "commit": _commit(),
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in _PACKAGES},

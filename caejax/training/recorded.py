@@ -56,8 +56,12 @@ def record(config: ConfigDict, found: Found) -> Recorded:
 
 def place_of(config: ConfigDict) -> str:
     """Where a config's data are, absolute; "" where it names no place."""
-    dir = config.data.dir
-    return os.path.abspath(expand(dir, "config.data.dir")) if str(dir) else ""
+    section = config.data
+    if str(section.dir):
+        return os.path.abspath(expand(section.dir, "config.data.dir"))
+    if section.source == "npz" and section.name:  # the file itself
+        return os.path.abspath(expand(section.name, "config.data.name"))
+    return ""
 
 
 def origins_of(found: Found) -> Origins:

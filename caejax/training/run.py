@@ -1,6 +1,7 @@
 """A run as plain data, from its config, and the state it starts from."""
 
 from collections.abc import Callable, Generator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -8,7 +9,7 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from caejax.errors import CaejaxError
-from caejax.files.paths import expand
+from caejax.files.paths import expand_there
 from caejax.optimizers import create_optimizer
 from caejax.runtime.compilation import keep_programs_of
 from caejax.terminal.lines import tell
@@ -80,7 +81,11 @@ Course = Generator[Request, Answer, Any]
 
 
 def create_run(
-    config: ConfigDict, data: Recorded | None = None, *, verbose: bool
+    config: ConfigDict,
+    data: Recorded | None = None,
+    *,
+    verbose: bool,
+    within: Path = Path(),
 ) -> Run:
     """Loads a run's images, or takes what an earlier run has loaded.
 
@@ -88,6 +93,8 @@ def create_run(
       config: the run's config.
       data: what the run was begun with, if it was.
       verbose: whether to show progress, and a line about the data.
+      within: the folder to which a relative train.start_from is; by default the
+        working directory.
     """
     images, data = load_data(config, data)
     if verbose and data.note:
@@ -106,9 +113,15 @@ def create_run(
         epochs=config.train.epochs,
         patience=config.train.early_stopping,
         probe_steps=tuple(config.train.probe_steps),
-        start_from=config.train.start_from,
+        start_from=_start(config.train.start_from, within),
         verbose=verbose,
     )
+
+
+def _start(named, within):
+    if not named:
+        return ""
+    return str(expand_there(named, "config.train.start_from", within))
 
 
 def epoch_of(run: Run, step: int) -> float:
@@ -134,7 +147,7 @@ def initial_state(run: Run) -> TrainState:
     state = new_state(run)
     if not run.start_from:
         return state
-    other = expand(run.start_from, "config.train.start_from")
+    other = Path(run.start_from)
     params = restore(other, trained_config(other), exact=True).eval_params
     if jax.tree.map(jnp.shape, params) != jax.tree.map(jnp.shape, state.params):
         raise CaejaxError(
