@@ -7,7 +7,7 @@ import re
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeVar
 
 from caejax.terminal.lines import printable
@@ -125,7 +125,7 @@ _NO_MEMORY = ("RESOURCE_EXHAUSTED", "Out of memory", "Cannot allocate memory")
 _OF_JAX = re.compile(r"[Ii]nvalid .*(environment .?JAX_|JAX flag jax_)")
 
 
-def _outside(error):
+def _outside(error: BaseException) -> str:
     """What is wrong outside the code, by an error or what it came from; "" if none."""
     if isinstance(error, ModuleNotFoundError) and error.name:
         name = error.name.split(".")[0]
@@ -157,20 +157,20 @@ _SMALLER = (
 )
 
 
-def _causes(error):
-    seen = set()
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
         yield error
         error = error.__cause__ or error.__context__
 
 
-def _path_in(text):
+def _path_in(text: str) -> str:
     found = re.search(r"(/[^\s\"':]+)", text)
     return f"{found[1]}: " if found else ""
 
 
-def _short(text):
+def _short(text: str) -> str:
     return " ".join(text.split())[:200]
 
 

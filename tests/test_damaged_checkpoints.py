@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 from helpers.runs import CLOCK, assert_same, new_state, rows_of, state_of
@@ -198,3 +199,23 @@ def test_checkpoints_of_earlier_versions_have_no_hashes(run):
     del about["hash"], about["state"], about["dtypes"]
     path.write_text(json.dumps(about))
     assert int(state_of(run, tiny_config()).step) == 8
+
+
+@pytest.mark.parametrize("way", ["..", "link", "relative"])
+def test_a_way_about_a_folder_damages_nothing(run, tmp_path, monkeypatch, capsys, way):
+    (run / "below").mkdir()
+    (tmp_path / "link").symlink_to(run)
+    monkeypatch.chdir(run / "below")
+    roads = {
+        "..": run / "below" / "..",
+        "link": tmp_path / "link",
+        "relative": Path(".."),
+    }
+    config = tiny_config()
+    assert int(state_of(roads[way], config).step) == 8
+    config.train.epochs = 3
+    loop.train(config, roads[way])
+    said = capsys.readouterr()
+    assert "resuming from step 8" in said.out
+    assert said.err == ""
+    assert not (run / "checkpoints" / "damaged").exists()

@@ -9,6 +9,8 @@ from caejax.runtime.devices import usable_cores
 from caejax.runtime.startup import NOTHING, start
 from caejax.sweep.executors import find_executor
 from caejax.sweep.spec import expand
+from caejax.terminal.lines import tell
+from caejax.training.images import load_data
 from caejax.training.memory import check_memory
 
 
@@ -36,6 +38,8 @@ def main(options: Options) -> int:
     if bool(config.sweep) if options.calibrate is None else options.calibrate:
         workers = executor.at_a_time(**settings) if config.sweep else 1
         together = bool(config.sweep) and executor.together
+        if line := load_data(runs[0].config).recorded.note:
+            tell(line)
         print("two short runs tell how long it takes ...", flush=True)
         print(time_line(runs, workers, together=together))
     return 0

@@ -209,7 +209,8 @@ def split_indices(
     """
     if count < 2:
         raise CaejaxError(
-            f"{count} {what} cannot be split in two: add data or raise data.limit"
+            f"{count} {what} cannot be split in two: add some, or take away data.limit "
+            "if there is one"
         )
     size = min(max(round(fraction * count), 1), count - 1)
     order = np.random.default_rng(seed).permutation(count)

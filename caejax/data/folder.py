@@ -98,7 +98,10 @@ def load(
         raise CaejaxError("data.reduce and data.patches_per_image must be at least 1")
     folder = expand(dir, "data.dir")
     if not dir or not folder.is_dir():
-        raise CaejaxError(f"folder {dir!r} does not exist: set data.dir to your images")
+        what = "is a file" if dir and folder.exists() else "does not exist"
+        raise CaejaxError(
+            f"folder {dir!r} {what}: set data.dir to the folder of your images"
+        )
     needed = -(-limit // patches_per_image) or None
     notes: collections.Counter[str] = collections.Counter()
     listing = list_pictures(folder)
@@ -127,7 +130,7 @@ def load(
             origin[file.name] = file.hash or hash_of(data)
         if patches:
             splits[part] = Part(np.concatenate(patches), origin=origin)
-    tell(_line(folder, parts, listing, notes, splits))
+    tell(_line(folder, parts, listing, notes, splits, recorded))
     return tuple(splits.values())
 
 
@@ -184,7 +187,7 @@ def _name(path, folder):
     return path.relative_to(folder).as_posix()
 
 
-def _line(folder, parts, listing, notes, splits):
+def _line(folder, parts, listing, notes, splits, recorded):
     """What was found and what was left out, in a line."""
     counts = ", ".join(f"{len(parts[part])} {part}" for part in PARTS if part in parts)
     classes = class_count(file.name for file in parts["train"])
@@ -192,8 +195,9 @@ def _line(folder, parts, listing, notes, splits):
     if classes > 1:
         line += f" in {classes} subfolders"
     used = {file.path for files in parts.values() for file in files}
+    what = "image(s) that the run has not had" if recorded else "image(s) of no part"
     left_out = listing.left_out + collections.Counter(
-        {"image(s) of no part": len(set(listing.paths) - used)}
+        {what: len(set(listing.paths) - used)}
     )
     if text := left_out_text(left_out):
         line += f"; left out: {text}"

@@ -82,12 +82,12 @@ def expand_there(path: Written, what: str, within: Path) -> Path:
 
 
 def as_text(path: Path) -> Path:
-    """A path to the same place, for libraries that take UTF-8 without "..", alone.
+    """The real path to a place, for libraries that take UTF-8 alone and no `..`.
 
     Where bytes of a name are no text, it leads by a link in the folder for temporary
     files, which is there until the process ends.
     """
-    path = path.resolve() if ".." in path.parts else path.absolute()
+    path = Path(os.path.realpath(path))
     parts = path.parts
     strange = [i for i, part in enumerate(parts, start=1) if not _is_text(part)]
     if not strange:

@@ -6,6 +6,7 @@
 import contextlib
 import io
 import json
+import os
 import random
 import shutil
 import sys
@@ -352,4 +353,5 @@ def _main(count: int, seed: int) -> int:
 
 
 if __name__ == "__main__":
+    os.environ["CAEJAX_TRACEBACK"] = "1"  # to be counted
     sys.exit(_main(int(sys.argv[1]), int(sys.argv[2]) if sys.argv[2:] else 0))
