@@ -16,7 +16,9 @@ from caejax.errors import CaejaxError
 from caejax.report.read import _write_results_again as write_results_again
 from caejax.sweep.run import run_sweep
 from caejax.sweep.spec import expand
+from caejax.training import folder, recorded
 from caejax.training.restore import restore
+from caejax.training.run import create_run
 
 SEEDS = {"field": "seed", "values": (0, 1)}
 BOTH = ("seeds/f_keras_io", "seeds/f_keras_io_noisy")
@@ -163,6 +165,34 @@ def test_configs_named_by_relative_paths_are_found_from_elsewhere(
     (tmp_path / "sweep" / "results.csv").write_text("x\n1,2\n")
     write_results_again(tmp_path / "sweep")
     assert "first.py" in (tmp_path / "sweep" / "results.csv").read_text()
+
+
+def test_runs_that_are_left_find_data_from_elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    images = np.zeros((40, 16, 16), np.uint8)
+    for name in ("a.npz", "b.npz"):
+        np.savez(name, x_train=images, x_test=images[:8])
+    config = tiny_config()
+    config.data.source, config.train.epochs = "npz", 1
+    config.sweep = {"data": {"field": "data.dir", "values": ("a.npz", "b.npz")}}
+
+    def do(config, workdir):
+        run = create_run(config, verbose=False, within=folder.paths_of(workdir))
+        folder.settle(workdir, config, run.data)
+        sweep_jobs.quick(config, workdir)
+
+    def is_first(run):
+        return run.values["data.dir"] == "a.npz"
+
+    run_sweep(config, Path("sweep"), do, only=is_first)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir("elsewhere")
+    rows = run_sweep(config, Path("..", "sweep"), do)
+    assert [row["status"] for row in rows] == ["done", "done"]
+    workdir = tmp_path / "sweep" / "runs" / rows[1]["run_id"]
+    data = recorded.read(workdir)
+    assert (data.dir, data.place) == ("b.npz", str(tmp_path / "b.npz"))
+    assert folder.read_config(workdir).data.dir == "b.npz"
 
 
 @pytest.mark.parametrize("executor", ["serial", "processes", "vmap"])

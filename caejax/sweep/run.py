@@ -98,8 +98,7 @@ def _runs(workdir, config):
     Where data.dir alone is another than the folder's, the runs keep their names, and
     read data there.
     """
-    started = _started_runs(workdir)
-    within = begun_in(workdir) if started else Path()
+    started, within = _started_runs(workdir), _paths_of(workdir)
     runs = expand(config, within)
     path = workdir / "config.json"
     if started <= {run.id for run in runs} or not path.exists():
@@ -112,6 +111,11 @@ def _runs(workdir, config):
         old._replace(config=new.config)
         for old, new in zip(expand(named, within), runs, strict=True)
     ]
+
+
+def _paths_of(workdir):
+    """The folder to which a sweep's relative paths are: where it has begun."""
+    return begun_in(workdir) if _started_runs(workdir) else Path()
 
 
 def _with_starts(runs, wanted):
@@ -138,7 +142,9 @@ def _check_data(workdir, runs):
     left = results.unfinished(runs, workdir / "runs")
     if left and not swept:
         check_memory(left[0].config)
-        note = load_data(left[0].config, _data_of(workdir, left[0])).recorded.note
+        note = load_data(
+            left[0].config, _data_of(workdir, left[0]), _paths_of(workdir)
+        ).recorded.note
         if note:
             tell(note)
 

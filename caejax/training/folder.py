@@ -81,14 +81,27 @@ def settle(workdir: Path, config: ConfigDict, data: Recorded) -> None:
 def begun_in(workdir: Path) -> Path:
     """The folder to which the relative paths in the config of a run or sweep are.
 
-    It is the working directory of the command that has begun it, and of this one where
-    that is not known.
+    It is the working directory of the command that has begun it; Path() where that is
+    this one's, or is not known.
     """
     with contextlib.suppress(CaejaxError, OSError):
         found = read_json(workdir / "environment.json").get("directory")
-        if isinstance(found, str) and os.path.isabs(found):
+        if isinstance(found, str) and os.path.isabs(found) and found != os.getcwd():
             return Path(found)
-    return Path.cwd()
+    return Path()
+
+
+def paths_of(workdir: Path) -> Path:
+    """The folder to which relative paths of a run are, which may not have begun.
+
+    Those of a sweep's run are where the sweep has begun.
+    """
+    sweep = workdir.parents[1] if len(workdir.parts) > 1 else workdir
+    if is_started(workdir):
+        return begun_in(workdir)
+    if workdir.parent.name == "runs" and (sweep / ".sweep.json").is_file():
+        return begun_in(sweep)
+    return Path()
 
 
 def write_environment(workdir: Path, *, started: bool) -> None:
@@ -101,7 +114,7 @@ def write_environment(workdir: Path, *, started: bool) -> None:
     """
     about = environment()
     if started:
-        about["directory"] = str(begun_in(workdir))
+        about["directory"] = str(begun_in(workdir).absolute())
     write_json(workdir / "environment.json", about)
 
 
@@ -181,7 +194,7 @@ def _same_start(workdir, before, now):
         return False
     places = (
         expand(before, "config.train.start_from", begun_in(workdir)),
-        expand(now, "config.train.start_from", Path.cwd()),
+        expand(now, "config.train.start_from"),
     )
     return len(set(map(os.path.realpath, places))) == 1
 

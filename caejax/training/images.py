@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+from pathlib import Path
 from typing import NamedTuple
 
 import jax
@@ -57,16 +58,25 @@ def load_images(config: ConfigDict, recorded: Recorded | None = None) -> Images:
     return load_data(config, recorded).images
 
 
-def load_data(config: ConfigDict, recorded: Recorded | None = None) -> Loaded:
-    """Loads as `load_images` does, and says what was read."""
-    config = located(config, recorded)
+def load_data(
+    config: ConfigDict, recorded: Recorded | None = None, within: Path = Path()
+) -> Loaded:
+    """Loads as `load_images` does, and says what was read.
+
+    Args:
+      config: as for `load_images`.
+      recorded: as for `load_images`.
+      within: the folder to which the relative paths of a new run are; by default the
+        working directory.
+    """
+    named, config = config, located(config, recorded, within)
     place = place_of(config)
     load = functools.partial(
         _load_images, budget(config), stamp(place), **_settings(config)
     )
     if recorded is None:
         images, found = load()
-        return Loaded(images, record(config, found))
+        return Loaded(images, record(named, found, place))
     # Mostly all is as it was, and then these are the images that new runs share.
     with contextlib.suppress(CaejaxError):
         images, found = load()

@@ -130,7 +130,7 @@ def _course(config, workdir, verbose, data):
     if done and (data is None or recorded.named_alike(config.data, data)):
         return done
     memory.check_memory(config)
-    within = folder.begun_in(workdir) if folder.is_started(workdir) else Path()
+    within = folder.paths_of(workdir)
     run = create_run(config, data, verbose=verbose, within=within)
     settle = functools.cache(lambda: folder.settle(workdir, config, run.data))
     if done:

@@ -12,7 +12,7 @@ from caejax.data import PARTS
 from caejax.data.dataset import Found
 from caejax.errors import CaejaxError
 from caejax.files.atomic import write_json
-from caejax.files.paths import expand
+from caejax.files.paths import expand_there
 
 FILE = "data.json"
 
@@ -41,26 +41,32 @@ class Recorded(NamedTuple):
     origins: Origins
 
 
-def record(config: ConfigDict, found: Found) -> Recorded:
-    """What is to be known of data that have been read where the config says."""
+def record(config: ConfigDict, found: Found, place: str) -> Recorded:
+    """What is to be known of data that have been read at a place."""
     section = config.data
     return Recorded(
         source=section.source,
         name=section.name,
         dir=str(section.dir),
-        place=place_of(config),
+        place=place,
         note=found.note,
         origins=origins_of(found),
     )
 
 
-def place_of(config: ConfigDict) -> str:
-    """Where a config's data are, absolute; "" where it names no place."""
+def place_of(config: ConfigDict, within: Path = Path()) -> str:
+    """Where a config's data are, absolute; "" where it names no place.
+
+    Args:
+      config: the config.
+      within: the folder to which relative paths are, if there is something; else they
+        are relative to the working directory.
+    """
     section = config.data
     if str(section.dir):
-        return os.path.abspath(expand(section.dir, "config.data.dir"))
+        return os.path.abspath(expand_there(section.dir, "config.data.dir", within))
     if section.source == "npz" and section.name:  # the file itself
-        return os.path.abspath(expand(section.name, "config.data.name"))
+        return os.path.abspath(expand_there(section.name, "config.data.name", within))
     return ""
 
 
@@ -109,7 +115,9 @@ def read(workdir: Path) -> Recorded | None:
     return Recorded(**texts, origins=origins)
 
 
-def located(config: ConfigDict, recorded: Recorded | None) -> ConfigDict:
+def located(
+    config: ConfigDict, recorded: Recorded | None, within: Path = Path()
+) -> ConfigDict:
     """A config whose data.dir is where its data are.
 
     That is the place where a run has found them, if the config names them as it did
@@ -119,22 +127,28 @@ def located(config: ConfigDict, recorded: Recorded | None) -> ConfigDict:
     Args:
       config: the config, which is not changed.
       recorded: the data of the run; None for a new one.
+      within: the folder to which the paths of a new one are, as `place_of` has it.
 
     Raises:
       CaejaxError: nothing is there.
     """
-    if recorded is None or not named_alike(config.data, recorded):
-        return config
-    if not recorded.place:
+    if recorded is None:
+        return _at(config, place_of(config, within)) if within != Path() else config
+    if not named_alike(config.data, recorded) or not recorded.place:
         return config
     if os.path.exists(recorded.place):
-        config = config.copy_and_resolve_references()
-        config.data.dir = recorded.place
-    elif not os.path.exists(place_of(config)):  # nor moved along with all else
+        return _at(config, recorded.place)
+    if not os.path.exists(place_of(config)):  # nor moved along with all else
         raise CaejaxError(
             f"the run was trained on data at {recorded.place}, which does not exist "
             "any more; set data.dir to where they are now"
         )
+    return config
+
+
+def _at(config, place):
+    config = config.copy_and_resolve_references()
+    config.data.dir = place
     return config
 
 

@@ -93,10 +93,10 @@ def create_run(
       config: the run's config.
       data: what the run was begun with, if it was.
       verbose: whether to show progress, and a line about the data.
-      within: the folder to which a relative train.start_from is; by default the
-        working directory.
+      within: the folder to which relative paths of a run are; by default the working
+        directory.
     """
-    images, data = load_data(config, data)
+    images, data = load_data(config, data, within)
     if verbose and data.note:
         tell(data.note)
     steps_per_epoch = len(images["train"]) // config.train.batch_size
