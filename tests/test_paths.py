@@ -89,7 +89,7 @@ def test_all_kinds_of_paths_are_alike(kind):
 
 def test_a_file_is_no_folder(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(CaejaxError, match=r"--out is .*file', a file; name a folder"):
+    with pytest.raises(CaejaxError, match=r"--out .*file is a file; name a folder"):
         expand_folder(tmp_path / "file", "--out")
     assert expand_folder(tmp_path / "new", "--out") == tmp_path / "new"
 

@@ -65,7 +65,7 @@ def expand_folder(path: Written, what: str) -> Path:
     """
     folder = expand(path, what)
     if os.path.exists(folder) and not os.path.isdir(folder):
-        raise CaejaxError(f"{what} is {str(folder)!r}, a file; name a folder")
+        raise CaejaxError(f"{what} {folder} is a file; name a folder")
     return folder
 
 
