@@ -33,11 +33,13 @@ class Source(NamedTuple):
         parameters, and returns train, perhaps validation, and test as a `Part` or a
         `Split` each; or its place as "module:function".
       drawn: whether its images are generated, as many as the config says.
+      file: whether data.name is the path of a file.
       params: the parameters that it takes besides the options of `load`, by name.
     """
 
     function: str | Callable[..., Any]
     drawn: bool = False
+    file: bool = False
     params: Mapping[str, Parameter] = MappingProxyType({})
 
 
@@ -47,7 +49,7 @@ SOURCES: dict[str, Source] = {
     "dead_leaves": Source("caejax.data.dead_leaves:load", drawn=True),
     "idx": Source("caejax.data.idx:load"),
     "folder": Source("caejax.data.folder:load"),
-    "npz": Source("caejax.data.npz:load"),
+    "npz": Source("caejax.data.npz:load", file=True),
     "tfds": Source("caejax.data.tfds:load"),
 }
 

@@ -96,7 +96,7 @@ def load(
         raise CaejaxError(f"data.channels is {channels}: use 1 (grey) or 3 (colour)")
     if min(reduce, patches_per_image) < 1:
         raise CaejaxError("data.reduce and data.patches_per_image must be at least 1")
-    folder = expand(dir, "data.dir")
+    folder = expand(dir, "data.dir") if dir else Path()
     if not dir or not folder.is_dir():
         what = "is a file" if dir and folder.exists() else "does not exist"
         raise CaejaxError(

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ml_collections import ConfigDict
 
-from caejax.data import PARTS
+from caejax.data import PARTS, SOURCES
 from caejax.data.dataset import Found
 from caejax.errors import CaejaxError
 from caejax.files.atomic import write_json
@@ -65,7 +65,8 @@ def place_of(config: ConfigDict, within: Path = Path()) -> str:
     section = config.data
     if str(section.dir):
         return os.path.abspath(expand_there(section.dir, "config.data.dir", within))
-    if section.source == "npz" and section.name:  # the file itself
+    source = SOURCES.get(section.source)
+    if source and source.file and section.name:
         return os.path.abspath(expand_there(section.name, "config.data.name", within))
     return ""
 
