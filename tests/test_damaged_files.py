@@ -307,7 +307,7 @@ def test_no_command_ends_in_a_traceback(made, tmp_path):
     folder.mkdir()
     mutate.make_folders(folder, made)
     with mutate.coarse_figures():
-        for case in mutate.cases(folder, count=9, seed=3):
+        for case in mutate.cases(folder, count=5, seed=3):
             outcome = mutate.try_case(case, folder, scratch)
             assert outcome.code in (0, 1), (case, outcome)
             assert "Traceback" not in outcome.output, (case, outcome)

@@ -58,7 +58,7 @@ def test_a_slip_on_a_finished_run_leaves_it_finished(finished, longer, tmp_path)
     """A command for more epochs is killed before each of its writes in turn."""
     saved, moments = False, 0
     for moment in itertools.count():
-        if saved and moment % 13:  # of those that follow the new checkpoint
+        if saved and moment % 29:  # of those that follow the new checkpoint
             continue
         workdir = tmp_path / str(moment)
         shutil.copytree(finished[0], workdir)
@@ -97,7 +97,7 @@ def test_nothing_changes_before_the_first_step(finished, tmp_path, monkeypatch):
 
 
 def test_a_new_run_goes_on_from_any_moment(longer, tmp_path):
-    for moment in itertools.count(step=11):
+    for moment in itertools.count(step=23):
         workdir = tmp_path / str(moment)
         if not interrupted_at(
             moment, workdir, lambda to=workdir: train(config_of(2), to, verbose=False)
@@ -111,7 +111,7 @@ def test_a_new_run_goes_on_from_any_moment(longer, tmp_path):
         assert without_times(summary) == without_times(longer[1]), moment
         assert rows_of(workdir) == rows_of(longer[0]), moment
         shutil.rmtree(workdir)
-    assert moment > 10
+    assert moment > 23
 
 
 def sweep_of(*levels):

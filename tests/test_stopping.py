@@ -16,9 +16,9 @@ from caejax.training.restore import restore
 
 
 def config():
-    """Three epochs of four steps; of checkpoints only the last is kept."""
+    """Two epochs of four steps; of checkpoints only the last is kept."""
     config = tiny_config()
-    config.train.epochs = 3
+    config.train.epochs = 2
     config.train.ema_decay = 0.9
     config.train.keep_checkpoints = 1
     config.train.probe_steps = (2, 7)
@@ -94,14 +94,14 @@ def test_a_run_that_is_stopped_after_every_step_ends_as_if_it_were_not(
         return state, sums
 
     monkeypatch.setattr(loop, "_steps", steps)
-    for _ in range(12):
+    for _ in range(8):
         assert train_until_stopped(tmp_path)
         saved += [int(restore(tmp_path, config()).step)]
         if saved[-1] > 2:  # it has been measured
             assert {x.name for x in (tmp_path / "checkpoints/last").iterdir()} == {
                 str((saved[-1] - 1) // 4 * 4)  # the last whole epoch is kept
             }
-    assert saved == list(range(1, 13))
+    assert saved == list(range(1, 9))
     # It is measured as any other.
     assert loop.evaluate_again(None, tmp_path)["psnr"] > 0
     assert not train_until_stopped(tmp_path)
@@ -138,7 +138,7 @@ def test_a_checkpoint_at_hand_is_saved(finished, tmp_path, monkeypatch, usual):
         save(self, state, progress, best=best)
 
     monkeypatch.setattr(Checkpoints, "save", save_and_hear)
-    for step in (2, 4, 8, 12):  # the first is saved along with the untrained model
+    for step in (2, 4, 8):  # the first is saved along with the untrained model
         assert train_until_stopped(tmp_path)
         assert int(restore(tmp_path, config()).step) == step
     monkeypatch.undo()
