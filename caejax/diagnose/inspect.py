@@ -1,5 +1,6 @@
 """From a watched model to its diagnosis."""
 
+import contextlib
 import math
 from collections.abc import Sequence
 
@@ -106,10 +107,8 @@ def _measure(trace, inputs, places, periods, whole, about):
         n = where[index]
         stride = tuple(int(s) if float(s).is_integer() else 1 for s in places[n].stride)
         if array.ndim == len(stride) + 2:
-            try:
+            with contextlib.suppress(ValueError):  # too small
                 local[n].append(probe.pattern(array, stride).db)
-            except ValueError:
-                pass  # too small
 
     def results(changes=None, watching=False):
         watched = frozenset(where) if watching else frozenset()

@@ -221,13 +221,17 @@ def _shuffle(end, source, blocks: Blocks, label, steps, users):
 
 def _maker(step, steps):
     """The convolution or linear layer whose result this is, beyond pointwise steps."""
-    while step is not None and step.kind not in ("convolution", "linear"):
+    bias = None
+    while step.kind not in ("convolution", "linear"):
         same = step.kind == "other" and step.shape == step.shape_in
+        # The examples and places of a linear layer may lie along one axis or more.
+        same |= step.kind == "layout" and step.shape[-1:] == step.shape_in[-1:]
         made = [steps[n] for n in step.sources if n in steps]
         if not same or len(made) != 1:
             return None
+        bias = bias if step.bias is None else step.bias
         step = made[0]
-    return step
+    return step if bias is None else step._replace(bias=bias)
 
 
 def _groups(blocks, count):

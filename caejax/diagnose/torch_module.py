@@ -52,7 +52,7 @@ def trace_module(module: torch.nn.Module, inputs: Sequence[torch.Tensor]) -> Tra
         if not noted:
             noted.extend(recorder.steps)
             results.extend(recorder.of.get(x, -1) for x in first)
-        return first[0].detach().float().cpu().numpy()
+        return _array(first[0])
 
     run([x.detach() for x in inputs])
     return Trace(noted, tuple(results), run)
@@ -132,7 +132,7 @@ class _Recorder(TorchDispatchMode):
         shape = tuple(tensors[0].shape) if tensors else ()
         self.steps.append(step._replace(shape=shape))
         if self._watch and index in self._watched:
-            self._watch(index, tensors[0].detach().float().cpu().numpy())
+            self._watch(index, _array(tensors[0]))
         return made
 
     def _step(self, index, func, args, kwargs):
@@ -157,6 +157,8 @@ class _Recorder(TorchDispatchMode):
             return step._replace(kind="layout", move=_mover(func, args, kwargs))
         if name in _LINEAR:
             return _linear(step, name, args, self.of)
+        if name in ("add", "add_"):
+            return _added(step, args, self.of)
         return step
 
 
@@ -170,8 +172,8 @@ def _convolution(step, args):
     return step._replace(
         kind="transposed" if transposed else "convolution",
         label=f"Conv{'Transpose' if transposed else ''}{dims}d",
-        weight=weight.detach().float().cpu().numpy(),
-        bias=None if bias is None else bias.detach().float().cpu().numpy(),
+        weight=_array(weight),
+        bias=None if bias is None else _array(bias),
         stride=_each(stride, dims),
         padding=_each(padding, dims),
         dilation=_each(dilation, dims),
@@ -186,21 +188,32 @@ def _each(values, dims):
 def _linear(step, name, args, of):
     if name == "addmm":
         bias, _, weight = args[:3]
-        weight = weight.T
-    elif name == "linear":
-        weight, bias = args[1], args[2] if len(args) > 2 else None
     else:
-        weight, bias = args[1], None
-        weight = weight.T if weight.ndim == 2 else weight
-    if weight.ndim != 2 or weight in of or len(step.sources) != 1:
+        weight, bias = args[1], args[2] if len(args) > 2 else None
+    if weight in of or len(step.sources) != 1:
         return step
-    own = bias is not None and bias.ndim == 1
+    if name == "bmm":
+        if weight.shape[0] > 1 and weight.stride(0):
+            return step  # each example has a matrix of its own
+        weight = weight[0]
     return step._replace(
         kind="linear",
         label="Linear",
-        weight=weight.detach().float().cpu().numpy(),
-        bias=bias.detach().float().cpu().numpy() if own else None,
+        weight=_array(weight if name == "linear" else weight.T),
+        bias=_array(bias) if bias is not None and bias.ndim == 1 else None,
     )
+
+
+def _added(step, args, of):
+    """A vector that is added to the last axis, as a linear layer's biases are."""
+    vectors = [x for x in args[:2] if isinstance(x, torch.Tensor) and x not in of]
+    if len(step.sources) == len(vectors) == 1 and vectors[0].ndim == 1:
+        return step._replace(bias=_array(vectors[0]))
+    return step
+
+
+def _array(tensor):
+    return tensor.detach().float().cpu().numpy()
 
 
 def _mover(func, args, kwargs):
