@@ -8,7 +8,7 @@ import numpy as np
 
 from caejax.diagnose import phases
 from caejax.diagnose.layouts import Blocks, find_blocks
-from caejax.diagnose.trace import Change, Step, Trace
+from caejax.diagnose.trace import Change, Step, Trace, spatial
 
 
 class Place(NamedTuple):
@@ -48,11 +48,11 @@ def find_places(trace: Trace) -> list[Place]:
     found = []
     for step in trace.steps:
         if step.kind == "transposed" and max(step.stride) > 1:
-            found.append(_transposed(step, users))
+            found.append(_transposed(step, users, trace.channel))
         elif step.kind == "resize":
-            found.append(_resize(step, users))
+            found.append(_resize(step, users, trace.channel))
         elif step.kind == "layout" and _ends(step, users, trace):
-            found.append(_layout(step, steps, users))
+            found.append(_layout(step, steps, users, trace.channel))
     return [place for place in found if place]
 
 
@@ -62,13 +62,13 @@ def _ends(step, users, trace):
     return step.index in trace.results or any(x.kind != "layout" for x in following)
 
 
-def _transposed(step, users):
+def _transposed(step, users, channel):
     kernel = step.weight.shape[2:]
     found = phases.of_transposed(step.weight, step.stride, step.dilation, step.padding)
     clean = phases.clean_transposed(step.weight, step.stride, step.dilation)
     change = None if clean is None else {step.index: Change(weight=clean)}
     note = "" if change else "some phases have no taps, so no kernel is clean"
-    found, blur = _behind(found, step, users)
+    found, blur = _behind(found, step, users, channel)
     return Place(
         step.name,
         f"{step.label}{blur}",
@@ -82,10 +82,10 @@ def _transposed(step, users):
     )
 
 
-def _behind(found, step, users):
+def _behind(found, step, users, channel):
     """Mixes the phases as a fixed blur does that follows, if one does."""
     following = _next(step, users)
-    blur = following and _blur(following)
+    blur = following and _blur(following, channel)
     if blur is None:
         return found, ""
     return phases.blurred(found, blur), " + fixed blur"
@@ -104,9 +104,9 @@ def _next(step, users):
 _PASSING = {"add", "add_", "Add", "pad", "constant_pad_nd", "Pad", "mul", "Mul"}
 
 
-def _blur(step: Step):
+def _blur(step: Step, channel):
     """The taps of a depthwise convolution that is the same for all channels."""
-    if step.kind != "convolution" or step.groups != step.shape_in[1]:
+    if step.kind != "convolution" or step.groups != step.shape_in[channel]:
         return None
     taps = step.weight.reshape(step.weight.shape[0], *step.weight.shape[2:])
     same = np.allclose(taps, taps[:1], rtol=1e-6, atol=0)
@@ -114,9 +114,12 @@ def _blur(step: Step):
     return np.asarray(taps[0], np.float64) if same and alone else None
 
 
-def _resize(step, users):
+def _resize(step, users, channel):
     stride = tuple(
-        out / n for n, out in zip(step.shape_in[2:], step.shape[2:], strict=True)
+        out / n
+        for n, out in zip(
+            spatial(step.shape_in, channel), spatial(step.shape, channel), strict=True
+        )
     )
     if max(stride, default=1) <= 1:
         return None
@@ -143,7 +146,7 @@ def _resize(step, users):
     )
 
 
-def _layout(end, steps, users):
+def _layout(end, steps, users, channel):
     chain = [end]
     while True:
         sources = chain[-1].sources
@@ -161,7 +164,7 @@ def _layout(end, steps, users):
             array = one(array)
         return array
 
-    blocks = find_blocks(source.shape, move)
+    blocks = find_blocks(source.shape, move, (channel, -1 if channel == 1 else 1))
     if blocks is None:
         return None
     label = _layout_label(chain)
@@ -177,7 +180,7 @@ def _layout(end, steps, users):
             end.index,
             "clean on constants; on slopes its steps remain",
         )
-    return _shuffle(end, source, blocks, label, steps, users)
+    return _shuffle(end, source, blocks, label, steps, users, channel)
 
 
 def _layout_label(chain):
@@ -186,7 +189,7 @@ def _layout_label(chain):
     return known[0] if known else "reshape"
 
 
-def _shuffle(end, source, blocks: Blocks, label, steps, users):
+def _shuffle(end, source, blocks: Blocks, label, steps, users, channel):
     maker = _maker(source, steps)
     groups = _groups(blocks, source.shape[blocks.channel_axis])
     change = {source.index: Change(mean=(groups, blocks.channel_axis))}
@@ -206,7 +209,7 @@ def _shuffle(end, source, blocks: Blocks, label, steps, users):
     found = None
     if maker.groups == 1:
         found = phases.of_shuffle(maker.weight, blocks.order, maker.bias)
-    found, blur = _behind(found, end, users) if found else (None, "")
+    found, blur = _behind(found, end, users, channel) if found else (None, "")
     return Place(
         maker.name,
         f"{maker.label} + {label}{blur}",
@@ -267,19 +270,22 @@ def scales(trace: Trace, places: list[Place]) -> dict[int, tuple[float, ...]]:
             own = tuple(map(float, place.stride))
             note(place.input, tuple(a * b for a, b in zip(here, own, strict=True)))
             continue
-        own = _scale(step, dims)
+        own = _scale(step, dims, trace.channel)
         for source in step.sources:
             note(source, tuple(a * b for a, b in zip(here, own, strict=True)))
     return found
 
 
-def _scale(step, dims):
+def _scale(step, dims, channel):
     if step.kind == "convolution" and len(step.stride) == dims:
         return tuple(1 / s for s in step.stride)
     if len(step.shape_in) != len(step.shape) or len(step.shape) != dims + 2:
         return (1.0,) * dims
     return tuple(
-        _ratio(out, n) for n, out in zip(step.shape_in[2:], step.shape[2:], strict=True)
+        _ratio(out, n)
+        for n, out in zip(
+            spatial(step.shape_in, channel), spatial(step.shape, channel), strict=True
+        )
     )
 
 

@@ -10,7 +10,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakIdKeyDictionary
 
-from caejax.diagnose.trace import Change, Step, Trace
+from caejax.diagnose.trace import Change, Step, Trace, averaging
 
 _LAYOUTS = {
     *("view", "_unsafe_view", "_reshape_alias", "permute", "transpose", "t", "clone"),
@@ -235,10 +235,7 @@ def _mover(func, args, kwargs):
 
 
 def _mean(tensor, groups, axis):
-    count = int(groups.max()) + 1
-    member = torch.nn.functional.one_hot(torch.as_tensor(groups), count)
-    member = member.to(tensor.dtype).to(tensor.device)
-    matrix = (member / member.sum(0)) @ member.T
+    matrix = torch.as_tensor(averaging(groups)).to(tensor)
     return (tensor.movedim(axis, -1) @ matrix).movedim(-1, axis)
 
 

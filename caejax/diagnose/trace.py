@@ -1,13 +1,13 @@
 """What a model does, one operation after the other, whatever it is written in."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
 
 class Step(NamedTuple):
-    """One operation on arrays (B, C, n1, ..., nd), channels second.
+    """One operation.
 
     Attributes:
       index: its place in the order in which operations run, the same in every run.
@@ -57,34 +57,32 @@ class Change(NamedTuple):
     mean: tuple[np.ndarray, int] | None = None
 
 
-Watch = Callable[[int, np.ndarray], None]
-
-
 class Trace(NamedTuple):
     """A model that was watched while it ran.
 
     Attributes:
-      steps: what it did, in order.
+      steps: what it did, in order, with shapes and axes as they are inside of it.
       results: the indices of the steps whose results it returned.
-      run: (inputs, changes by step, watch) -> its first result (B, ...); watch, where
-        it is not None, is shown the result of each step in `watched`.
-      channels_last: whether arrays have their channels last.
+      run: (inputs, changes=None, watch=None, watched=frozenset()) -> its first result.
+        The changes are by step; watch(index, array) is shown the results of the steps
+        that are watched. All these arrays have their channels second.
+      channel: the axis of the channels inside of the model, 1 or -1.
       about: what the user should know of how it was read.
     """
 
     steps: list[Step]
     results: tuple[int, ...]
     run: Callable[..., np.ndarray]
+    channel: int = 1
     about: tuple[str, ...] = ()
 
 
-Changes = Mapping[int, Change]
+def spatial(shape: tuple[int, ...], channel: int) -> tuple[int, ...]:
+    """The sizes along the spatial axes of (B, C, n1, ..., nd) or (B, n1, ..., nd, C)."""
+    return shape[2:] if channel == 1 else shape[1:-1]
 
 
-def mean_of_channels(array: Any, groups: np.ndarray, axis: int, xp: Any) -> Any:
-    """Replaces channels of one group by their mean, by a product with a matrix."""
-    count = groups.max() + 1
-    member = np.zeros((len(groups), count), np.float32)
-    member[np.arange(len(groups)), groups] = 1
-    matrix = (member / member.sum(0)) @ member.T
-    return xp(array, matrix, axis)
+def averaging(groups: np.ndarray) -> np.ndarray:
+    """The (C, C) matrix that replaces channels by the means of their groups."""
+    member = np.eye(groups.max() + 1, dtype=np.float32)[groups]
+    return (member / member.sum(0)) @ member.T
