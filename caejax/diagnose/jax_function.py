@@ -72,7 +72,10 @@ class _Run:
     def _equation(self, eqn, given):
         inner = _inner(eqn)
         if inner is not None:
-            return self.call(inner, given[len(given) - len(inner.jaxpr.invars) :])
+            self._names.append(str(eqn.source_info.name_stack))
+            made = self.call(inner, given[len(given) - len(inner.jaxpr.invars) :])
+            self._names.pop()
+            return made
         sources = tuple(index for _, index in given if index is not None)
         values = [value for value, _ in given]
         if not sources:
@@ -98,8 +101,9 @@ class _Run:
 
     def _step(self, index, eqn, given, sources):
         first = next(value for value, step in given if step is not None)
-        name = str(eqn.source_info.name_stack) or eqn.primitive.name
+        names = [*self._names, str(eqn.source_info.name_stack)]
         label = eqn.primitive.name
+        name = "/".join(x for x in names if x) or label
         return Step(index, name, "other", label, sources, tuple(np.shape(first)), ())
 
 

@@ -10,11 +10,13 @@ import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
 from caejax.diagnose import onnx_moves
+from caejax.diagnose.inspect import inspect
+from caejax.diagnose.result import Diagnosis
 from caejax.diagnose.trace import Change, Step, Trace, averaging
 from caejax.errors import CaejaxError
 
 _FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE)
-SIZE = 32  # of axes that the file leaves open, at first
+SIZE, LARGEST = 32, 512  # of axes that the file leaves open, at first and at most
 
 
 def read(path: Path) -> onnx.ModelProto:
@@ -351,3 +353,32 @@ def _linear(step, node, about, values):
         weight = weight.T
     bias = values.get(node.input[2]) if len(node.input) > 2 else None
     return step._replace(kind="linear", weight=weight, bias=bias)
+
+
+def inspect_model(
+    model: onnx.ModelProto,
+    inputs: Sequence[np.ndarray] | None,
+    threshold_db: float,
+) -> Diagnosis:
+    """Diagnoses a model; where no inputs are given, at a size that shows its patterns.
+
+    Args:
+      model: as `read` gives it.
+      inputs: (B, C, n1, ..., nd); None for random ones.
+      threshold_db: what is a fault.
+    """
+    if inputs is not None:
+        return inspect(trace_model(model, inputs), inputs, threshold_db)
+    size = SIZE
+    while True:
+        made = example(model, size)
+        found = inspect(trace_model(model, made), made, threshold_db)
+        open_axes = any(
+            x.shape != y.shape
+            for x, y in zip(made, example(model, 2 * size), strict=True)
+        )
+        if found["ripple_db"] is not None or not found["places"] or not open_axes:
+            return found
+        if size >= LARGEST:
+            return found
+        size *= 2

@@ -67,7 +67,7 @@ def _unsqueeze(axes):
 
 
 def depth_to_space(x: np.ndarray, block: int, mode: str) -> np.ndarray:
-    """ONNX's DepthToSpace of (B, C, H, W): "DCR" has the phase outermost in channels."""
+    """ONNX's DepthToSpace of (B, C, H, W); "DCR" has the phase outermost."""
     count, channels, height, width = x.shape
     left = channels // block**2
     if mode == "DCR":

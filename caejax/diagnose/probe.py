@@ -13,7 +13,8 @@ import numpy as np
 from caejax.diagnose.phases import decibels
 
 FLATS = 3
-_MARGIN = 4  # periods at each border that are left out, where there is room
+# Left out at each border, where there is room: a third, and at least four periods.
+_MARGIN = 4
 
 
 class Pattern(NamedTuple):
@@ -77,7 +78,7 @@ def fold(image: np.ndarray, period: Sequence[int]) -> tuple[np.ndarray, np.ndarr
     cut = [slice(None), slice(None)]
     cells = list(image.shape[:2])
     for count, size in zip(image.shape[2:], period, strict=True):
-        margin = size * min(_MARGIN, max(0, (count // size - 2) // 2))
+        margin = _margin(count, size)
         whole = (count - 2 * margin) // size
         if whole < 1 or (margin == 0 and size > 1):
             raise ValueError(f"{count} pixels are too few for the period {size}")
@@ -87,6 +88,11 @@ def fold(image: np.ndarray, period: Sequence[int]) -> tuple[np.ndarray, np.ndarr
     over = tuple(range(2, inner.ndim, 2))
     mean = inner.mean(over, keepdims=True)
     return mean.squeeze(over), inner - mean
+
+
+def _margin(count, size):
+    cells = count // size
+    return size * min(max(_MARGIN, cells // 3), max(0, (cells - 2) // 2))
 
 
 def pattern(image: np.ndarray, period: Sequence[int]) -> Pattern:
@@ -109,7 +115,7 @@ def slope_pattern(image: np.ndarray, period: Sequence[int], axis: int) -> float:
     shape[axis] = -1
     line = line.reshape(shape)
     count, size = image.shape[axis], period[axis - 2]
-    margin = size * min(_MARGIN, max(0, (count // size - 2) // 2))
+    margin = _margin(count, size)
     inner = [slice(None)] * image.ndim
     inner[axis] = slice(margin, count - margin)
     window = line[tuple(x if n == axis else slice(None) for n, x in enumerate(inner))]

@@ -78,7 +78,7 @@ class Trace(NamedTuple):
 
 
 def spatial(shape: tuple[int, ...], channel: int) -> tuple[int, ...]:
-    """The sizes along the spatial axes of (B, C, n1, ..., nd) or (B, n1, ..., nd, C)."""
+    """Sizes along the spatial axes of (B, C, n1, ..., nd) or (B, n1, ..., nd, C)."""
     return shape[2:] if channel == 1 else shape[1:-1]
 
 
