@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from caejax.diagnose import phases, probe
+from caejax.diagnose.phases import decibels
 from caejax.diagnose.places import Place, find_places, scales
 from caejax.diagnose.result import THRESHOLD_DB, Diagnosis
 from caejax.diagnose.trace import Trace
@@ -31,11 +32,16 @@ def inspect(
     larger = scales(trace, places)
     periods = [_period(place, larger) for place in places]
     whole = _common([p for p in periods if p])
-    drawn = _measure(trace, inputs, places, periods, whole, about)
+    drawn = _measure(trace, inputs, places, periods, whole, larger, about)
     rows = [
-        _row(place, period, local, share, threshold_db)
-        for place, period, local, share in zip(
-            places, periods, drawn["local"], drawn["shares"], strict=True
+        _row(place, period, *values, threshold_db)
+        for place, period, *values in zip(
+            places,
+            periods,
+            drawn["predicted"],
+            drawn["local"],
+            drawn["shares"],
+            strict=True,
         )
     ]
     ripple = drawn["ripple"]
@@ -88,43 +94,34 @@ def _common(periods):
     return tuple(math.lcm(*axis) for axis in zip(*periods, strict=True))
 
 
-def _measure(trace, inputs, places, periods, whole, about):
+def _measure(trace, inputs, places, periods, whole, larger, about):
     nothing = {
         "ripple": None,
         "rms": None,
         "slope": None,
         "by_period": {},
         "local": [None] * len(places),
+        "predicted": [None] * len(places),
         "shares": [None] * len(places),
     }
     if not whole:
         about.append("no place lies on a way to the result; nothing was probed")
         return nothing
-    local = [[] for _ in places]
-    where = {place.output: n for n, place in enumerate(places)}
-
-    def watch(index, array):
-        n = where[index]
-        stride = tuple(int(s) if float(s).is_integer() else 1 for s in places[n].stride)
-        if array.ndim == len(stride) + 2:
-            with contextlib.suppress(ValueError):  # too small
-                local[n].append(probe.pattern(array, stride).db)
-
-    def results(changes=None, watching=False):
-        watched = frozenset(where) if watching else frozenset()
-        return [
-            trace.run(flat, changes, watch if watching else None, watched)
-            for flat in given
-        ]
-
     given = [_flat(inputs, seed) for seed in range(probe.FLATS)]
+    shown = _Shown(places, [_at(whole, larger, x) for x in places])
+    images = [shown.run(trace, x) for x in given]
     try:
-        found = _mean([probe.pattern(y, whole) for y in results(watching=True)])
+        found = _mean([probe.pattern(y, whole) for y in images])
     except ValueError as error:
         about.append(f"the result was not probed: {error}; give larger inputs")
         return nothing
+
+    def results(changes):
+        return [trace.run(x, changes) for x in given]
+
+    seen = decibels(found.power / max(found.level, 1e-300)) > _ROUNDING_DB
     shares = [
-        _share(found, place, results, whole) if period else None
+        _share(found, place, results, whole) if period and seen else None
         for place, period in zip(places, periods, strict=True)
     ]
     if found.rest > max(1e-6 * found.level, found.power):
@@ -138,10 +135,79 @@ def _measure(trace, inputs, places, periods, whole, about):
         "ripple": found.db,
         "rms": float(np.sqrt(found.power)),
         "slope": _on_slopes(trace, inputs, given[0], whole),
-        "by_period": _by_period(results(), whole),
-        "local": [max(x) if x else None for x in local],
+        "by_period": _by_period(images, whole),
+        "local": [_worst(x) for x in shown.drawn],
+        "predicted": [_worst(x) for x in shown.predicted],
         "shares": shares,
     }
+
+
+_ROUNDING_DB = -100.0  # float32's; below that there is nothing to be shared out
+
+
+def _at(whole, larger, place):
+    """The period of all patterns together, in pixels of a place's own result."""
+    scale = larger.get(place.output)
+    stride = [int(s) if float(s).is_integer() else 1 for s in place.stride]
+    if scale is None or len(scale) != len(stride):
+        return stride
+    own = [max(s, round(n / x)) for n, x, s in zip(whole, scale, stride, strict=True)]
+    return [s * -(-n // s) for n, s in zip(own, stride, strict=True)]
+
+
+def _worst(values):
+    return max(values) if values else None
+
+
+class _Shown:
+    """What is seen of each place while the model runs on flat inputs.
+
+    Attributes:
+      watched: the steps to be shown.
+      drawn: for each place, what it draws in each run, in dB.
+      predicted: likewise, what its kernel makes of the features that it was given.
+    """
+
+    def __init__(self, places, periods):
+        self._places, self._periods = places, periods
+        reads = {x.reads for x in places} - {None, -1}
+        self.watched = frozenset({x.output for x in places} | reads)
+        self.drawn = [[] for _ in places]
+        self.predicted = [[] for _ in places]
+        self._features = {}
+
+    def run(self, trace, flat):
+        """The model's result of flat inputs."""
+        # Which of several inputs a place reads is not known.
+        self._features = {-1: flat[0]} if len(flat) == 1 else {}
+        return trace.run(flat, None, self, self.watched)
+
+    def __call__(self, index, array):
+        self._features[index] = array
+        for n, place in enumerate(self._places):
+            if place.output == index:
+                with contextlib.suppress(ValueError):  # too small
+                    self._look(n, place, array)
+
+    def _look(self, n, place, array):
+        stride = tuple(int(s) if float(s).is_integer() else 1 for s in place.stride)
+        if array.ndim != len(stride) + 2:
+            return
+        period = self._periods[n]
+        self.drawn[n].append(probe.pattern(array, period, stride).db)
+        features = self._features.get(place.reads)
+        if place.phases is None or features is None or features.ndim != array.ndim:
+            return
+        before = [n // s for n, s in zip(period, stride, strict=True)]
+        cell, _ = probe.fold(features, before)
+        constant = cell.mean(tuple(range(2, cell.ndim)))
+        made = phases.response(place.phases, constant, place.groups)
+        if place.bias is not None:
+            made = made + place.bias
+        made = np.moveaxis(made, -1, 1)
+        axes = tuple(range(2, made.ndim))
+        level = (made.mean(axes) ** 2).mean()
+        self.predicted[n].append(decibels(made.var(axes).mean() / max(level, 1e-300)))
 
 
 def _flat(inputs, seed):
@@ -189,12 +255,12 @@ def _by_period(images, whole):
         total = _mean([probe.pattern(y, cut) for y in images])
         if period & (period - 1) == 0 or period == longest:
             power = max(total.power - before, 0.0)
-            found[str(period)] = phases.decibels(power / max(total.level, 1e-300))
+            found[str(period)] = decibels(power / max(total.level, 1e-300))
             before = total.power
     return found
 
 
-def _row(place: Place, period, local, share, threshold_db):
+def _row(place: Place, period, predicted, local, share, threshold_db):
     kernel = place.phases
     row = {
         "name": place.name,
@@ -206,6 +272,7 @@ def _row(place: Place, period, local, share, threshold_db):
         "overlap_db": kernel and _finite(phases.overlap_db(kernel)),
         "bias_spread": kernel and phases.bias_spread(kernel),
         "period": list(period or ()),
+        "predicted_db": predicted,
         "ripple_db": local,
         "share": share,
     }

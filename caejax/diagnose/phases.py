@@ -138,6 +138,25 @@ def spread_db(phases: Phases) -> float:
     return decibels(phases.gains.var(axes).mean() / max(level, 1e-300))
 
 
+def response(phases: Phases, constant: np.ndarray, groups: int = 1) -> np.ndarray:
+    """What a layer makes of constant features, by phase.
+
+    Args:
+      phases: of the layer.
+      constant: (B, C).
+      groups: of channels, each with filters of its own.
+
+    Returns:
+      (B, s1, ..., sd, F), biases that all phases share not added.
+    """
+    *stride, count, made = phases.gains.shape
+    gains = phases.gains.reshape(*stride, groups, count // groups, made)
+    given = constant.reshape(len(constant), groups, count // groups)
+    found = np.einsum("bgc,...gcf->b...gf", given, gains)
+    found = found.reshape(len(constant), *stride, groups * made)
+    return found if phases.bias is None else found + phases.bias
+
+
 def overlap_db(phases: Phases) -> float:
     """Largest against smallest power of a phase, 10 log10; infinite if one is empty."""
     smallest, largest = phases.power.min(), phases.power.max()

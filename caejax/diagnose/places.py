@@ -25,6 +25,10 @@ class Place(NamedTuple):
       input: the step behind which it begins.
       output: the step that makes its result.
       note: what else is to be said.
+      reads: the step whose features its kernel reads, where its result follows from
+        those and the kernel alone; else None.
+      groups: of its channels.
+      bias: (F,) that all phases share, or None.
     """
 
     name: str
@@ -36,6 +40,9 @@ class Place(NamedTuple):
     input: int
     output: int
     note: str = ""
+    reads: int | None = None
+    groups: int = 1
+    bias: np.ndarray | None = None
 
 
 def find_places(trace: Trace) -> list[Place]:
@@ -79,6 +86,9 @@ def _transposed(step, users, channel):
         step.sources[0],
         step.index,
         note,
+        None if blur else step.sources[0],
+        step.groups,
+        step.bias,
     )
 
 
@@ -149,14 +159,11 @@ def _resize(step, users, channel):
 def _layout(end, steps, users, channel):
     chain = [end]
     while True:
-        sources = chain[-1].sources
-        step = steps.get(sources[0]) if len(sources) == 1 else None
+        source = chain[-1].sources[0]
+        step = steps.get(source)
         if step is None or step.kind != "layout":
             break
         chain.append(step)
-    source = step
-    if source is None:
-        return None
     moves = [x.move for x in reversed(chain)]
 
     def move(array):
@@ -164,23 +171,26 @@ def _layout(end, steps, users, channel):
             array = one(array)
         return array
 
-    blocks = find_blocks(source.shape, move, (channel, -1 if channel == 1 else 1))
+    blocks = find_blocks(chain[-1].shape_in, move, (channel, -1 if channel == 1 else 1))
     if blocks is None:
         return None
     label = _layout_label(chain)
-    if blocks.repeated:
-        return Place(
-            end.name,
-            f"{label} (nearest)",
-            blocks.stride,
-            (),
-            None,
-            {},
-            source.index,
-            end.index,
-            "clean on constants; on slopes its steps remain",
-        )
-    return _shuffle(end, source, blocks, label, steps, users, channel)
+    if not blocks.repeated and step is not None:
+        return _shuffle(end, step, blocks, label, steps, users, channel)
+    note = "clean on constants; on slopes its steps remain"
+    if not blocks.repeated:
+        note = "it takes apart the model's input itself"
+    return Place(
+        end.name,
+        f"{label} (nearest)" if blocks.repeated else label,
+        blocks.stride,
+        (),
+        None,
+        {},
+        source,
+        end.index,
+        note,
+    )
 
 
 def _layout_label(chain):
@@ -190,7 +200,7 @@ def _layout_label(chain):
 
 
 def _shuffle(end, source, blocks: Blocks, label, steps, users, channel):
-    maker = _maker(source, steps)
+    maker, alone = _maker(source, steps)
     groups = _groups(blocks, source.shape[blocks.channel_axis])
     change = {source.index: Change(mean=(groups, blocks.channel_axis))}
     if maker is None:
@@ -219,22 +229,29 @@ def _shuffle(end, source, blocks: Blocks, label, steps, users, channel):
         change,
         source.index,
         end.index,
+        reads=maker.sources[0] if alone and not blur else None,
     )
 
 
 def _maker(step, steps):
-    """The convolution or linear layer whose result this is, beyond pointwise steps."""
-    bias = None
+    """The convolution or linear layer whose result this is, beyond pointwise steps.
+
+    Returns:
+      The layer with the biases that are added behind it, and whether there is nothing
+      else behind it; (None, False) where there is no such layer.
+    """
+    bias, alone = None, True
     while step.kind not in ("convolution", "linear"):
         same = step.kind == "other" and step.shape == step.shape_in
         # The examples and places of a linear layer may lie along one axis or more.
-        same |= step.kind == "layout" and step.shape[-1:] == step.shape_in[-1:]
+        moved = step.kind == "layout" and step.shape[-1:] == step.shape_in[-1:]
         made = [steps[n] for n in step.sources if n in steps]
-        if not same or len(made) != 1:
-            return None
+        if not (same or moved) or len(made) != 1:
+            return None, False
+        alone &= moved or step.bias is not None
         bias = bias if step.bias is None else step.bias
         step = made[0]
-    return step if bias is None else step._replace(bias=bias)
+    return (step if bias is None else step._replace(bias=bias)), alone
 
 
 def _groups(blocks, count):

@@ -95,12 +95,32 @@ def _margin(count, size):
     return size * min(max(_MARGIN, cells // 3), max(0, (cells - 2) // 2))
 
 
-def pattern(image: np.ndarray, period: Sequence[int]) -> Pattern:
-    """Measures what repeats with a period; see `fold`."""
+def pattern(
+    image: np.ndarray, period: Sequence[int], within: Sequence[int] | None = None
+) -> Pattern:
+    """Measures what repeats.
+
+    Args:
+      image: (B, C, n1, ..., nd).
+      period: of all that repeats there, along each axis; see `fold`.
+      within: of the part of it that is measured, by default all.
+
+    Raises:
+      ValueError: there is no whole period away from the borders.
+    """
     cell, rest = fold(image, period)
+    cell = means_within(cell, within or period)
     axes = tuple(range(2, cell.ndim))
     level = (cell.mean(axes) ** 2).mean()
     return Pattern(float(cell.var(axes).mean()), float(level), float((rest**2).mean()))
+
+
+def means_within(cell: np.ndarray, period: Sequence[int]) -> np.ndarray:
+    """The mean cell of a period that divides the one of a cell."""
+    shape = list(cell.shape[:2])
+    for count, size in zip(cell.shape[2:], period, strict=True):
+        shape += [count // size, size]
+    return cell.reshape(shape).mean(tuple(range(2, len(shape), 2)))
 
 
 def slope_pattern(image: np.ndarray, period: Sequence[int], axis: int) -> float:
