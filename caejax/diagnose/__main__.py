@@ -58,6 +58,10 @@ def _diagnose(args):
     model = expand(args.model, "MODEL")
     if not model.exists():
         raise CaejaxError(f"MODEL is {model}, and there is no such file or folder")
+    if model.is_dir():
+        from caejax.runtime.startup import start
+
+        start()
     found = diagnose(model, threshold_db=args.threshold)
     if args.json == "-":
         print(found.to_json())
