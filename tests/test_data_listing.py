@@ -102,6 +102,7 @@ def test_parts_go_by_their_usual_names(tmp_path, train, val, test):
         (["train/a.png", "Training/b.png"], "both mean train"),
         (["val/a.png", "valid/b.png", "train/c.png"], "both mean val"),
         (["test/a.png", "cat/b.png"], "has test but no train: .* if it is a class"),
+        (["bus/a.png", "train/b.png"], "beside bus: rename train if it is a class"),
         (["cat/train/a.png", "cat/test/b.png", "dog/train/c.png"], "train/cat"),
         (["set/train/a.png", "set/test/b.png"], "set data.dir to .*set"),
         (["train/.a.png"], r"no image in .*train \(there are 1 hidden file"),

@@ -117,7 +117,20 @@ def find_parts(folder: Path) -> dict[str, Path]:
         )
     if not parts:
         _check_below(folder, below)
+    if list(parts) == ["train"]:
+        _check_beside(folder, parts["train"], below)
     return parts
+
+
+def _check_beside(folder, train, below):
+    """A class may be called train, like bus and car."""
+    others = [x for x in below if x != train and list_pictures(x).paths]
+    if others:
+        raise CaejaxError(
+            f"{folder} has {train.name}, which would be its only part, beside "
+            f"{others[0].name}: rename {train.name} if it is a class, else move the "
+            "other folders away"
+        )
 
 
 def _check_below(folder, below):
