@@ -105,6 +105,7 @@ def test_parts_go_by_their_usual_names(tmp_path, train, val, test):
         (["bus/a.png", "train/b.png"], "beside bus: rename train if it is a class"),
         (["cat/train/a.png", "cat/test/b.png", "dog/train/c.png"], "train/cat"),
         (["set/train/a.png", "set/test/b.png"], "set data.dir to .*set"),
+        (["x/set/train/a.png", "x/set/test/b.png"], "set data.dir to .*x/set"),
         (["train/.a.png"], r"no image in .*train \(there are 1 hidden file"),
         (["a.txt", "b.pdf"], r"no image in .* \(there are 1 .*\.pdf"),
     ],
