@@ -209,7 +209,7 @@ def test_refused_kernels(convert):
 def test_kinds_by_name():
     assert find_kind("deconv_k4") is UPSAMPLING["deconv_k4"]
     assert check_kernel((3, 3, 2, 8), "shuffle_k3") is UPSAMPLING["shuffle_k3"]
-    with pytest.raises(ValueError, match="did you mean 'nearest_k3'"):
+    with pytest.raises(ValueError, match=r"did you mean 'nearest_k\d'"):
         Upsample(2, "nearest_k4").init(jax.random.key(0), jnp.zeros((1, 2, 2, 1)))
 
 
@@ -278,12 +278,12 @@ def test_costs(kind, key):
 
 @pytest.mark.parametrize("kind", UPSAMPLING)
 def test_costs_are_those_of_the_docstring(kind):
-    doc = UPSAMPLING[kind].doc
+    doc = " ".join(UPSAMPLING[kind].doc.split())
     found = re.search(r"Parameters ([^;]+); multiplications ([^;]+)\.$", doc)
     formulas = (re.sub(r" (?=[CF])(?<![+/] )", " * ", part) for part in found.groups())
     costs = [eval(formula, {"C": 8, "F": 5}) for formula in formulas]  # noqa: S307
     assert tuple(costs) == COSTS[kind]
-    assert "Free of\n        checkerboards" in doc or "Free of checkerboards" in doc
+    assert "Free of checkerboards" in doc
 
 
 @pytest.mark.parametrize("kind", UPSAMPLING)

@@ -114,14 +114,15 @@ def initial_kernel(
 
 
 def _one_gain(kernel, kind):
-    """The projected kernel, with a gain of the variance that one phase's had.
+    """The projected kernel, but with the gain of its first phase instead of the mean.
 
-    The mean of s^2 gains has 1 / s of their standard deviation. Mended, the variances
-    behind constants and behind white noise are those without projection.
+    The mean of four gains has half their standard deviation. With one of them, the
+    variances behind constants and behind white noise are those without projection.
     """
     tied = used_kernel(kernel, kind)
-    mean = tied.mean((0, 1), keepdims=True)  # of a phase's taps, the same for all
-    return tied + (STRIDE - 1) * mean
+    first = painted_filter(kernel, kind)[::STRIDE, ::STRIDE]
+    first = jnp.tile(first.mean((0, 1), keepdims=True), kind.phases)
+    return tied + first - tied.mean((0, 1), keepdims=True)
 
 
 def _torch_fan_in(shape, kind):

@@ -70,27 +70,31 @@ def stock_resize(kind, params, x):
     batch, height, width, channels = x.shape
     if kind == "carafe":
         logits = guide(guide(x, "channel_compressor"), "content_encoder")
-        ring = jnp.pad(x, ((0, 0), (2, 2), (2, 2), (0, 0)))
+        around = lax.conv_general_dilated_patches(
+            x, (5, 5), (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+        ).reshape(batch, height, width, channels, 25)
     else:
-        moves = guide(x, "offset") / 4
-    rows = []
-    for m, n in np.ndindex(2 * height, 2 * width):
-        (i, a), (j, b) = divmod(m, 2), divmod(n, 2)
-        if kind == "carafe":
-            weights = nn.softmax(logits[:, i, j, 2 * a + b :: 4]).reshape(-1, 5, 5)
-            window = ring[:, i : i + 5, j : j + 5]
-            rows.append(jnp.einsum("bij,bijc->bc", weights, window))
-            continue
         groups = np.gcd(channels, 4)
-        move = moves[:, i, j].reshape(batch, 2, groups, 4)[..., 2 * a + b]
-        move = jnp.repeat(move, channels // groups, axis=2)
-        right, down = j + move[:, 0] + (b - 0.5) / 2, i + move[:, 1] + (a - 0.5) / 2
+        moves = guide(x, "offset").reshape(batch, height, width, 2, groups, 4) / 4
+        moves = jnp.repeat(moves, channels // groups, axis=4)
+        pixels = np.indices((height, width), np.float32)[:, None, :, :, None]
 
-        def pick(image, down, right):
-            return map_coordinates(image, [down[None], right[None]], 1, "nearest")[0]
+    def pick(image, down, right):
+        return map_coordinates(image, [down, right], 1, "nearest")
 
-        rows.append(jax.vmap(jax.vmap(pick, (2, 0, 0)))(x, down, right))
-    return jnp.stack(rows, 1).reshape(batch, 2 * height, 2 * width, channels)
+    pick = jax.vmap(jax.vmap(pick, -1, -1))
+    y = jnp.zeros((batch, 2 * height, 2 * width, channels))
+    for phase in range(4):
+        a, b = divmod(phase, 2)
+        if kind == "carafe":
+            weights = nn.softmax(logits[..., phase::4])
+            found = jnp.einsum("bhwct,bhwt->bhwc", around, weights)
+        else:
+            right, down = moves[..., 0, :, phase], moves[..., 1, :, phase]
+            down = down + pixels[0] + (a - 0.5) / 2
+            found = pick(x, down, right + pixels[1] + (b - 0.5) / 2)
+        y = y.at[:, a::2, b::2].set(found)
+    return y
 
 
 def stock_upsample(kind, params, x):
