@@ -60,8 +60,8 @@ def _forward(x, weights):
 
 def _backward(residuals, grad):
     x, weights = residuals
-    windows = jnp.stack(_windows(x, weights.shape), axis=-1)[:, :, :, 0]
-    of_weights = jnp.einsum("bhwpgc,bhwgct->bhwpgt", grad, windows)
+    windows = jnp.concatenate(_windows(x, weights.shape), axis=3)
+    of_weights = jnp.einsum("bhwpgc,bhwtgc->bhwpgt", grad, windows)
     return _image_gradient(grad, weights), of_weights
 
 
@@ -97,10 +97,33 @@ def sample(x: jax.Array, offsets: jax.Array) -> jax.Array:
     Returns:
       The samples, (B, H, W, P, C).
     """
-    if paths.chosen() != "matmul":
-        return _gathered(x, offsets)
-    near = ((offsets >= -1) & (offsets < 1)).all()
-    return jax.lax.cond(near, _from_next_pixels, _gathered, x, offsets)
+    return (_sample_matmul if paths.chosen() == "matmul" else _gathered)(x, offsets)
+
+
+@jax.custom_vjp
+def _sample_matmul(x, offsets):
+    return jax.lax.cond(_near(offsets), _from_next_pixels, _gathered, x, offsets)
+
+
+def _near(offsets):
+    return ((offsets >= -1) & (offsets < 1)).all()
+
+
+def _sample_forward(x, offsets):
+    return _sample_matmul(x, offsets), (x, offsets)
+
+
+def _sample_backward(residuals, grad):
+    """Goes forward again: what that costs is less than to keep both ways' residuals."""
+
+    def back(function):
+        return lambda *args: jax.vjp(function, *args[:2])[1](args[2])
+
+    ways = map(back, (_from_next_pixels, _gathered))
+    return jax.lax.cond(_near(residuals[1]), *ways, *residuals, grad)
+
+
+_sample_matmul.defvjp(_sample_forward, _sample_backward)
 
 
 def _from_next_pixels(x, offsets):
