@@ -198,7 +198,7 @@ def test_readme_says_the_same():
     def said(name):
         clean, *costs = rows[name]
         # Where content makes the weights, costs are formulas of C and F.
-        return [clean, *(eval(cost, {"C": 8, "F": 8}) for cost in costs)]  # noqa: S307
+        return [clean, *(eval(cost, {"C": 8, "F": 8}) for cost in costs)]
 
     assert {name: said(name) for name in UPSAMPLING} == {
         name: expected(name) for name in UPSAMPLING

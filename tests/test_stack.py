@@ -68,7 +68,10 @@ STACKS = [
     ("conv3 2", "pool", "conv5 3 valid", "nearest 7/4"),
     ("pool valid", "nearest 2", "conv3 2 valid relu", "conv1 4"),
     *((f"{kind} 4",) for kind in UPSAMPLING),
-    *((f"{kind} 4 valid",) for kind in (*DECONV, *RESIZED, "bilinear_additive", *CONTENT)),
+    *(
+        (f"{kind} 4 valid",)
+        for kind in (*DECONV, *RESIZED, "bilinear_additive", *CONTENT)
+    ),
 ]
 
 

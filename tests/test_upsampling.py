@@ -281,7 +281,7 @@ def test_costs_are_those_of_the_docstring(kind):
     doc = " ".join(UPSAMPLING[kind].doc.split())
     found = re.search(r"Parameters ([^;]+); multiplications ([^;]+)\.$", doc)
     formulas = (re.sub(r" (?=[CF])(?<![+/] )", " * ", part) for part in found.groups())
-    costs = [eval(formula, {"C": 8, "F": 5}) for formula in formulas]  # noqa: S307
+    costs = [eval(formula, {"C": 8, "F": 5}) for formula in formulas]
     assert tuple(costs) == COSTS[kind]
     assert "Free of checkerboards" in doc
 

@@ -1,8 +1,8 @@
 """Resizes whose weights depend on content: CARAFE and DySample.
 
-Both double height and width, leave the channels as they are, and learn what makes their
-weights, the guides: convolutions of the very images that they resize. What each kind is,
-`caejax.models.kinds` says.
+Both double height and width, leave the channels as they are, and learn what makes
+their weights, the guides: convolutions of the very images that they resize. What each
+kind is, `caejax.models.kinds` says.
 """
 
 import flax.linen as nn

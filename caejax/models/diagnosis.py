@@ -10,9 +10,9 @@ constant exactly if all gains are equal; equally, if the filter's frequency resp
 is zero at the lattice frequencies (pi, 0), (0, pi) and (pi, pi). Odena, Dumoulin &
 Olah, Distill 2016; Sugawara & Kiya, arXiv 1806.02658.
 
-Kinds whose weights depend on content (`caejax.models.kinds.CONTENT`) have no kernel that
-says what they draw, and are refused here. That they leave constants constant follows
-from their definition; all else is measured on what they make of codes, by
+Kinds whose weights depend on content (`caejax.models.kinds.CONTENT`) have no kernel
+that says what they draw, and are refused here. That they leave constants constant
+follows from their definition; all else is measured on what they make of codes, by
 `caejax.metrics.checkerboard`.
 """
 

@@ -210,7 +210,8 @@ UPSAMPLING: dict[str, Kind] = {
         without a blur, by the least change of the kernel (see
         `caejax.ops.gains.equal_gains`). Free of checkerboards for every kernel: the
         four taps of a phase are moved by a quarter of what its sum lacks to the mean
-        of the four sums. The projection itself adds and scales, once a batch.
+        of the four sums. What this takes from the parameter has no gradient. The
+        projection itself adds and scales, once a batch.
         Parameters 16 C F + F; multiplications 16 C F.""",
         kernel_size=4,
         origin=-1,

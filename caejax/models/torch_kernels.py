@@ -14,17 +14,17 @@ equals
   takes a = -0.75 instead of -0.5 and repeats the border's pixels;
 - bilinear_additive: bilinear `F.interpolate`, sums of four consecutive channels, then
   `F.conv2d(..., w, b, padding=1)`;
-- shuffle_k3, shuffle_icnr, shuffle_tied: `F.pixel_shuffle(F.conv2d(x, w, padding=1), 2)`,
-  then b, one for all phases;
+- shuffle_k3, shuffle_icnr, shuffle_tied:
+  `F.pixel_shuffle(F.conv2d(x, w, padding=1), 2)`, then b, one for all phases;
 - shuffle_hold: the same before b, then
   `F.avg_pool2d(F.pad(y, (1, 0, 1, 0), mode="replicate"), 2, stride=1)`, then b;
 - deconv_k3_fir: `F.conv_transpose2d(x, w, stride=2)`, `F.pad(y, (1, 1, 1, 1))`, a
   depthwise `F.conv2d` with the outer product of [1, 3, 3, 1] / 4, then b;
 - carafe, dysample: the published module (mmcv's `CARAFEPack` with a quarter of the
-  channels for compressed_channels; `DySample` as it is by default, which takes multiples
-  of four channels only), then `F.conv2d(..., w, b, padding=1)`. The module's convolutions
-  are the parameters of the same names, their channels in the same order: the kernel
-  (k, k, C, F) transposed to (F, C, k, k).
+  channels for compressed_channels; `DySample` as it is by default, which takes
+  multiples of four channels only), then `F.conv2d(..., w, b, padding=1)`. The module's
+  convolutions are the parameters of the same names, their channels in the same order:
+  the kernel (k, k, C, F) transposed to (F, C, k, k).
 
 The weight of a projected kind (deconv_k4_tied, shuffle_tied) is the projected kernel; a
 weight that comes back is projected when it is used.

@@ -7,8 +7,9 @@ alone, at any width, and the channels stay uncorrelated. With ReLU the same hold
 wide layers, whose channels are independent and Gaussian before it (Cho & Saul, NIPS
 2009), and have a mean behind it.
 
-Every layer's moments are separable in rows and columns, those of a projected kernel as a
-sum of three such. Space is periodic: one pixel that repeats for ever is a constant input.
+Every layer's moments are separable in rows and columns, those of a projected kernel as
+a sum of three such. Space is periodic: one pixel that repeats for ever is a constant
+input.
 
 Resizes whose weights depend on content start with guides close to zero, and are taken
 for the fixed ones that they are without.

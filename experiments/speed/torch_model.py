@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from caejax.models.kinds import UPSAMPLING
 from caejax.models.torch_kernels import to_torch
 from experiments.speed.systems import Step, System, Weights, plan
 
