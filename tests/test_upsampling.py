@@ -31,12 +31,13 @@ from caejax.models.upsampling import UPSAMPLING, Upsample, layer_filter
 
 # (H, W, C) and features: one pixel, one row, odd and even sides.
 SHAPES = [((1, 1, 3), 2), ((1, 4, 1), 3), ((5, 4, 3), 1)]
-# A bicubic border is four pixels wide, and channels come in fours.
+# A bicubic border is four pixels wide; channels come in fours or move in four groups.
 MORE_SHAPES = [
     ("bicubic_k3", (2, 3, 1), 2),
     ("bicubic_k3", (7, 8, 1), 1),
     ("bilinear_additive", (3, 2, 6), 2),
     ("bilinear_additive", (2, 2, 8), 1),
+    ("dysample", (2, 3, 8), 1),
 ]
 
 
