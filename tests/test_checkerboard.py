@@ -466,7 +466,9 @@ ODD = {"deconv_k3": 3, "deconv_k5": 5}
 def test_overlap_belongs_to_odd_kernels(kind):
     k = ODD.get(kind)
     theory = 20 * np.log10((k + 1) / (k - 1)) if k else 0
-    value = overlap.overlap_db(kind).item()
+    # Where all phases have one gain, they have equal powers with any kernel.
+    seeds = 16 if clean_by_construction(kind) else 512
+    value = overlap.overlap_db(kind, seeds=seeds).item()
     assert value == pytest.approx(theory, abs=0.35)
 
 

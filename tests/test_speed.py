@@ -144,8 +144,9 @@ def test_system_f_has_the_source_s_parameters():
     assert systems.parameters(systems.published()["F"]) == 28_353
 
 
-def test_every_kind_is_measured():
-    assert list(systems.kinds()) == list(UPSAMPLING)
+def test_every_kind_of_stock_layers_is_measured():
+    others = {"deconv_k4_tied", "shuffle_tied", "carafe", "dysample"}
+    assert set(systems.kinds()) == set(UPSAMPLING) - others
 
 
 @pytest.fixture(params=["every_layer", "nearest_k3", "shuffle_hold", "deconv_k3_fir"])

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from caejax.config.load import load_config
-from caejax.models.kinds import STRIDE, UPSAMPLING, kernel_shape, valid_growth
+from caejax.models.kinds import CONTENT, STRIDE, UPSAMPLING, kernel_shape, valid_growth
 from caejax.models.stack import Layer, parse, shapes_after
 
 BATCH = 128
@@ -107,8 +107,12 @@ def general(
 
 
 def kinds() -> dict[str, System]:
-    """The general model with every kind of upsampling."""
-    return {kind: general(kind=kind)._replace(name=kind) for kind in UPSAMPLING}
+    """The general model with every kind that is a fixed filter of a free kernel."""
+    return {
+        name: general(kind=name)._replace(name=name)
+        for name, kind in UPSAMPLING.items()
+        if not kind.projected and kind.run not in CONTENT
+    }
 
 
 def scaling() -> dict[str, list[tuple[float, System]]]:
