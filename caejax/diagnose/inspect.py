@@ -82,7 +82,7 @@ def _period(place, larger):
     if scale is None or len(scale) != len(place.stride):
         return None
     return tuple(
-        max(1, round(s * x)) if float(s).is_integer() else 1
+        max(1, round(s * x)) if s > 1 and float(s).is_integer() else 1
         for s, x in zip(place.stride, scale, strict=True)
     )
 
@@ -223,6 +223,12 @@ def _mean(found):
 
 def _share(found, place, results, whole):
     """How much less power there is with the place made clean."""
+    if place.change == {}:
+        return {
+            "clean": False,
+            "verdict": f"draws a pattern: {place.note}",
+            "cure": "take a nearest or bilinear resize and a convolution instead",
+        }
     if place.change is None:
         return None
     if not place.change or not found.power:

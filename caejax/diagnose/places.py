@@ -60,6 +60,8 @@ def find_places(trace: Trace) -> list[Place]:
             found.append(_resize(step, users, trace.channel))
         elif step.kind == "layout" and _ends(step, users, trace):
             found.append(_layout(step, steps, users, trace.channel))
+        elif step.kind == "other":
+            found.append(_unknown(step, trace.channel))
     return [place for place in found if place]
 
 
@@ -153,6 +155,23 @@ def _resize(step, users, channel):
         step.sources[0],
         step.index,
         note,
+    )
+
+
+def _unknown(step, channel):
+    """An operation that enlarges in a way of its own, as by picking elements."""
+    if len(step.shape_in) != len(step.shape) or len(step.shape) < 3:
+        return None
+    sizes = zip(
+        spatial(step.shape_in, channel), spatial(step.shape, channel), strict=True
+    )
+    stride = tuple(out / n if n else 1.0 for n, out in sizes)
+    whole = all(float(s).is_integer() for s in stride)
+    if not whole or max(stride) == 1 or min(step.shape_in) == 0:
+        return None
+    note = "how it enlarges is not known; what it draws is measured"
+    return Place(
+        step.name, step.label, stride, (), None, {}, step.sources[0], step.index, note
     )
 
 
