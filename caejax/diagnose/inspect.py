@@ -223,12 +223,6 @@ def _mean(found):
 
 def _share(found, place, results, whole):
     """How much less power there is with the place made clean."""
-    if place.change == {}:
-        return {
-            "clean": False,
-            "verdict": f"draws a pattern: {place.note}",
-            "cure": "take a nearest or bilinear resize and a convolution instead",
-        }
     if place.change is None:
         return None
     if not place.change or not found.power:
@@ -301,6 +295,12 @@ def _words(place, row, threshold_db):
         cause = "its gains are equal, but each phase has a bias of its own"
     elif spread is None:
         cause = "its phases differ"
+    if place.change == {}:
+        return {
+            "clean": False,
+            "verdict": f"draws a pattern: {place.note}",
+            "cure": "take a nearest or bilinear resize and a convolution instead",
+        }
     if place.change is None:
         return {
             "clean": False,
