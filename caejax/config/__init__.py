@@ -188,9 +188,11 @@ def override(config: ConfigDict, field: str, value: Any) -> None:
         else:
             holder[name] = value
     except TypeError as error:
+        kind = f"of type {type(old).__name__}, like {values.shown(old)}"
+        if isinstance(old, ConfigDict):
+            kind = "a section of fields"
         raise CaejaxError(
-            f"config.{field} is {values.shown(value)}; it must be of type "
-            f"{type(old).__name__}, like {values.shown(old)}"
+            f"config.{field} is {values.shown(value)}; it must be {kind}"
         ) from error
 
 
