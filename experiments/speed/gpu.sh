@@ -4,7 +4,8 @@
 #     pip install "jax[cuda12]" caejax[bench]
 #     sh experiments/speed/gpu.sh [all]
 # TINY=1 goes through the same commands in sizes of which no number means anything; with
-# JAX_PLATFORMS=cpu wherever there is no GPU. OUT is the folder of results; DATA one with MNIST's IDX files.
+# JAX_PLATFORMS=cpu wherever there is no GPU. OUT is the folder of results (gpu, here),
+# DATA one with MNIST's IDX files; digits are drawn without.
 cd "$(dirname "$0")/../.." || exit
 out=${OUT:-experiments/speed/gpu}
 python=${PYTHON:-python3}
