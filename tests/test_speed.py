@@ -20,6 +20,7 @@ from experiments.speed import (
     sweeps,
     systems,
     tables,
+    targets,
     worker,
 )
 
@@ -285,9 +286,6 @@ def test_epochs_are_timed_in_one_call_each():
     asked = []
 
     class Fake:
-        def make(self):
-            asked.append("make")
-
         def warm_up(self):
             asked.append("warm up")
 
@@ -295,8 +293,39 @@ def test_epochs_are_timed_in_one_call_each():
             asked.append((do, steps))
             return {"seconds": len(asked)}
 
-    assert epoch.epochs(Fake(), 300, 2) == [3, 4]
-    assert asked == ["make", "warm up", ("run", 300), ("run", 300)]
+    assert epoch.epochs(Fake(), 300, 2) == [2, 3]
+    assert asked == ["warm up", ("run", 300), ("run", 300)]
+
+
+@pytest.mark.parametrize("reached", [True, False])
+def test_aims_are_judged(tmp_path, reached):
+    epochs, many, torch = ([0.1, 0.2, 0.9], 5, 3.5) if reached else ([0.4], 7, 2.5)
+
+    def write(name, values):
+        (tmp_path / name).write_text(json.dumps(values))
+
+    write("epoch.json", {"device": "gpu", "seconds": {"bfloat16": {"auto": epochs}}})
+    one = {"device": "H100", "seconds": 2, "steps": 1}
+    rounds = [{"one": one, "many": {"seconds": 2 * many, "steps": many}}]
+    write("seeds.json", {"setting": {"seeds": 32}, "rounds": {"auto": rounds}})
+    measured = record(caejax=[1], torch_nhwc=[torch], torch_compile=[torch + 1])
+    measured["implementations"]["torch_compile"]["platform"] = "gpu"
+    write("results.json", {"systems": [measured]})
+    assert [aim.reached for aim in targets.judge(tmp_path)] == [reached] * 4
+    text = targets.report(targets.judge(tmp_path))
+    assert ("pass" in text, "FAIL" in text) == (reached, not reached)
+
+
+def test_what_is_not_measured_is_not_reached(tmp_path, capsys):
+    assert targets.main([f"--out={tmp_path}"]) == 1
+    assert capsys.readouterr().out.count("not measured | - | FAIL") == 4
+    # Nor is what ran on a CPU, however fast, or without the compiled PyTorch.
+    (tmp_path / "epoch.json").write_text(
+        json.dumps({"device": "cpu", "seconds": {"bfloat16": {"auto": [0.1]}}})
+    )
+    results = {"systems": [record(caejax=[1], torch_nhwc=[9])]}
+    (tmp_path / "results.json").write_text(json.dumps(results))
+    assert targets.report(targets.judge(tmp_path)).count("FAIL") == 4
 
 
 def test_names_are_checked(capsys):
