@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from caejax.metrics import checkerboard
+from caejax.metrics.borders import clear_of_borders
 from caejax.metrics.noise import corrupt_examples
 from caejax.metrics.probes import exact
 from caejax.metrics.subject import Subject
@@ -83,7 +84,9 @@ def _compiled_patterns(model):
             return model.apply(variables, code, method="decode")
 
         code = model.apply(variables, images, method="encode")
-        flat = checkerboard.constant_response(decode, code, max(PERIODS))
+        flat = checkerboard.constant_response(
+            clear_of_borders(decode, model.stages), code, max(PERIODS)
+        )
         return {"flat": flat, **_gallery(model, variables)}
 
     return quick_jit(run)

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from caejax.losses import loss_and_image
+from caejax.metrics.borders import clear_of_borders
 from caejax.metrics.noise import corrupt_examples
 from caejax.metrics.parts import fits
 from caejax.metrics.subject import Subject
@@ -48,6 +49,8 @@ def _compiled_decoder(metrics, model):
 
         def linear(code):
             return model.apply({"params": params}, code, method="decode")
+
+        linear = clear_of_borders(linear, model.stages)
 
         def image(code):
             return model.to_image(linear(code))

@@ -244,12 +244,13 @@ UPSAMPLING: dict[str, Kind] = {
     "carafe": Kind(
         """Content-aware reassembly, then convolution 3 x 3.
 
-        Wang et al. (CARAFE), arXiv 1905.02188: a 1 x 1 convolution to C / 4 channels
-        (64 of 256 in the paper) and one of 3 x 3 to 25 weights for each output pixel,
-        softmax over the 25, and their sum over 5 x 5 input pixels, zeros around.
-        Each output pixel has weights of its own, so there is no kernel to read:
-        measure it. Free of checkerboards on constant inputs, as weights that sum to
-        one leave constants alone; on others the weights may do anything.
+        Wang et al. (CARAFE), arXiv 1905.02188: a 1 x 1 convolution to C / 4 channels,
+        rounded up (64 of 256 in the paper), and one of 3 x 3 to 25 weights for each
+        output pixel, softmax over the 25, and their sum over 5 x 5 input pixels, zeros
+        around. Each output pixel has weights of its own, so there is no kernel to
+        read: measure it, clear of the zeros (`caejax.metrics.borders`). Free of
+        checkerboards on constant inputs, as weights that sum to one leave constants
+        alone; on others the weights may do anything.
         Parameters 9 C F + F + C C / 4 + C / 4 + 225 C + 100; multiplications 36 C F
         + C C / 4 + 325 C.""",
         kernel_size=3,
