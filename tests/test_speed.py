@@ -223,10 +223,12 @@ def test_scaling_is_written(tmp_path):
     assert (tmp_path / "scaling.png").stat().st_size > 0
 
 
-def test_workers_take_turns_in_alternating_order():
+def test_workers_take_turns_in_alternating_order(monkeypatch):
     order = []
 
     class Fake:
+        pid = 1
+
         def __init__(self, name):
             self.name = name
 
@@ -235,7 +237,8 @@ def test_workers_take_turns_in_alternating_order():
             return {"seconds": 0.5, "cpu_seconds": 1.0, "idle_cpu_seconds": 0.0}
 
     workers = {name: Fake(name) for name in "abc"}
-    times = interleave.take_turns(workers, dict.fromkeys("abc", 10), 3)
+    monkeypatch.setattr(interleave.idle, "was_idle", lambda found: True)
+    times, _ = interleave.take_turns(workers, dict.fromkeys("abc", 10), 3)
     assert "".join(order) == "abccbaabc"
     assert times["b"]["ms"] == [50, 50, 50]
     assert times["b"]["cores_busy"] == 2

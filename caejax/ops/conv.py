@@ -21,7 +21,7 @@ _LAYOUT = ("NHWC", "HWIO", "NHWC")
 
 # A convolution's inner loops stay short up to so many outputs, or channels on
 # either side.
-_FEW, _THIN = 4, 16
+_FEW, THIN = 4, 16
 
 
 def same_padding(kernel_shape: tuple[int, ...]) -> Padding:
@@ -63,7 +63,7 @@ def _conv_matmul(x, kernel, padding):
     h, w, channels, features = kernel.shape
     if (h, w) == (1, 1):
         return x @ kernel[0, 0]
-    if features <= _FEW or max(channels, features) <= _THIN:
+    if features <= _FEW or max(channels, features) <= THIN:
         return _conv_by_matmul(x, kernel, padding)
     return lax_conv(x, kernel, padding)
 

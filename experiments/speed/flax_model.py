@@ -86,7 +86,7 @@ class StockAutoencoder(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """(B, H, W, 1) images to logits of the same shape, float32."""
+        """(B, H, W, C) images to logits of the same shape, float32."""
         for i, step in enumerate(plan(self.system)):
             x = self._run(step, x, f"layer_{i}")
             if step.layer.activation != "linear":

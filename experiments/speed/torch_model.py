@@ -90,7 +90,7 @@ class TorchUpsample(nn.Module):
 
 
 class TorchAutoencoder(nn.Module):
-    """A system: (B, 1, H, W) images to logits of the same shape, float32."""
+    """A system: (B, C, H, W) images to logits of the same shape, float32."""
 
     def __init__(self, system: System, weights: Sequence[Weights | None]):
         super().__init__()
