@@ -162,6 +162,10 @@ def _mean_of(runs):
         "tracing, all of it": mean(sum(p["tracing"] for p in x) for x in parts),
         "compiling, all of it": mean(sum(p["compiling"] for p in x) for x in parts),
         "programs": mean(sum(p["programs"] for p in x) for x in parts),
+        "beyond training, of all cores": mean(
+            sum(p["cpu"] for name, p in run["phases"].items() if name != "training")
+            for run in runs
+        ),
     }
 
 
