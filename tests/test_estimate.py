@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import pytest
 from helpers.tiny import tiny_config
 
-from caejax.commands import estimate, shown
+from caejax.commands import estimate
 from caejax.commands.estimate import Calibration, Work, total_seconds
 from caejax.config import override
 from caejax.models.size import image_flops
@@ -105,17 +105,17 @@ def test_the_time_is_told_or_why_it_is_not(monkeypatch, tmp_path):
     calibration = Calibration(
         compiling=20.0, fixed=0.0, per_flop=60 / images, per_image=0.0, seconds=1.24
     )
-    monkeypatch.setattr(shown, "calibrate", lambda config: calibration)
-    line = shown.time_line(runs, workers=2)
+    monkeypatch.setattr(estimate, "calibrate", lambda config: calibration)
+    line = estimate.time_line(runs, workers=2)
     assert line.startswith("takes about 2 min on this machine (")
     assert line.endswith(", 2 runs at a time), from a calibration of 1.2 s")
     # Together, other learning rates do not compile again.
     config.sweep = {"r": {"field": "optimizer.learning_rate", "values": (0.1, 0.2)}}
     for together, took in ((False, "3 min"), (True, "2 min")):
-        line = shown.time_line(expand(config), workers=1, together=together)
+        line = estimate.time_line(expand(config), workers=1, together=together)
         assert f"about {took} on" in line
         assert ("less on an accelerator" in line) == together
     config.data.source, config.data.dir = "npz", str(tmp_path / "none.npz")
-    line = shown.time_line(expand(config), workers=1)
+    line = estimate.time_line(expand(config), workers=1)
     assert line.startswith("no estimate of the time: ")
     assert "none.npz" in line

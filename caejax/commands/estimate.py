@@ -12,8 +12,11 @@ import jax
 from ml_collections import ConfigDict
 
 from caejax.data import SOURCES, split_indices
+from caejax.errors import CaejaxError
 from caejax.models.size import image_flops
 from caejax.runtime import devices
+from caejax.sweep.progress import duration
+from caejax.sweep.spec import SweepRun
 from caejax.training.images import load_images
 from caejax.training.loop import train
 from caejax.training.run import Run, create_run, initial_state
@@ -192,3 +195,34 @@ def total_seconds(
         compiled.add(program)
         heapq.heapreplace(free, free[0] + seconds)
     return max(free)
+
+
+def time_line(runs: list[SweepRun], workers: int, *, together: bool = False) -> str:
+    """A sentence on how long the runs take, or why that is not known.
+
+    Args:
+      runs: one run, or the runs of a sweep.
+      workers: the number of runs at a time.
+      together: whether runs that share a program are trained by `vmap`.
+    """
+    try:
+        works = [work(run.config, together=together) for run in runs]
+        calibration = calibrate(runs[0].config)
+    except CaejaxError as error:
+        return f"no estimate of the time: {error}"
+    seconds = total_seconds(works, calibration, workers)
+    how = f", {workers} runs at a time" if workers > 1 else ""
+    if together:
+        how = ", run after run; together they take less on an accelerator"
+    return (
+        f"takes about {duration(seconds)} on this machine ({_hardware(workers)}{how}), "
+        f"from a calibration of {calibration.seconds:.1f} s"
+    )
+
+
+def _hardware(workers):
+    device, count = jax.devices()[0], jax.device_count()
+    if device.platform != "cpu":
+        return f"{count} x {device.device_kind}"
+    cores = workers * count
+    return f"{cores} core{'s' * (cores > 1)}"

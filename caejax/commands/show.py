@@ -4,7 +4,7 @@ from rich.console import Console
 
 from caejax import config as config_lib
 from caejax.commands.options import Options, needed_config
-from caejax.commands.shown import parameters_table, runs_table, time_line
+from caejax.commands.shown import parameters_table, runs_table
 from caejax.runtime.devices import usable_cores
 from caejax.runtime.startup import NOTHING, start
 from caejax.sweep.executors import find_executor
@@ -36,6 +36,9 @@ def main(options: Options) -> int:
         console.print(runs_table(runs))
     console.print(parameters_table(runs[0].config))
     if bool(config.sweep) if options.calibrate is None else options.calibrate:
+        # Only this trains, and needs what training does.
+        from caejax.commands.estimate import time_line
+
         workers = executor.at_a_time(**settings) if config.sweep else 1
         together = bool(config.sweep) and executor.together
         if line := load_data(runs[0].config).recorded.note:

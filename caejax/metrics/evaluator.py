@@ -1,6 +1,11 @@
-"""Measures a model on a split: whatever the table of metrics says, and nothing else."""
+"""Measures a model on a split: whatever the table of metrics says, and nothing else.
+
+Three programs follow each other: the first corrupts, the second is the model, the third
+makes the metrics. So the model is all that has to be compiled for another model.
+"""
 
 import functools
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -12,7 +17,7 @@ from caejax.losses import loss_and_image
 from caejax.metrics import probes
 from caejax.metrics.noise import corrupt_examples
 from caejax.metrics.parts import MAPS, Arrays, Means, fits, parts_of
-from caejax.metrics.subject import Subject
+from caejax.metrics.subject import Output, Subject
 from caejax.metrics.table import (
     METRICS,
     PERIODS,
@@ -25,12 +30,13 @@ from caejax.metrics.table import (
 )
 from caejax.ops.images import as_float
 from caejax.runtime import stopping
-from caejax.runtime.batches import sum_over_batch
-from caejax.runtime.compilation import quick_jit
+from caejax.runtime.ahead import program
+from caejax.runtime.batches import cache_chunk, map_over_batch, sum_over_batch
 from caejax.runtime.devices import on_one_device, over_devices
 
 BATCH = 200
 SMALL = 32 * 32  # pixels; of such images five batches are one, for fewer calls
+_MAPS = 8  # as large as an image, that measuring one takes, about
 
 Values = dict[str, float]
 
@@ -70,8 +76,8 @@ def evaluate(
     metrics = due(when)
     values, maps = {}, {}
     if chosen := _having(metrics, "output", "input", "residual"):
-        run = _compiled_evaluation(subject, chosen)
-        values, maps = _over_split(run, (params, key, level), chosen, images)
+        run = functools.partial(_model_sums, subject, chosen, (params, key, level))
+        values, maps = _over_split(run, chosen, images)
     values |= probe(subject, params, images, key, level, when)
     return Evaluation(values, maps)
 
@@ -90,7 +96,7 @@ def probe(
         return {}
     few, values = on_one_device(params), {}
     # One program whatever the occasion, of which not all may be wanted.
-    every = _having(METRICS.values(), "decoder", "image")
+    every = of_decoders()
     if wanted := _columns(_having(metrics, "decoder", "image")):
         found = probes.decoder_values(every, model, few, images)
         values |= {name: x for name, x in found.items() if name in wanted}
@@ -115,12 +121,17 @@ def compare(output: np.ndarray, noisy: np.ndarray, clean: np.ndarray) -> Evaluat
     """
     chosen = _having(due("level"), "output", "input", "residual")
     run = _compiled_comparison(chosen)
-    return Evaluation(*_over_split(run, (), chosen, clean, noisy, output))
+    return Evaluation(*_over_split(run, chosen, clean, noisy, output))
 
 
 def due(when: str) -> tuple[Metric, ...]:
     """The metrics that are measured at an occasion, in the order of the table."""
     return tuple(m for m in METRICS.values() if when in when_measured(m))
+
+
+def of_decoders() -> tuple[Metric, ...]:
+    """All metrics of decoders, which are measured by one program."""
+    return _having(METRICS.values(), "decoder", "image")
 
 
 def _having(metrics, *needs):
@@ -131,18 +142,14 @@ def _columns(metrics):
     return {reading.column for metric in metrics for reading in readings(metric)}
 
 
-def _over_split(run, shared, metrics, *arrays):
+def _over_split(run, metrics, *arrays):
     """Values and maps from what a function adds up over batches of (N, ...) arrays."""
     count, sums = len(arrays[0]), []
-    # A split that fits one batch is not padded to five.
-    small = arrays[0][0, ..., 0].size <= SMALL and count > BATCH
-    size = 5 * BATCH if small else BATCH
+    size = _batch_size(arrays[0])
     for first in range(0, count, size):
         stopping.check()
-        batch = [x[first : first + size] for x in arrays]
-        missing = size - len(batch[0])
-        batch = [jnp.pad(x, ((0, missing), (0, 0), (0, 0), (0, 0))) for x in batch]
-        sums.append(run((shared, count), first, *batch))
+        batch = [_filled_up(x[first : first + size], size) for x in arrays]
+        sums.append(run(count, first, *batch))
     # On the host: one by one, sums of small arrays would take longer than the rest.
     sums = jax.device_get(sums)
     means = jax.tree.map(lambda *x: np.sum(x, axis=0) / count, *sums)
@@ -151,6 +158,21 @@ def _over_split(run, shared, metrics, *arrays):
         means |= _pattern_values(metrics, Means(parts, count, period))
     values = {name: _at_most(name, float(value)) for name, value in means.items()}
     return values, _maps(patterns)
+
+
+def _batch_size(images):
+    # A split that fits one batch is not padded to five.
+    small = math.prod(images.shape[1:3]) <= SMALL and len(images) > BATCH
+    return 5 * BATCH if small else BATCH
+
+
+def _filled_up(images, size):
+    """(N, H, W, C) with zeros behind, to keep one shape, hence one program."""
+    missing = size - len(images)
+    if not missing:
+        return images
+    stack = np if isinstance(images, np.ndarray) else jnp
+    return stack.pad(images, ((0, missing), (0, 0), (0, 0), (0, 0)))
 
 
 def _at_most(column, value):
@@ -177,48 +199,122 @@ def _maps(patterns):
     return {name: np.asarray(parts[part]) for part, name in MAPS.items()}
 
 
+def outputs(
+    subject: Subject,
+    params: Any,
+    images: jax.Array,
+    index: np.ndarray,
+    key: jax.Array,
+    level: float,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Some of a split's images, as they are when `evaluate` measures them.
+
+    Args:
+      subject: the model and its corruption.
+      params: the model's parameters.
+      images: the split's images, (N, H, W, C), in [0, 1] or uint8.
+      index: the images' numbers in the split, (n,), at most `BATCH`.
+      key: the random key of the split's noise.
+      level: the corruption's level.
+
+    Returns:
+      The clean images, the corrupted ones and the model's linear outputs,
+      (n, H, W, C) each.
+    """
+    few, size = len(index), _batch_size(images)
+    clean = _filled_up(images[index], size)
+    index = np.resize(index, size).astype(np.int32)
+    found = jax.device_get(_outputs(subject, (params, key, level), index, clean))
+    clean, noisy, linear = (x[:few] for x in found)
+    return clean, noisy, linear
+
+
+def _outputs(subject, shared, index, clean):
+    params, key, level = shared
+    corrupted = _compiled_inputs(subject.corruption, _chunk(subject))
+    clean, noisy = corrupted((key, level), index, clean)
+    return clean, noisy, _compiled_model(subject.model, subject.chunk)(params, noisy)
+
+
+def _model_sums(subject, metrics, shared, count, first, clean):
+    """What `_compiled_sums` says of a model's batch."""
+    index = first + np.arange(len(clean), dtype=np.int32)
+    clean, noisy, linear = _outputs(subject, shared, index, clean)
+    output = Output(subject.model.output_activation)
+    run = _compiled_judgement(metrics, subject.loss, output, _chunk(subject))
+    return run(count, first, clean, noisy, linear)
+
+
+def _chunk(subject):
+    """How many images are measured at a time, whatever the model."""
+    return subject.chunk and cache_chunk(_MAPS * math.prod(subject.model.shape))
+
+
 @functools.cache
-def _compiled_evaluation(subject: Subject, metrics: tuple[Metric, ...]):
-    model = subject.model
-
-    def values(shared, index, clean):
-        params, key, level = shared
+def _compiled_inputs(corruption, chunk):
+    def inputs(shared, index, clean):
+        key, level = shared
         clean = as_float(clean)
-        noisy = corrupt_examples(subject.corruption, key, clean, index, level)
-        linear = model.apply({"params": params}, noisy)
-        loss, image = loss_and_image(model, subject.loss, linear, clean)
-        return {"loss": loss, **_values(metrics, jnp.clip(image, 0, 1), noisy, clean)}
+        return clean, corrupt_examples(corruption, key, clean, index, level)
 
-    return _compiled_sums(values, subject.chunk)
+    def run(shared, index, clean):
+        return map_over_batch(inputs, shared, _spread(index, clean), chunk)
+
+    return program(run)
+
+
+@functools.cache
+def _compiled_model(model, chunk):
+    def run(params, noisy):
+        def linear(params, noisy):
+            return model.apply({"params": params}, noisy)
+
+        return map_over_batch(linear, params, _spread(noisy), chunk)
+
+    return program(run)
+
+
+@functools.cache
+def _compiled_judgement(metrics, loss, output, chunk):
+    def values(clean, noisy, linear):
+        losses, image = loss_and_image(output, loss, linear, clean)
+        return {"loss": losses, **_values(metrics, jnp.clip(image, 0, 1), noisy, clean)}
+
+    return _compiled_sums(values, chunk)
 
 
 @functools.cache
 def _compiled_comparison(metrics: tuple[Metric, ...]):
-    def values(_, index, clean, noisy, output):
+    def values(clean, noisy, output):
         return _values(metrics, jnp.clip(output, 0, 1), noisy, as_float(clean))
 
     return _compiled_sums(values, chunk=0)
 
 
 def _compiled_sums(values, chunk):
-    """Makes a function that adds up values(shared, index, *arrays) of images."""
+    """Makes a function (count, first, *arrays) that adds up values of images.
 
-    def chunk_sums(shared, index, *arrays):
-        shared, count = shared
-        # The last batch is filled up with zeros to keep one shape, hence one program;
-        # what they give must not be added up.
+    Args:
+      values: function of arrays (B, H, W, C) to a tree of values an image.
+      chunk: about how many images are taken at a time; 0 for all.
+    """
+
+    def chunk_sums(count, index, *arrays):
+        # The last batch is filled up with zeros; what they give must not be added up.
         mask = index < count
         return jax.tree.map(
-            lambda x: jnp.tensordot(mask.astype(x.dtype), x, 1),
-            values(shared, index, *arrays),
+            lambda x: jnp.tensordot(mask.astype(x.dtype), x, 1), values(*arrays)
         )
 
-    def run(shared, first, *arrays):
-        batch = first + jnp.arange(len(arrays[0])), *arrays
-        batch = tuple(map(over_devices, batch))
-        return sum_over_batch(chunk_sums, shared, batch, chunk)
+    def run(count, first, *arrays):
+        batch = _spread(first + jnp.arange(len(arrays[0])), *arrays)
+        return sum_over_batch(chunk_sums, count, batch, chunk)
 
-    return quick_jit(run)
+    return program(run)
+
+
+def _spread(*arrays):
+    return tuple(map(over_devices, arrays))
 
 
 def _values(metrics, output, noisy, clean) -> Mapping[str, Any]:

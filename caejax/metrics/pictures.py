@@ -7,14 +7,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from caejax.metrics import checkerboard
-from caejax.metrics.borders import clear_of_borders
-from caejax.metrics.noise import corrupt_examples
+from caejax.metrics import evaluator, probes
 from caejax.metrics.probes import exact
-from caejax.metrics.subject import Subject
+from caejax.metrics.subject import Output, Subject
 from caejax.metrics.table import PERIODS
 from caejax.ops.images import as_float
-from caejax.runtime.compilation import quick_jit
+from caejax.runtime.ahead import program
 from caejax.runtime.devices import on_one_device
 
 GALLERY_SIDE = 32
@@ -52,59 +50,51 @@ def samples(
       gradients, what the model makes of them, and its linear output without the
       trend.
     """
-    params = on_one_device(params)
     # Neighbours may be patches of one photograph.
     index = np.linspace(0, len(images) - 1, min(SAMPLES, len(images))).astype(int)
-    images = as_float(images[index])
-    run = _compiled_samples(subject.model, subject.corruption)
-    arrays = run(params, images, index, key, level)
-    if subject.model.convolutional:
-        run = _compiled_patterns(subject.model.clone(dtype=jnp.float32))
-        with exact():
-            arrays |= run(params, images)
+    model = subject.model
+    clean, noisy, linear = evaluator.outputs(subject, params, images, index, key, level)
+    image = np.clip(model.to_image(linear), 0, 1)
+    arrays = {"target": clean, "input": noisy, "output": image}
+    if model.convolutional:
+        few, params = as_float(images[index]), on_one_device(params)
+        # As many as are measured, for the same program.
+        count = min(probes.RIPPLE_IMAGES, len(images))
+        filled = few[np.resize(np.arange(len(few)), count)]
+        flat = probes.constant_responses(evaluator.of_decoders(), model, params, filled)
+        arrays |= {"flat": flat[: len(few)], **_gallery(model, params)}
     return {name: np.asarray(array) for name, array in arrays.items()}
 
 
-@functools.cache
-def _compiled_samples(model, corruption):
-    def run(params, clean, index, key, level):
-        noisy = corrupt_examples(corruption, key, clean, index, level)
-        image = model.to_image(model.apply({"params": params}, noisy))
-        return {"target": clean, "input": noisy, "output": jnp.clip(image, 0, 1)}
-
-    return quick_jit(run)
-
-
-@functools.cache
-def _compiled_patterns(model):
-    def run(params, images):
-        variables = {"params": params}
-
-        def decode(code):
-            return model.apply(variables, code, method="decode")
-
-        code = model.apply(variables, images, method="encode")
-        flat = checkerboard.constant_response(
-            clear_of_borders(decode, model.stages), code, max(PERIODS)
-        )
-        return {"flat": flat, **_gallery(model, variables)}
-
-    return quick_jit(run)
-
-
-def _gallery(model, variables):
+def _gallery(model, params):
     margin = _gallery_margin(model)
     if margin is None:
         return {}
     images = gallery_images(GALLERY_SIDE, margin, model.shape[-1])
-    linear = model.apply(variables, images)
+    run = _compiled_model(model.clone(dtype=jnp.float32))
+    output = Output(model.output_activation)
+    with exact():
+        return _compiled_gallery(output, margin)(images, run(params, images))
+
+
+@functools.cache
+def _compiled_model(model):
+    return program(lambda params, images: model.apply({"params": params}, images))
+
+
+@functools.cache
+def _compiled_gallery(output, margin):
     inside = slice(margin, margin + GALLERY_SIDE)
-    arrays = {
-        "gallery_input": images,
-        "gallery_output": jnp.clip(model.to_image(linear), 0, 1),
-        "gallery_ripple": without_trend(linear, max(PERIODS)),
-    }
-    return {name: x[:, inside, inside] for name, x in arrays.items()}
+
+    def run(images, linear):
+        arrays = {
+            "gallery_input": images,
+            "gallery_output": jnp.clip(output.to_image(linear), 0, 1),
+            "gallery_ripple": without_trend(linear, max(PERIODS)),
+        }
+        return {name: x[:, inside, inside] for name, x in arrays.items()}
+
+    return program(run)
 
 
 def _gallery_margin(model):

@@ -2,6 +2,9 @@
 
 from typing import NamedTuple
 
+import jax
+
+from caejax.models.layers import ACTIVATIONS
 from caejax.models.protocol import Autoencoder
 from caejax.parameters import Choice
 
@@ -20,3 +23,17 @@ class Subject(NamedTuple):
     loss: Choice
     corruption: Choice
     chunk: int = 0
+
+
+class Output(NamedTuple):
+    """What becomes of a model's linear output; the same for many models.
+
+    Attributes:
+      activation: a name of `caejax.models.layers.ACTIVATIONS`.
+    """
+
+    activation: str
+
+    def to_image(self, linear: jax.Array) -> jax.Array:
+        """As the model's."""
+        return ACTIVATIONS[self.activation](linear)

@@ -59,6 +59,27 @@ def sum_over_batch(
     )(shared, *batch)
 
 
+def map_over_batch(
+    function: Callable[..., Any],
+    shared: Any,
+    batch: tuple[jax.Array, ...],
+    chunk: int,
+) -> Any:
+    """As `sum_over_batch`, for a function of arrays (B, ...) of what each image has."""
+
+    def one_device(shared, *batch):
+        size = chunk_size(len(batch[0]), chunk)
+        if size == len(batch[0]):
+            return function(shared, *batch)
+        parts = tuple(x.reshape(-1, size, *x.shape[1:]) for x in batch)
+        found = jax.lax.map(lambda part: function(shared, *part), parts)
+        return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), found)
+
+    if devices.share(len(batch[0])) == len(batch[0]):
+        return one_device(shared, *batch)
+    return devices.each_its_share(one_device)(shared, *batch)
+
+
 def chunk_size(images: int, wanted: int) -> int:
     """The divisor of a number of images nearest to the chunk that is wanted.
 

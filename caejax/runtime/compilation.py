@@ -32,8 +32,8 @@ def use_cache(folder: Path | None = None) -> None:
             note(f"{given} takes no files; compiled programs are not kept")
         place = None
     jax.config.update("jax_compilation_cache_dir", place and str(place))
-    # By default only what takes a second is kept; many of ours take half of that.
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+    # By default only what takes a second is kept; ours are many that take less.
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 
 def _usual_cache():

@@ -1,8 +1,9 @@
 """Checkpoints by orbax: the last few of a run, and its best.
 
-All use of orbax is in this file, because its interface still moves. Writing is
-atomic: a checkpoint is there whole or not at all. What happens to its files later is
-noticed when it is read: then an older one takes its place.
+All use of orbax is in this file, because its interface still moves. It is imported
+where something is saved or read, as not all commands do. Writing is atomic: a
+checkpoint is there whole or not at all. What happens to its files later is noticed when
+it is read: then an older one takes its place.
 """
 
 import contextlib
@@ -16,11 +17,10 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import jax
 import numpy as np
-import orbax.checkpoint as ocp
-import tensorstore
 
 from caejax.errors import CaejaxError
 from caejax.files.atomic import move_aside, naming
@@ -29,6 +29,9 @@ from caejax.files.paths import as_text
 from caejax.terminal.notes import note
 from caejax.training.progress import Progress, from_json, to_json
 from caejax.training.state import TrainState
+
+if TYPE_CHECKING:
+    import orbax.checkpoint as ocp
 
 Restored = tuple[TrainState, Progress]
 
@@ -192,7 +195,9 @@ def read_checkpoint(
     )
 
 
-def _manager(folder: Path, keep: int) -> ocp.CheckpointManager:
+def _manager(folder: Path, keep: int) -> "ocp.CheckpointManager":
+    import orbax.checkpoint as ocp
+
     options = ocp.CheckpointManagerOptions(
         max_to_keep=keep, enable_async_checkpointing=False
     )
@@ -201,6 +206,8 @@ def _manager(folder: Path, keep: int) -> ocp.CheckpointManager:
 
 
 def _save(manager, state, progress):
+    import orbax.checkpoint as ocp
+
     step = int(state.step)
     if step in manager.all_steps():
         # A run that was killed between its two saves comes by here again.
@@ -238,7 +245,7 @@ def _read(path: Path, like: TrainState) -> Restored:
       CaejaxError: it is of another model or optimiser.
     """
     with _damage(), _quietly():
-        about = _restore(path, "about", ocp.args.JsonRestore())
+        about = _restore(path, "about")
         shapes, progress = about["shapes"], from_json(about["progress"])
         if about.pop("hash", None) not in (None, _hash_of_json(about)):
             raise _Damaged("the values beside the state are others")
@@ -249,7 +256,7 @@ def _read(path: Path, like: TrainState) -> Restored:
         )
     with _damage(), _quietly():
         _read_through(path / "state")
-        state = _restore(path, "state", ocp.args.StandardRestore(like))
+        state = _restore(path, "state", like)
         if int(state.step) != int(path.name):
             raise _Damaged("the state is of another step")
         # Arrays that are read as another type are others by that.
@@ -259,7 +266,10 @@ def _read(path: Path, like: TrainState) -> Restored:
     return state, progress
 
 
-def _restore(path, name, args):
+def _restore(path, name, like=None):
+    import orbax.checkpoint as ocp
+
+    args = ocp.args.JsonRestore() if like is None else ocp.args.StandardRestore(like)
     handlers = {
         "about": ocp.JsonCheckpointHandler(),
         "state": ocp.StandardCheckpointHandler(),
@@ -275,6 +285,8 @@ def _read_through(folder):
 
     Those then fail in its threads, one traceback each.
     """
+    import tensorstore
+
     if not (folder / "manifest.ocdbt").exists():
         return  # not as orbax writes today; what it is, orbax itself says
     if not isinstance(json.loads((folder / "_METADATA").read_bytes()), dict):

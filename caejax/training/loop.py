@@ -18,12 +18,12 @@ from caejax.config import image_size, resolve
 from caejax.config.check import check
 from caejax.errors import CaejaxError
 from caejax.files.atomic import replacing, write_json
-from caejax.runtime import devices, stopping
+from caejax.runtime import ahead, devices, stopping
 from caejax.terminal.bars import run_view
 from caejax.training import folder, memory, recorded
 from caejax.training.checkpoint import Checkpoints
 from caejax.training.images import data_of
-from caejax.training.metrics_log import MetricsWriter
+from caejax.training.metrics_log import MetricsWriter, load_tensorboard
 from caejax.training.pace import Pace
 from caejax.training.progress import Begun, Progress
 from caejax.training.recorded import Recorded
@@ -39,8 +39,8 @@ from caejax.training.run import (
     new_state,
 )
 from caejax.training.step import compiled_steps, zero_sums
-from caejax.training.task import model_from_config
-from caejax.training.values import measured, row, samples, summary
+from caejax.training.task import model_from_config, subject_of
+from caejax.training.values import look_at, measured, row, samples, summary
 
 
 def train(config: ConfigDict, workdir: Path, *, verbose: bool = True) -> dict[str, Any]:
@@ -194,7 +194,8 @@ def _beginning(run, checkpoints):
 def _train_epochs(run, state, progress, log, save):
     total = run.epochs * run.steps_per_epoch
     # No step is taken: this compiles, so that speeds leave compilation out.
-    state, _, _ = yield Request(run, state, _zero_sums(), stop=0)
+    with ahead.compiling(lambda: _look_ahead(run), subject_of(run.task)):
+        state, _, _ = yield Request(run, state, _zero_sums(), stop=0)
     stopping.check()
     title = f"{run.epochs} epochs"
     with run_view(total, title, verbose=run.verbose) as view:
@@ -211,6 +212,11 @@ def _train_epochs(run, state, progress, log, save):
                 save(state, progress, best=best)
             stopping.check()
     return state, progress
+
+
+def _look_ahead(run):
+    look_at(run, new_state(run))
+    load_tensorboard()
 
 
 def _train_epoch(run, state, progress, log, save, view):

@@ -125,7 +125,8 @@ def _need(config: ConfigDict, *, deep: bool) -> Need:
     step = _FLOAT * (
         2 * batch * image + 2 * _at_a_time(task, batch) * task.model.largest_map
     )
-    measured = _FLOAT * max(BATCH * image, _constant_response(task.model, count))
+    # Clean, corrupted and output.
+    measured = _FLOAT * max(3 * BATCH * image, _constant_response(task.model, count))
     state = _state_bytes(task) if deep and _may_be_large(config, task.model) else 0
     return Need(images, max(step, measured), state)
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import importlib
 import json
 import socket
 import struct
@@ -74,8 +75,14 @@ class MetricsWriter:
 
 
 # Files of TensorBoard are written here, because the thread in which tensorboardX does
-# it would die of a full disk unheard. It is imported with the first row, so that
-# training need not wait for it.
+# it would die of a full disk unheard. It is imported with the first row, if it has not
+# been before, so that training need not wait for it.
+
+
+def load_tensorboard() -> None:
+    """Imports what the first row would have to wait for."""
+    for part in ("proto.event_pb2", "record_writer", "summary"):
+        importlib.import_module(f"tensorboardX.{part}")
 
 
 def _record(event):

@@ -8,6 +8,7 @@ from caejax.files.atomic import Row
 from caejax.metrics import evaluator, pictures
 from caejax.metrics.evaluator import Evaluation, Values
 from caejax.metrics.noise import noise_key
+from caejax.runtime import devices
 from caejax.training.progress import Progress
 from caejax.training.run import Run, epoch_of
 from caejax.training.state import TrainState
@@ -22,6 +23,14 @@ def measured(run: Run, state: TrainState, split: str, when: str) -> Evaluation:
 def samples(run: Run, state: TrainState) -> dict[str, np.ndarray]:
     """Pictures of the test split."""
     return pictures.samples(*_measurable(run, state, "test"))
+
+
+def look_at(run: Run, state: TrainState) -> None:
+    """Does all of the above once, in the order in which a run does it."""
+    state = devices.on_all_devices(state)
+    for split, when in (("val", "val"), ("test", "init"), ("test", "test")):
+        measured(run, state, split, when)
+    samples(run, state)
 
 
 def _measurable(run, state, split):

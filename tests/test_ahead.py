@@ -1,0 +1,98 @@
+"""Tests of programs that are compiled ahead of their use."""
+
+import contextlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from helpers.runs import new_state
+from helpers.tiny import tiny_config
+
+from caejax.metrics import evaluator, pictures
+from caejax.runtime import ahead
+from caejax.training.images import load_images
+from caejax.training.task import subject_of, task_from_config
+
+EVENT = "/jax/core/compile/backend_compile_duration"
+
+
+@pytest.fixture
+def compiled():
+    """The names of what is compiled while the test runs."""
+    names = []
+
+    def note(event, seconds, **about):
+        if event == EVENT:
+            names.append(about.get("fun_name", ""))
+
+    jax.monitoring.register_event_duration_secs_listener(note)
+    yield names
+    with contextlib.suppress(ValueError):
+        jax.monitoring.unregister_event_duration_listener(note)
+
+
+@pytest.fixture(autouse=True)
+def two_cores(monkeypatch):
+    """A machine on which something can be done ahead."""
+    monkeypatch.setattr(ahead, "usable_cores", lambda: [0, 1])
+    monkeypatch.setattr(ahead, "_done", set())
+
+
+def test_what_is_compiled_ahead_is_not_run_and_not_compiled_again(compiled):
+    ran = []
+
+    def double(x):
+        jax.debug.callback(lambda: ran.append(1))
+        return {"y": 2 * x}
+
+    run, x, seen = ahead.program(double), jnp.ones(3), []
+    with ahead.compiling(lambda: seen.append(run(x)), double):
+        pass
+    jax.effects_barrier()
+    assert not ran
+    np.testing.assert_array_equal(seen[0]["y"], np.zeros(3))
+    assert "jit(double)" in compiled
+    compiled.clear()
+    np.testing.assert_array_equal(run(x)["y"], np.full(3, 2))
+    jax.effects_barrier()
+    assert ran
+    assert "jit(double)" not in compiled
+
+
+def test_errors_ahead_are_left_to_those_who_call_in_earnest():
+    def fails():
+        raise ValueError
+
+    with ahead.compiling(fails, fails):
+        pass
+    with ahead.compiling(lambda: None, None):  # nobody is busy any more
+        assert ahead._busy.locked()
+    assert not ahead._busy.locked()
+
+
+def test_one_core_has_no_time_for_it(monkeypatch):
+    monkeypatch.setattr(ahead, "usable_cores", lambda: [0])
+    called = []
+    with ahead.compiling(lambda: called.append(1), called.append):
+        pass
+    assert not called
+
+
+def test_another_decoder_compiles_its_model_and_nothing_else(compiled, key):
+    """Metrics are compiled once; what is the model's own is each a program."""
+    names = {}
+    for kind in ("deconv_k4", "nearest_k3"):
+        config = tiny_config()
+        config.model.upsampling = kind
+        task = task_from_config(config, total_steps=1)
+        subject, images = subject_of(task), load_images(config)["test"]
+        params = new_state(task).params
+        compiled.clear()
+        for when in ("val", "init"):
+            evaluator.evaluate(subject, params, images, key, 0.5, when)
+        pictures.samples(subject, params, images, key, 0.5)
+        names[kind] = list(compiled)
+    # The model on a split, its decoder's responses, its gradient, the overlap of its
+    # kernels, and the gallery.
+    assert len(names["nearest_k3"]) == 5
