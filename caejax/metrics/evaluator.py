@@ -30,6 +30,7 @@ from caejax.runtime.compilation import quick_jit
 from caejax.runtime.devices import on_one_device, over_devices
 
 BATCH = 200
+LARGE = 2048 * 2048  # pixels in a batch, at most
 SMALL = 32 * 32  # pixels; of such images five batches are one, for fewer calls
 
 Values = dict[str, float]
@@ -135,8 +136,9 @@ def _over_split(run, shared, metrics, *arrays):
     """Values and maps from what a function adds up over batches of (N, ...) arrays."""
     count, sums = len(arrays[0]), []
     # A split that fits one batch is not padded to five.
-    small = arrays[0][0, ..., 0].size <= SMALL and count > BATCH
-    size = 5 * BATCH if small else BATCH
+    pixels = arrays[0][0, ..., 0].size
+    small = pixels <= SMALL and count > BATCH
+    size = 5 * BATCH if small else batch_size(pixels)
     for first in range(0, count, size):
         stopping.check()
         batch = [x[first : first + size] for x in arrays]
@@ -151,6 +153,11 @@ def _over_split(run, shared, metrics, *arrays):
         means |= _pattern_values(metrics, Means(parts, count, period))
     values = {name: _at_most(name, float(value)) for name, value in means.items()}
     return values, _maps(patterns)
+
+
+def batch_size(pixels: int) -> int:
+    """How many images of so many pixels are measured at a time."""
+    return max(1, min(BATCH, LARGE // pixels))
 
 
 def _at_most(column, value):
@@ -185,7 +192,7 @@ def _compiled_evaluation(subject: Subject, metrics: tuple[Metric, ...]):
         params, key, level = shared
         clean = as_float(clean)
         noisy = corrupt_examples(subject.corruption, key, clean, index, level)
-        linear = model.apply({"params": params}, noisy)
+        linear = model.apply({"params": params}, noisy, *model.told(level))
         loss, image = loss_and_image(model, subject.loss, linear, clean)
         return {"loss": loss, **_values(metrics, jnp.clip(image, 0, 1), noisy, clean)}
 

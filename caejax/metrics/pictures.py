@@ -68,7 +68,8 @@ def samples(
 def _compiled_samples(model, corruption):
     def run(params, clean, index, key, level):
         noisy = corrupt_examples(corruption, key, clean, index, level)
-        image = model.to_image(model.apply({"params": params}, noisy))
+        linear = model.apply({"params": params}, noisy, *model.told(level))
+        image = model.to_image(linear)
         return {"target": clean, "input": noisy, "output": jnp.clip(image, 0, 1)}
 
     return quick_jit(run)

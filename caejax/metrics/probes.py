@@ -16,7 +16,7 @@ from caejax.ops.images import as_float
 from caejax.runtime.compilation import quick_jit
 
 RIPPLE_IMAGES = 32
-GRADIENT_IMAGES = 200
+GRADIENT_IMAGES, GRADIENT_PIXELS = 200, 2**20  # at most, in all
 
 
 def decoder_values(
@@ -80,14 +80,16 @@ def gradient_values(
         fit.
       subject: the model, its loss and its corruption.
       params: the model's parameters.
-      images: clean images (N, H, W, C); the first 200 are used.
+      images: clean images (N, H, W, C); the first 200 are used, fewer of large ones.
       key: the random key of the split's noise.
       level: the corruption's level.
     """
     model = subject.model.clone(dtype=jnp.float32)
     run = _compiled_gradients(metrics, model, subject.loss, subject.corruption)
+    pixels = images[0, ..., 0].size
+    count = max(1, min(GRADIENT_IMAGES, GRADIENT_PIXELS // pixels))
     with exact():
-        values = run(params, as_float(images[:GRADIENT_IMAGES]), key, level)
+        values = run(params, as_float(images[:count]), key, level)
     return {name: float(value) for name, value in values.items()}
 
 
@@ -98,7 +100,7 @@ def _compiled_gradients(metrics, model, loss, corruption):
         noisy = corrupt_examples(corruption, key, clean, index, level)
 
         def total_loss(noisy):
-            linear = model.apply({"params": params}, noisy)
+            linear = model.apply({"params": params}, noisy, *model.told(level))
             return loss_and_image(model, loss, linear, clean)[0].sum()
 
         gradient = jax.grad(total_loss)(noisy)

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from caejax.corruptions import Chosen
 from caejax.models.protocol import Autoencoder
 from caejax.parameters import Choice
 
@@ -18,5 +19,5 @@ class Subject(NamedTuple):
 
     model: Autoencoder
     loss: Choice
-    corruption: Choice
+    corruption: Chosen
     chunk: int = 0
