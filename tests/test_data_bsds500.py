@@ -70,7 +70,7 @@ def test_what_is_not_bsds500_is_refused(folder):
     (folder / "train" / "other32.png").unlink()
     with pytest.raises(CaejaxError, match="train has 199 JPEG and PNG images instead"):
         load(folder)
-    with pytest.raises(CaejaxError, match="data.channels is 2"):
+    with pytest.raises(CaejaxError, match="use 1"):
         load(folder, channels=2)
 
 
