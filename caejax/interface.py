@@ -217,15 +217,19 @@ class Model:
         noisy: bool,
     ) -> Any:
         """Applies a function of (N, H, W, C) to an array, or to a list by size."""
-        channels = self.trained.model.shape[-1]
+        read = functools.partial(
+            as_batch,
+            channels=self.trained.model.shape[-1],
+            noisy=noisy,
+            clip=self.trained.config.corruption.clip,
+        )
         if not isinstance(images, list | tuple):
-            batch = as_batch(images, channels, noisy=noisy)
+            batch = read(images)
             return shaped(run(batch.images), batch)
         if not images:
             raise CaejaxError("images are an empty list; give at least one")
         batches = [
-            as_batch(image, channels, noisy=noisy, one=True, name=f"images[{i}]")
-            for i, image in enumerate(images)
+            read(image, one=True, name=f"images[{i}]") for i, image in enumerate(images)
         ]
         alike = defaultdict(list)
         for i, batch in enumerate(batches):

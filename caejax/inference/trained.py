@@ -13,14 +13,13 @@ import numpy as np
 from flax.errors import FlaxError
 from ml_collections import ConfigDict
 
-from caejax.config import choice
 from caejax.metrics.noise import compiled_corruption, noise_key
 from caejax.ops.images import as_float
 from caejax.runtime.compilation import quick_jit
 from caejax.training import recorded
 from caejax.training.recorded import Recorded
 from caejax.training.restore import restore, trained_config
-from caejax.training.task import model_from_config
+from caejax.training.task import corruption_from_config, model_from_config
 
 BATCH = 256
 
@@ -118,7 +117,7 @@ def corrupt(trained: Trained, split: str) -> Function:
     """
     config = trained.config
     key = noise_key(config.seed, split)
-    run = compiled_corruption(choice(config, "corruption.name"))
+    run = compiled_corruption(corruption_from_config(config))
     return lambda images, indices: run(key, images, indices, config.corruption.level)
 
 

@@ -18,7 +18,7 @@ from caejax.ops.images import as_float
 from caejax.runtime.ahead import program
 
 RIPPLE_IMAGES = 32
-GRADIENT_IMAGES = 200
+GRADIENT_IMAGES, GRADIENT_PIXELS = 200, 2**20  # at most, in all
 
 
 def decoder_values(
@@ -133,15 +133,18 @@ def gradient_values(
         fit.
       subject: the model, its loss and its corruption.
       params: the model's parameters.
-      images: clean images (N, H, W, C); the first 200 are used.
+      images: clean images (N, H, W, C); the first 200 are used, fewer of large ones.
       key: the random key of the split's noise.
       level: the corruption's level.
     """
-    few = as_float(images[:GRADIENT_IMAGES])
+    pixels = images[0, ..., 0].size
+    count = max(1, min(GRADIENT_IMAGES, GRADIENT_PIXELS // pixels))
+    few = as_float(images[:count])
     run = _compiled_gradient(subject.model.clone(dtype=jnp.float32), subject.loss)
     with exact():
         noisy = _compiled_corruption(subject.corruption)(key, few, level)
-        values = _compiled_gradients(metrics)(run(params, noisy, few))
+        gradient = run(params, noisy, few, subject.model.told(level))
+        values = _compiled_gradients(metrics)(gradient)
     return {name: float(value) for name, value in values.items()}
 
 
@@ -156,9 +159,9 @@ def _compiled_corruption(corruption):
 
 @functools.cache
 def _compiled_gradient(model, loss):
-    def run(params, noisy, clean):
+    def run(params, noisy, clean, told):
         def total_loss(noisy):
-            linear = model.apply({"params": params}, noisy)
+            linear = model.apply({"params": params}, noisy, *told)
             return loss_and_image(model, loss, linear, clean)[0].sum()
 
         return jax.grad(total_loss)(noisy)
