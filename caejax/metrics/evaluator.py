@@ -162,8 +162,11 @@ def _over_split(run, metrics, *arrays):
 
 
 def batch_size(pixels: int) -> int:
-    """How many images of so many pixels are measured at a time."""
-    return max(1, min(BATCH, LARGE // pixels))
+    """How many images of so many pixels are measured at a time.
+
+    A power of two of large ones, so that devices can share them.
+    """
+    return min(BATCH, 2 ** max(0, (LARGE // pixels).bit_length() - 1))
 
 
 def _batch_size(images):
