@@ -55,7 +55,10 @@ def load(workdir: Path) -> Trained:
 
 
 def reconstruct(trained: Trained) -> Function:
-    """Images (B, H, W, C), uint8 or float, to the model's, float32 in [0, 1]."""
+    """Images (B, H, W, C), uint8 or float, to the model's, float32 in [0, 1].
+
+    Those for a model with a noise map have it as their last channel, C + 1 in all.
+    """
     return functools.partial(_compiled(trained.model, "__call__"), trained.params)
 
 
@@ -72,7 +75,11 @@ def decode(trained: Trained) -> Function:
 @functools.cache
 def _compiled(model, method):
     def run(params, x):
-        y = model.apply({"params": params}, as_float(x), method=method)
+        x, told = as_float(x), ()
+        if model.noise_map and x.shape[-1] > model.shape[-1]:
+            # The same at every pixel, so any will do.
+            x, told = x[..., :-1], model.told(x[:, 0, 0, -1])
+        y = model.apply({"params": params}, x, *told, method=method)
         return y if method == "encode" else _visible(model, y)
 
     return quick_jit(run)
