@@ -210,8 +210,10 @@ UPSAMPLING: dict[str, Kind] = {
         without a blur, by the least change of the kernel (see
         `caejax.ops.gains.equal_gains`). Free of checkerboards for every kernel: the
         four taps of a phase are moved by a quarter of what its sum lacks to the mean
-        of the four sums. What this takes from the parameter has no gradient. The
-        projection itself adds and scales, once a batch.
+        of the four sums. What this takes from the parameter has no gradient. Computed
+        in bfloat16, the kernel is rounded behind the projection, which leaves ripple
+        of about -52 dB of random kernels (of nearest_k3's, -57). The projection itself
+        adds and scales, once a batch.
         Parameters 16 C F + F; multiplications 16 C F.""",
         kernel_size=4,
         origin=-1,

@@ -60,8 +60,15 @@ def _forward(x, weights):
 
 def _backward(residuals, grad):
     x, weights = residuals
-    windows = jnp.concatenate(_windows(x, weights.shape), axis=3)
-    of_weights = jnp.einsum("bhwpgc,bhwtgc->bhwpgt", grad, windows)
+    windows = _windows(x, weights.shape)
+    k = round(len(windows) ** 0.5)
+
+    def of_row(i):
+        row = jnp.concatenate(windows[i * k : (i + 1) * k], axis=3)
+        return jnp.einsum("bhwpgc,bhwtgc->bhwpgt", grad, row)
+
+    # A row of the window at a time: all of it at once takes long to write down.
+    of_weights = jnp.concatenate([of_row(i) for i in range(k)], axis=-1)
     return _image_gradient(grad, weights), of_weights
 
 
