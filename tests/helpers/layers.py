@@ -152,6 +152,6 @@ def random_variables(model, normal):
 
     def draw(leaf):
         fan_in = np.prod(leaf.shape[:-1]) if len(leaf.shape) > 1 else 10
-        return normal(*leaf.shape) * (2 / fan_in) ** 0.5
+        return normal(*leaf.shape) * np.float32((2 / fan_in) ** 0.5)
 
     return jax.tree.map(draw, shapes)
