@@ -18,7 +18,9 @@ from caejax.files.csv_files import read_csv
 from caejax.report import report as report_lib
 from caejax.report.read import read_sweep
 from caejax.report.report import report
+from caejax.sweep import results
 from caejax.sweep.run import run_sweep
+from caejax.training import folder as folder_lib
 from caejax.training import loop
 
 RESULTS = "results.csv"
@@ -182,6 +184,21 @@ def test_one_run_s_damage_is_its_own(sweep, runs):
     table = read_csv(sweep / RESULTS)
     assert [row["status"] for row in table] == ["failed", "done"]
     assert first.read_text() == "x"
+
+
+def test_a_run_that_nobody_may_look_into_has_failed(tmp_path, monkeypatch):
+    def refuse(path, **_):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    run = tmp_path / "run"
+    run.mkdir()
+    monkeypatch.setattr(results.os, "access", lambda path, mode: path != run)
+    monkeypatch.setattr(type(run), "touch", refuse)
+    assert results.status(run) == "failed"
+    results.try_again(run)
+    assert "may not be looked into" in results.error_text(run)
+    monkeypatch.setattr(type(run), "exists", refuse)
+    assert folder_lib.is_started(run)
 
 
 def test_a_report_leaves_out_a_damaged_run(sweep, runs, monkeypatch, capsys):

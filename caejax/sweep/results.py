@@ -5,6 +5,7 @@ same bytes as one that was not; they are in timings.csv.
 """
 
 import contextlib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,7 @@ def status(workdir: Path) -> str:
     with contextlib.suppress(CaejaxError, OSError):
         read_summary(workdir)
         return "done"
-    failed = error_text(workdir) and not (workdir / _AGAIN_FILE).exists()
+    failed = error_text(workdir) and not os.path.exists(workdir / _AGAIN_FILE)
     return "failed" if failed else "pending"
 
 
@@ -71,7 +72,8 @@ def unfinished(runs: Sequence[SweepRun], folder: Path) -> list[SweepRun]:
 def try_again(workdir: Path) -> None:
     """Makes a run that failed one that is to be done; its error stays until it is."""
     if status(workdir) == "failed" and workdir.is_dir():
-        (workdir / _AGAIN_FILE).touch()
+        with contextlib.suppress(OSError):  # it cannot be written to, and so has failed
+            (workdir / _AGAIN_FILE).touch()
 
 
 def forget_failure(workdir: Path) -> None:
@@ -85,6 +87,8 @@ def error_text(workdir: Path) -> str:
     """The error a run failed with, or nothing."""
     if workdir.exists() and not workdir.is_dir():
         return f"{workdir} is no folder; move it away"
+    if workdir.is_dir() and not os.access(workdir, os.X_OK):
+        return f"{workdir} may not be looked into; change its permissions"
     path = workdir / ERROR_FILE
     if not path.is_file():
         return ""

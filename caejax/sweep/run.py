@@ -152,7 +152,7 @@ def _check_data(workdir, runs):
 def _data_of(workdir, run):
     folder = workdir / "runs" / run.id
     # Where that is damaged, it is the run's own error.
-    with contextlib.suppress(CaejaxError):
+    with contextlib.suppress(CaejaxError, OSError):
         return recorded.read(folder) if is_started(folder) else None
 
 

@@ -134,7 +134,10 @@ def _text(config):
 
 def is_started(workdir: Path) -> bool:
     """Whether a run has saved anything in its folder."""
-    return (workdir / "summary.json").exists() or last_step(workdir) is not None
+    try:
+        return (workdir / "summary.json").exists() or last_step(workdir) is not None
+    except PermissionError:
+        return True  # what may not be looked into is not taken for empty
 
 
 def last_step(workdir: Path) -> int | None:
