@@ -75,6 +75,8 @@ setup(
         "test": [
             "PyWavelets>=1.8",
             "mypy==2.4.1",
+            "onnx>=1.18",
+            "onnxruntime>=1.22",
             "playwright>=1.49",
             "pytest>=8.3",
             "pytest-xdist>=3.6",
@@ -85,6 +87,9 @@ setup(
         "baselines": ["PyWavelets>=1.8", "scikit-image>=0.25.0"],
         # What experiments/speed compares with.
         "bench": ["torch>=2.8"],
+        # What `caejax diagnose` needs of other people's models.
+        "onnx": ["onnx>=1.18", "onnxruntime>=1.22"],
+        "torch": ["torch>=2.8"],
         # Preparing most data sets needs TensorFlow; reading them never does.
         "tfds": [
             "tensorflow-cpu>=2.20; sys_platform == 'linux'",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from caejax.errors import CaejaxError
 
 if TYPE_CHECKING:
-    from caejax import metrics
+    from caejax import diagnose, metrics
     from caejax.interface import (
         Model,
         decode,
@@ -29,6 +29,7 @@ __all__ = [
     "decode",
     "default_config",
     "denoise",
+    "diagnose",
     "encode",
     "load",
     "load_config",
@@ -38,7 +39,7 @@ __all__ = [
     "train",
 ]
 
-_MODULES = {"metrics"}
+_MODULES = {"diagnose", "metrics"}
 _OF_INTERFACE = {*__all__} - {*globals()} - _MODULES
 
 

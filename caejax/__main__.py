@@ -71,6 +71,12 @@ def _with_name(module: Any, program: str, name: str, words: Sequence[str]) -> in
     return code
 
 
+def _alone(module: Any, program: str, name: str, words: Sequence[str]) -> int:
+    """Calls a module whose `main` does one thing, and takes the program's name."""
+    code: int = module.main(words, program=f"{program} {name}")
+    return code
+
+
 SUBCOMMANDS = {
     "run": Subcommand(
         "Trains a config's model or whole sweep, or what is left to do of it.",
@@ -113,6 +119,11 @@ SUBCOMMANDS = {
     ),
     "interpolate": Subcommand(
         "Writes images between two, linear in their codes.", "caejax.apply", _with_name
+    ),
+    "diagnose": Subcommand(
+        "Finds what draws checkerboards in an ONNX file or a run, and what mends it.",
+        "caejax.diagnose.__main__",
+        _alone,
     ),
 }
 

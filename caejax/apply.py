@@ -92,6 +92,7 @@ input, output, indices, labels).
 
 # Flags that only one command has.
 _OPTIONS = {
+    "denoise": ("level",),
     "neighbours": ("k", "query"),
     "sample": ("components", "covariance", "seed"),
     "interpolate": ("between", "steps"),
@@ -157,6 +158,14 @@ def _add_arguments(command, name):
         help="use only the first N images of the split (default: all)",
     )
     add("--data-dir", metavar="DIR", help="where the run's own data lies now")
+    if name == "denoise":
+        add(
+            "--level",
+            type=_level,
+            metavar="SIGMA",
+            help="standard deviation of the noise, of 255, for models that are told it "
+            "(default: estimated from each image)",
+        )
     if name == "neighbours":
         add("--k", type=_number(1), default=8, help="so many neighbours (default 8)")
         add(
@@ -242,6 +251,16 @@ def _number(least, most=2**63 - 1):
         return int(text)
 
     return parse_number
+
+
+def _level(text):
+    try:
+        level = float(text)
+    except ValueError:
+        level = -1.0
+    if not 0 <= level <= 255:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 255")
+    return level
 
 
 def _indices(text):

@@ -35,6 +35,7 @@ from caejax.files.locks import holding
 from caejax.files.paths import expand, expand_folder
 from caejax.inference import any_size, trained
 from caejax.inference.arrays import Array, Batch, as_batch, as_codes
+from caejax.inference.noise_level import with_level
 from caejax.runtime import stopping
 from caejax.runtime.startup import start
 from caejax.training import loop
@@ -97,14 +98,20 @@ class Model:
         return self.trained.params
 
     @overload
-    def denoise(self, images: Array) -> Floats: ...
+    def denoise(self, images: Array, *, level: float | None = None) -> Floats: ...
     @overload
-    def denoise(self, images: Sequence[Array]) -> list[Floats]: ...
-    def denoise(self, images: Array | Sequence[Array]) -> Floats | list[Floats]:
+    def denoise(
+        self, images: Sequence[Array], *, level: float | None = None
+    ) -> list[Floats]: ...
+    def denoise(
+        self, images: Array | Sequence[Array], *, level: float | None = None
+    ) -> Floats | list[Floats]:
         """Takes the noise out of images; see the function `denoise`.
 
         Args:
           images: One or many, or a list; floats may lie beyond [0, 1] by their noise.
+          level: The standard deviation of the noise, of 255, for a model that is told
+            it (`config.model.noise_map`); by default estimated from each image.
 
         Returns:
           The denoised images, float32 in [0, 1], in the shape of the noisy ones.
@@ -116,7 +123,7 @@ class Model:
           >>> model.denoise(noisy[0]).shape
           (16, 16, 1)
         """
-        outputs: Floats | list[Floats] = self._images(images, noisy=True)
+        outputs: Floats | list[Floats] = self._images(images, noisy=True, level=level)
         return outputs
 
     @overload
@@ -202,10 +209,13 @@ class Model:
         leading = array.shape[: array.ndim - len(shape)]
         return images.reshape(*leading, *images.shape[1:])
 
-    def _images(self, images: Any, *, noisy: bool) -> Any:
-        run = functools.partial(
-            any_size.apply_to_all, trained.reconstruct(self.trained), self.trained
-        )
+    def _images(self, images: Any, *, noisy: bool, level: float | None = None) -> Any:
+        model = trained.reconstruct(self.trained)
+
+        def run(batch: Floats) -> Floats:
+            seen = with_level(batch, self.trained.model.noise_map, level)
+            return any_size.apply_to_all(model, self.trained, seen)
+
         return self._each(images, run, _as_given, noisy=noisy)
 
     def _each(
@@ -217,15 +227,19 @@ class Model:
         noisy: bool,
     ) -> Any:
         """Applies a function of (N, H, W, C) to an array, or to a list by size."""
-        channels = self.trained.model.shape[-1]
+        read = functools.partial(
+            as_batch,
+            channels=self.trained.model.shape[-1],
+            noisy=noisy,
+            clip=self.trained.config.corruption.clip,
+        )
         if not isinstance(images, list | tuple):
-            batch = as_batch(images, channels, noisy=noisy)
+            batch = read(images)
             return shaped(run(batch.images), batch)
         if not images:
             raise CaejaxError("images are an empty list; give at least one")
         batches = [
-            as_batch(image, channels, noisy=noisy, one=True, name=f"images[{i}]")
-            for i, image in enumerate(images)
+            read(image, one=True, name=f"images[{i}]") for i, image in enumerate(images)
         ]
         alike = defaultdict(list)
         for i, batch in enumerate(batches):
@@ -364,21 +378,33 @@ def _config(config: Any) -> ConfigDict:
 
 
 @overload
-def denoise(images: Array, model: Model | str | os.PathLike[str]) -> Floats: ...
+def denoise(
+    images: Array,
+    model: Model | str | os.PathLike[str],
+    *,
+    level: float | None = None,
+) -> Floats: ...
 @overload
 def denoise(
-    images: Sequence[Array], model: Model | str | os.PathLike[str]
+    images: Sequence[Array],
+    model: Model | str | os.PathLike[str],
+    *,
+    level: float | None = None,
 ) -> list[Floats]: ...
 def denoise(
-    images: Array | Sequence[Array], model: Model | str | os.PathLike[str]
+    images: Array | Sequence[Array],
+    model: Model | str | os.PathLike[str],
+    *,
+    level: float | None = None,
 ) -> Floats | list[Floats]:
     """Takes the noise out of images.
 
     Args:
       images: One or many, or a list, in any of the forms above. Floats may lie
         beyond [0, 1] where noise has taken them (down to -4, up to 5); they are
-        clipped, as they are in training.
+        clipped if they were in training.
       model: A model, or what `load` takes; who calls this often loads it once.
+      level: As for `Model.denoise`.
 
     Returns:
       The denoised images, float32 in [0, 1], in the shape of the noisy ones; a list
@@ -394,7 +420,7 @@ def denoise(
       >>> [x.shape for x in caejax.denoise([photo, noisy[0]], model)]
       [(50, 37), (16, 16, 1)]
     """
-    return _loaded(model).denoise(images)
+    return _loaded(model).denoise(images, level=level)
 
 
 @overload

@@ -21,6 +21,7 @@ class OptimizerSpec(NamedTuple):
         they need it.
       momentum: the momentum of sgd.
       weight_decay: the decoupled weight decay of adamw.
+      clip_norm: the norm to which larger gradients are scaled down first; 0 for none.
     """
 
     name: str
@@ -30,6 +31,7 @@ class OptimizerSpec(NamedTuple):
     total_steps: int = 0
     momentum: float = 0.0
     weight_decay: float = 0.0
+    clip_norm: float = 0.0
 
 
 OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {
@@ -55,7 +57,10 @@ def create_optimizer(spec: OptimizerSpec) -> optax.GradientTransformation:
 
 def trace_optimizer(spec: OptimizerSpec) -> optax.GradientTransformation:
     """As `create_optimizer`; numbers of the spec may be traced."""
-    return OPTIMIZERS[spec.name](create_schedule(spec), spec)
+    tx = OPTIMIZERS[spec.name](create_schedule(spec), spec)
+    if not spec.clip_norm:
+        return tx
+    return optax.chain(optax.clip_by_global_norm(spec.clip_norm), tx)
 
 
 def create_schedule(spec: OptimizerSpec) -> optax.Schedule:

@@ -1,6 +1,7 @@
 """A strict session, and fixtures for all tests."""
 
 import atexit
+import gc
 import os
 import shutil
 import tempfile
@@ -35,6 +36,9 @@ jax.config.update("jax_default_matmul_precision", "highest")
 def one_device():
     """Starts JAX, so that no command called in this process gives it more devices."""
     jax.devices()
+    # What is imported by now is not looked through again at each collection.
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from PIL import Image
 from skimage.filters import gaussian
 
 from caejax.metrics import checkerboard, overlap
+from caejax.metrics.borders import clear_of_borders
 from caejax.metrics.checkerboard import (
     constant_response,
     dc_ripple_db,
@@ -133,7 +134,7 @@ def test_decoders_are_clean_where_their_kind_says_so(kind, normal):
     model = create_model("conv", shape=(28, 28, 1), **settings)
     variables = random_variables(model, normal)
     decode = functools.partial(model.apply, variables, method="decode")
-    value = ripple(decode, max(PERIODS))
+    value = ripple(clear_of_borders(decode, model.stages), max(PERIODS))
     assert value < -100 if clean_by_construction(kind) else value > -60
 
 
@@ -466,7 +467,9 @@ ODD = {"deconv_k3": 3, "deconv_k5": 5}
 def test_overlap_belongs_to_odd_kernels(kind):
     k = ODD.get(kind)
     theory = 20 * np.log10((k + 1) / (k - 1)) if k else 0
-    value = overlap.overlap_db(kind).item()
+    # Where all phases have one gain, they have equal powers with any kernel.
+    seeds = 16 if clean_by_construction(kind) else 512
+    value = overlap.overlap_db(kind, seeds=seeds).item()
     assert value == pytest.approx(theory, abs=0.35)
 
 

@@ -110,6 +110,28 @@ def test_gaussian_is_clipped(key):
     assert (y == 1).mean() == pytest.approx(0.1587, abs=0.02)
 
 
+def test_noise_that_is_not_clipped_is_normal(key):
+    images = np.full((3, 64, 64, 1), 0.9, np.float32)
+    levels = np.array([0.0, 0.1, 0.4], np.float32)
+    y = np.asarray(corrupt_by(choose("gaussian", clip=False), key, images, levels))
+    np.testing.assert_array_equal(y[0], images[0])
+    for noise, level in zip(y[1:] - images[1:], levels[1:], strict=True):
+        assert noise.std() == pytest.approx(level, rel=0.05)
+        assert (noise > level).mean() == pytest.approx(0.1587, abs=0.02)
+    # Clipped, it is the same but for what is beyond.
+    clipped = corrupt_by(choose("gaussian"), key, images, levels)
+    np.testing.assert_array_equal(clipped, y.clip(0, 1))
+
+
+@pytest.mark.parametrize("name", CORRUPTIONS)
+def test_a_level_each_is_that_of_the_image(name, key, images):
+    levels = np.linspace(0.1, 0.9, len(images), dtype=np.float32)
+    each = np.asarray(corrupt_by(choose(name), key, images, levels))
+    for i in (0, 7, 15):
+        one = corrupt_by(choose(name), key, images, levels[i])
+        np.testing.assert_allclose(each[i], one[i], atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("name", "black", "white"), [("masking", 0.3, 0), ("salt_and_pepper", 0.15, 0.15)]
 )

@@ -90,6 +90,15 @@ def folder(path):
     path.mkdir()
 
 
+def link(path):
+    path.unlink()
+    path.symlink_to(path.name)
+
+
+def lose_a_row(path):
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-1]))
+
+
 def no_numbers(path):
     values = json.loads(path.read_text())
     path.write_text(json.dumps(values | {"test/psnr": "high"}))
@@ -105,7 +114,7 @@ def other_shapes(path):
     np.savez(path, **arrays | {"output": arrays["output"][:1]})
 
 
-JSON = (remove, empty, cut, no_text, a_list, deep, folder)
+JSON = (remove, empty, cut, no_text, a_list, deep, folder, link)
 ARRAYS = (remove, empty, cut, flip, folder, pickled, other_shapes)
 LOST = [("summary.json", spoil) for spoil in (*JSON, no_numbers)]
 LOST += [("samples.npz", spoil) for spoil in ARRAYS]
@@ -121,7 +130,10 @@ def test_results_are_said_to_be_lost(run, name, spoil):
 
 @pytest.mark.parametrize(
     ("name", "spoil"),
-    [("summary.json", cut), ("summary.json", folder), ("samples.npz", flip)],
+    [
+        *(("summary.json", cut), ("summary.json", folder), ("summary.json", link)),
+        ("samples.npz", flip),
+    ],
 )
 def test_results_are_made_again(run, made, name, spoil):
     before = made / "runs" / run.name
@@ -192,7 +204,7 @@ def test_a_report_leaves_out_a_damaged_run(sweep, runs, monkeypatch, capsys):
         report(sweep)
 
 
-@pytest.mark.parametrize("spoil", [empty, cut, no_text, deep, folder])
+@pytest.mark.parametrize("spoil", [empty, cut, no_text, deep, folder, lose_a_row])
 def test_results_are_read_from_the_runs_again(sweep, made, spoil, capsys):
     spoil(sweep / RESULTS)
     files = read_sweep(sweep)

@@ -51,13 +51,15 @@ def folder(tmp_path):
     return path
 
 
-@pytest.mark.parametrize("suffix", ["", ".gz"])
+@pytest.mark.parametrize("suffix", ["", ".gz", ".gz.gz"])
 @pytest.mark.parametrize("joint", [".idx", "-idx"])
 def test_reads_every_spelling(tmp_path, suffix, joint):
     arrays = make_arrays()
     for name, array in arrays.items():
-        contents = gzip.compress(idx_bytes(array)) if suffix else idx_bytes(array)
-        (tmp_path / (name.replace("-idx", joint) + suffix)).write_bytes(contents)
+        contents = idx_bytes(array)
+        for _ in range(suffix.count("gz")):  # what is compressed twice keeps its name
+            contents = gzip.compress(contents)
+        (tmp_path / (name.replace("-idx", joint) + suffix[:3])).write_bytes(contents)
     train, test = idx.load(dir=str(tmp_path))
     np.testing.assert_array_equal(
         train.images[..., 0], arrays["train-images-idx3-ubyte"]
@@ -87,6 +89,10 @@ corrupt_block_header = partial(flip_byte, place=10)
 
 def no_idx(folder):
     (folder / "train-images-idx3-ubyte.gz").write_bytes(b"<html>404</html>")
+
+
+def empty_it(folder):
+    (folder / "train-images-idx3-ubyte.gz").write_bytes(b"")
 
 
 def swap_kinds(folder):
@@ -122,6 +128,7 @@ def remove_file(folder):
             no_idx,
             "train-images-idx3-ubyte.gz has magic number .* IDX file of images",
         ),
+        (empty_it, "train-images-idx3-ubyte.gz is empty: fetch it again"),
         (swap_kinds, "train-images-idx3-ubyte.gz .*2049 instead of 2051"),
         (truncate_contents, "t10k-images-idx3-ubyte.gz .*3 images.*76 bytes.* 75"),
         (truncate_header, "train-labels-idx1-ubyte.gz .*truncated"),

@@ -185,12 +185,25 @@ MANY = np.random.default_rng(0).random((7, 4, 5, 3), np.float32)
         ((MANY * 65535).astype(np.uint16), r"is uint16: .* by images / 65535"),
         (MANY * 65535, r"look like 16 bits; divide them by 65535"),
         (MANY > 0.5, r"is bool: .* by images.astype\(numpy.uint8\) \* 255"),
+        ((MANY > 0.5).astype(int), r"is int64: .* by images.astype\(numpy.float32\)"),
+        ((MANY > 0.5).astype(np.uint8), r"0 and 1 alone, .* multiply it by 255"),
     ],
 )
 def test_the_mend_of_other_layouts_is_named(tmp_path, images, words):
     np.savez(tmp_path / "set.npz", x_train=images, x_test=images)
     with pytest.raises(CaejaxError, match=rf"\A.*{words}.*\Z"):
         data.load("npz", dir=str(tmp_path / "set.npz"), **SIDES)
+
+
+def test_an_encrypted_archive_is_named(tmp_path):
+    file = tmp_path / "set.npz"
+    np.savez(file, **GOOD)
+    data = bytearray(file.read_bytes())
+    data[6] |= 1  # the flag in the file's own header, and in the table at the end
+    data[data.index(b"PK\x01\x02") + 8] |= 1
+    file.write_bytes(data)
+    with pytest.raises(CaejaxError, match=r"\Acannot read .*set\.npz .*encrypted"):
+        npz.load(dir=str(file))
 
 
 def test_parts_of_other_sizes_are_named(tmp_path):

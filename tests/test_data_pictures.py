@@ -17,6 +17,12 @@ def in_memory(image, kind="png", **options):
     return file
 
 
+def profile_of(name):
+    """The profile of sRGB by another name."""
+    made = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    return made.replace(b"sRGB", name[:4])
+
+
 @pytest.fixture
 def linear(tmp_path):
     """A profile of linear light in grey, built by hand (ICC.1:2010)."""
@@ -79,6 +85,41 @@ def test_alpha_survives_the_conversion(linear):
     values = read_picture(in_memory(image, icc_profile=linear), name="a").values
     assert values[0, 0, 0] == pytest.approx(0.5, abs=0.03)
     assert values[1, 0, 0] == 1
+
+
+@pytest.mark.parametrize("mode", ["L", "P"])
+def test_a_transparent_value_survives_the_conversion(linear, mode):
+    own = linear if mode == "L" else profile_of(b"CIE RGB")
+    image = Image.new("L", (2, 1), 55)
+    image.putpixel((1, 0), 90)
+    file = in_memory(image.convert(mode), icc_profile=own, transparency=55)
+    values = read_picture(file, name="a").values
+    assert (values[0, 0] == 1).all()
+    assert (values[0, 1] < 1).all()
+
+
+def test_profiles_are_known_by_what_they_do_and_not_by_name(linear):
+    named = linear.replace(b"linear", b"asRGB!")
+    grey = in_memory(Image.new("L", (2, 2), 55), icc_profile=named)
+    assert read_image(grey, 1, name="a").min() > 0.45
+
+
+def test_greys_of_16_bits_are_converted_without_loss(linear):
+    stored = np.arange(20000, 20064, dtype=np.uint16).reshape(8, 8)
+    file = in_memory(Image.fromarray(stored), icc_profile=linear)
+    values = read_picture(file, name="a").values
+    assert values.shape == (8, 8, 1)
+    assert len(np.unique(values)) == 64
+    expected = 1.055 * (stored / 65535) ** (1 / 2.4) - 0.055
+    np.testing.assert_allclose(values[..., 0], expected, atol=2 / 255)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_profiles_of_another_kind_of_picture_are_not_kept(linear, mode):
+    space = b"CMYK" if mode == "L" else b"GRAY"
+    strange = linear[:16] + space + linear[20:]
+    file = in_memory(Image.new(mode, (2, 2), 0), icc_profile=strange)
+    assert read_picture(file, name="a", keep_profile=True).profile is None
 
 
 def test_transparent_grey_of_16_bits_is_white():

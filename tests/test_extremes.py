@@ -1,4 +1,5 @@
 import decimal
+import enum
 import fractions
 import math
 from pathlib import Path
@@ -32,6 +33,12 @@ def test_extreme_command_lines_are_refused_in_one_line_or_taken():
     assert 40 < refused < 80
 
 
+class Mixed(str, enum.Enum):  # noqa: UP042 (whose str() is another)
+    """A member shows its name, and is its value."""
+
+    VALUE = "mse"
+
+
 @pytest.mark.parametrize(
     ("value", "plain"),
     [
@@ -50,6 +57,7 @@ def test_extreme_command_lines_are_refused_in_one_line_or_taken():
         (decimal.Decimal("1e999999999"), math.inf),
         (fractions.Fraction(6, 2), 3),
         (Path("a/b"), "a/b"),
+        (Mixed.VALUE, "mse"),
         ([1, (np.int8(2), range(2))], (1, (2, (0, 1)))),
         ({"salt": np.float32(0.2)}, {"salt": 0.2}),
     ],
@@ -67,6 +75,7 @@ def test_values_become_plain_data(value, plain):
         *(1j, np.complex64(1), b"x", {1}, object(), np.datetime64("2020"), math.sin),
         *(10**1001, range(10**9), "x" * 10**6, fractions.Fraction(10**400)),
         *(decimal.Decimal("sNaN"), np.zeros(10**5), np.array(1j), np.void(b"ab")),
+        *({1: 2}, np.ma.masked_equal([1, 2], 2)),
     ],
     ids=lambda value: type(value).__name__,
 )

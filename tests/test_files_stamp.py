@@ -26,3 +26,12 @@ def test_what_is_not_there_has_a_stamp(tmp_path):
     missing = stamp(str(tmp_path / "a"))
     (tmp_path / "a").touch()
     assert stamp(str(tmp_path / "a")) != missing
+
+
+def test_a_time_that_is_set_back_does_not_hide_a_change(tmp_path):
+    file = tmp_path / "a"
+    file.write_text("old")
+    about, before = file.stat(), stamp(str(tmp_path))
+    file.write_text("new")
+    os.utime(file, ns=(about.st_atime_ns, about.st_mtime_ns))
+    assert stamp(str(tmp_path)) != before

@@ -23,7 +23,7 @@ metrics
 config
 training
 sweep
-report evaluation inference
+report evaluation inference diagnose
 commands interface
 main apply __main__ __init__
 """

@@ -9,8 +9,7 @@ import pytest
 from caejax.models.kinds import UPSAMPLING
 from experiments.initialisation import measure, study, tables, theory
 
-UNTIED = [name for name in UPSAMPLING if name[-2:] in {"k2", "k4", "k5", "k6"}]
-UNTIED += ["deconv_k3", "shuffle_k3"]
+UNTIED = [f"deconv_k{k}" for k in range(2, 7)] + ["shuffle_k3"]
 
 
 @pytest.fixture
@@ -93,6 +92,11 @@ def test_rms_of_stages(chain):
     # White noise between two pixels: (1/4)^2 + (3/4)^2 an axis.
     assert default("bilinear_k3", white=True)[0] == pytest.approx(0.625)
     assert default("nearest_k3", white=True) == pytest.approx([1, 1, 1])
+    assert default("carafe", white=True)[0] == pytest.approx(1 / 5)  # of 25 pixels
+    # Projection takes nothing from constants, nor from white noise.
+    for kind in ("deconv_k4_tied", "shuffle_tied"):
+        assert rms(kind)[0] == pytest.approx(2**0.5)
+        assert rms(kind, white=True)[0] == pytest.approx(2**0.5)
 
 
 # Measurement.

@@ -26,6 +26,11 @@ BY_HAND = {
     ],
     "mse": [0.25 / 2, (0.25 + 1) / 2],
     "l1": [0.5 / 2, 1.5 / 2],
+    # Errors of 0, 0.5, 0.5 and 1, each with the default epsilon beside it.
+    "charbonnier": [
+        (1e-3 + np.hypot(0.5, 1e-3)) / 2,
+        (np.hypot(0.5, 1e-3) + np.hypot(1, 1e-3)) / 2,
+    ],
     "sse": [0.25, 1.25],
 }
 # Name in PyTorch, of the mean over pixels.

@@ -287,10 +287,10 @@ def test_eval_measures_again_and_elsewhere(folder, in_process):
     assert noisier != output
 
 
-def test_show_prints_config_runs_and_shapes_without_training(folder):
+def test_show_prints_config_runs_and_shapes_without_training(folder, in_process):
     workers = ["--config.executor.name=processes", "--config.executor.workers=1"]
     sweep = f"--config={folder / 'sweep.py'}"
-    code, output, _ = caejax(sweep, "--mode=show", *workers)
+    code, output, _ = in_process(sweep, "--mode=show", *workers)
     assert code == 0
     for word in ("4 runs", '"latent_channels": 2', "deconv_k3", "total", "3x3x1x4"):
         assert word in output
@@ -300,7 +300,7 @@ def test_show_prints_config_runs_and_shapes_without_training(folder):
 def test_a_sweep_writes_results_figures_tables_and_page(folder, in_process):
     workdir = folder / "sweep"
     flags = [f"--config={folder / 'sweep.py'}", f"--workdir={workdir}"]
-    code, output, error = caejax(*flags)
+    code, output, error = in_process(*flags)
     assert code == 0, error
     assert "PSNR" in output
     assert (workdir / "results.csv").read_text().count(",done,") == 4

@@ -217,7 +217,7 @@ def test_every_model_answers_all_that_the_protocol_asks(encoder, normal):
     assert model.output_size(size) == size
     assert model.convolutional == (encoder in ("conv", "layers"))
     assert (model.output_size((40, 24)) is None) == (not model.convolutional)
-    assert not model.skips
+    assert not model.noise_map
     for name in ("output_activation", "initializer", "dtype"):
         assert name in {field.name for field in dataclasses.fields(model)}
     variables, x = random_variables(model, normal), normal(2, *model.shape)

@@ -80,6 +80,13 @@ def test_momentum_by_hand():
     assert params.item() == pytest.approx(2 - 0.1 * 1 - 0.1 * (0.9 * 1 + 2))
 
 
+def test_larger_gradients_are_scaled_to_the_norm_by_hand():
+    spec = OptimizerSpec("sgd", 0.1, clip_norm=1.0)
+    gradients = jnp.array([[3.0, 4.0], [0.3, 0.4]])  # norms 5 and 0.5
+    params = descend(spec, jnp.zeros(2), gradients)
+    np.testing.assert_allclose(params, [-0.06 - 0.03, -0.08 - 0.04], rtol=1e-6)
+
+
 # Class and options in PyTorch. Its Adadelta adds epsilon 1e-6 by default, Keras
 # 1e-7; Adam's 1e-8 is that of the paper and of PyTorch, Keras has 1e-7.
 TORCH = {

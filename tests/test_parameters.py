@@ -142,6 +142,12 @@ def test_the_command_line_sets_them_before_or_after_the_name(words, first):
     }
 
 
+@pytest.mark.parametrize("section", ["sweep", "corruption.params"])
+def test_a_section_is_no_field(section):
+    with pytest.raises(CaejaxError, match=rf"config\.{section} is a section"):
+        command_line.apply(tiny_config(), [f"--config.{section}={{}}"], "FILE")
+
+
 def test_another_name_takes_its_own_parameters(toys):
     config = tiny_config()
     config_lib.override(config, "corruption.name", "stripes")

@@ -5,7 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
-from helpers.tiny import tiny_config
+from helpers.tiny import save_checkpoints, tiny_config
 from PIL import Image
 
 from caejax.errors import CaejaxError
@@ -222,3 +222,15 @@ def test_measuring_again_may_be_told_where_the_data_are(run, photos, tmp_path):
     picture(99, tmp_path / "moved" / names_of(run)[0])
     with pytest.raises(CaejaxError, match=names_of(run)[0]):
         relocate(run, str(tmp_path / "moved"))
+
+
+def test_generated_images_are_at_no_place(tmp_path):
+    config = tiny_config()
+    config.data.dir = "/nowhere"
+    assert recorded.place_of(config) == ""
+    save_checkpoints(tmp_path, config, seeds=(0,))
+    (tmp_path / "summary.json").write_text('{"epochs": 2}')
+    before = (tmp_path / recorded.FILE).read_bytes()
+    with pytest.raises(CaejaxError, match="generated"):
+        relocate(tmp_path, "/nope")
+    assert (tmp_path / recorded.FILE).read_bytes() == before

@@ -112,8 +112,8 @@ def test_a_report_keeps_other_commands_out_of_its_folder(tmp_path, monkeypatch):
     assert free == [False]
 
 
-def test_fourteen_series_look_different():
-    assert len({tuple(style.series_style(i).items()) for i in range(14)}) == 14
+def test_21_series_look_different():
+    assert len({tuple(style.series_style(i).items()) for i in range(21)}) == 21
 
 
 def runs_with(**arrays):

@@ -35,6 +35,22 @@ def test_shards_are_the_epoch_in_its_order(batches, spans):
         assert seen == order[:20].tolist()
 
 
+def test_an_epoch_of_more_steps_takes_images_again_as_often_as_each_other():
+    shard_at = create_shards(IMAGES, 4, 3, budget=2 * 2 * 4 * 4, steps=13)
+    for epoch in (0, 1):
+        order = np.asarray(epoch_order(3, epoch, 22, 13 * 4))
+        # 52 are two passes of 22, and 8 of a third.
+        for whole in (order[:22], order[22:44]):
+            assert sorted(whole) == list(range(22))
+        assert len(set(order[44:])) == 8
+        assert list(order[:22]) != list(order[22:44])
+        seen = []
+        for step in range(13 * epoch, 13 * (epoch + 1)):
+            first, _, shard = shard_at(step)
+            seen += np.asarray(shard)[4 * (step - first) :][:4].ravel().tolist()
+        assert seen == order.tolist()
+
+
 def test_one_batch_is_loaded_at_least():
     assert len(create_shards(IMAGES, 4, 0, budget=1)(0)[2]) == 4
 

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers.layers import DECONV, RESIZED, random_params
+from helpers.layers import CONTENT, DECONV, RESIZED, SHUFFLED, random_params, tie
 
 from caejax.models.kinds import UPSAMPLING, valid_growth
 from caejax.models.layers import ACTIVATIONS, Conv
@@ -68,7 +68,10 @@ STACKS = [
     ("conv3 2", "pool", "conv5 3 valid", "nearest 7/4"),
     ("pool valid", "nearest 2", "conv3 2 valid relu", "conv1 4"),
     *((f"{kind} 4",) for kind in UPSAMPLING),
-    *((f"{kind} 4 valid",) for kind in (*DECONV, *RESIZED, "bilinear_additive")),
+    *(
+        (f"{kind} 4 valid",)
+        for kind in (*DECONV, *RESIZED, "bilinear_additive", *CONTENT)
+    ),
 ]
 
 
@@ -103,16 +106,17 @@ def stock_valid(kind, params, x):
     """What a kind must equal with VALID padding."""
     batch, height, width, channels = x.shape
     features = params["bias"].size
-    variables = {"params": params}
+    variables = {"params": tie(params, kind)}
     if kind in DECONV:
         layer = nn.ConvTranspose(features, (DECONV[kind],) * 2, (2, 2), "VALID")
         return layer.apply(variables, x)
     shape = (batch, 2 * height, 2 * width, channels)
     x = jax.image.resize(x, shape, RESIZED[kind])
-    return nn.Conv(features, (3, 3), padding="VALID").apply(variables, x)
+    sides = params["kernel"].shape[:2]
+    return nn.Conv(features, sides, padding="VALID").apply(variables, x)
 
 
-@pytest.mark.parametrize("kind", [*DECONV, "nearest_k3", "bilinear_k3"])
+@pytest.mark.parametrize("kind", [*DECONV, "nearest_k3", "nearest_k5", "bilinear_k3"])
 def test_valid_upsampling_is_that_of_flax(kind, normal, assert_same_function):
     params = random_params(normal, kind, 3, 2)
     layer = Upsample(2, kind, valid=True)
@@ -126,7 +130,7 @@ def test_valid_upsampling_is_that_of_flax(kind, normal, assert_same_function):
 
 def test_kinds_without_a_valid_layer():
     without = {name for name, kind in UPSAMPLING.items() if valid_growth(kind) is None}
-    assert without == {"shuffle_k3", "shuffle_icnr", "shuffle_hold", "deconv_k3_fir"}
+    assert without == {*SHUFFLED, "deconv_k3_fir"}
 
 
 def test_valid_convolution_is_that_of_flax(normal, assert_same_function):

@@ -88,6 +88,22 @@ def test_platforms_that_are_not_there_are_named(name, monkeypatch):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("variable", ["JAX_PLATFORMS", "JAX_PLATFORM_NAME"])
+def test_platforms_that_are_known_but_do_not_start_are_named(variable, monkeypatch):
+    def devices_of_none():
+        raise AssertionError  # as JAX does where there is no CUDA
+
+    monkeypatch.setattr(jax, "devices", devices_of_none)
+    field = variable.lower()
+    before = jax.config.values[field]
+    jax.config.update(field, "cuda")
+    try:
+        with pytest.raises(CaejaxError, match=rf"{variable} is 'cuda', .* to cpu"):
+            devices.check_platforms()
+    finally:
+        jax.config.update(field, before)
+
+
 @pytest.fixture
 def cache():
     """The folder that programs are kept in; as before after the test."""

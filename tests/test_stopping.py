@@ -272,3 +272,16 @@ def test_other_threads_hear_nothing():
     thread.start()
     thread.join()
     assert done == [None]
+
+
+def test_a_signal_on_the_way_out_is_obeyed(monkeypatch, capsys):
+    codes = []
+    monkeypatch.setattr(stopping.os, "_exit", codes.append)
+    with stopping.listening("interrupted; the same command goes on"):
+        stopping._close_ears()
+        assert not codes
+        stopping._note(signal.SIGTERM, None)
+        stopping._close_ears()
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN
+    assert codes == [143]
+    assert "ended by SIGTERM; the same command goes on" in capsys.readouterr().err

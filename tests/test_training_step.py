@@ -14,9 +14,16 @@ from helpers.tiny import tiny_config
 
 from caejax.config import override
 from caejax.corruptions import choose, corrupt
+from caejax.ops.crops import random_crops, random_turns
 from caejax.runtime import keys
 from caejax.training.images import load_images
-from caejax.training.step import compiled_steps, objective, train_step, zero_sums
+from caejax.training.step import (
+    compiled_steps,
+    epoch_order,
+    objective,
+    train_step,
+    zero_sums,
+)
 from caejax.training.task import task_from_config
 
 ROOT = Path(__file__).parents[1]
@@ -72,6 +79,35 @@ def test_every_epoch_sees_every_image_once():
     for order in orders:
         assert sorted(order) == list(range(len(images)))
     assert list(orders[0]) != list(orders[1])
+
+
+@pytest.mark.parametrize("noise_map", [False, True])
+def test_steps_of_crops_are_steps_on_what_is_cut(noise_map):
+    config = tiny_config()
+    config.model.noise_map = noise_map
+    config.train.crop_size, config.train.augment = 8, True
+    config.train.steps_per_epoch = 5  # of 8 images, more than the 32 that there are
+    config.corruption.train_range, config.corruption.clip = (0.1, 0.4), False
+    task, images = task_from_config(config, 100), load_images(config)["train"]
+    run = compiled_steps(task)
+    compiled, _ = run(new_state(task, 3), zero_sums(), images, 5, 3, 0.5)
+    compiled, sums = run(compiled, zero_sums(), images, 7, 3, 0.5)
+    state, step = new_state(task, 3), jax.jit(train_step, static_argnames="task")
+    losses = []
+    for i in range(7):
+        order = epoch_order(3, i // 5, len(images), 5 * 8)
+        index = order[8 * (i % 5) :][:8]
+        clean = random_crops(keys.stream(3, "crops", i), images, index, 8)
+        clean = random_turns(keys.stream(3, "turns", i), clean)
+        levels = jax.random.uniform(keys.stream(3, "levels", i), (8,)) * 0.3 + 0.1
+        key = keys.stream(3, "train_noise", i)
+        state, metrics = step(state, clean, key, level=levels, task=task)
+        losses.append(float(metrics["loss"]))
+    assert float(sums["loss"]) == pytest.approx(sum(losses[5:]), rel=1e-5)
+    for a, b in zip(
+        jax.tree.leaves(compiled.params), jax.tree.leaves(state.params), strict=True
+    ):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-5)
 
 
 def test_ema_by_hand():

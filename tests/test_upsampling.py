@@ -7,7 +7,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers.layers import DECONV, FIR, random_params, stock_layer, stock_upsample
+from helpers.layers import (
+    CONTENT,
+    DECONV,
+    FIR,
+    PROJECTED,
+    random_params,
+    stock_layer,
+    stock_upsample,
+    tie,
+)
 
 from caejax.models.kinds import (
     STRIDE,
@@ -22,12 +31,13 @@ from caejax.models.upsampling import UPSAMPLING, Upsample, layer_filter
 
 # (H, W, C) and features: one pixel, one row, odd and even sides.
 SHAPES = [((1, 1, 3), 2), ((1, 4, 1), 3), ((5, 4, 3), 1)]
-# A bicubic border is four pixels wide, and channels come in fours.
+# A bicubic border is four pixels wide; channels come in fours or move in four groups.
 MORE_SHAPES = [
     ("bicubic_k3", (2, 3, 1), 2),
     ("bicubic_k3", (7, 8, 1), 1),
     ("bilinear_additive", (3, 2, 6), 2),
     ("bilinear_additive", (2, 2, 8), 1),
+    ("dysample", (2, 3, 8), 1),
 ]
 
 
@@ -55,13 +65,51 @@ TORCH_DECONV = {
     "deconv_k4": {"padding": 1},
     "deconv_k5": {"padding": 1},
     "deconv_k6": {"padding": 2},
+    "deconv_k4_tied": {"padding": 1},
 }
 TORCH_RESIZE = {
     "nearest_k3": {"mode": "nearest"},
+    "nearest_k5": {"mode": "nearest"},
     "bilinear_k3": {"mode": "bilinear"},
     "bicubic_k3": {"mode": "bicubic", "antialias": True},
     "bilinear_additive": {"mode": "bilinear"},
 }
+
+
+def torch_carafe(f, x, channel_compressor, content_encoder):
+    """Wang et al. 2019: a softmax over 25 neighbours for each output pixel."""
+    batch, channels, height, width = x.shape
+    logits = f.conv2d(f.conv2d(x, *channel_compressor), *content_encoder, padding=1)
+    weights = f.pixel_shuffle(logits, 2).softmax(1)
+    around = f.unfold(x, 5, padding=2).view(batch, channels * 25, height, width)
+    around = f.interpolate(around, scale_factor=2, mode="nearest")
+    around = around.view(batch, channels, 25, 2 * height, 2 * width)
+    return (around * weights[:, None]).sum(2)
+
+
+def torch_dysample(f, x, offset):
+    """Liu et al. 2023, style "lp": places in [-1, 1], columns first."""
+    batch, channels, height, width = x.shape
+    groups = 4 if channels % 4 == 0 else 2 if channels % 2 == 0 else 1
+    offset = f.pixel_shuffle(f.conv2d(x, *offset) / 4, 2)
+    offset = offset.view(batch, 2, groups, 2 * height, 2 * width)
+    # The centres of the output's pixels, in pixels of the input.
+    centres = [(x.new_ones(2 * n).cumsum(0) - 0.5) / 2 for n in (width, height)]
+    across = (offset[:, 0] + centres[0]) * 2 / width - 1
+    down = (offset[:, 1] + centres[1][:, None]) * 2 / height - 1
+    places = x.new_zeros(*across.shape, 2)
+    places[..., 0], places[..., 1] = across, down
+    y = f.grid_sample(
+        x.reshape(batch * groups, -1, height, width),
+        places.flatten(0, 1),
+        mode="bilinear",
+        align_corners=False,
+        padding_mode="border",
+    )
+    return y.view(batch, channels, 2 * height, 2 * width)
+
+
+TORCH_CONTENT = {"carafe": torch_carafe, "dysample": torch_dysample}
 
 
 def torch_upsample(torch, kind, params, x):
@@ -78,7 +126,17 @@ def torch_upsample(torch, kind, params, x):
         x = f.interpolate(x, scale_factor=2, **TORCH_RESIZE[kind])
         if kind == "bilinear_additive":
             x = torch.stack([part.sum(1) for part in x.split(4, 1)], 1)
-        y = f.conv2d(x, weight, bias, padding=1)
+        y = f.conv2d(x, weight, bias, padding=weight.shape[-1] // 2)
+    elif kind in CONTENT:
+        guides = {
+            name: [
+                torch.from_numpy(guide["kernel"].transpose(3, 2, 0, 1).copy()),
+                torch.from_numpy(guide["bias"]),
+            ]
+            for name, guide in params.items()
+            if name not in ("kernel", "bias")
+        }
+        y = f.conv2d(TORCH_CONTENT[kind](f, x, **guides), weight, bias, padding=1)
     elif kind == "deconv_k3_fir":
         y = f.pad(f.conv_transpose2d(x, weight, stride=2), (1, 1, 1, 1))
         fir = torch.from_numpy(FIR).expand(len(bias), 1, 4, 4)
@@ -119,7 +177,11 @@ def test_usual_odd_kernels_of_pytorch_lie_one_pixel_later(kind, padding, normal,
 def test_kernels_come_back_from_pytorch(kind, normal):
     kernel = random_params(normal, kind, 5, 2)["kernel"]
     back = from_torch(to_torch(kernel, kind), kind)
-    np.testing.assert_array_equal(back, kernel)
+    if kind in PROJECTED:
+        kernel = tie({"kernel": kernel, "bias": np.zeros(2)}, kind)["kernel"]
+        np.testing.assert_allclose(back, kernel, atol=1e-6)
+    else:
+        np.testing.assert_array_equal(back, kernel)
 
 
 def test_torch_layouts_by_hand():
@@ -148,8 +210,17 @@ def test_refused_kernels(convert):
 def test_kinds_by_name():
     assert find_kind("deconv_k4") is UPSAMPLING["deconv_k4"]
     assert check_kernel((3, 3, 2, 8), "shuffle_k3") is UPSAMPLING["shuffle_k3"]
-    with pytest.raises(ValueError, match="did you mean 'nearest_k3'"):
+    with pytest.raises(ValueError, match=r"did you mean 'nearest_k\d'"):
         Upsample(2, "nearest_k4").init(jax.random.key(0), jnp.zeros((1, 2, 2, 1)))
+
+
+GUIDES = {  # of three channels
+    "carafe": {
+        "channel_compressor": {"kernel": (1, 1, 3, 1), "bias": (1,)},
+        "content_encoder": {"kernel": (3, 3, 1, 100), "bias": (100,)},
+    },
+    "dysample": {"offset": {"kernel": (1, 1, 3, 8), "bias": (8,)}},
+}
 
 
 @pytest.mark.parametrize("kind", UPSAMPLING)
@@ -159,6 +230,11 @@ def test_parameters_have_stock_names_and_shapes(kind, key):
     if kind == "bilinear_additive":
         x = jnp.zeros((1, 2, 2, 1))
     stock = jax.eval_shape(stock_layer(kind, 5).init, key, x)["params"]
+    guides = {
+        name: {part: leaf.shape for part, leaf in ours.pop(name).items()}
+        for name in set(ours) - {"kernel", "bias"}
+    }
+    assert guides == GUIDES.get(kind, {})
     assert ours == {"bias": jax.ShapeDtypeStruct((5,), jnp.float32)} | stock
 
 
@@ -176,6 +252,13 @@ COSTS = {  # from 8 to 5 channels: parameters, multiplications per pixel
     "shuffle_hold": (36 * 40 + 5, 36 * 40),
     "deconv_k3_fir": (9 * 40 + 5, 9 * 40),
     "bilinear_additive": (9 * 10 + 5, 36 * 10),
+    "deconv_k4_tied": (16 * 40 + 5, 16 * 40),
+    "shuffle_tied": (36 * 40 + 5, 36 * 40),
+    "nearest_k5": (25 * 40 + 5, 36 * 40),
+    # 8 to 2 to 100 channels; 25 pixels make each of four.
+    "carafe": (365 + (16 + 2) + (1800 + 100), 1440 + 16 + 1800 + 4 * 25 * 8),
+    # 8 to 2 * 4 * 4 channels; 4 pixels make each of four.
+    "dysample": (365 + (256 + 32), 1440 + 256 + 4 * 4 * 8),
 }
 
 
@@ -196,11 +279,12 @@ def test_costs(kind, key):
 
 @pytest.mark.parametrize("kind", UPSAMPLING)
 def test_costs_are_those_of_the_docstring(kind):
-    doc = UPSAMPLING[kind].doc
-    pattern = r"Parameters (\S+) C F \+ F; multiplications (\S+) C F\.$"
-    weights, products = map(float, re.search(pattern, doc).groups())
-    assert (weights * 40 + 5, products * 40) == COSTS[kind]
-    assert "Free of\n        checkerboards" in doc or "Free of checkerboards" in doc
+    doc = " ".join(UPSAMPLING[kind].doc.split())
+    found = re.search(r"Parameters ([^;]+); multiplications ([^;]+)\.$", doc)
+    formulas = (re.sub(r" (?=[CF])(?<![+/] )", " * ", part) for part in found.groups())
+    costs = [eval(formula, {"C": 8, "F": 5}) for formula in formulas]
+    assert tuple(costs) == COSTS[kind]
+    assert "Free of checkerboards" in doc
 
 
 @pytest.mark.parametrize("kind", UPSAMPLING)
@@ -208,10 +292,14 @@ def test_filter_is_the_response_to_a_pixel(kind, normal):
     found, params = UPSAMPLING[kind], random_params(normal, kind, 1, 1)
     x = np.zeros((1, 11, 11, 1), np.float32)
     x[0, 5, 5] = 1
+    if kind in CONTENT:
+        # Guides of zeros: weights that do not depend on content.
+        params |= jax.tree.map(np.zeros_like, {k: params[k] for k in GUIDES[kind]})
     y = jax.jit(Upsample(1, kind).apply)({"params": params}, x)
     h = np.asarray(jax.jit(layer_filter, static_argnums=1)(params["kernel"], found))
     # What the hold, the blur and the cubic add has no products with the kernel.
     taps = {"shuffle_hold": 49, "deconv_k3_fir": 36, "bicubic_k3": 100}
+    taps |= {"carafe": 144, "dysample": 36}
     taps = taps.get(kind, multiplications(found, 1, 1))
     h = h[:, :, 0]
     assert np.count_nonzero(h) == taps

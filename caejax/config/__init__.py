@@ -51,8 +51,7 @@ def default(encoder: str = "conv") -> ConfigDict:
     config = ConfigDict()
     config.seed = 0  # of initialisation, data order and noise
     config.data = _default_data()
-    # params: of the corruption alone, {"salt": 0.2} for instance.
-    config.corruption = ConfigDict({"name": "gaussian", "level": 0.5, "params": {}})
+    config.corruption = _default_corruption()
     config.model = ConfigDict({"encoder": encoder})
     config.loss = "bce"
     config.loss_params = ConfigDict()  # of the loss alone
@@ -113,6 +112,20 @@ def _default_data() -> ConfigDict:
     )
 
 
+def _default_corruption() -> ConfigDict:
+    return ConfigDict(
+        {
+            "name": "gaussian",
+            "level": 0.5,
+            # (lowest, highest) of the levels that training draws, one an image; (): it
+            # trains at level, too.
+            "train_range": (),
+            "clip": True,  # to [0, 1]
+            "params": {},  # of the corruption alone, {"salt": 0.2} for instance
+        }
+    )
+
+
 def _default_optimizer() -> ConfigDict:
     return ConfigDict(
         {
@@ -122,6 +135,7 @@ def _default_optimizer() -> ConfigDict:
             "warmup_steps": 0,
             "momentum": 0.0,  # sgd
             "weight_decay": 1e-4,  # adamw
+            "clip_norm": 0.0,  # the most that a gradient's norm may be; 0: any
         }
     )
 
@@ -131,6 +145,15 @@ def _default_train() -> ConfigDict:
         {
             "batch_size": 128,
             "epochs": 10,
+            # Of an epoch; 0: as many as there are whole batches of images. With more,
+            # images come again, as often as each other.
+            "steps_per_epoch": 0,
+            # Side of a square that is cut at random from each image, anew whenever the
+            # image comes; 0: all of it.
+            "crop_size": 0,
+            # Whether training images are flipped and, where they are square, turned by
+            # right angles, at random.
+            "augment": False,
             # Folder of a run, whose trained parameters are taken; a path as data.dir.
             "start_from": _PathField(""),
             "ema_decay": 0.0,  # 0: no average of the parameters is kept
@@ -188,9 +211,11 @@ def override(config: ConfigDict, field: str, value: Any) -> None:
         else:
             holder[name] = value
     except TypeError as error:
+        kind = f"of type {type(old).__name__}, like {values.shown(old)}"
+        if isinstance(old, ConfigDict):
+            kind = "a section of fields"
         raise CaejaxError(
-            f"config.{field} is {values.shown(value)}; it must be of type "
-            f"{type(old).__name__}, like {values.shown(old)}"
+            f"config.{field} is {values.shown(value)}; it must be {kind}"
         ) from error
 
 

@@ -11,6 +11,7 @@ from caejax.corruptions import CORRUPTIONS
 from caejax.errors import CaejaxError, lookup
 from caejax.losses import LOSSES
 from caejax.models.autoencoders import MODELS
+from caejax.models.decoders import SKIPS
 from caejax.models.encoders import BOTTLENECKS, DOWNSAMPLING
 from caejax.models.layers import ACTIVATIONS, DTYPES, INITIALIZERS
 from caejax.models.stack import parse, shapes_after
@@ -34,7 +35,7 @@ def check(config: ConfigDict) -> None:
     _check_length(config)
     _check_numbers(config)
     _check_level(config)
-    image_size(config)
+    _check_seen(config)
     from_logits = LOSSES[config.loss].from_logits
     if from_logits and config.model.output_activation != "sigmoid":
         raise CaejaxError(
@@ -91,18 +92,12 @@ def _check_layers(config):
         )
 
 
-_OF_A_KIND = {
-    "conv": (_check_stages, _check_decoder_widths),
-    "layers": (_check_layers,),
-}
-
-
 def _check_names(config):
     names = {
         "model.encoder": MODELS,
         "model.bottleneck": dict.fromkeys(BOTTLENECKS),
         "model.downsampling": dict.fromkeys(DOWNSAMPLING),
-        "model.upsampling": UPSAMPLING,
+        "model.skips": dict.fromkeys(SKIPS),
         "model.code_activation": ACTIVATIONS,
         "model.output_activation": ACTIVATIONS,
         "model.initializer": INITIALIZERS,
@@ -114,6 +109,66 @@ def _check_names(config):
     for field, table in names.items():
         if _applies(config, field):
             lookup(table, get(config, field), field)
+    for kind in _each_stage(config, "model.upsampling"):
+        lookup(UPSAMPLING, kind, "model.upsampling")
+
+
+def _each_stage(config, field):
+    """The values of a field that holds one or one a stage; () if it does not apply."""
+    if not _applies(config, field):
+        return ()
+    value, widths = get(config, field), config.model.widths
+    if isinstance(value, tuple) and len(value) != len(widths):
+        raise CaejaxError(
+            f"config.{field} is {shown(value)}; it must be one value, or "
+            f"{len(widths)} of them, as many as config.model.widths"
+        )
+    return value if isinstance(value, tuple) else (value,)
+
+
+def _check_refine(config):
+    for field in ("model.refine", "model.encoder_refine"):
+        values = _each_stage(config, field)
+        if not all(type(value) is int and value >= 0 for value in values):
+            raise CaejaxError(
+                f"config.{field} is {shown(get(config, field))}; it must be a whole "
+                "number of at least 0, or one a stage"
+            )
+        if sum(values) > _MOST_LAYERS:
+            raise CaejaxError(
+                f"config.{field} is {shown(get(config, field))}; {_MOST_LAYERS} are "
+                "the most"
+            )
+
+
+def _check_residual(config):
+    if config.model.residual and config.model.output_activation != "linear":
+        raise CaejaxError(
+            "config.model.residual takes what is decoded away from the image: set "
+            "config.model.output_activation to 'linear', and a loss that takes it"
+        )
+
+
+_OF_A_KIND = {
+    "conv": (_check_stages, _check_decoder_widths, _check_refine, _check_residual),
+    "layers": (_check_layers,),
+}
+
+
+def _check_seen(config):
+    """What training makes of its images, and of the corruption's level."""
+    size, crop = image_size(config), config.train.crop_size
+    if crop > min(size):
+        raise CaejaxError(
+            f"config.train.crop_size is {crop}, more than the images' side of "
+            f"{min(size)}; make it smaller, or config.data.image_size larger"
+        )
+    span = config.corruption.train_range
+    if span and (len(span) != 2 or span[0] > span[1]):
+        raise CaejaxError(
+            f"config.corruption.train_range is {shown(span)}; give the lowest and the "
+            "highest level, (0.0, 0.2) for instance, or ()"
+        )
 
 
 def _applies(config, field):
@@ -143,6 +198,9 @@ _NOT_NEGATIVE = (
     "optimizer.warmup_steps",
     "optimizer.momentum",
     "optimizer.weight_decay",
+    "optimizer.clip_norm",
+    "train.steps_per_epoch",
+    "train.crop_size",
     "train.ema_decay",
     "train.early_stopping",
     "executor.workers",
@@ -209,3 +267,5 @@ def _check_countable(field, value):
 def _check_level(config):
     level = CORRUPTIONS[config.corruption.name].level or Parameter(0.0)
     checked(level, config.corruption.level, "corruption.level")
+    for end in config.corruption.train_range:
+        checked(level, end, "corruption.train_range")

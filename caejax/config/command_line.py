@@ -75,7 +75,8 @@ def _check_is_there(config, field, file):
             raise CaejaxError(
                 f"{file} has no axis for {field}; --mode=show lists its axes"
             ) from None
-    get(config, field)
+    if isinstance(get(config, field), ConfigDict):
+        raise CaejaxError(f"config.{field} is a section; set its fields one by one")
 
 
 def _explain(message):

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from ml_collections import ConfigDict
+from ml_collections import ConfigDict, FieldReference
 
 from caejax import parameters
 from caejax.corruptions import CORRUPTIONS
@@ -33,7 +33,14 @@ MODELS: dict[str, Mapping[str, Any]] = {
         **_CODE,
         "bottleneck": "projection",
         "downsampling": "max_pool",
-        "upsampling": "nearest_k3",
+        "upsampling": "nearest_k3",  # or one a stage, from the code outwards
+        # Further 3 x 3 convolutions after each upsampling, and in each stage of the
+        # encoder: one number, or one a stage.
+        "refine": 0,
+        "encoder_refine": 0,
+        "skips": "none",
+        "residual": False,  # whether what is decoded is the noise
+        "noise_map": False,  # whether the level is put in besides the image
         **_FINISH,
         **_PATH,
     },
@@ -43,6 +50,9 @@ MODELS: dict[str, Mapping[str, Any]] = {
     "tied_dense": {**_CODE, **_FINISH},
 }
 """The fields of `config.model` besides encoder, and their defaults, by encoder."""
+
+# Fields that hold one value or a tuple of one a stage.
+_ONE_OR_EACH = ("upsampling", "refine", "encoder_refine")
 
 
 class _Switch(NamedTuple):
@@ -85,7 +95,10 @@ def choose(config: ConfigDict, field: str, name: str) -> None:
         for stale in set(section) - set(fields):
             del section[stale]
         for new in [key for key in fields if key not in section]:
-            section[new] = fields[new]
+            value = fields[new]
+            if section is holder and new in _ONE_OR_EACH:
+                value = FieldReference(value, field_type=object)
+            section[new] = value
     holder[last] = name
 
 

@@ -38,6 +38,8 @@ def plain(value: Any, field: str) -> Any:
     if isinstance(value, bool | None):
         return value
     if isinstance(value, Mapping):
+        if not all(isinstance(name, str) for name in value):
+            raise _refused(value, field)
         return {name: plain(x, f"{field}.{name}") for name, x in value.items()}
     if isinstance(value, str | os.PathLike):
         return _short_enough(_text(value, field), field)
@@ -58,7 +60,7 @@ def _text(value, field):
     text = os.fspath(value)
     if not isinstance(text, str):  # a path may be bytes
         raise _refused(value, field)
-    return str(text)
+    return str.__str__(text)  # of a member of an enumeration its text, not its name
 
 
 def _short_enough(value, field):
@@ -95,6 +97,8 @@ def _from_array(value, field):
         raise CaejaxError(
             f"config.{field} has {array.size:,} entries; it may have {MOST:,}"
         )
+    if np.ma.is_masked(value):
+        raise _refused(value, field)
     if array.dtype.kind == "O":
         return plain(array.tolist(), field)
     if array.ndim:

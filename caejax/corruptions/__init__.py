@@ -1,8 +1,9 @@
 """Corruptions by name: pure functions `f(key, images, *, level, **params)`.
 
-All take (B, H, W, C) images in [0, 1] and return the same shape, dtype and range, and
-are made to run inside jit. Every image is corrupted differently; level may be a traced
-scalar. The table itself does not import JAX: a further corruption is an entry here and
+All take (B, H, W, C) images in [0, 1] and return the same shape and dtype, and are made
+to run inside jit. Noise may leave [0, 1]: `corrupt` clips it, unless it is not to.
+Every image is corrupted differently; level may be traced, a scalar or (B, 1, 1, 1). The
+table itself does not import JAX: a further corruption is an entry here and
 its function.
 """
 
@@ -10,8 +11,10 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from caejax import parameters
-from caejax.parameters import Choice, Parameter
+from caejax.parameters import Parameter
 
 if TYPE_CHECKING:
     import jax
@@ -85,22 +88,37 @@ CORRUPTIONS: dict[str, Corruption] = {
 }
 
 
-def choose(name: str, **params: float) -> Choice:
+class Chosen(NamedTuple):
+    """A corruption and the values of its parameters; can be hashed.
+
+    Attributes:
+      name: a key of `CORRUPTIONS`.
+      params: every parameter's name and value, in the order of their names.
+      clip: whether corrupted images are clipped to [0, 1].
+    """
+
+    name: str
+    params: tuple[tuple[str, float], ...] = ()
+    clip: bool = True
+
+
+def choose(name: str, *, clip: bool = True, **params: float) -> Chosen:
     """A corruption and its parameters as one plain value.
 
     Args:
       name: a key of `CORRUPTIONS`.
+      clip: whether corrupted images are clipped to [0, 1].
       **params: values of the parameters that do not have their defaults.
 
     Raises:
       CaejaxError: see `caejax.parameters.choose`.
     """
     fields = "corruption.name", "corruption.params"
-    return parameters.choose(CORRUPTIONS, name, params, fields)
+    return Chosen(*parameters.choose(CORRUPTIONS, name, params, fields), clip)
 
 
 def corrupt(
-    choice: Choice, key: "jax.Array", images: "jax.Array", level: float
+    choice: Chosen, key: "jax.Array", images: "jax.Array", level: "float | jax.Array"
 ) -> "jax.Array":
     """Corrupts images.
 
@@ -108,10 +126,14 @@ def corrupt(
       choice: the corruption, as `choose` returns it.
       key: the random key of the corruption.
       images: images (B, H, W, C) in [0, 1].
-      level: the corruption's level, within its range; may be traced.
+      level: the corruption's level, within its range, a number or (B,) of them; may be
+        traced.
 
     Returns:
-      The corrupted images, of the same shape, dtype and range.
+      The corrupted images, of the same shape and dtype; in [0, 1] if they are clipped.
     """
     function = parameters.resolve(CORRUPTIONS[choice.name].function)
-    return function(key, images, level=level, **dict(choice.params))
+    if np.ndim(level):
+        level = level[:, None, None, None]
+    noisy = function(key, images, level=level, **dict(choice.params))
+    return noisy.clip(0, 1) if choice.clip else noisy

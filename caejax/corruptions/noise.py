@@ -11,9 +11,9 @@ def none(key: jax.Array, images: jax.Array, *, level: float) -> jax.Array:
 
 
 def gaussian(key: jax.Array, images: jax.Array, *, level: float) -> jax.Array:
-    """Adds Gaussian noise of standard deviation level, then clips to [0, 1]."""
+    """Adds Gaussian noise of standard deviation level."""
     noise = jax.random.normal(key, images.shape, images.dtype)
-    return jnp.clip(images + (level * noise).astype(images.dtype), 0, 1)
+    return images + (level * noise).astype(images.dtype)
 
 
 def masking(key: jax.Array, images: jax.Array, *, level: float) -> jax.Array:

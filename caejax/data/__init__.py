@@ -49,6 +49,7 @@ SOURCES: dict[str, Source] = {
     "dead_leaves": Source("caejax.data.dead_leaves:load", drawn=True),
     "idx": Source("caejax.data.idx:load"),
     "folder": Source("caejax.data.folder:load"),
+    "bsds500": Source("caejax.data.bsds500:load"),
     "npz": Source("caejax.data.npz:load", file=True),
     "tfds": Source("caejax.data.tfds:load"),
 }

@@ -214,6 +214,8 @@ def _read_array(folder: Path, part: str, kind: str) -> np.ndarray:
             "folder of the IDX files, or data.download=True"
         )
     data = _read_bytes(path)
+    if not data:
+        raise CaejaxError(f"{path} is empty: fetch it again")
     start = 4 * (1 + rank)  # the magic number and one length per axis
     header = np.frombuffer(data[:start].ljust(start, b"\0"), ">u4")
     magic, *shape = header.tolist()
@@ -235,7 +237,9 @@ def _read_array(folder: Path, part: str, kind: str) -> np.ndarray:
 def _read_bytes(path: Path) -> bytes:
     try:
         data = path.read_bytes()
-        # Whatever its suffix says.
-        return gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data
+        for _ in range(2):  # whatever its suffix says; some are compressed twice
+            if data.startswith(b"\x1f\x8b"):
+                data = gzip.decompress(data)
+        return data
     except (OSError, EOFError, zlib.error) as error:
         raise CaejaxError(f"cannot read {path} ({error}): fetch it again") from error

@@ -59,10 +59,10 @@ def _walk(folder, above, paths, left_out):
                 _walk(path, above | {real}, paths, left_out)
         elif hidden:
             left_out["hidden file(s)"] += 1
-        elif path.suffix.lower() not in suffixes():
-            left_out[f"{path.suffix.lower() or 'without suffix'}"] += 1
         elif not path.exists():
             left_out["link(s) to nothing"] += 1
+        elif path.suffix.lower() not in suffixes():
+            left_out[f"{path.suffix.lower() or 'without suffix'}"] += 1
         elif not path.is_file():
             left_out["special file(s)"] += 1
         else:
@@ -116,26 +116,44 @@ def find_parts(folder: Path) -> dict[str, Path]:
             "otherwise if it is a class"
         )
     if not parts:
-        _check_below(folder, below)
+        _check_below(folder, below, {os.path.realpath(folder)})
+    if list(parts) == ["train"]:
+        _check_beside(folder, parts["train"], below)
     return parts
 
 
-def _check_below(folder, below):
-    """Parts inside of classes, or of a folder around them, are not mixed up."""
+def _check_beside(folder, train, below):
+    """A class may be called train, like bus and car."""
+    others = [x for x in below if x != train and list_pictures(x).paths]
+    if others:
+        raise CaejaxError(
+            f"{folder} has {train.name}, which would be its only part, beside "
+            f"{others[0].name}: rename {train.name} if it is a class, else move the "
+            "other folders away"
+        )
+
+
+def _check_below(folder, below, seen, *, alone=True):
+    """Parts inside of classes, or of folders around them, are not mixed up."""
+    alone = alone and len(below) == 1
     for path in below:
+        if (real := os.path.realpath(path)) in seen:
+            continue
+        seen.add(real)
         inside = list(_subfolders(path))
         names = [_named(inside, part) for part in PARTS]
         if sum(map(bool, names)) > 1:
             found = " and ".join(x.name for folders in names for x in folders)
             mend = (
                 f"set data.dir to {path}"
-                if len(below) == 1
+                if alone
                 else f"put them above the classes, as train/{path.name}"
             )
             raise CaejaxError(
                 f"{path} has {found}, which would be mixed up as parts of {folder}: "
                 f"{mend}"
             )
+        _check_below(folder, inside, seen, alone=alone)
 
 
 def _subfolders(folder: Path) -> Iterator[Path]:

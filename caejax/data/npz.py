@@ -69,7 +69,10 @@ def _read(path: Path) -> dict[str, np.ndarray]:
                 )
             keys = {f"{kind}_{part}" for kind in "xy" for part in PARTS}
             return {key: archive[key] for key in keys & set(archive.files)}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (
+        *(ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error),
+        RuntimeError,  # encrypted, or by a compression that zipfile does not know
+    ) as error:
         if "allow_pickle" in str(error):
             raise CaejaxError(
                 f"{path} has an array of Python objects: save numbers of one shape, by "
@@ -121,6 +124,8 @@ def _converted(images):
     if images.dtype.kind not in "iu" or images.min(initial=0) < 0:
         return ""
     high = images.max(initial=0)
+    if high <= 1:
+        return ", by images.astype(numpy.float32)"
     if high <= 255:
         return ", by images.astype(numpy.uint8)"
     return ", by images / 65535" if high <= 65535 else ""
@@ -140,7 +145,13 @@ def _reshaped(images):
 def _checked_images(images: np.ndarray, what: str) -> np.ndarray:
     if images.ndim not in (3, 4):
         raise CaejaxError(f"{what} has shape {images.shape}: {_reshaped(images)}")
-    if images.dtype != np.uint8:
+    if images.dtype == np.uint8:
+        if images.max(initial=0) == 1:
+            raise CaejaxError(
+                f"{what} is uint8 with values of 0 and 1 alone, and white is 255: "
+                "multiply it by 255"
+            )
+    else:
         if images.dtype.kind != "f":
             raise CaejaxError(
                 f"{what} is {images.dtype}: save it as uint8, or as float in [0, 1]"

@@ -15,6 +15,11 @@ from caejax.errors import CaejaxError
 _NOT_DECODED = {"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF"}
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as in JPEG
+_BYTE = 255
+
+# By which it is told whether a profile changes anything.
+_COLOURS = np.stack(np.meshgrid(*[np.arange(0, 256, 51, np.uint8)] * 3), -1)
+_COLOURS = _COLOURS.reshape(1, -1, 3)
 
 
 class Picture(NamedTuple):
@@ -91,7 +96,7 @@ def read_picture(
             # Of oddities in files that Pillow reads all the same.
             warnings.simplefilter("ignore")
             with Image.open(file) as opened:
-                notes = _pages(opened)
+                notes = _pages(opened) + _clear_colour(opened)
                 profile = opened.info.get("icc_profile")
                 image = ImageOps.exif_transpose(opened)
     except Image.DecompressionBombError as error:
@@ -105,15 +110,17 @@ def read_picture(
             if reason
             else f"{name} is not a readable image: replace or remove it"
         ) from error
-    if profile and not keep_profile:
-        image, told = _to_srgb(image, profile)
-        notes, profile = notes + told, None
-    values = _to_float(image)
+    values, alpha = _to_float(image)
     if not (values.min() >= 0 and values.max() <= 1):
         raise CaejaxError(
             f"{name} (mode {image.mode}) has values outside 0..65535, or 0..1 if they "
             "are floats: convert or remove it"
         )
+    if profile and not (keep_profile and _fits(profile, values.shape[-1])):
+        values, told = _in_srgb(image, values, profile)
+        notes, profile = notes + told, None
+    if alpha is not None:
+        values = values * alpha + (1 - alpha)
     return Picture(values, profile, notes)
 
 
@@ -124,57 +131,86 @@ def _pages(image):
     return ("the first page or frame alone is read",)
 
 
-def _to_srgb(image, profile):
-    """The image in sRGB, and what is to be said if its profile cannot be applied."""
+def _clear_colour(image):
+    # Colours of 16 bits are read with 8, among which it cannot be told apart.
+    if image.mode == "RGB" and max(image.info.get("transparency", (0,))) > _BYTE:
+        return ("the transparent colour of 16 bits is not read",)
+    return ()
+
+
+def _fits(profile, channels):
+    """Whether a profile is of as many channels as an image, by its header."""
+    return profile[16:20] == (b"GRAY" if channels == 1 else b"RGB ")
+
+
+def _in_srgb(image, values, profile):
+    """Values in sRGB, and what is to be said if the profile cannot be applied."""
+    grey = values.shape[-1] == 1
     try:
-        own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        if "srgb" in ImageCms.getProfileDescription(own).lower():
-            return image, ()
-        alpha = image.getchannel("A") if image.mode in ("LA", "RGBA") else None
-        plain = (
-            image.convert({"LA": "L", "RGBA": "RGB", "P": "RGB"}[image.mode])
-            if (image.mode in ("LA", "RGBA", "P"))
-            else image
-        )
-        grey = plain.mode in ("1", "L")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            done = ImageCms.profileToProfile(
-                plain,
-                own,
-                ImageCms.createProfile("sRGB"),
-                renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
-                outputMode="RGB",
-                flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
-            )
+            if grey:
+                levels = np.linspace(0, 1, _BYTE + 1)
+                done = np.interp(values, levels, _grey_curve(profile))
+                return done.astype(np.float32), ()
+            mode = "CMYK" if image.mode == "CMYK" else "RGB"
+            transform = _transform(profile, mode)
+            if mode == "RGB":
+                done = _applied(transform, Image.fromarray(_COLOURS))
+                if _alike(_COLOURS, done):
+                    return values, ()
+            return np.float32(_applied(transform, image.convert(mode))) / _BYTE, ()
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-        return image, ("a colour profile cannot be applied and is taken for sRGB",)
-    if grey:
-        done = done.getchannel(0)
-    if alpha is not None:
-        done.putalpha(alpha)
-    return done, ()
+        return values, ("a colour profile cannot be applied and is taken for sRGB",)
 
 
-def _to_float(image: Image.Image) -> np.ndarray:
-    """(H, W, 1 or 3) float32."""
+@functools.lru_cache(maxsize=8)
+def _transform(profile, mode):
+    return ImageCms.buildTransform(
+        ImageCms.ImageCmsProfile(io.BytesIO(profile)),
+        ImageCms.createProfile("sRGB"),
+        mode,
+        "RGB",
+        renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+        flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+    )
+
+
+@functools.lru_cache(maxsize=8)
+def _grey_curve(profile):
+    """What 256 levels of grey are in sRGB, in [0, 1]."""
+    mode = "RGB" if _fits(profile, 3) else "L"
+    stored = np.arange(_BYTE + 1, dtype=np.uint8)[None]
+    image = Image.fromarray(stored).convert(mode)
+    done = _applied(_transform(profile, mode), image)[..., 0]
+    return (stored if _alike(stored, done) else done)[0] / _BYTE
+
+
+def _applied(transform, image):
+    return np.asarray(ImageCms.applyTransform(image, transform))
+
+
+def _alike(stored, done):
+    """Whether a profile is that of sRGB, whatever its name is, but for rounding."""
+    return np.abs(stored.astype(int) - done).max() <= 2
+
+
+def _to_float(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
+    """(H, W, 1 or 3) float32, and (H, W, 1) how opaque they are or None."""
     if image.mode == "F":
-        return np.asarray(image, np.float32)[..., None]
+        return np.asarray(image, np.float32)[..., None], None
     if image.mode.startswith("I"):
-        stored = np.asarray(image)
-        values = stored.astype(np.float32)[..., None] / 65535
-        clear = image.info.get("transparency")
-        if isinstance(clear, int):  # this value is transparent
-            values[stored == clear] = 1
-        return values
+        stored = np.asarray(image)[..., None]
+        clear = image.info.get("transparency")  # this value is transparent
+        alpha = np.float32(stored != clear) if isinstance(clear, int) else None
+        return stored.astype(np.float32) / 65535, alpha
     grey = image.mode in ("1", "L", "LA")
     if image.has_transparency_data:
-        rgba = np.asarray(image.convert("RGBA"), np.float32) / 255
-        alpha = rgba[..., 3:]
-        return rgba[..., : 1 if grey else 3] * alpha + (1 - alpha)
+        rgba = np.asarray(image.convert("RGBA"), np.float32) / _BYTE
+        return rgba[..., : 1 if grey else 3], rgba[..., 3:]
     if grey:
-        return np.asarray(image.convert("L"), np.float32)[..., None] / 255
-    return np.asarray(image.convert("RGB"), np.float32) / 255
+        return np.asarray(image.convert("L"), np.float32)[..., None] / _BYTE, None
+    return np.asarray(image.convert("RGB"), np.float32) / _BYTE, None
 
 
 def reduce_image(image: np.ndarray, factor: int) -> np.ndarray:

@@ -28,7 +28,7 @@ from caejax.terminal.notes import note
 from caejax.training import recorded
 from caejax.training.images import load_images
 from caejax.training.recorded import Recorded
-from caejax.training.task import model_from_config
+from caejax.training.task import corruption_from_config, model_from_config
 
 REFERENCES = ("input", "pca", *CLASSICAL, "posterior")
 TUNING_IMAGES = 200
@@ -205,7 +205,7 @@ def _measure(setting: Setting, rows: Sequence[Row], table: Table) -> None:
 
 def _noisy(config: ConfigDict, data: Recorded | None, split: str, count: int) -> Noisy:
     images = load_images(config, data)[split][:count]
-    corrupt = compiled_corruption(config_lib.choice(config, "corruption.name"))
+    corrupt = compiled_corruption(corruption_from_config(config))
     key = noise_key(config.seed, split)
 
     def some(first):

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from ml_collections import ConfigDict
 
+from caejax.data import SOURCES
 from caejax.errors import CaejaxError, describe
 from caejax.files.csv_files import read_csv, write_csv
 from caejax.files.finished import read_summary
@@ -98,6 +99,8 @@ def each(
 def relocate(workdir: Path, dir: str) -> None:
     """Writes down that the data of a folder's finished runs are at another place now.
 
+    Nothing is written unless the data of all of them are there.
+
     Args:
       workdir: the folder of a run or a sweep.
       dir: the place, as data.dir.
@@ -105,8 +108,11 @@ def relocate(workdir: Path, dir: str) -> None:
     Raises:
       CaejaxError: there are other data, or none.
     """
+    found = {}
     for run in finished_runs(workdir):
         data = recorded.read(run.workdir)
+        if SOURCES[run.config.data.source].drawn:
+            continue
         if data is None:
             raise CaejaxError(
                 f"{run.workdir} has no {recorded.FILE}, as it was made by an earlier "
@@ -114,7 +120,13 @@ def relocate(workdir: Path, dir: str) -> None:
             )
         config = run.config.copy_and_resolve_references()
         config.data.dir = dir
-        recorded.write(run.workdir, load_data(config, data).recorded)
+        found[run.workdir] = load_data(config, data).recorded
+    if not found:
+        raise CaejaxError(
+            f"the images of {workdir} are generated; leave out the other place of data"
+        )
+    for place, data in found.items():
+        recorded.write(place, data)
 
 
 class Table:

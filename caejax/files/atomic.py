@@ -112,13 +112,22 @@ def read_json(path: Path, mend: str = "") -> Row:
         value = json.loads(path.read_bytes())
     except NotADirectoryError as error:  # nor is there a folder for it
         raise FileNotFoundError(error.errno, error.strerror, str(path)) from None
-    except IsADirectoryError:
-        raise damaged(path, "it is a folder", mend) from None
+    except OSError as error:
+        raise damaged(path, no_file(error), mend) from None
     except (ValueError, RecursionError) as error:
         raise damaged(path, error, mend) from error
     if not isinstance(value, dict):
         raise damaged(path, "it holds no JSON object", mend)
     return value
+
+
+def no_file(error: OSError) -> str:
+    """What is there in place of a file; other errors of reading one are raised."""
+    if error.errno == errno.EISDIR:
+        return "it is a folder"
+    if error.errno == errno.ELOOP:
+        return "it is a link to itself"
+    raise error
 
 
 def damaged(path: Path, why: object, mend: str = "") -> CaejaxError:
@@ -137,8 +146,8 @@ def read_rows(path: Path) -> list[Row]:
         lines = path.read_bytes().split(b"\n")[:-1]
     except FileNotFoundError:
         return []
-    except IsADirectoryError:
-        note(f"{path} is a folder; the run's rows are lost")
+    except OSError as error:
+        note(f"{path}: {no_file(error)}; the run's rows are lost")
         return []
     rows = [_row(line) for line in lines]
     if broken := [str(i) for i, row in enumerate(rows, start=1) if row is None]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from caejax.files.atomic import damaged, write_atomically
+from caejax.files.atomic import damaged, no_file, write_atomically
 
 Row = dict[str, Any]
 
@@ -90,8 +90,8 @@ def read_csv(
             _check(row, i, {*needed, *numbers} - {*fields}, numbers)
     except FileNotFoundError:
         return []
-    except IsADirectoryError:
-        raise damaged(path, "it is a folder", mend) from None
+    except OSError as error:
+        raise damaged(path, no_file(error), mend) from None
     except (ValueError, csv.Error) as error:
         raise damaged(path, error, mend) from error
     return rows

@@ -63,7 +63,8 @@ def read_samples(workdir: Path) -> dict[str, np.ndarray]:
         raise FileNotFoundError(error.errno, error.strerror, str(path)) from None
     # Every part of an archive has errors of its own.
     except Exception as error:
-        raise damaged(path, error, _AGAIN) from error
+        why = "it holds no arrays of numbers" if "pickle" in str(error) else error
+        raise damaged(path, why, _AGAIN) from error
     return arrays
 
 

@@ -19,7 +19,9 @@ def stamp(place: str) -> str:
 def _lines(place: str, above: frozenset[str]) -> Iterator[str]:
     try:
         about = os.stat(place)
-        yield f"{place} {about.st_size} {about.st_mtime_ns}\0"
+        # The time of the last change of whatever kind, as others may be set back.
+        times = f"{about.st_mtime_ns} {about.st_ctime_ns}"
+        yield f"{place} {about.st_ino} {about.st_size} {times}\0"
         if os.path.isdir(place) and (real := os.path.realpath(place)) not in above:
             for name in sorted(os.listdir(place)):
                 yield from _lines(os.path.join(place, name), above | {real})

@@ -40,6 +40,7 @@ def as_batch(
     channels: int,
     *,
     noisy: bool = False,
+    clip: bool = True,
     one: bool = False,
     name: str = "images",
 ) -> Batch:
@@ -52,7 +53,8 @@ def as_batch(
       array: (H, W), (H, W, C), (N, H, W) or (N, H, W, C), without C for one channel
         only. uint8 in 0..255, uint16 in 0..65535, bool, or floats in [0, 1].
       channels: Of the model's images, C.
-      noisy: Floats may lie beyond [0, 1], as noise takes them, and are clipped.
+      noisy: Floats may lie beyond [0, 1], as noise takes them.
+      clip: Whether they are then clipped, for models that have seen no others.
       one: It must be a single image.
       name: What the array is called in errors.
 
@@ -63,7 +65,7 @@ def as_batch(
     shape, alone = _layout(values.shape, channels, one, name)
     if not values.size:
         raise CaejaxError(f"{name} of shape {values.shape} are empty; leave them out")
-    images = _unit_interval(values, noisy, name).reshape(shape)
+    images = _unit_interval(values, noisy, clip, name).reshape(shape)
     return Batch(images, values.shape, alone)
 
 
@@ -147,8 +149,8 @@ def _is_float(dtype):
     return np.issubdtype(dtype, np.floating) or dtype.name.startswith("bfloat")
 
 
-def _unit_interval(values, noisy, name):
-    """Values as float32 in [0, 1]."""
+def _unit_interval(values, noisy, clip, name):
+    """Values as float32 in [0, 1], or around it where noise is not clipped."""
     if values.dtype == bool:
         return values.astype(np.float32)
     scale = _FULL_SCALE.get(values.dtype.newbyteorder("="))
@@ -168,7 +170,9 @@ def _unit_interval(values, noisy, name):
             f"{name} have values from {low:.6g} to {high:.6g}, and floats must lie in "
             f"[0, 1]{' but for noise' * noisy}; {_range_mend(low, high)}"
         )
-    return floats.clip(0, 1).astype(np.float32)
+    if clip or not noisy:
+        floats = floats.clip(0, 1)
+    return floats.astype(np.float32)
 
 
 def _range_mend(low, high):

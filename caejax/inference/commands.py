@@ -26,6 +26,7 @@ from caejax.inference.job import (
     write_figure,
 )
 from caejax.inference.neighbours import nearest
+from caejax.inference.noise_level import GREY_LEVELS, with_level
 from caejax.inference.trained import in_batches
 from caejax.ops.images import as_float
 from caejax.report import applied
@@ -41,14 +42,20 @@ def reconstruct(job: Job) -> int:
     return _apply_to_split(job, "reconstructions", "reconstruction")
 
 
-def denoise(job: Job) -> int:
-    """Writes noisy images denoised: the user's as they are, or a corrupted split."""
+def denoise(job: Job, *, level: float | None = None) -> int:
+    """Writes noisy images denoised: the user's as they are, or a corrupted split.
+
+    Args:
+      job: what every command is told.
+      level: the level that a model with a noise map is told, of 255; None to estimate
+        that of each of the user's images, or for that of the run's own corruption.
+    """
     if job.images:
-        return _apply_to_files(job, "denoised", "denoised")
-    return _apply_to_split(job, "denoised", "denoised")
+        return _apply_to_files(job, "denoised", "denoised", level)
+    return _apply_to_split(job, "denoised", "denoised", level)
 
 
-def _apply_to_files(job, title, row):
+def _apply_to_files(job, title, row, level=None):
     paths, failures = find_images(job)
     if not paths:
         return failures
@@ -59,7 +66,8 @@ def _apply_to_files(job, title, row):
     def work(path, advance):
         picture = read_picture(job, path)
         image = picture.values
-        output = any_size.apply(model, job.trained, image, advance)
+        seen = with_level(image[None], job.trained.model.noise_map, level)[0]
+        output = any_size.apply(model, job.trained, seen, advance)
         file = job.out / f"{names[path]}.png"
         image_files.write_png(file, output, picture.profile)
         image_files.write_npz(job.out / f"{names[path]}.npz", {"output": output})
@@ -74,7 +82,7 @@ def _apply_to_files(job, title, row):
     return failures
 
 
-def _apply_to_split(job, title, row):
+def _apply_to_split(job, title, row, level=None):
     claim(job, title)
     part = load_images(job)
     arrays = {"original": as_float(part.images)}
@@ -84,9 +92,12 @@ def _apply_to_split(job, title, row):
         corrupt = trained.corrupt(job.trained, job.split)
         inputs = np.stack(list(in_batches(corrupt, inputs, indices)))
         arrays["input"] = inputs
-    model = trained.reconstruct(job.trained)
+    model, noise_map = trained.reconstruct(job.trained), job.trained.model.noise_map
+    if noise_map and level is None:
+        level = GREY_LEVELS * corruption.level
+    seen = with_level(as_float(inputs) if noise_map else inputs, noise_map, level)
     with counting_bar(len(inputs), f"{job.split} images") as advance:
-        outputs = in_batches(model, inputs, advance=advance)
+        outputs = in_batches(model, seen, advance=advance)
         arrays["output"] = np.stack(list(outputs))
     names = {"input": f"{corruption.name}\n{corruption.level:g}", "output": row}
     shown = {names.get(name, name): x[: job.count] for name, x in arrays.items()}

@@ -52,9 +52,7 @@ def read(path: Path, channels: int, *, convert: bool) -> Picture:
     picture = read_picture(path, name=str(path), keep_profile=True)
     values = picture.values
     if convert and values.shape[-1] != channels:
-        # A profile is of colour or of grey, and does not fit any more.
-        picture = read_picture(path, name=str(path))
-        return picture._replace(values=in_channels(picture.values, channels))
+        return _converted(path, channels)
     if values.shape[-1] > channels and not (values == values[..., :1]).all():
         raise CaejaxError(
             f"{path} is in colour, but the model takes grey images; add --convert to "
@@ -65,8 +63,13 @@ def read(path: Path, channels: int, *, convert: bool) -> Picture:
             f"{path} is grey, but the model takes colour images; add --convert to "
             "repeat its grey in each colour"
         )
-    profile = picture.profile if values.shape[-1] == channels else None
-    return picture._replace(values=values[..., :channels], profile=profile)
+    return picture if values.shape[-1] == channels else _converted(path, channels)
+
+
+def _converted(path, channels):
+    # A profile is of colour or of grey, and does not fit any more.
+    picture = read_picture(path, name=str(path))
+    return picture._replace(values=in_channels(picture.values, channels))
 
 
 def output_names(paths: Sequence[Path], taken: Sequence[str] = ()) -> list[str]:

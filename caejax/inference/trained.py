@@ -13,14 +13,13 @@ import numpy as np
 from flax.errors import FlaxError
 from ml_collections import ConfigDict
 
-from caejax.config import choice
 from caejax.metrics.noise import compiled_corruption, noise_key
 from caejax.ops.images import as_float
 from caejax.runtime.compilation import quick_jit
 from caejax.training import recorded
 from caejax.training.recorded import Recorded
 from caejax.training.restore import restore, trained_config
-from caejax.training.task import model_from_config
+from caejax.training.task import corruption_from_config, model_from_config
 
 BATCH = 256
 
@@ -56,7 +55,10 @@ def load(workdir: Path) -> Trained:
 
 
 def reconstruct(trained: Trained) -> Function:
-    """Images (B, H, W, C), uint8 or float, to the model's, float32 in [0, 1]."""
+    """Images (B, H, W, C), uint8 or float, to the model's, float32 in [0, 1].
+
+    Those for a model with a noise map have it as their last channel, C + 1 in all.
+    """
     return functools.partial(_compiled(trained.model, "__call__"), trained.params)
 
 
@@ -73,7 +75,11 @@ def decode(trained: Trained) -> Function:
 @functools.cache
 def _compiled(model, method):
     def run(params, x):
-        y = model.apply({"params": params}, as_float(x), method=method)
+        x, told = as_float(x), ()
+        if model.noise_map and x.shape[-1] > model.shape[-1]:
+            # The same at every pixel, so any will do.
+            x, told = x[..., :-1], model.told(x[:, 0, 0, -1])
+        y = model.apply({"params": params}, x, *told, method=method)
         return y if method == "encode" else _visible(model, y)
 
     return quick_jit(run)
@@ -118,7 +124,7 @@ def corrupt(trained: Trained, split: str) -> Function:
     """
     config = trained.config
     key = noise_key(config.seed, split)
-    run = compiled_corruption(choice(config, "corruption.name"))
+    run = compiled_corruption(corruption_from_config(config))
     return lambda images, indices: run(key, images, indices, config.corruption.level)
 
 

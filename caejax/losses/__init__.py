@@ -43,6 +43,10 @@ LOSSES: dict[str, Loss] = {
     "bce": Loss("caejax.losses.per_image:bce", from_logits=True),
     "mse": Loss("caejax.losses.per_image:mse"),
     "l1": Loss("caejax.losses.per_image:l1"),
+    "charbonnier": Loss(
+        "caejax.losses.per_image:charbonnier",
+        params={"epsilon": Parameter(1e-3, doc="Error below which it is quadratic.")},
+    ),
     "sse": Loss("caejax.losses.per_image:sse", summed=True),
 }
 

@@ -34,6 +34,25 @@ def l1(output: jax.Array, target: jax.Array) -> jax.Array:
     return mean_over_pixels(jnp.abs(output - target))
 
 
+def charbonnier(
+    output: jax.Array, target: jax.Array, *, epsilon: float = 1e-3
+) -> jax.Array:
+    """Mean of sqrt(error^2 + epsilon^2), an absolute error that is smooth at 0.
+
+    Charbonnier et al., "Two deterministic half-quadratic regularization algorithms for
+    computed imaging", 1994, as in Lai et al., arXiv 1704.03915.
+
+    Args:
+      output, target: images, (B, H, W, C).
+      epsilon: about the error below which it is quadratic.
+
+    Returns:
+      One value per image, (B,).
+    """
+    check_pair(output, target)
+    return mean_over_pixels(jnp.sqrt((output - target) ** 2 + epsilon**2))
+
+
 def sse(output: jax.Array, target: jax.Array) -> jax.Array:
     """Summed squared error: (B, H, W, C) images twice to (B,)."""
     check_pair(output, target)

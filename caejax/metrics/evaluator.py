@@ -35,6 +35,7 @@ from caejax.runtime.batches import cache_chunk, map_over_batch, sum_over_batch
 from caejax.runtime.devices import on_one_device, over_devices
 
 BATCH = 200
+LARGE = 2048 * 2048  # pixels in a batch, at most
 SMALL = 32 * 32  # pixels; of such images five batches are one, for fewer calls
 _MAPS = 8  # as large as an image, that measuring one takes, about
 
@@ -160,10 +161,19 @@ def _over_split(run, metrics, *arrays):
     return values, _maps(patterns)
 
 
+def batch_size(pixels: int) -> int:
+    """How many images of so many pixels are measured at a time.
+
+    A power of two of large ones, so that devices can share them.
+    """
+    return min(BATCH, 2 ** max(0, (LARGE // pixels).bit_length() - 1))
+
+
 def _batch_size(images):
     # A split that fits one batch is not padded to five.
-    small = math.prod(images.shape[1:3]) <= SMALL and len(images) > BATCH
-    return 5 * BATCH if small else BATCH
+    pixels = math.prod(images.shape[1:3])
+    small = pixels <= SMALL and len(images) > BATCH
+    return 5 * BATCH if small else batch_size(pixels)
 
 
 def _filled_up(images, size):
@@ -233,7 +243,8 @@ def _outputs(subject, shared, index, clean):
     params, key, level = shared
     corrupted = _compiled_inputs(subject.corruption, _chunk(subject))
     clean, noisy = corrupted((key, level), index, clean)
-    return clean, noisy, _compiled_model(subject.model, subject.chunk)(params, noisy)
+    run = _compiled_model(subject.model, subject.chunk)
+    return clean, noisy, run(params, noisy, subject.model.told(level))
 
 
 def _model_sums(subject, metrics, shared, count, first, clean):
@@ -265,11 +276,12 @@ def _compiled_inputs(corruption, chunk):
 
 @functools.cache
 def _compiled_model(model, chunk):
-    def run(params, noisy):
-        def linear(params, noisy):
-            return model.apply({"params": params}, noisy)
+    def run(params, noisy, told):
+        def linear(shared, noisy):
+            params, told = shared
+            return model.apply({"params": params}, noisy, *told)
 
-        return map_over_batch(linear, params, _spread(noisy), chunk)
+        return map_over_batch(linear, (params, told), _spread(noisy), chunk)
 
     return program(run)
 

@@ -5,9 +5,8 @@ from collections.abc import Callable
 
 import jax
 
-from caejax.corruptions import corrupt
+from caejax.corruptions import Chosen, corrupt
 from caejax.ops.images import as_float
-from caejax.parameters import Choice
 from caejax.runtime import keys
 from caejax.runtime.compilation import quick_jit
 
@@ -18,7 +17,7 @@ def noise_key(seed: int, split: str) -> jax.Array:
 
 
 def corrupt_examples(
-    corruption: Choice,
+    corruption: Chosen,
     key: jax.Array,
     images: jax.Array,
     index: jax.Array,
@@ -44,7 +43,7 @@ def corrupt_examples(
 
 
 @functools.cache
-def compiled_corruption(corruption: Choice) -> Callable[..., jax.Array]:
+def compiled_corruption(corruption: Chosen) -> Callable[..., jax.Array]:
     """Makes the function (key, images, index, level) of `corrupt_examples`.
 
     Images may be uint8.

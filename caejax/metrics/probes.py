@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from caejax.losses import loss_and_image
 from caejax.metrics import checkerboard
+from caejax.metrics.borders import clear_of_borders
 from caejax.metrics.noise import corrupt_examples
 from caejax.metrics.parts import fits
 from caejax.metrics.subject import Output, Subject
@@ -17,7 +18,7 @@ from caejax.ops.images import as_float
 from caejax.runtime.ahead import program
 
 RIPPLE_IMAGES = 32
-GRADIENT_IMAGES = 200
+GRADIENT_IMAGES, GRADIENT_PIXELS = 200, 2**20  # at most, in all
 
 
 def decoder_values(
@@ -81,14 +82,14 @@ def _compiled_responses(metrics, model):
         code = model.apply({"params": params}, images, method="encode")
         made = []
 
+        clear = clear_of_borders(functools.partial(decode, params), model.stages)
+
         def linear(code):
-            made.append(decode(params, code))
+            made.append(clear(code))
             return made[-1]
 
         _values(metrics, code, linear, output)
-        flat = checkerboard.constant_response(
-            functools.partial(decode, params), code, max(PERIODS)
-        )
+        flat = checkerboard.constant_response(clear, code, max(PERIODS))
         return code, made, flat
 
     return program(run)
@@ -132,15 +133,18 @@ def gradient_values(
         fit.
       subject: the model, its loss and its corruption.
       params: the model's parameters.
-      images: clean images (N, H, W, C); the first 200 are used.
+      images: clean images (N, H, W, C); the first 200 are used, fewer of large ones.
       key: the random key of the split's noise.
       level: the corruption's level.
     """
-    few = as_float(images[:GRADIENT_IMAGES])
+    pixels = images[0, ..., 0].size
+    count = max(1, min(GRADIENT_IMAGES, GRADIENT_PIXELS // pixels))
+    few = as_float(images[:count])
     run = _compiled_gradient(subject.model.clone(dtype=jnp.float32), subject.loss)
     with exact():
         noisy = _compiled_corruption(subject.corruption)(key, few, level)
-        values = _compiled_gradients(metrics)(run(params, noisy, few))
+        gradient = run(params, noisy, few, subject.model.told(level))
+        values = _compiled_gradients(metrics)(gradient)
     return {name: float(value) for name, value in values.items()}
 
 
@@ -155,9 +159,9 @@ def _compiled_corruption(corruption):
 
 @functools.cache
 def _compiled_gradient(model, loss):
-    def run(params, noisy, clean):
+    def run(params, noisy, clean, told):
         def total_loss(noisy):
-            linear = model.apply({"params": params}, noisy)
+            linear = model.apply({"params": params}, noisy, *told)
             return loss_and_image(model, loss, linear, clean)[0].sum()
 
         return jax.grad(total_loss)(noisy)

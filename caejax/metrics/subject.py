@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import jax
 
+from caejax.corruptions import Chosen
 from caejax.models.layers import ACTIVATIONS
 from caejax.models.protocol import Autoencoder
 from caejax.parameters import Choice
@@ -21,7 +22,7 @@ class Subject(NamedTuple):
 
     model: Autoencoder
     loss: Choice
-    corruption: Choice
+    corruption: Chosen
     chunk: int = 0
 
 

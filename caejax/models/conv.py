@@ -16,7 +16,14 @@ class ConvAutoencoder(Autoencoder):
         them, with the crops that odd sizes need.
       widths, latent_channels, bottleneck, downsampling, code_activation: as in
         `ConvEncoder`.
-      upsampling: as in `ConvDecoder`.
+      upsampling: as in `ConvDecoder`, or one name for all stages.
+      skips: as in `ConvDecoder`.
+      refine, encoder_refine: numbers of further convolutions in the stages of the
+        decoder, from the code outwards, and of the encoder, from the image inwards, as
+        there; or one number for all.
+      residual: whether what is decoded is the noise, which is taken away from the
+        image that was put in.
+      noise_map: whether the level of the noise is put in as a further channel.
       decoder_widths: the decoder's widths, from the code outwards; () for those of
         the encoder, mirrored.
       output_activation, initializer: names of `ACTIVATIONS` and of `INITIALIZERS` in
@@ -28,7 +35,7 @@ class ConvAutoencoder(Autoencoder):
     shape: tuple[int, int, int]
     widths: tuple[int, ...]
     latent_channels: int
-    upsampling: str
+    upsampling: str | tuple[str, ...]
     decoder_widths: tuple[int, ...] = ()
     bottleneck: str = "projection"
     downsampling: str = "max_pool"
@@ -37,6 +44,11 @@ class ConvAutoencoder(Autoencoder):
     initializer: str = "he_normal"
     dtype: jnp.dtype = jnp.float32
     path: str = "auto"
+    skips: str = "none"
+    refine: int | tuple[int, ...] = 0
+    encoder_refine: int | tuple[int, ...] = 0
+    residual: bool = False
+    noise_map: bool = False
 
     def setup(self):
         """Makes the two halves."""
@@ -45,6 +57,7 @@ class ConvAutoencoder(Autoencoder):
             self.latent_channels,
             bottleneck=self.bottleneck,
             downsampling=self.downsampling,
+            refine=self._each(self.encoder_refine),
             code_activation=self.code_activation,
             initializer=self.initializer,
             dtype=self.dtype,
@@ -52,15 +65,17 @@ class ConvAutoencoder(Autoencoder):
         self.decoder = ConvDecoder(
             self._decoder_widths,
             self.shape[-1],
-            self.upsampling,
+            self.stages,
+            skips=self.skips,
+            refine=self._each(self.refine),
             initializer=self.initializer,
             dtype=self.dtype,
         )
 
     @on_its_path
-    def encode(self, x: jax.Array) -> jax.Array:
+    def encode(self, x: jax.Array, level: jax.Array | float = 0.0) -> jax.Array:
         """(B, H, W, C) images in [0, 1] to (B, h, w, latent_channels) float32."""
-        return self.encoder(x).astype(jnp.float32)
+        return self.encoder(self._seen(x, level)).astype(jnp.float32)
 
     @on_its_path
     def decode(self, code: jax.Array) -> jax.Array:
@@ -71,12 +86,28 @@ class ConvAutoencoder(Autoencoder):
         """
         own = code.shape[1:3] == self.code_shape[:2]
         size = self.shape[:2] if own else None
-        return self.decoder(code, size).astype(jnp.float32)
+        decoded = self.decoder(code, size).astype(jnp.float32)
+        return -decoded if self.residual else decoded
+
+    def __call__(self, x: jax.Array, level: jax.Array | float = 0.0) -> jax.Array:
+        """(B, H, W, C) images in [0, 1] to linear images of the same shape."""
+        return self.with_code(x, level)[1]
 
     @on_its_path
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """(B, H, W, C) images in [0, 1] to linear images of the same shape."""
-        return self.decoder(self.encoder(x), x.shape[1:3]).astype(jnp.float32)
+    def with_code(
+        self, x: jax.Array, level: jax.Array | float = 0.0
+    ) -> tuple[jax.Array, jax.Array]:
+        """(B, H, W, C) images to their codes and what `__call__` makes of them."""
+        code, features = self.encoder.with_features(self._seen(x, level))
+        decoded = self.decoder(code, x.shape[1:3], features).astype(jnp.float32)
+        return code.astype(jnp.float32), x - decoded if self.residual else decoded
+
+    def _seen(self, x, level):
+        """The images and, with a noise map, the level as a further channel."""
+        if not self.noise_map:
+            return x
+        level = jnp.asarray(level, x.dtype).reshape(-1, 1, 1, 1)
+        return jnp.concatenate([x, jnp.broadcast_to(level, (*x.shape[:-1], 1))], -1)
 
     @property
     def code_shape(self) -> tuple[int, int, int]:
@@ -90,19 +121,24 @@ class ConvAutoencoder(Autoencoder):
 
     @property
     def stages(self) -> tuple[str, ...]:
-        """The same kind for every width."""
-        return (self.upsampling,) * len(self.widths)
+        """The kinds as given, or the same one for every width."""
+        return self._each(self.upsampling)
 
     @property
     def largest_map(self) -> int:
         """About how many numbers the image or the first stage holds, the larger."""
         height, width, channels = self.shape
+        maps = 1 + max(self._each(self.refine) + self._each(self.encoder_refine))
         widest = max(channels, self.widths[0], self._decoder_widths[-1])
-        return height * width * widest
+        return height * width * widest * maps
 
     def output_size(self, size: tuple[int, int]) -> tuple[int, int]:
         """The size itself: every size is kept."""
         return size
+
+    def _each(self, value):
+        """A value for each stage."""
+        return value if isinstance(value, tuple) else (value,) * len(self.widths)
 
     @property
     def _decoder_widths(self):

@@ -9,6 +9,11 @@ a pattern of period 2 whose four values are the gains of the output phases. It i
 constant exactly if all gains are equal; equally, if the filter's frequency response
 is zero at the lattice frequencies (pi, 0), (0, pi) and (pi, pi). Odena, Dumoulin &
 Olah, Distill 2016; Sugawara & Kiya, arXiv 1806.02658.
+
+Kinds whose weights depend on content (`caejax.models.kinds.CONTENT`) have no kernel
+that says what they draw, and are refused here. That they leave constants constant
+follows from their definition; all else is measured on what they make of codes, by
+`caejax.metrics.checkerboard`.
 """
 
 import functools
@@ -17,7 +22,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from caejax.models.kinds import STRIDE, check_kernel, find_kind, layer_filter
+from caejax.models.kinds import (
+    CONTENT,
+    STRIDE,
+    check_kernel,
+    find_kind,
+    layer_filter,
+)
 from caejax.ops import polyphase
 
 _POWER_FLOOR = 1e-20  # -200 dB, far below float32 rounding
@@ -38,9 +49,15 @@ def phase_gains(kernel: jax.Array, kind: str) -> jax.Array:
       channels are added up in groups, C is filled up to whole groups.
 
     Raises:
-      ValueError: no such kind, or a kernel that is not of it.
+      ValueError: no such kind, one without a kernel to read, or a kernel that is not
+        of it.
     """
     found = check_kernel(kernel.shape, kind)
+    if found.run in CONTENT:
+        raise ValueError(
+            f"{kind} has no kernel to read: its weights depend on what it enlarges; "
+            "measure what it makes of codes, with dc_ripple_db for instance"
+        )
     gains = polyphase.phase_gains(layer_filter(kernel, found), STRIDE)
     # There, phases are counted from the filter's first tap.
     return jnp.roll(gains, (found.origin, found.origin), (0, 1))
@@ -63,7 +80,7 @@ def lattice_response(kernel: jax.Array, kind: str) -> jax.Array:
       The response, (2, 2, C, F) complex, indexed by (u, v).
 
     Raises:
-      ValueError: no such kind, or a kernel that is not of it.
+      ValueError: as in `phase_gains`.
     """
     return jnp.fft.fft2(phase_gains(kernel, kind), axes=(0, 1))
 
@@ -85,7 +102,7 @@ def kernel_ripple_db(kernel: jax.Array, kind: str) -> jax.Array:
       The power in dB, a scalar, at least -200.
 
     Raises:
-      ValueError: no such kind, or a kernel that is not of it.
+      ValueError: as in `phase_gains`.
     """
     gains = phase_gains(kernel, kind)
     ripple, level = gains.var((0, 1)).mean(), (gains.mean((0, 1)) ** 2).mean()
@@ -99,12 +116,15 @@ def clean_by_construction(kind: str) -> bool:
 
     Gains are linear in the kernel, so it suffices that all basis kernels, one tap
     of one and zeros elsewhere, have equal gains. Their taps are multiples of powers
-    of two, hence the comparison is exact.
+    of two, hence the comparison is exact. Kernels that are projected onto equal gains
+    have them but for rounding, and weights that sum to one leave constants alone.
 
     Raises:
       ValueError: no such kind.
     """
     found = find_kind(kind)
+    if found.projected or found.run in CONTENT:
+        return True
     # Each basis kernel is a feature; the phases of a shuffle lie outside of those.
     basis = np.eye(found.kernel_size**2 * found.phases, dtype=np.float32)
     basis = basis.reshape(found.kernel_size, found.kernel_size, 1, -1)

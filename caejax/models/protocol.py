@@ -18,11 +18,16 @@ class Autoencoder(nn.Module):
     and neither for its class nor for attributes of its own. The decoded image is
     linear: before the output activation, hence logits for a sigmoid.
 
-    Connections around the code, the skips of a U-Net, leave less to `decode` than to
-    `__call__`: such a model sets `skips`, its `decode` takes what comes around the code
-    as zero, and its `with_code` returns the image of `__call__`. What is measured on
-    codes (ripple, gallery) is then of the decoder alone, and `stages` are those of the
-    path from the code to the image.
+    Connections around the code, the skips of a U-Net or the image of which the noise
+    is taken away, leave less to `decode` than to `__call__`: `decode` takes what comes
+    around the code as zero, and `with_code` returns the image of `__call__`. What is
+    measured on codes (ripple, gallery) is then of the decoder alone, and `stages` are
+    those of the path from the code to the image.
+
+    A model with a `noise_map` sees the level of the noise besides the image: its
+    `encode`, `__call__` and `with_code` then take a second argument, a number for all
+    images or (B,) of them, by default 0 for clean ones. `told` gives it to models that
+    take it, and nothing to others.
 
     Attributes:
       shape: (H, W, C) of the images it is made for.
@@ -31,7 +36,7 @@ class Autoencoder(nn.Module):
       dtype: the computation's type; parameters and outputs are float32.
     """
 
-    skips = False
+    noise_map = False
 
     def encode(self, x: jax.Array) -> jax.Array:
         """(B, H, W, C) images to codes (B, *code_shape), float32."""
@@ -49,6 +54,10 @@ class Autoencoder(nn.Module):
         """(B, H, W, C) images to their codes and what `__call__` makes of them."""
         code = self.encode(x)
         return code, self.decode(code)
+
+    def told(self, level: jax.Array | float) -> tuple[jax.Array | float, ...]:
+        """What `encode`, `__call__` and `with_code` take besides noisy images."""
+        return (level,) if self.noise_map else ()
 
     def to_image(self, linear: jax.Array) -> jax.Array:
         """Applies the output activation."""
@@ -76,7 +85,7 @@ class Autoencoder(nn.Module):
 
     @property
     def largest_map(self) -> int:
-        """About how many numbers the largest layer holds of one image."""
+        """About how many numbers the largest stage holds of one image."""
         raise NotImplementedError
 
     def output_size(self, size: tuple[int, int]) -> tuple[int, int] | None:
@@ -88,8 +97,8 @@ def on_its_path(method: Callable[..., Any]) -> Callable[..., Any]:
     """A model's method, with operations computed as the model's `path` says."""
 
     @functools.wraps(method)
-    def run(self, x):
+    def run(self, *args):
         with paths.use(self.path):
-            return method(self, x)
+            return method(self, *args)
 
     return run

@@ -4,26 +4,35 @@ With the weight w and the bias b, F = torch.nn.functional and x (B, C, H, W), a 
 equals
 
 - deconv_k2, k4, k6: `F.conv_transpose2d(x, w, b, stride=2, padding=P)`, P = 0, 1, 2;
+  deconv_k4_tied is as k4;
 - deconv_k3, k5: the same with P = 0, 1, without its last row and column. The usual
   padding=1 (k3) or 2 (k5) with output_padding=1 lies one pixel later;
 - all of these with `valid`: the same with P = 0, nothing cut off;
 - nearest_k3, bilinear_k3: `F.interpolate(x, scale_factor=2, mode=...)`, then
-  `F.conv2d(..., w, b, padding=1)`;
+  `F.conv2d(..., w, b, padding=1)`; nearest_k5 has padding=2;
 - bicubic_k3: the same with mode="bicubic", antialias=True. Without antialias PyTorch
   takes a = -0.75 instead of -0.5 and repeats the border's pixels;
 - bilinear_additive: bilinear `F.interpolate`, sums of four consecutive channels, then
   `F.conv2d(..., w, b, padding=1)`;
-- shuffle_k3, shuffle_icnr: `F.pixel_shuffle(F.conv2d(x, w, padding=1), 2)`, then b,
-  one for all phases;
+- shuffle_k3, shuffle_icnr, shuffle_tied:
+  `F.pixel_shuffle(F.conv2d(x, w, padding=1), 2)`, then b, one for all phases;
 - shuffle_hold: the same before b, then
   `F.avg_pool2d(F.pad(y, (1, 0, 1, 0), mode="replicate"), 2, stride=1)`, then b;
 - deconv_k3_fir: `F.conv_transpose2d(x, w, stride=2)`, `F.pad(y, (1, 1, 1, 1))`, a
-  depthwise `F.conv2d` with the outer product of [1, 3, 3, 1] / 4, then b.
+  depthwise `F.conv2d` with the outer product of [1, 3, 3, 1] / 4, then b;
+- carafe, dysample: the published module (mmcv's `CARAFEPack` with a quarter of the
+  channels for compressed_channels; `DySample` as it is by default, which takes
+  multiples of four channels only), then `F.conv2d(..., w, b, padding=1)`. The module's
+  convolutions are the parameters of the same names, their channels in the same order:
+  the kernel (k, k, C, F) transposed to (F, C, k, k).
+
+The weight of a projected kind (deconv_k4_tied, shuffle_tied) is the projected kernel; a
+weight that comes back is projected when it is used.
 """
 
 import numpy as np
 
-from caejax.models.kinds import check_kernel, find_kind
+from caejax.models.kinds import check_kernel, find_kind, used_kernel
 
 
 def to_torch(kernel: np.ndarray, kind: str) -> np.ndarray:
@@ -44,6 +53,7 @@ def to_torch(kernel: np.ndarray, kind: str) -> np.ndarray:
     """
     kernel = np.asarray(kernel)
     found = check_kernel(kernel.shape, kind)
+    kernel = np.asarray(used_kernel(kernel, found))
     if found.transposed:
         return np.flip(kernel, (0, 1)).transpose(2, 3, 0, 1).copy()
     k, _, channels, depth = kernel.shape
@@ -53,6 +63,8 @@ def to_torch(kernel: np.ndarray, kind: str) -> np.ndarray:
 
 def from_torch(weight: np.ndarray, kind: str) -> np.ndarray:
     """The kernel that does what a PyTorch weight does, `to_torch` undone.
+
+    But for the projection of a projected kind, which `to_torch` has done.
 
     Args:
       weight: the PyTorch weight, (C, F, k, k) of a transposed convolution,

@@ -9,16 +9,20 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from caejax.models import content
 from caejax.models.kinds import (
     BOX,
+    CONTENT,
     RESIZES,
     STRIDE,
     UPSAMPLING,
     Kind,
     find_kind,
+    guide_shapes,
     kernel_shape,
     layer_filter,
     painted_filter,
+    used_kernel,
     valid_growth,
 )
 from caejax.models.layers import (
@@ -43,7 +47,9 @@ class Upsample(nn.Module):
     (k, k, C, features) as in `nn.ConvTranspose` (SAME, stride 2) or `nn.Conv`
     (SAME, after `jax.image.resize`), (3, 3, C, 4 features) before a shuffle, phase
     outermost; bias (features,), one for all phases. With equal parameters the
-    output is that of the stock layers, borders included.
+    output is that of the stock layers, borders included; projected kernels' is that of
+    stock layers with the projected kernel. Kinds of `CONTENT` have a kernel and a bias
+    more for each of `guide_shapes`.
 
     Attributes:
       features: number of output channels.
@@ -71,7 +77,12 @@ class Upsample(nn.Module):
         bias = self.param(
             "bias", initial_bias, (self.features,), self.initializer, fan_in
         )
-        y = apply_kind(x.astype(self.dtype), kernel, kind, valid=self.valid)
+        guides = {
+            name: self.param(name, content.initial_guide, name, guide)
+            for name, guide in guide_shapes(kind, x.shape[-1]).items()
+        }
+        x = x.astype(self.dtype)
+        y = apply_kind(x, kernel, kind, guides=guides, valid=self.valid)
         return add_bias(y, bias)
 
 
@@ -92,12 +103,26 @@ def initial_kernel(
     copies = kind.phases if kind.tied else 1
     one = (*shape[:-1], shape[-1] // copies)
     kernel = jnp.tile(INITIALIZERS[initializer](key, one), copies)
+    if kind.projected:
+        kernel = _one_gain(kernel, kind)
     if initializer == "torch_default":
         fan_in = math.prod(shape[:-1])
         return kernel * (fan_in / _torch_fan_in(shape, kind)) ** 0.5
     if initializer in LIBRARY_DEFAULTS:
         return kernel
     return kernel * kind.variance**0.5
+
+
+def _one_gain(kernel, kind):
+    """The projected kernel, but with the gain of its first phase instead of the mean.
+
+    The mean of four gains has half their standard deviation. With one of them, the
+    variances behind constants and behind white noise are those without projection.
+    """
+    tied = used_kernel(kernel, kind)
+    first = painted_filter(kernel, kind)[::STRIDE, ::STRIDE]
+    first = jnp.tile(first.mean((0, 1), keepdims=True), kind.phases)
+    return tied + first - tied.mean((0, 1), keepdims=True)
 
 
 def _torch_fan_in(shape, kind):
@@ -107,7 +132,12 @@ def _torch_fan_in(shape, kind):
 
 
 def apply_kind(
-    x: jax.Array, kernel: jax.Array, kind: Kind, *, valid: bool = False
+    x: jax.Array,
+    kernel: jax.Array,
+    kind: Kind,
+    *,
+    guides: dict[str, content.Guide] | None = None,
+    valid: bool = False,
 ) -> jax.Array:
     """Upsamples images with a kind's kernel.
 
@@ -115,12 +145,17 @@ def apply_kind(
       x: images (B, H, W, C).
       kernel: float32 kernel parameter, shaped as `kernel_shape` says.
       kind: the layer's kind.
+      guides: what a kind of `CONTENT` makes its weights with, by the names of
+        `guide_shapes`.
       valid: whether padding is VALID instead of SAME; the kind must then have a
         `valid_growth`.
 
     Returns:
       Images (B, 2H, 2W, F); with VALID, `valid_growth` pixels more a side.
     """
+    kernel = used_kernel(kernel, kind)
+    if kind.run in CONTENT:
+        x = content.resize(x, kind, guides)
     if not valid:
         return _apply_same(x, kernel, kind)
     growth = valid_growth(kind)
@@ -132,6 +167,8 @@ def apply_kind(
 
 
 def _apply_same(x, kernel, kind):
+    if kind.run in CONTENT:
+        return _convolve(x, kernel)
     x = _sum_groups(x, kind.group)
     stock = paths.chosen() == "stock"
     if kind.run in RESIZES or (stock and kind.fixed == BOX):
@@ -159,7 +196,10 @@ def _resize_and_convolve(x, kernel, kind):
     batch, height, width, channels = x.shape
     shape = (batch, STRIDE * height, STRIDE * width, channels)
     method = kind.run if kind.run in RESIZES else "nearest"
-    x = jax.image.resize(x, shape, method)
+    return _convolve(jax.image.resize(x, shape, method), kernel)
+
+
+def _convolve(x, kernel):
     return conv(x, kernel.astype(x.dtype), same_padding(kernel.shape))
 
 
@@ -177,14 +217,14 @@ def _transposed_valid(x, kernel, kind):
 
 def _paint_stock(x, kernel, kind, padding):
     """Flax's transposed convolution, or convolution and depth-to-space."""
-    kernel = kernel.astype(x.dtype)
     if kind.transposed:
+        kernel = kernel.astype(x.dtype)
         strides = (STRIDE, STRIDE)
         layout = ("NHWC", "HWIO", "NHWC")
         return jax.lax.conv_transpose(
             x, kernel, strides, padding, dimension_numbers=layout
         )
-    return depth_to_space(conv(x, kernel, same_padding(kernel.shape)), STRIDE)
+    return depth_to_space(_convolve(x, kernel), STRIDE)
 
 
 def _sum_groups(x: jax.Array, group: int) -> jax.Array:

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from caejax.ops import paths
+from caejax.ops.winograd import winograd_conv
 
 Padding = tuple[tuple[int, int], tuple[int, int]]
 
@@ -21,7 +22,11 @@ _LAYOUT = ("NHWC", "HWIO", "NHWC")
 
 # A convolution's inner loops stay short up to so many outputs, or channels on
 # either side.
-_FEW, _THIN = 4, 16
+_FEW, THIN = 4, 16
+
+# Products outweigh the sums of `caejax.ops.winograd` from so many channels on both
+# sides; measured, with 64 they are even.
+_WIDE = 128
 
 
 def same_padding(kernel_shape: tuple[int, ...]) -> Padding:
@@ -42,11 +47,17 @@ def conv(x: jax.Array, kernel: jax.Array, padding: Padding) -> jax.Array:
     """
     if paths.chosen() != "matmul":
         return lax_conv(x, kernel, padding)
+    if x.dtype == jnp.float32 and _takes_winograd(kernel.shape):
+        return winograd_conv(x, kernel, padding)
     sides = zip(kernel.shape[:2], padding, strict=True)
     if any(max(side) >= k for k, side in sides):
         # Outputs that see no image at all; the fast gradient leaves them out.
         x, padding = jnp.pad(x, ((0, 0), *padding, (0, 0))), ((0, 0), (0, 0))
     return _conv_matmul(x, kernel, padding)
+
+
+def _takes_winograd(shape):
+    return shape[:2] == (3, 3) and min(shape[2:]) >= _WIDE
 
 
 def lax_conv(
@@ -63,7 +74,7 @@ def _conv_matmul(x, kernel, padding):
     h, w, channels, features = kernel.shape
     if (h, w) == (1, 1):
         return x @ kernel[0, 0]
-    if features <= _FEW or max(channels, features) <= _THIN:
+    if features <= _FEW or max(channels, features) <= THIN:
         return _conv_by_matmul(x, kernel, padding)
     return lax_conv(x, kernel, padding)
 

@@ -6,7 +6,9 @@ They give the same values and gradients but for rounding:
   channels themselves, as matrix products. Made for CPUs.
 - "polyphase": upsampling in polyphase form, JAX's convolutions.
 - "stock": the layers of Flax as they come.
-- "auto": "matmul" on a CPU, "stock" elsewhere.
+- "auto": "matmul" on a CPU, "polyphase" elsewhere. What is dilated, a transposed
+  convolution and a strided one's gradient, is slow on GPUs, too (JAX's issues 8537,
+  23783 and 31662), and no other path has it.
 """
 
 import contextlib
@@ -45,4 +47,4 @@ def resolve(path: str) -> str:
         raise ValueError(f"path is {path!r}; known: {', '.join(PATHS)}")
     if path != "auto":
         return path
-    return "matmul" if jax.default_backend() == "cpu" else "stock"
+    return "matmul" if jax.default_backend() == "cpu" else "polyphase"

@@ -15,7 +15,9 @@ checkerboards can be read off it: see `phase_gains`.
 import jax
 import jax.numpy as jnp
 
-from caejax.ops.conv import conv
+from caejax.ops import paths
+from caejax.ops.apart import phases_differ, upsample_apart
+from caejax.ops.conv import THIN, conv
 
 
 def upsample(
@@ -47,6 +49,13 @@ def upsample(
             f"origin is {origin}; a filter of {h.shape[0]} taps needs one between "
             f"{lowest} and {stride - 1}"
         )
+    if (
+        paths.chosen() == "matmul"
+        and border == "zero"
+        and max(h.shape[2:]) > THIN
+        and phases_differ(len(h), origin, stride)
+    ):
+        return upsample_apart(x, h, origin, stride)
     height, width = x.shape[1:3]
     above, below, top = _span(height, kernel.shape[0], origin, stride)
     left, right, start = _span(width, kernel.shape[1], origin, stride)

@@ -136,6 +136,7 @@ def read_sweep(workdir: Path) -> SweepFiles:
     needed = ("run_id", "status", "seed", *fields)
     try:
         rows = read_csv(path, fields, needed=needed)
+        _check_complete(path, rows)
     except CaejaxError as error:
         note(f"{error}; it is written again from what the runs have left")
         _write_results_again(workdir)
@@ -161,6 +162,14 @@ def _in_lines(rows):
         {k: printable(v) if isinstance(v, str) else v for k, v in row.items()}
         for row in rows
     ]
+
+
+def _check_complete(path, rows):
+    """Each run of a sweep has a row, and sweeps never shrink."""
+    finished = (path.parent / "runs").glob(f"{'[0-9a-f]' * 10}/summary.json")
+    lost = {file.parent.name for file in finished} - {row["run_id"] for row in rows}
+    if lost:
+        raise damaged(path, f"it lacks run {min(lost)}")
 
 
 def _write_results_again(workdir):

@@ -80,14 +80,14 @@ def save(figure: Figure, path: Path, *, formats: tuple[str, ...] = ("png",)) -> 
 def series_style(index: int) -> dict[str, str]:
     """Colour, marker and line of the index-th series, the same in all figures.
 
-    Beyond the seventh the lines are dashed and the markers others, so that 14
-    series can be told apart.
+    Beyond the seventh the lines are dashed and the markers others, beyond the
+    fourteenth dotted and others again, so that 21 series can be told apart.
     """
     turn, i = divmod(index, len(COLORS))
     return {
         "color": COLORS[i],
         "marker": MARKERS[(i + 3 * turn) % len(MARKERS)],
-        "linestyle": ("-", "--")[turn % 2],
+        "linestyle": ("-", "--", ":")[turn % 3],
     }
 
 

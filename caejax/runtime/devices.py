@@ -48,16 +48,20 @@ def check_platforms() -> None:
     """Starts JAX where the user has named its platforms, to see that they are there.
 
     Raises:
-      CaejaxError: JAX cannot use one that JAX_PLATFORMS names.
+      CaejaxError: JAX cannot use one that JAX_PLATFORMS or JAX_PLATFORM_NAME names.
     """
-    if not (chosen := jax.config.jax_platforms):
+    for variable in ("JAX_PLATFORMS", "JAX_PLATFORM_NAME"):
+        if chosen := jax.config.values[variable.lower()]:
+            break
+    else:
         return
     try:
         jax.devices()
-    except RuntimeError as error:
-        why = " ".join(str(error).split())
+    # The second where none of those that are known but missing has started.
+    except (RuntimeError, AssertionError) as error:
+        why = " ".join(str(error).split()) or "none of it has started"
         raise CaejaxError(
-            f"JAX_PLATFORMS is {chosen!r}, which JAX cannot use here ({why[:200]}); "
+            f"{variable} is {chosen!r}, which JAX cannot use here ({why[:200]}); "
             "unset it, or set it to cpu"
         ) from error
 

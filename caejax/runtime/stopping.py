@@ -169,7 +169,14 @@ def listen_to_the_end(stopped: str) -> None:
     """
     take_over()
     _listen(stopped)
-    atexit.register(_handle, signal.SIG_IGN)
+    atexit.register(_close_ears)
+
+
+def _close_ears():
+    """The end: what was heard on the way to it is obeyed, what comes later is not."""
+    _handle(signal.SIG_IGN)
+    if _Notes.asked is not None:
+        _end(_Notes.asked)
 
 
 def _listen(stopped: str | None) -> Callable[[], None]:

@@ -5,6 +5,7 @@ streams and settings.
 """
 
 import io
+import logging
 import os
 import sys
 import warnings
@@ -35,6 +36,8 @@ def take_over() -> None:
     os.environ.pop("PYTHONWARNINGS", None)  # processes of our own inherit it
     sys.warnoptions.clear()
     warnings.filters[:] = [x for x in warnings.filters if x[0] != "error"]
+    # Whose cache of fonts is optional, too.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     sys.excepthook = _say
 
 

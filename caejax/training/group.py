@@ -196,15 +196,21 @@ def capacity(run: Run, state: TrainState, budget: float) -> int:
 
 def _kept_bytes(run, state):
     """What the backward pass of a step needs of its forward pass."""
-    shape = (run.task.batch_size, *run.images["train"].shape[1:])
+    size, channels = run.task.crop_size, run.images["train"].shape[-1]
+    seen = (size, size, channels) if size else run.images["train"].shape[1:]
+    shape = (run.task.batch_size, *seen)
     clean = jax.ShapeDtypeStruct(shape, jnp.float32)
+    told = run.task.model.told(jax.ShapeDtypeStruct(shape[:1], jnp.float32))
 
     # The function that `vjp` returns is a tree of the arrays that it keeps, whose
     # sizes `eval_shape` finds without computing them.
-    def forward(params, clean):
-        return jax.vjp(lambda p: objective(run.task, p, clean, clean)[0], params)[1]
+    def forward(params, clean, *told):
+        def loss(params):
+            return objective(run.task, params, clean, clean, *told)[0]
 
-    return _bytes(jax.eval_shape(forward, state.params, clean))
+        return jax.vjp(loss, params)[1]
+
+    return _bytes(jax.eval_shape(forward, state.params, clean, *told))
 
 
 def _bytes(tree):

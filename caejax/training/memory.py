@@ -5,6 +5,7 @@ and the model's state. Runs that need no more may still fail, and then it is sai
 """
 
 import contextlib
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ from caejax.config.values import shown
 from caejax.data import SOURCES
 from caejax.errors import CaejaxError
 from caejax.metrics.checkerboard import TILES
-from caejax.metrics.evaluator import BATCH
+from caejax.metrics.evaluator import batch_size
 from caejax.metrics.probes import RIPPLE_IMAGES
 from caejax.models.size import variable_shapes
 from caejax.optimizers import create_optimizer
@@ -122,11 +123,16 @@ def _need(config: ConfigDict, *, deep: bool) -> Need:
         batch = min(batch, data.train_size)
     images = count * image * (_FLOAT if drawn else 1)
     # Clean and corrupted; the largest layer and its gradient.
+    seen, crop = task.model, task.crop_size
+    if crop:
+        seen = seen.clone(shape=(crop, crop, channels))
     step = _FLOAT * (
-        2 * batch * image + 2 * _at_a_time(task, batch) * task.model.largest_map
+        2 * batch * math.prod(seen.shape)
+        + 2 * _at_a_time(task, batch) * seen.largest_map
     )
     # Clean, corrupted and output.
-    measured = _FLOAT * max(3 * BATCH * image, _constant_response(task.model, count))
+    at_once = 3 * batch_size(height * width)
+    measured = _FLOAT * max(at_once * image, _constant_response(task.model, count))
     state = _state_bytes(task) if deep and _may_be_large(config, task.model) else 0
     return Need(images, max(step, measured), state)
 

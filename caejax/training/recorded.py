@@ -63,9 +63,11 @@ def place_of(config: ConfigDict, within: Path = Path()) -> str:
         are relative to the working directory.
     """
     section = config.data
+    source = SOURCES.get(section.source)
+    if source and source.drawn:
+        return ""
     if str(section.dir):
         return os.path.abspath(expand_there(section.dir, "config.data.dir", within))
-    source = SOURCES.get(section.source)
     if source and source.file and section.name:
         return os.path.abspath(expand_there(section.name, "config.data.name", within))
     return ""

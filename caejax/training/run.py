@@ -32,7 +32,8 @@ class Run(NamedTuple):
       shard_at: the function that loads what a step needs, where training images stay
         on the host.
       seed, level: the config's seed and corruption level.
-      steps_per_epoch: the number of whole batches in the training images.
+      steps_per_epoch: the number of steps an epoch, by default of whole batches in the
+        training images.
       epochs: the number of epochs to be done in all.
       patience: the number of epochs without a better validation loss after which the
         run stops; 0 is no limit.
@@ -99,7 +100,8 @@ def create_run(
     images, data = load_data(config, data, within)
     if verbose and data.note:
         tell(data.note)
-    steps_per_epoch = len(images["train"]) // config.train.batch_size
+    train = config.train
+    steps_per_epoch = train.steps_per_epoch or len(images["train"]) // train.batch_size
     task = task_from_config(config, config.train.epochs * steps_per_epoch)
     keep_programs_of(task.model)
     return Run(
@@ -130,10 +132,10 @@ def epoch_of(run: Run, step: int) -> float:
 
 
 def _shards(config, images):
-    batch_size = config.train.batch_size
-    if isinstance(images, jax.Array) or len(images) < batch_size:
+    batch_size, steps = config.train.batch_size, config.train.steps_per_epoch
+    if isinstance(images, jax.Array) or (len(images) < batch_size and not steps):
         return None
-    return create_shards(images, batch_size, config.seed, budget(config))
+    return create_shards(images, batch_size, config.seed, budget(config), steps)
 
 
 def new_state(run: Run) -> TrainState:

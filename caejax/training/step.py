@@ -11,6 +11,7 @@ import optax
 from caejax.corruptions import corrupt
 from caejax.losses import LOSSES, loss_and_image
 from caejax.metrics import quality
+from caejax.ops.crops import random_crops, random_turns
 from caejax.ops.images import as_float
 from caejax.ops.sums import mean_over_pixels
 from caejax.optimizers import trace_optimizer
@@ -33,7 +34,7 @@ def train_step(
       state: the state before the step.
       clean: the clean images (B, H, W, C), in [0, 1].
       key: the random key of the corruption.
-      level: the corruption's level.
+      level: the corruption's level, a number or (B,) of them.
       task: the static part of training.
 
     Returns:
@@ -41,8 +42,10 @@ def train_step(
       code's penalty, psnr in dB, and the norms of gradient and update.
     """
     noisy = corrupt(task.corruption, key, clean, level)
+    told = tuple(jnp.broadcast_to(x, (len(clean),)) for x in task.model.told(level))
     gradient = jax.grad(functools.partial(objective, task), has_aux=True)
-    grads, sums = sum_over_batch(gradient, state.params, (noisy, clean), task.chunk)
+    batch = noisy, clean, *told
+    grads, sums = sum_over_batch(gradient, state.params, batch, task.chunk)
     if not LOSSES[task.loss.name].summed:
         grads = jax.tree.map(lambda x: x / len(clean), grads)
     tx = trace_optimizer(task.optimizer)
@@ -62,7 +65,7 @@ def train_step(
 
 
 def objective(
-    task: Task, params: Any, noisy: jax.Array, clean: jax.Array
+    task: Task, params: Any, noisy: jax.Array, clean: jax.Array, *told: jax.Array
 ) -> tuple[jax.Array, Sums]:
     """What a step minimises, the sum of the images' losses, and sums of metrics.
 
@@ -70,12 +73,13 @@ def objective(
       task: says the model, the loss and the code's penalty.
       params: the model's parameters.
       noisy, clean: the corrupted and the clean images (B, H, W, C).
+      *told: what the model takes besides noisy images.
     """
     variables, penalty = {"params": params}, None
     if task.code_penalty is None:
-        linear = task.model.apply(variables, noisy)
+        linear = task.model.apply(variables, noisy, *told)
     else:
-        code, linear = task.model.apply(variables, noisy, method="with_code")
+        code, linear = task.model.apply(variables, noisy, *told, method="with_code")
         penalty = task.code_penalty * mean_over_pixels(jnp.abs(code))
     losses, image = loss_and_image(task.model, task.loss, linear, clean)
     if penalty is not None:
@@ -90,9 +94,27 @@ def zero_sums() -> Sums:
     return {name: jnp.float32(0) for name in names}
 
 
-def epoch_order(seed: int, epoch: jax.Array | int, count: int) -> jax.Array:
-    """The order in which an epoch takes so many images."""
-    return jax.random.permutation(keys.stream(seed, "order", epoch), count)
+def epoch_order(
+    seed: int, epoch: jax.Array | int, count: int, wanted: int = 0
+) -> jax.Array:
+    """The order in which an epoch takes images.
+
+    Args:
+      seed: the run's seed.
+      epoch: the epoch's number.
+      count: the number of images there are.
+      wanted: the number of images that the epoch takes, which come again, as often as
+        each other but for the last time; 0 for each once.
+
+    Returns:
+      Indices of the images, (count,) or (wanted,).
+    """
+    key = keys.stream(seed, "order", epoch)
+    if not wanted:
+        return jax.random.permutation(key, count)
+    passes = jax.random.split(key, -(-wanted // count))
+    orders = jax.vmap(lambda key: jax.random.permutation(key, count))(passes)
+    return orders.reshape(-1)[:wanted]
 
 
 def take_steps(
@@ -107,9 +129,10 @@ def take_steps(
 ) -> tuple[TrainState, Sums]:
     """Takes steps until so many are done in all; see `compiled_steps`."""
     if first is None:
-        steps_per_epoch = len(images) // task.batch_size
+        steps_per_epoch = task.steps_per_epoch or len(images) // task.batch_size
         first = state.step // steps_per_epoch * steps_per_epoch
-        order = epoch_order(seed, state.step // steps_per_epoch, len(images))
+        wanted = task.steps_per_epoch * task.batch_size
+        order = epoch_order(seed, state.step // steps_per_epoch, len(images), wanted)
     else:
         order = jnp.arange(len(images))
 
@@ -121,12 +144,33 @@ def take_steps(
         state, sums = carry
         start = (state.step - first) * task.batch_size
         batch = jax.lax.dynamic_slice(order, (start,), (task.batch_size,))
-        clean = as_float(over_devices(images[batch]))
+        clean = as_float(over_devices(_seen(task, images, batch, seed, state.step)))
         key = keys.stream(seed, "train_noise", state.step)
-        state, metrics = train_step(state, clean, key, level=level, task=task)
+        levels = _levels(task, seed, state.step, level)
+        state, metrics = train_step(state, clean, key, level=levels, task=task)
         return state, {name: sums[name] + metrics[name] for name in sums}
 
     return jax.lax.while_loop(unfinished, step, (state, sums))
+
+
+def _seen(task, images, batch, seed, step):
+    """What a step sees of its images: all, or squares; perhaps flipped and turned."""
+    if task.crop_size:
+        key = keys.stream(seed, "crops", step)
+        seen = random_crops(key, images, batch, task.crop_size)
+    else:
+        seen = images[batch]
+    if task.augment:
+        seen = random_turns(keys.stream(seed, "turns", step), seen)
+    return seen
+
+
+def _levels(task, seed, step, level):
+    if task.levels is None:
+        return level
+    low, high = task.levels
+    key = keys.stream(seed, "levels", step)
+    return jax.random.uniform(key, (task.batch_size,), minval=low, maxval=high)
 
 
 @functools.cache

@@ -6,6 +6,7 @@ import jax
 from ml_collections import ConfigDict
 
 from caejax.config import choice, image_size, resolve
+from caejax.corruptions import Chosen
 from caejax.metrics.subject import Subject
 from caejax.models.autoencoders import Autoencoder, create_model
 from caejax.models.layers import DTYPES
@@ -24,6 +25,12 @@ class Task(NamedTuple):
       corruption: one of `caejax.corruptions`, with its parameters.
       optimizer: the optimiser's description.
       batch_size: the number of images a step.
+      steps_per_epoch: the number of steps an epoch; 0 for as many as there are whole
+        batches of images.
+      crop_size: the side of the squares that are cut from images; 0 for whole images.
+      augment: whether images are flipped and turned.
+      levels: (lowest, highest) of the corruption's levels, drawn for each image; None
+        for the run's level.
       ema_decay: the decay of the parameters' moving average; 0 for none.
       chunk: about how many images a device takes at a time; 0 for all of the batch.
       code_penalty: the weight of the mean absolute code in the loss; None for none.
@@ -31,9 +38,13 @@ class Task(NamedTuple):
 
     model: Autoencoder
     loss: Choice
-    corruption: Choice
+    corruption: Chosen
     optimizer: OptimizerSpec
     batch_size: int
+    steps_per_epoch: int = 0
+    crop_size: int = 0
+    augment: bool = False
+    levels: tuple[float, float] | None = None
     ema_decay: float = 0.0
     chunk: int = 0
     code_penalty: float | None = None
@@ -49,20 +60,32 @@ def task_from_config(config: ConfigDict, total_steps: int) -> Task:
     return Task(
         model=model,
         loss=choice(config, "loss"),
-        corruption=choice(config, "corruption.name"),
+        corruption=corruption_from_config(config),
         optimizer=optimizer,
         batch_size=config.train.batch_size,
+        steps_per_epoch=config.train.steps_per_epoch,
+        crop_size=config.train.crop_size,
+        augment=config.train.augment,
+        levels=tuple(config.corruption.train_range) or None,
         ema_decay=config.train.ema_decay,
-        chunk=_chunk(model),
+        chunk=_chunk(model, config.train.crop_size),
         code_penalty=config.code_penalty or None,
     )
 
 
-def _chunk(model):
+def corruption_from_config(config: ConfigDict) -> Chosen:
+    """A run's corruption with its parameters."""
+    chosen = choice(config, "corruption.name")
+    return Chosen(*chosen, clip=config.corruption.clip)
+
+
+def _chunk(model, crop_size):
     if jax.default_backend() != "cpu" or not model.convolutional:
         return 0
     if paths.resolve(model.path) != "matmul":
         return 0
+    if crop_size:
+        model = model.clone(shape=(crop_size, crop_size, model.shape[-1]))
     return cache_chunk(model.largest_map)
 
 

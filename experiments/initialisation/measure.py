@@ -10,6 +10,7 @@ import numpy as np
 
 import caejax.data
 from caejax import corruptions, losses
+from caejax.metrics.borders import clear_of_borders
 from caejax.metrics.checkerboard import dc_ripple_db, dc_ripple_relative_db
 from caejax.metrics.table import PERIODS
 from caejax.models.autoencoders import create_model
@@ -89,6 +90,7 @@ def ripples(kind: str, *, seeds: int, width: int = WIDTH) -> dict[str, jax.Array
 
     def both(decode, features, stages):
         period = STRIDE**stages
+        decode = clear_of_borders(decode, (kind,) * stages)
         return jnp.stack(
             [
                 measure(decode, features, period)

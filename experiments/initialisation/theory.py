@@ -7,8 +7,12 @@ alone, at any width, and the channels stay uncorrelated. With ReLU the same hold
 wide layers, whose channels are independent and Gaussian before it (Cho & Saul, NIPS
 2009), and have a mean behind it.
 
-Every layer's moments are separable in rows and columns. Space is periodic: one pixel
-that repeats for ever is a constant input.
+Every layer's moments are separable in rows and columns, those of a projected kernel as
+a sum of three such. Space is periodic: one pixel that repeats for ever is a constant
+input.
+
+Resizes whose weights depend on content start with guides close to zero, and are taken
+for the fixed ones that they are without.
 """
 
 import numpy as np
@@ -48,18 +52,35 @@ def patterns(kind: Kind) -> np.ndarray:
     return np.stack([np.convolve(row, kind.fixed) for row in weights])
 
 
-def axis_moments(kind: Kind, size: int) -> np.ndarray:
+def terms(kind: Kind) -> list[tuple[float, np.ndarray]]:
+    """Signs and patterns, along either axis alike, whose moments add up to a kind's.
+
+    A projected kernel starts with one gain for all phases. Two of its taps t and u then
+    have the covariance [t = u] - [phases equal] / n + 1 / n in units of a weight's
+    variance, n the taps of a phase: each is itself less the mean of its phase, plus a
+    gain that all share.
+    """
+    drawn = patterns(kind)
+    if not kind.projected:
+        return [(1.0, drawn)]
+    taps = drawn.shape[1]
+    phases = np.float64(np.arange(taps) % STRIDE == np.arange(STRIDE)[:, None])
+    n = (taps // STRIDE) ** 2
+    return [(1.0, drawn), (-1 / n, phases), (1 / n, np.ones((1, taps)))]
+
+
+def axis_moments(kind: Kind, drawn: np.ndarray, size: int) -> np.ndarray:
     """Moments of the output from those of the input, along one axis.
 
     Args:
       kind: the layer's kind.
+      drawn: what each independent weight draws, (weights, taps).
       size: n, the period of the input in pixels.
 
     Returns:
       The map T, (2n, 2n, n, n): K'[a, c] = sum_mo T[a, c, m, o] K[m, o], for weights
       of variance 1.
     """
-    drawn = patterns(kind)
     maps = np.zeros((len(drawn), STRIDE * size, size))
     for m in range(size):
         for t in range(drawn.shape[1]):
@@ -72,10 +93,10 @@ def constant() -> np.ndarray:
     return np.ones((1, 1, 1, 1))
 
 
-def white(size: int = 5) -> np.ndarray:
+def white(size: int = 6) -> np.ndarray:
     """Moments of white noise of power 1, (n, n, n, n).
 
-    Five pixels are as wide as the widest filter, the bicubic one.
+    Six pixels are as wide as the widest filter, that of carafe.
     """
     return np.einsum("ac,bd->abcd", np.eye(size), np.eye(size))
 
@@ -92,9 +113,12 @@ def stage(
         moments = moments + (kind.group - 1) * np.einsum("ab,cd->abcd", mean, mean)
     corrected = 1 if initializer == "flax_default" else kind.variance
     scale = NUMERATORS[initializer] * corrected * kind.group / kind.kernel_size**2
-    axis = axis_moments(kind, len(moments))
-    rows = np.einsum("acmo,mnop->ancp", axis, moments, optimize=True)
-    return scale * np.einsum("bdnp,ancp->abcd", axis, rows, optimize=True)
+    total = 0
+    for sign, drawn in terms(kind):
+        axis = axis_moments(kind, drawn, len(moments))
+        rows = np.einsum("acmo,mnop->ancp", axis, moments, optimize=True)
+        total += sign * np.einsum("bdnp,ancp->abcd", axis, rows, optimize=True)
+    return scale * total
 
 
 def relu(moments: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ from experiments.speed.systems import System, Weights, plan
 
 RESIZED = {
     "nearest_k3": "nearest",
+    "nearest_k5": "nearest",
     "bilinear_k3": "bilinear",
     "bicubic_k3": "cubic",
     "bilinear_additive": "bilinear",
@@ -38,7 +39,8 @@ class StockUpsample(nn.Module):
             if self.kind == "bilinear_additive":
                 groups = [x[..., i : i + 4].sum(-1) for i in range(0, channels, 4)]
                 x = jnp.stack(groups, axis=-1)
-            return nn.Conv(self.features, (3, 3), padding=self.padding, **options)(x)
+            k = UPSAMPLING[self.kind].kernel_size
+            return nn.Conv(self.features, (k, k), padding=self.padding, **options)(x)
         if self.kind == "deconv_k3_fir":
             x = nn.ConvTranspose(
                 *(self.features, (3, 3), (2, 2), "VALID"), use_bias=False, **options
@@ -84,7 +86,7 @@ class StockAutoencoder(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """(B, H, W, 1) images to logits of the same shape, float32."""
+        """(B, H, W, C) images to logits of the same shape, float32."""
         for i, step in enumerate(plan(self.system)):
             x = self._run(step, x, f"layer_{i}")
             if step.layer.activation != "linear":

@@ -1,6 +1,7 @@
 """Takes turns between workers, and what follows from their times."""
 
 import base64
+import itertools
 import json
 import subprocess
 import tempfile
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from experiments.shared import idle
 from experiments.shared.commands import environment, module_command
 from experiments.shared.turns import in_turns
 from experiments.speed.runners import IMPLEMENTATIONS, Settings
@@ -66,6 +68,11 @@ class Worker:
         if "error" in answer:
             raise WorkerError(answer["error"])
         return answer
+
+    @property
+    def pid(self) -> int:
+        """The process's number."""
+        return self._process.pid
 
     def make(self) -> Record:
         """Makes the system; nothing is compiled yet."""
@@ -130,12 +137,13 @@ def measure(
       system: the system to train.
       implementations: names of `IMPLEMENTATIONS`, caejax among them.
       settings: the measurement's settings, dtype and cores.
-      rounds: the number of turns that each implementation has.
+      rounds: the number of rounds on an idle machine; there are at most twice as many.
       seconds: about how many seconds a turn takes.
 
     Returns:
       The system's record, with one for each implementation: milliseconds a step by
-      round, and so on. Instead of what failed, "failures" has the reason.
+      round, and so on. "machine" says what else went on in each round, as in
+      `idle.between`. Instead of what failed, "failures" has the reason.
     """
     workers, made, failures = {}, {}, {}
     try:
@@ -156,7 +164,7 @@ def measure(
                 failures[name] = str(error)
                 workers.pop(name).close()
         counts = {name: _steps(worker, seconds) for name, worker in workers.items()}
-        times = take_turns(workers, counts, rounds)
+        times, machine = take_turns(workers, counts, rounds)
         memory = {name: worker.ask("memory") for name, worker in workers.items()}
     finally:
         for worker in workers.values():
@@ -167,9 +175,11 @@ def measure(
         **{f"{half}_layers": layers for half, layers in words(system).items()},
         "batch": system.batch,
         "side": system.side,
+        "channels": system.channels,
         "parameters": parameters(system),
         "gflop": step_flops(system) / 1e9,
         "failures": failures,
+        "machine": machine,
         "implementations": {
             name: {
                 "platform": made[name]["platform"],
@@ -194,7 +204,7 @@ def _faster_layout(workers):
     if len(names) < 2:
         return True
     counts = {name: _steps(workers[name], 0.3) for name in names}
-    times = take_turns({name: workers[name] for name in names}, counts, 3)
+    times, _ = take_turns({name: workers[name] for name in names}, counts, 3)
     return min(times["torch_nhwc"]["ms"]) < min(times["torch_nchw"]["ms"])
 
 
@@ -209,22 +219,29 @@ def _steps(worker, seconds):
 
 def take_turns(
     workers: dict[str, Worker], counts: dict[str, int], rounds: int
-) -> dict[str, Record]:
-    """Runs all workers so many times, every other round in reverse.
+) -> tuple[dict[str, Record], list[Record | None]]:
+    """Runs all workers in rounds, every other one in reverse.
+
+    There are more rounds, up to twice as many, while so many were not on an idle
+    machine.
 
     Returns:
       Each worker's record, by name: "ms", milliseconds a step by round; "cores_busy",
       the CPU's over the clock's seconds; "idle_cpu_s", CPU time taken while others
-      had their turn.
+      had their turn. Then what else the machine did in each round.
     """
-    answers = {name: [] for name in workers}
-    for name in in_turns(list(workers), rounds):
-        answers[name].append(workers[name].ask("run", steps=counts[name]))
+    answers, machine = {name: [] for name in workers}, []
+    order = in_turns(list(workers), 2 * rounds)
+    while workers and sum(map(idle.was_idle, machine)) < rounds > len(machine) / 2:
+        before = _look(workers)
+        for name in itertools.islice(order, len(workers)):
+            answers[name].append(workers[name].ask("run", steps=counts[name]))
+        machine.append(idle.between(before, _look(workers)))
 
     def total(name, field):
         return sum(answer[field] for answer in answers[name])
 
-    return {
+    times = {
         name: {
             "ms": [1000 * answer["seconds"] / counts[name] for answer in answers[name]],
             "cores_busy": total(name, "cpu_seconds")
@@ -233,6 +250,11 @@ def take_turns(
         }
         for name in workers
     }
+    return times, machine
+
+
+def _look(workers):
+    return idle.look(worker.pid for worker in workers.values())
 
 
 def peaks(system: System, settings: Settings) -> dict[str, Any]:

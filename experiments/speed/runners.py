@@ -27,7 +27,7 @@ class Runner(NamedTuple):
     Attributes:
       platform: "cpu" or "gpu".
       run: a function that trains so many steps and returns when they are done.
-      forward: a function from (B, H, W, 1) images to logits, with the weights of that
+      forward: a function from (B, H, W, C) images to logits, with the weights of that
         moment.
       device_bytes: a function that gives an accelerator's peak memory, 0 where it is
         not known.
@@ -75,6 +75,7 @@ def caejax(system: System, settings: Settings) -> Runner:
     start(system.batch, cache=False)
     config = config_lib.default()
     config.data.image_size = system.side
+    config.data.channels = system.channels
     config.corruption.level = NOISE
     config.model.update(system.model)
     config.model.dtype = settings.dtype
@@ -123,22 +124,48 @@ def caejax_params(system: System) -> dict[str, Any]:
 
 def flax(system: System, settings: Settings) -> Runner:
     """Stock Flax: a jitted step, called once a step."""
-    import jax
     import jax.numpy as jnp
-    import optax
 
     from experiments.speed.flax_model import StockAutoencoder, to_params
 
     model = StockAutoencoder(system, jnp.dtype(settings.dtype))
+    params = to_params(system, random_weights(system))
+
+    def apply(params, images):
+        return model.apply({"params": params}, images)
+
+    return _stepwise(system, settings, params, apply)
+
+
+def equinox(system: System, settings: Settings) -> Runner:
+    """Layers of equinox, trained as those of stock Flax are."""
+    import equinox as eqx
+
+    from experiments.speed.equinox_model import apply, create_layers
+
+    layers = create_layers(system, random_weights(system), settings.dtype)
+    params, static = eqx.partition(layers, eqx.is_inexact_array)
+
+    def logits(params, images):
+        return apply(system, eqx.combine(params, static), images)
+
+    return _stepwise(system, settings, params, logits)
+
+
+def _stepwise(system, settings, params, apply):
+    """A jitted step of JAX, called once a step, for a model (params, images)."""
+    import jax
+    import jax.numpy as jnp
+    import optax
+
     tx = optax.adam(RATE)
     images = jnp.asarray(random_images(system, BATCHES * system.batch))
     key, order_key = jax.random.split(jax.random.key(0))
     order = jax.random.permutation(order_key, len(images))
-    params = to_params(system, random_weights(system))
     state = (params, tx.init(params), jnp.int32(0))
 
     def loss(params, noisy, clean):
-        logits = model.apply({"params": params}, noisy)
+        logits = apply(params, noisy)
         return optax.sigmoid_binary_cross_entropy(logits, clean).mean()
 
     def step(state, images, order):
@@ -162,7 +189,7 @@ def flax(system: System, settings: Settings) -> Runner:
         jax.block_until_ready(state)
 
     def forward(images):
-        return jax.jit(model.apply)({"params": state[0]}, images)
+        return jax.jit(apply)(state[0], images)
 
     return Runner(run=run, forward=forward, **_jax_device(settings))
 
@@ -291,6 +318,7 @@ IMPLEMENTATIONS: dict[
 ] = {
     "caejax": (caejax, {}),
     "flax": (flax, {}),
+    "equinox": (equinox, {}),
     "torch_nchw": (torch_eager, {"channels_last": False}),
     "torch_nhwc": (torch_eager, {"channels_last": True}),
     # In the layout that was faster without.

@@ -2,13 +2,16 @@
 
     python -m experiments.speed.study
     python -m experiments.speed.study --scaling
+    python -m experiments.speed.study --grid --minutes=6
 
 Needs PyTorch (`pip install caejax[bench]`), no data. Writes results.json, results.md
-and speed.png; with --scaling scaling.json, scaling.md and scaling.png.
+and speed.png; with --scaling scaling.json, scaling.md and scaling.png; with --grid
+grid.json and grid.md, which the same command goes on with.
 """
 
 import argparse
 import json
+import math
 import os
 import platform
 import time
@@ -27,8 +30,8 @@ from experiments.speed.runners import Settings
 from experiments.speed.systems import System
 
 # The others are caejax on a path that it might not choose by itself.
-DEFAULT = "caejax,flax,torch_nchw,torch_nhwc,torch_compile"
-PACKAGES = ("caejax", "jax", "flax", "torch")
+DEFAULT = "caejax,flax,equinox,torch_nchw,torch_nhwc,torch_compile"
+PACKAGES = ("caejax", "jax", "flax", "torch", "equinox")
 
 Record = dict[str, Any]
 Timer = Callable[[System], Record]
@@ -54,6 +57,22 @@ def scaling_results(timer: Timer, results: Record) -> Iterator[Record]:
             record = {"axis": axis, "value": value, **timer(system)}
             results["scaling"].append(record)
             yield results
+
+
+def grid_results(timer: Timer, results: Record) -> Iterator[Record]:
+    """Measures the grid's cells that results lack; yields the results after each."""
+    done = results.setdefault("grid", [])
+    for system in systems.grid():
+        if system.name not in [record["name"] for record in done]:
+            done.append(timer(system))
+            yield results
+
+
+def write_grid(results: Record, out: Path) -> None:
+    """Writes the grid's numbers and its table."""
+    (out / "grid.json").write_text(json.dumps(results, indent=1) + "\n")
+    names = [system.name for system in systems.grid()]
+    (out / "grid.md").write_text(tables.grid_report(results, names))
 
 
 def write(results: Record, out: Path) -> None:
@@ -108,6 +127,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     add("--cores", type=int, default=len(usable_cores()), help="to use")
     add("--dtype", default="float32", choices=("float32", "bfloat16"))
     add("--scaling", action="store_true", help="time an image against sizes instead")
+    add("--grid", action="store_true", help="widths, batches and image sizes instead")
+    add("--minutes", type=float, default=math.inf, help="until no cell is begun")
     add("--resume", action="store_true", help="keep what results.json has already")
     args = parser.parse_args(argv)
     try:
@@ -143,6 +164,15 @@ def main(argv: list[str] | None = None) -> None:
     results = {"setting": setting(args)}
     if args.resume:
         results = json.loads((args.out / "results.json").read_text())
+    if args.grid:
+        path = args.out / "grid.json"
+        if path.exists():
+            results = json.loads(path.read_text())
+        for found in grid_results(timer, results):
+            write_grid(found, args.out)
+            if time.perf_counter() - start > 60 * args.minutes:
+                break
+        return
     if args.scaling:
         progress = scaling_results(timer, results)
     else:

@@ -4,13 +4,14 @@ caejax makes a system from its config's fields, Flax and PyTorch from `plan`; al
 `random_weights`.
 """
 
+import itertools
 import math
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from caejax.config.load import load_config
-from caejax.models.kinds import STRIDE, UPSAMPLING, kernel_shape, valid_growth
+from caejax.models.kinds import CONTENT, STRIDE, UPSAMPLING, kernel_shape, valid_growth
 from caejax.models.stack import Layer, parse, shapes_after
 
 BATCH = 128
@@ -23,12 +24,14 @@ PUBLISHED = {
     "E denoiser": "e_denoiser",
     "F": "f_keras_io",
 }  # files of configs/seeds
+GRID_WIDTHS, GRID_BATCHES = (32, 64, 128), (32, 128)
+GRID_SIDES, GRID_CHANNELS = (28, 64, 128), (1, 3)
 
 Shape = tuple[int, int, int]
 
 
 class System(NamedTuple):
-    """A convolutional autoencoder of square images with one channel.
+    """A convolutional autoencoder of square images.
 
     Attributes:
       name: the system's name.
@@ -36,12 +39,14 @@ class System(NamedTuple):
         code and a ReLU behind it.
       batch: the number of images a step.
       side: the height and width of the images.
+      channels: the number of the images' channels.
     """
 
     name: str
     model: dict[str, Any]
     batch: int = BATCH
     side: int = 28
+    channels: int = 1
 
 
 class Step(NamedTuple):
@@ -107,8 +112,12 @@ def general(
 
 
 def kinds() -> dict[str, System]:
-    """The general model with every kind of upsampling."""
-    return {kind: general(kind=kind)._replace(name=kind) for kind in UPSAMPLING}
+    """The general model with every kind that is a fixed filter of a free kernel."""
+    return {
+        name: general(kind=name)._replace(name=name)
+        for name, kind in UPSAMPLING.items()
+        if not kind.projected and kind.run not in CONTENT
+    }
 
 
 def scaling() -> dict[str, list[tuple[float, System]]]:
@@ -127,6 +136,50 @@ def scaling() -> dict[str, list[tuple[float, System]]]:
     }
 
 
+def grid() -> list[System]:
+    """Widths, batches and sizes of images, the most telling first.
+
+    The widths of `configs/mnist_denoise.py` with three kinds, the published systems,
+    then all kinds: with every width and batch in MNIST's size, in larger images of one
+    and of three channels, at last every combination.
+    """
+    first = [
+        general((64, 64, 32), kind) for kind in ("deconv_k3", "deconv_k4", "nearest_k3")
+    ]
+    seeds = [
+        system._replace(batch=batch)
+        for name, system in published().items()
+        if "batch" not in name
+        for batch in GRID_BATCHES
+    ]
+    found = {_cell(system): system for system in first}
+    found |= {f"{system.name}, batch {system.batch}": system for system in seeds}
+    cells = itertools.product(
+        GRID_SIDES, GRID_CHANNELS, GRID_BATCHES[::-1], GRID_WIDTHS, UPSAMPLING
+    )
+    # Larger images first with the smallest of the rest.
+    for side, channels, batch, width, kind in sorted(cells, key=_expense):
+        widths = (width, width, width // 2)
+        system = general(widths, kind, batch=batch, side=side, channels=channels)
+        found.setdefault(_cell(system), system)
+    return [system._replace(name=name) for name, system in found.items()]
+
+
+def _expense(cell):
+    side, channels, batch, width, _ = cell
+    away = (side != GRID_SIDES[0]) + (channels != GRID_CHANNELS[0])
+    return away and (batch != GRID_BATCHES[0]) + (width != GRID_WIDTHS[0]), away
+
+
+def _cell(system):
+    model = system.model
+    widths = "-".join(map(str, model["widths"]))
+    return (
+        f"{model['upsampling']}, widths {widths}, batch {system.batch}, "
+        f"{system.side} x {system.side} x {system.channels}"
+    )
+
+
 def words(system: System) -> dict[str, tuple[str, ...]]:
     """The layers of each half, as in `caejax.models.stack`.
 
@@ -140,12 +193,15 @@ def words(system: System) -> dict[str, tuple[str, ...]]:
     for features in (*outer, model["latent_channels"]):
         encoder += [f"conv3 {features} relu", "pool"]
     decoder = [f"{model['upsampling']} {features} relu" for features in widths[::-1]]
-    return {"encoder": tuple(encoder), "decoder": (*decoder, "conv3 1")}
+    return {
+        "encoder": tuple(encoder),
+        "decoder": (*decoder, f"conv3 {system.channels}"),
+    }
 
 
 def plan(system: System) -> list[Step]:
     """All layers, from image to image."""
-    shape: Shape = (system.side, system.side, 1)
+    shape: Shape = (system.side, system.side, system.channels)
     steps, pooled = [], []
     for half, layers in words(system).items():
         for one in layers:
@@ -193,9 +249,9 @@ def weight_shape(step: Step) -> tuple[int, ...] | None:
 
 
 def random_images(system: System, count: int, seed: int = 0) -> np.ndarray:
-    """(count, side, side, 1) float32 images with the 256 values of MNIST's."""
+    """(count, side, side, channels) float32 images with the 256 values of MNIST's."""
     rng = np.random.default_rng(seed)
-    shape = (count, system.side, system.side, 1)
+    shape = (count, system.side, system.side, system.channels)
     return rng.integers(0, 256, shape).astype(np.float32) / 255
 
 

@@ -7,11 +7,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from caejax.models.kinds import UPSAMPLING
 from caejax.models.torch_kernels import to_torch
 from experiments.speed.systems import Step, System, Weights, plan
 
 RESIZED = {
     "nearest_k3": {"mode": "nearest"},
+    "nearest_k5": {"mode": "nearest"},
     "bilinear_k3": {"mode": "bilinear"},
     "bicubic_k3": {"mode": "bicubic", "antialias": True},
     "bilinear_additive": {"mode": "bilinear"},
@@ -38,7 +40,8 @@ class TorchUpsample(nn.Module):
         own_bias = kind in RESIZED or kind in DECONV_PADDING
         if kind in RESIZED:
             groups = -(-channels // 4) if kind == "bilinear_additive" else channels
-            self.layer = nn.Conv2d(groups, features, 3, padding=0 if valid else 1)
+            k = UPSAMPLING[kind].kernel_size
+            self.layer = nn.Conv2d(groups, features, k, padding=0 if valid else k // 2)
         elif kind.startswith("deconv"):
             self.layer = nn.ConvTranspose2d(
                 channels,
@@ -87,7 +90,7 @@ class TorchUpsample(nn.Module):
 
 
 class TorchAutoencoder(nn.Module):
-    """A system: (B, 1, H, W) images to logits of the same shape, float32."""
+    """A system: (B, C, H, W) images to logits of the same shape, float32."""
 
     def __init__(self, system: System, weights: Sequence[Weights | None]):
         super().__init__()

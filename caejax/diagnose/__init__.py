@@ -1,0 +1,129 @@
+"""Finds out whether a model draws checkerboards, where, and what mends it.
+
+`caejax.diagnose(model, inputs)` and `caejax.diagnose.diagnose(model, inputs)` are the
+same; on the command line it is `python -m caejax.diagnose MODEL`.
+"""
+
+import importlib
+import os
+import sys
+import types
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from caejax.diagnose.inspect import inspect
+from caejax.diagnose.result import THRESHOLD_DB, Diagnosis
+from caejax.errors import CaejaxError
+from caejax.files.paths import expand
+
+__all__ = ["Diagnosis", "diagnose"]
+
+
+def diagnose(
+    model: Any, inputs: Any = None, *, threshold_db: float = THRESHOLD_DB
+) -> Diagnosis:
+    """Finds the places where a model enlarges, and measures what they draw.
+
+    Args:
+      model: the path of an ONNX file or of a finished run of caejax; a
+        `torch.nn.Module`, whose mode and weights are left as they are; or a JAX
+        function from (B, n1, ..., nd, C) to such an array, for instance
+        `lambda x: model.apply(params, x)`.
+      inputs: an array that the model takes, or a list of them: of PyTorch and ONNX
+        (B, C, n1, ..., nd), of JAX (B, n1, ..., nd, C). Their shapes are used, and
+        the mean and spread of their channels. Of files they may be left out.
+      threshold_db: what the model draws of flat inputs, relative to its response to
+        the constant itself, is a fault above this.
+
+    Returns:
+      A record, a `dict` that prints as a table; `.clean` says whether all is well.
+
+    Raises:
+      CaejaxError: a model that cannot be used or run, or inputs that are missing.
+
+    Example:
+      >>> found = caejax.diagnose(run)
+      >>> [place["stride"] for place in found["places"]], found.clean
+      ([[2.0, 2.0]], False)
+    """
+    if isinstance(model, str | os.PathLike):
+        return _of_file(expand(model, "model"), inputs, threshold_db)
+    if _is_module(model):
+        return _of_torch(model, _listed(inputs), threshold_db)
+    if callable(model):
+        return _of_jax(model, _listed(inputs), threshold_db)
+    raise CaejaxError(
+        f"a model is the path of an ONNX file or of a run, a torch.nn.Module or a JAX "
+        f"function, and this is {type(model).__name__}"
+    )
+
+
+def _is_module(model):
+    # Who has not imported torch has no module of it.
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(model, torch.nn.Module)
+
+
+def _listed(inputs):
+    if inputs is None:
+        raise CaejaxError(
+            "a model in memory is diagnosed with inputs: diagnose(model, x), with an "
+            "array that the model takes"
+        )
+    return list(inputs) if isinstance(inputs, list | tuple) else [inputs]
+
+
+def _of_torch(module, inputs, threshold_db):
+    torch = sys.modules["torch"]
+    watching = _extra("torch_module", "torch")
+    tensors = [torch.as_tensor(x).detach() for x in inputs]
+    trace = watching.trace_module(module, tensors)
+    arrays = [x.float() if x.is_floating_point() else x for x in tensors]
+    return inspect(trace, [x.cpu().numpy() for x in arrays], threshold_db)
+
+
+def _of_jax(function, inputs, threshold_db):
+    watching = importlib.import_module("caejax.diagnose.jax_function")
+    arrays = [np.asarray(x) for x in inputs]
+    trace = watching.trace_function(function, arrays)
+    return inspect(trace, channels_second(arrays), threshold_db)
+
+
+def _of_file(path: Path, inputs, threshold_db):
+    if path.is_dir():
+        runs = importlib.import_module("caejax.diagnose.runs")
+        function, example = runs.load(path)
+        return _of_jax(
+            function, [example] if inputs is None else _listed(inputs), threshold_db
+        )
+    watching = _extra("onnx_file", "onnx")
+    model = watching.read(path)
+    given = None if inputs is None else [np.asarray(x) for x in _listed(inputs)]
+    return watching.inspect_model(model, given, threshold_db)
+
+
+def _extra(module, extra):
+    """A module that needs packages of an extra."""
+    try:
+        return importlib.import_module(f"caejax.diagnose.{module}")
+    except ModuleNotFoundError as error:
+        raise CaejaxError(
+            f"the module {error.name} is missing; pip install 'caejax[{extra}]'"
+        ) from error
+
+
+def channels_second(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """(B, n1, ..., nd, C) as (B, C, n1, ..., nd); flat arrays stay as they are."""
+    return [np.moveaxis(x, -1, 1) if x.ndim > 2 else x for x in arrays]
+
+
+class _Callable(types.ModuleType):
+    """The module is its function, too."""
+
+    __call__: Callable[..., Diagnosis] = staticmethod(diagnose)
+
+
+sys.modules[__name__].__class__ = _Callable

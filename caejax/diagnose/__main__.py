@@ -1,0 +1,77 @@
+"""The command `python -m caejax.diagnose MODEL`."""
+
+from caejax.runtime import stopping
+
+if __name__ == "__main__":
+    stopping.listen_to_the_end("interrupted")
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from caejax.errors import CaejaxError, exit_code
+from caejax.files.atomic import replacing
+from caejax.files.paths import expand
+
+FOUND = 3  # exit code: a pattern above the threshold
+
+_DESCRIPTION = """\
+Finds the places where a model enlarges its features, reads from their kernels whether
+they draw checkerboards, measures what the whole model draws of flat inputs, and says
+what mends it. MODEL is an ONNX file or the folder of a finished run of caejax.
+
+Exit codes: 0 clean, 3 a pattern above --threshold, 1 something that cannot be read.
+"""
+
+
+def parse(argv: Sequence[str], program: str) -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(
+        prog=program,
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("model", metavar="MODEL", help="an ONNX file, or a run's folder")
+    add("--json", metavar="FILE", help="write the record there, too; - prints it alone")
+    add(
+        "--threshold",
+        type=float,
+        default=-60.0,
+        metavar="DB",
+        help="a pattern above this is a fault, relative to the response to the "
+        "constant itself (default: -60)",
+    )
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str], *, program: str = "python -m caejax.diagnose") -> int:
+    """Does what the command line says; returns the exit code."""
+    args = parse(argv, program)
+    return exit_code(lambda: _diagnose(args), "interrupted")
+
+
+def _diagnose(args):
+    from caejax.diagnose import diagnose
+
+    model = expand(args.model, "MODEL")
+    if not model.exists():
+        raise CaejaxError(f"MODEL is {model}, and there is no such file or folder")
+    if model.is_dir():
+        from caejax.runtime.startup import start
+
+        start()
+    found = diagnose(model, threshold_db=args.threshold)
+    if args.json == "-":
+        print(found.to_json())
+    else:
+        print(found)
+        if args.json:
+            with replacing(expand(args.json, "--json")) as file:
+                file.write(found.to_json().encode() + b"\n")
+    return 0 if found.clean else FOUND
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,335 @@
+"""From a watched model to its diagnosis."""
+
+import contextlib
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from caejax.diagnose import phases, probe
+from caejax.diagnose.phases import decibels
+from caejax.diagnose.places import Place, find_places, scales
+from caejax.diagnose.result import THRESHOLD_DB, Diagnosis
+from caejax.diagnose.trace import Trace
+
+
+def inspect(
+    trace: Trace, inputs: Sequence[np.ndarray], threshold_db: float = THRESHOLD_DB
+) -> Diagnosis:
+    """Reads the kernels of a model's enlarging places, and measures what they draw.
+
+    Args:
+      trace: of the model, whose result is (B, C, n1, ..., nd).
+      inputs: what it was traced with; those of three axes and more are replaced by
+        flat colours.
+      threshold_db: a pattern on flat inputs above this, relative to the constant's
+        own response, is a fault.
+    """
+    places = find_places(trace)
+    about = list(trace.about)
+    if not places:
+        return _nothing(about, threshold_db)
+    larger = scales(trace, places)
+    periods = [_period(place, larger) for place in places]
+    whole = _common([p for p in periods if p])
+    drawn = _measure(trace, inputs, places, periods, whole, larger, about)
+    rows = [
+        _row(place, period, *values, threshold_db)
+        for place, period, *values in zip(
+            places,
+            periods,
+            drawn["predicted"],
+            drawn["local"],
+            drawn["shares"],
+            strict=True,
+        )
+    ]
+    ripple = drawn["ripple"]
+    worst = ripple if ripple is not None else _by_kernels(rows)
+    clean = worst is None or worst <= threshold_db
+    return Diagnosis(
+        clean=bool(clean),
+        threshold_db=threshold_db,
+        ripple_db=ripple,
+        ripple_rms=drawn["rms"],
+        slope_ripple_db=drawn["slope"],
+        period=list(whole),
+        ripple_db_by_period=drawn["by_period"],
+        places=rows,
+        about=about,
+        verdict=_verdict(ripple, worst, clean, whole, threshold_db),
+    )
+
+
+def _nothing(about, threshold_db):
+    return Diagnosis(
+        clean=True,
+        threshold_db=threshold_db,
+        ripple_db=None,
+        ripple_rms=None,
+        slope_ripple_db=None,
+        period=[],
+        ripple_db_by_period={},
+        places=[],
+        about=about,
+        verdict="clean: the model has no place that enlarges",
+    )
+
+
+def _period(place, larger):
+    """Of what a place draws, in pixels of the result; None where it is not known."""
+    scale = larger.get(place.output)
+    if scale is None or len(scale) != len(place.stride):
+        return None
+    return tuple(
+        max(1, round(s * x)) if s > 1 and float(s).is_integer() else 1
+        for s, x in zip(place.stride, scale, strict=True)
+    )
+
+
+def _common(periods):
+    """The period of all patterns together, along each axis."""
+    if not periods:
+        return ()
+    return tuple(math.lcm(*axis) for axis in zip(*periods, strict=True))
+
+
+def _measure(trace, inputs, places, periods, whole, larger, about):
+    nothing = {
+        "ripple": None,
+        "rms": None,
+        "slope": None,
+        "by_period": {},
+        "local": [None] * len(places),
+        "predicted": [None] * len(places),
+        "shares": [None] * len(places),
+    }
+    if not whole:
+        about.append("no place lies on a way to the result; nothing was probed")
+        return nothing
+    given = [_flat(inputs, seed) for seed in range(probe.FLATS)]
+    shown = _Shown(places, [_at(whole, larger, x) for x in places])
+    images = [shown.run(trace, x) for x in given]
+    try:
+        found = _mean([probe.pattern(y, whole) for y in images])
+    except ValueError as error:
+        about.append(f"the result was not probed: {error}; give larger inputs")
+        return nothing
+
+    def results(changes):
+        return [trace.run(x, changes) for x in given]
+
+    seen = decibels(found.power / max(found.level, 1e-300)) > _ROUNDING_DB
+    shares = [
+        _share(found, place, results, whole) if period and seen else None
+        for place, period in zip(places, periods, strict=True)
+    ]
+    if found.rest > max(1e-6 * found.level, found.power):
+        about.append(
+            "flat inputs do not stay flat inside this model (positions, attention or "
+            "normalisation over space), by "
+            f"{np.sqrt(found.rest):.3g} RMS beside the pattern: what is measured "
+            "repeats all the same, but less regular patterns are not seen"
+        )
+    return {
+        "ripple": found.db,
+        "rms": float(np.sqrt(found.power)),
+        "slope": _on_slopes(trace, inputs, given[0], whole),
+        "by_period": _by_period(images, whole),
+        "local": [_worst(x) for x in shown.drawn],
+        "predicted": [_worst(x) for x in shown.predicted],
+        "shares": shares,
+    }
+
+
+_ROUNDING_DB = -100.0  # float32's; below that there is nothing to be shared out
+
+
+def _at(whole, larger, place):
+    """The period of all patterns together, in pixels of a place's own result."""
+    scale = larger.get(place.output)
+    stride = [int(s) if float(s).is_integer() else 1 for s in place.stride]
+    if scale is None or len(scale) != len(stride):
+        return stride
+    own = [max(s, round(n / x)) for n, x, s in zip(whole, scale, stride, strict=True)]
+    return [s * -(-n // s) for n, s in zip(own, stride, strict=True)]
+
+
+def _worst(values):
+    return max(values) if values else None
+
+
+class _Shown:
+    """What is seen of each place while the model runs on flat inputs.
+
+    Attributes:
+      watched: the steps to be shown.
+      drawn: for each place, what it draws in each run, in dB.
+      predicted: likewise, what its kernel makes of the features that it was given.
+    """
+
+    def __init__(self, places, periods):
+        self._places, self._periods = places, periods
+        reads = {x.reads for x in places} - {None, -1}
+        self.watched = frozenset({x.output for x in places} | reads)
+        self.drawn = [[] for _ in places]
+        self.predicted = [[] for _ in places]
+        self._features = {}
+
+    def run(self, trace, flat):
+        """The model's result of flat inputs."""
+        # Which of several inputs a place reads is not known.
+        self._features = {-1: flat[0]} if len(flat) == 1 else {}
+        return trace.run(flat, None, self, self.watched)
+
+    def __call__(self, index, array):
+        self._features[index] = array
+        for n, place in enumerate(self._places):
+            if place.output == index:
+                with contextlib.suppress(ValueError):  # too small
+                    self._look(n, place, array)
+
+    def _look(self, n, place, array):
+        stride = tuple(int(s) if float(s).is_integer() else 1 for s in place.stride)
+        if array.ndim != len(stride) + 2:
+            return
+        period = self._periods[n]
+        self.drawn[n].append(probe.pattern(array, period, stride).db)
+        features = self._features.get(place.reads)
+        if place.phases is None or features is None or features.ndim != array.ndim:
+            return
+        before = [n // s for n, s in zip(period, stride, strict=True)]
+        cell, _ = probe.fold(features, before)
+        constant = cell.mean(tuple(range(2, cell.ndim)))
+        made = phases.response(place.phases, constant, place.groups)
+        if place.bias is not None:
+            made = made + place.bias
+        made = np.moveaxis(made, -1, 1)
+        axes = tuple(range(2, made.ndim))
+        level = (made.mean(axes) ** 2).mean()
+        self.predicted[n].append(decibels(made.var(axes).mean() / max(level, 1e-300)))
+
+
+def _flat(inputs, seed):
+    return [
+        probe.flats(x, seed + n) if x.ndim >= 3 and x.dtype.kind == "f" else x
+        for n, x in enumerate(inputs)
+    ]
+
+
+def _mean(found):
+    return probe.Pattern(*np.mean(found, 0))
+
+
+def _share(found, place, results, whole):
+    """How much less power there is with the place made clean."""
+    if place.change is None:
+        return None
+    if not place.change or not found.power:
+        return 0.0
+    without = _mean([probe.pattern(y, whole) for y in results(place.change)])
+    return float(1 - without.power / found.power)
+
+
+def _on_slopes(trace, inputs, flat, whole):
+    """The largest pattern on slopes along an axis, in dB of the slope's rise."""
+    values = []
+    main = next((n for n, x in enumerate(flat) if x.ndim >= 3), None)
+    if main is None or flat[main].ndim != len(whole) + 2:
+        return None
+    height = float(inputs[main].std()) or 1.0
+    for axis in range(2, flat[main].ndim):
+        given = list(flat)
+        given[main] = probe.slope(flat[main], axis, height)
+        change = trace.run(given) - trace.run(flat)
+        values.append(probe.slope_pattern(change, whole, axis))
+    return max(values)
+
+
+def _by_period(images, whole):
+    """The pattern that each period adds to those of its divisors, in dB."""
+    longest = max(whole)
+    found, before = {}, 0.0
+    for period in (p for p in range(2, longest + 1) if longest % p == 0):
+        cut = tuple(math.gcd(period, x) for x in whole)
+        total = _mean([probe.pattern(y, cut) for y in images])
+        if period & (period - 1) == 0 or period == longest:
+            power = max(total.power - before, 0.0)
+            found[str(period)] = decibels(power / max(total.level, 1e-300))
+            before = total.power
+    return found
+
+
+def _row(place: Place, period, predicted, local, share, threshold_db):
+    kernel = place.phases
+    row = {
+        "name": place.name,
+        "operation": place.operation,
+        "stride": [float(s) for s in place.stride],
+        "dimensions": len(place.stride),
+        "kernel": list(place.kernel),
+        "gain_spread_db": kernel and phases.spread_db(kernel),
+        "overlap_db": kernel and _finite(phases.overlap_db(kernel)),
+        "bias_spread": kernel and phases.bias_spread(kernel),
+        "period": list(period or ()),
+        "predicted_db": predicted,
+        "ripple_db": local,
+        "share": share,
+    }
+    return row | _words(place, row, threshold_db)
+
+
+def _finite(value):
+    return value if math.isfinite(value) else None
+
+
+def _words(place, row, threshold_db):
+    """Verdict and cure in plain words."""
+    drawn = row["ripple_db"]
+    spread = row["gain_spread_db"]
+    dirty = (drawn if drawn is not None else spread or -math.inf) > threshold_db
+    if not dirty:
+        return {"clean": True, "verdict": f"clean. {place.note}".strip(), "cure": ""}
+    cause = "the gains of its phases differ"
+    if spread is not None and spread <= threshold_db:
+        cause = "its gains are equal, but each phase has a bias of its own"
+    elif spread is None:
+        cause = "its phases differ"
+    if place.change == {}:
+        return {
+            "clean": False,
+            "verdict": f"draws a pattern: {place.note}",
+            "cure": "take a nearest or bilinear resize and a convolution instead",
+        }
+    if place.change is None:
+        return {
+            "clean": False,
+            "verdict": f"draws a pattern: {place.note}",
+            "cure": "give it a kernel at least as large as its stride, then train",
+        }
+    cure = (
+        "python -m caejax.fix gives the phases one gain by the least change; for a new "
+        "model take a nearest or bilinear resize and a convolution"
+    )
+    return {"clean": False, "verdict": f"draws a pattern: {cause}", "cure": cure}
+
+
+def _by_kernels(rows):
+    known = [x["gain_spread_db"] for x in rows if x["gain_spread_db"] is not None]
+    return max(known, default=None)
+
+
+def _verdict(ripple, worst, clean, whole, threshold_db):
+    size = "x".join(map(str, whole))
+    if ripple is None:
+        said = "by its kernels alone" if worst is not None else "as far as can be told"
+        return f"{'clean' if clean else 'draws a pattern'}, {said}"
+    if clean:
+        return (
+            f"clean: of flat inputs the model draws {ripple:.1f} dB at period {size}, "
+            f"not above {threshold_db:g} dB"
+        )
+    return (
+        f"draws a pattern of period {size}: {ripple:.1f} dB of the constant's own "
+        f"response, above {threshold_db:g} dB"
+    )

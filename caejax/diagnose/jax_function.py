@@ -1,0 +1,218 @@
+"""Watches a JAX function while it runs, with or without Flax."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from jax.extend import core
+
+from caejax.diagnose.trace import Change, Step, Trace, averaging
+
+_LAYOUTS = {"reshape", "transpose", "broadcast_in_dim", "squeeze", "expand_dims"}
+_POINTWISE = ("add", "add_any")
+
+
+def trace_function(
+    function: Callable[..., jax.Array], inputs: Sequence[np.ndarray]
+) -> Trace:
+    """Traces a function and notes what it does.
+
+    Args:
+      function: takes arrays (B, n1, ..., nd, C), and returns one.
+      inputs: what it is called with.
+
+    Returns:
+      The trace; arrays that go into its `run` and come out of it have their channels
+      second.
+    """
+    closed = jax.make_jaxpr(function)(*inputs)
+
+    def run(
+        arrays: Sequence[Any],
+        changes: dict[int, Change] | None = None,
+        watch: Callable[[int, np.ndarray], None] | None = None,
+        watched: frozenset[int] = frozenset(),
+    ) -> np.ndarray:
+        given = [np.moveaxis(x, 1, -1) if x.ndim > 2 else x for x in arrays]
+        shown = _Run(changes or {}, watch, watched)
+        made = shown.call(closed, [(x, -1) for x in given])
+        return np.moveaxis(np.asarray(made[0][0], np.float32), -1, 1)
+
+    first = _Run({}, None, frozenset())
+    results = first.call(closed, [(x, -1) for x in inputs])
+    indices = tuple(-1 if index is None else index for _, index in results)
+    return Trace(first.steps, indices, run, channel=-1)
+
+
+class _Run:
+    """One run through a function's operations, those of functions inside of it, too."""
+
+    def __init__(self, changes, watch, watched):
+        self.steps: list[Step] = []
+        self._changes, self._watch, self._watched = changes, watch, watched
+        self._names: list[str] = []
+
+    def call(self, closed, given):
+        """Values and the steps that made them, of the function's results."""
+        known = dict(zip(closed.jaxpr.invars, given, strict=True))
+        known |= {
+            var: (value, None)
+            for var, value in zip(closed.jaxpr.constvars, closed.consts, strict=True)
+        }
+
+        def read(var):
+            return (var.val, None) if isinstance(var, core.Literal) else known[var]
+
+        for eqn in closed.jaxpr.eqns:
+            made = self._equation(eqn, [read(x) for x in eqn.invars])
+            known |= dict(zip(eqn.outvars, made, strict=True))
+        return [read(x) for x in closed.jaxpr.outvars]
+
+    def _equation(self, eqn, given):
+        inner = _inner(eqn)
+        if inner is not None:
+            self._names.append(str(eqn.source_info.name_stack))
+            made = self.call(inner, given[len(given) - len(inner.jaxpr.invars) :])
+            self._names.pop()
+            return made
+        sources = tuple(index for _, index in given if index is not None)
+        values = [value for value, _ in given]
+        if not sources:
+            return [(x, None) for x in _bind(eqn, values)]
+        index = len(self.steps)
+        change = self._changes.get(index, Change())
+        step = _known(self._step(index, eqn, given, sources), eqn, given)
+        if change.weight is not None:
+            values[1] = _as_jax(
+                change.weight,
+                eqn.params["dimension_numbers"],
+                eqn.params["feature_group_count"],
+            )
+        made = _bind(eqn, values)
+        if change.mean is not None:
+            groups, axis = change.mean
+            mixed = np.moveaxis(np.asarray(made[0]), axis, -1) @ averaging(groups)
+            made[0] = np.moveaxis(mixed, -1, axis).astype(made[0].dtype)
+        self.steps.append(step._replace(shape=tuple(np.shape(made[0]))))
+        if self._watch and index in self._watched:
+            self._watch(index, np.moveaxis(np.asarray(made[0]), -1, 1))
+        return [(x, index) for x in made]
+
+    def _step(self, index, eqn, given, sources):
+        first = next(value for value, step in given if step is not None)
+        names = [*self._names, str(eqn.source_info.name_stack)]
+        label = eqn.primitive.name
+        name = "/".join(x for x in names if x) or label
+        return Step(index, name, "other", label, sources, tuple(np.shape(first)), ())
+
+
+def _inner(eqn):
+    """The function inside an operation that only calls it."""
+    if eqn.primitive.name in ("jit", "pjit", "closed_call", "remat", "checkpoint"):
+        found = eqn.params["jaxpr"]
+    elif eqn.primitive.name in ("custom_jvp_call", "custom_vjp_call"):
+        found = eqn.params.get("call_jaxpr", eqn.params.get("fun_jaxpr"))
+    else:
+        return None
+    return found if hasattr(found, "consts") else core.ClosedJaxpr(found, ())
+
+
+def _bind(eqn, values):
+    made = eqn.primitive.bind(*values, **eqn.params)
+    return list(made) if eqn.primitive.multiple_results else [made]
+
+
+def _known(step, eqn, given):
+    name = eqn.primitive.name
+    alone = len(step.sources) == 1
+    if name == "conv_general_dilated" and given[1][1] is None:
+        return _convolution(step, eqn.params, np.asarray(given[1][0]))
+    if name in _LAYOUTS and alone:
+        return step._replace(kind="layout", move=_mover(eqn))
+    if name == "dot_general" and alone and given[1][1] is None:
+        return _linear(step, eqn.params, np.asarray(given[1][0]))
+    if name in _POINTWISE and alone:
+        added = next(np.asarray(x) for x, index in given if index is None)
+        rows = added.reshape(-1, added.shape[-1]) if added.ndim else added[None, None]
+        if rows.shape[0] == 1 and rows.shape[1] > 1:
+            return step._replace(bias=rows[0])
+    return step
+
+
+def _convolution(step, params, kernel):
+    numbers = params["dimension_numbers"]
+    # (F, C / groups, k1, ..., kd), as in a correlation.
+    weight = kernel.transpose(numbers.rhs_spec)
+    enlarged, dilation = params["lhs_dilation"], params["rhs_dilation"]
+    groups = params["feature_group_count"]
+    padding = tuple(low for low, _ in params["padding"])
+    label = f"conv{len(enlarged)}d"
+    if max(enlarged) == 1:
+        return step._replace(
+            kind="convolution",
+            label=label,
+            weight=weight,
+            stride=tuple(params["window_strides"]),
+            padding=padding,
+            dilation=tuple(dilation),
+            groups=groups,
+        )
+    # As a transposed convolution the taps run the other way.
+    taps = weight.shape[2:]
+    padding = tuple(
+        d * (k - 1) - low for d, k, low in zip(dilation, taps, padding, strict=True)
+    )
+    return step._replace(
+        kind="transposed",
+        label=f"{label} of dilated input",
+        weight=_swapped(weight, groups),
+        stride=tuple(enlarged),
+        padding=padding,
+        dilation=tuple(dilation),
+        groups=groups,
+    )
+
+
+def _swapped(weight, groups):
+    """(F, C / g, ...) to (C, F / g, ...) with the taps the other way, and back."""
+    count, inside, *taps = weight.shape
+    grouped = weight.reshape(groups, count // groups, inside, *taps).swapaxes(1, 2)
+    axes = tuple(range(2, weight.ndim))
+    return np.flip(grouped.reshape(groups * inside, count // groups, *taps), axes)
+
+
+def _as_jax(weight, numbers, groups):
+    back = np.argsort(numbers.rhs_spec)
+    return _swapped(weight, groups).transpose(back)
+
+
+def _mover(eqn):
+    def move(array):
+        moved = _bind_layout(eqn.primitive.name, eqn.params, array)
+        return np.ascontiguousarray(moved)
+
+    return move
+
+
+def _bind_layout(name, params, array):
+    if name == "reshape":
+        return array.reshape(params["new_sizes"])
+    if name == "transpose":
+        return array.transpose(params["permutation"])
+    if name == "squeeze":
+        return array.squeeze(params["dimensions"])
+    if name == "expand_dims":
+        return np.expand_dims(array, params["dimensions"])
+    shape = [1] * len(params["shape"])
+    for size, axis in zip(array.shape, params["broadcast_dimensions"], strict=True):
+        shape[axis] = size
+    return np.broadcast_to(array.reshape(shape), params["shape"])
+
+
+def _linear(step, params, weight):
+    (here, there), (batch, _) = params["dimension_numbers"]
+    last = tuple(here) == (len(step.shape_in) - 1,)
+    if batch or not last or tuple(there) != (0,) or weight.ndim != 2:
+        return step
+    return step._replace(kind="linear", label="Dense", weight=weight.T)

@@ -1,0 +1,94 @@
+"""Channels that become pixels: found by where elements go, not by names.
+
+`DepthToSpace` in both orders, PyTorch's pixel shuffle, einops, reshape-transpose-
+reshape and the patches of a transformer that are put back into an image all move
+elements only. So numbers are sent through them in place of features: where
+neighbouring pixels come from one place and differ in the channel alone, the operation
+enlarges, by the number of such neighbours.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Blocks(NamedTuple):
+    """How channels become pixels.
+
+    Attributes:
+      stride: pixels that come from one place, along each spatial axis of the result.
+      axes: the spatial axes of the result, where the stride is above 1 or one of its
+        neighbours' is.
+      channel_axis: of the source, the axis of the channels.
+      order: (s1, ..., sd, F): the source's channel that each phase of each channel of
+        the result shows.
+      repeated: whether the pixels of a block are copies: a nearest resize.
+    """
+
+    stride: tuple[int, ...]
+    axes: tuple[int, ...]
+    channel_axis: int
+    order: np.ndarray
+    repeated: bool
+
+
+def find_blocks(
+    shape: Sequence[int],
+    move: Callable[[np.ndarray], np.ndarray],
+    channels: Sequence[int] = (1, -1),
+) -> Blocks | None:
+    """Finds out whether moving elements turns channels into pixels.
+
+    Args:
+      shape: of the source, batch first.
+      move: the moving, for an array of any type.
+      channels: axes of the result that may hold its channels, the likeliest first.
+
+    Returns:
+      How, or None where it does not.
+    """
+    numbers = move(np.arange(np.prod(shape), dtype=np.int64).reshape(shape))
+    if numbers.ndim < 3 or numbers.ndim > 5 or not numbers.size:
+        return None
+    found = np.stack(np.unravel_index(numbers[:1], shape), -1)
+    for channel in channels:
+        axis = channel % numbers.ndim
+        features = np.moveaxis(found, axis, -2)[0]  # n1, ..., nd, F, source axes
+        dims = features.ndim - 2
+        for source in range(len(shape) - 1, 0, -1):
+            place = np.delete(features, source, -1)
+            stride = tuple(_block(place, axis) for axis in range(dims))
+            if max(stride) == 1 or not _is_made_of(place, stride):
+                continue
+            cell = tuple(slice(0, s) for s in stride)
+            order = features[(*cell, ..., source)]
+            if not _same_everywhere(features[..., source], order, stride):
+                continue
+            copies = bool((order == order[(0,) * dims]).all())
+            axes = tuple(n for n in range(1, numbers.ndim) if n != axis)
+            return Blocks(stride, axes, source, order, copies)
+    return None
+
+
+def _block(place, axis):
+    """How many neighbours along an axis come from one place."""
+    line = np.moveaxis(place, axis, 0)
+    line = line[(slice(None), *(0,) * (place.ndim - 2))]
+    changed = np.flatnonzero((line != line[0]).any(-1))
+    return int(changed[0]) if len(changed) else 1
+
+
+def _is_made_of(place, stride):
+    """Whether all blocks of the size come from one place each, for all channels."""
+    if any(n % s for n, s in zip(place.shape, stride, strict=False)):
+        return False
+    corners = place[tuple(slice(0, None, s) for s in stride)]
+    for axis, s in enumerate(stride):
+        corners = np.repeat(corners, s, axis)
+    return bool((corners == place).all() and (place == place[..., :1, :]).all())
+
+
+def _same_everywhere(channels, order, stride):
+    repeats = [n // s for n, s in zip(channels.shape, stride, strict=False)]
+    return bool((np.tile(order, (*repeats, 1)) == channels).all())

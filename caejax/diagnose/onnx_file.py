@@ -1,0 +1,384 @@
+"""Watches an ONNX file while it runs."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import TensorProto, helper, numpy_helper
+
+from caejax.diagnose import onnx_moves
+from caejax.diagnose.inspect import inspect
+from caejax.diagnose.result import Diagnosis
+from caejax.diagnose.trace import Change, Step, Trace, averaging
+from caejax.errors import CaejaxError
+
+_FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE)
+SIZE, LARGEST = 32, 512  # of axes that the file leaves open, at first and at most
+
+
+def read(path: Path) -> onnx.ModelProto:
+    """Reads a model with its weights, also where those lie beside it.
+
+    Raises:
+      CaejaxError: it is not there, damaged, no ONNX file, or its weights are missing.
+    """
+    try:
+        model = onnx.load(str(path), load_external_data=False)
+    except OSError as error:
+        raise CaejaxError(f"{path}: {error.strerror}") from error
+    except Exception as error:
+        raise CaejaxError(
+            f"{path} cannot be read as ONNX; it is damaged, cut, or another file"
+        ) from error
+    if not model.graph.node:
+        raise CaejaxError(f"{path} holds no operations; it is damaged, or no ONNX file")
+    try:
+        onnx.load_external_data_for_model(model, str(path.parent))
+    except Exception as error:
+        raise CaejaxError(
+            f"{path} keeps its weights in other files, and they cannot be read "
+            f"({' '.join(str(error).split())[:120]}); put those beside it"
+        ) from error
+    return model
+
+
+def example(model: onnx.ModelProto, size: int = SIZE) -> list[np.ndarray]:
+    """Random inputs for a model, with their channels second.
+
+    Args:
+      model: the model.
+      size: of spatial axes that the file leaves open; other open axes are 1.
+
+    Raises:
+      CaejaxError: an input has no shape, or open channels.
+    """
+    rng = np.random.default_rng(0)
+    weights = {x.name for x in model.graph.initializer}
+    found = []
+    for given in model.graph.input:
+        if given.name in weights:
+            continue
+        kind = given.type.tensor_type
+        if not kind.HasField("shape"):
+            raise CaejaxError(
+                f"the input {given.name!r} of the ONNX file has no shape; export it "
+                "with the shape of an example"
+            )
+        dims = [x.dim_value for x in kind.shape.dim]
+        axis = _channel_axis(model, given.name)
+        if len(dims) > 2 and not dims[axis]:
+            dims[axis] = _channels_of(model, given.name)
+        shape = [
+            n or (1 if k == 0 or len(dims) < 3 else size) for k, n in enumerate(dims)
+        ]
+        kind = helper.tensor_dtype_to_np_dtype(kind.elem_type)
+        if np.dtype(kind).kind == "f":
+            array = rng.standard_normal(shape).astype(kind)
+            found.append(np.moveaxis(array, axis, 1) if len(dims) > 2 else array)
+        else:
+            found.append(np.ones(shape, kind))
+    if not found:
+        raise CaejaxError("the ONNX file has no inputs; nothing can be sent through it")
+    return found
+
+
+def _users(model, name):
+    return [node for node in model.graph.node if name in node.input]
+
+
+def _channel_axis(model, name):
+    """Of an input: the last one where it is at once transposed for convolutions."""
+    users = _users(model, name)
+    if users and all(_to_channels_second(node) for node in users):
+        return -1
+    return 1
+
+
+def _to_channels_second(node):
+    if node.op_type != "Transpose":
+        return False
+    perm = list(onnx_moves.attributes(node).get("perm", []))
+    return (
+        len(perm) > 2
+        and perm[:2] == [0, len(perm) - 1]
+        and sorted(perm)
+        == [
+            perm[0],
+            *perm[2:],
+            perm[1],
+        ]
+    )
+
+
+def _channels_of(model, name):
+    """Channels of an open axis, by the kernel that takes it."""
+    weights = {x.name: x for x in model.graph.initializer}
+    for node in _users(model, name):
+        if node.op_type == "Transpose":
+            return _channels_of(model, node.output[0])
+        if node.op_type in ("Conv", "ConvTranspose") and node.input[1] in weights:
+            shape = weights[node.input[1]].dims
+            if node.op_type == "ConvTranspose":
+                return shape[0]
+            return shape[1] * onnx_moves.attributes(node).get("group", 1)
+    raise CaejaxError(
+        f"the ONNX file leaves the channels of its input {name!r} open; export it with "
+        "the shape of an example"
+    )
+
+
+def trace_model(model: onnx.ModelProto, inputs: Sequence[np.ndarray]) -> Trace:
+    """Runs a model once and notes what it does.
+
+    Args:
+      model: as `read` gives it.
+      inputs: what it is run with, as `example` gives them.
+
+    Returns:
+      The trace; arrays that go into its `run` and come out of it have their channels
+      second, whatever the model's own have.
+
+    Raises:
+      CaejaxError: onnxruntime cannot run it.
+    """
+    names = [x.name for x in _true_inputs(model)]
+    last = [_channel_axis(model, name) == -1 for name in names]
+    result = _beyond_transpose(model, model.graph.output[0].name)
+
+    def feed(arrays):
+        return {
+            name: np.moveaxis(x, 1, -1) if end and x.ndim > 2 else x
+            for name, x, end in zip(names, arrays, last, strict=True)
+        }
+
+    def run(
+        arrays: Sequence[Any],
+        changes: dict[int, Change] | None = None,
+        watch: Callable[[int, np.ndarray], None] | None = None,
+        watched: frozenset[int] = frozenset(),
+    ) -> np.ndarray:
+        changed = _changed(model, changes or {})
+        wanted = [result, *(model.graph.node[n].output[0] for n in sorted(watched))]
+        made = _run(changed, feed(arrays), wanted)
+        for n in sorted(watched):
+            watch(n, made[model.graph.node[n].output[0]])
+        return made[result].astype(np.float32)
+
+    values = _run(model, feed(inputs), None)
+    steps, of = _steps(model, values, names)
+    return Trace(steps, (of[result],), run)
+
+
+def _true_inputs(model):
+    weights = {x.name for x in model.graph.initializer}
+    return [x for x in model.graph.input if x.name not in weights]
+
+
+def _beyond_transpose(model, name):
+    """The result before its channels are put last."""
+    for node in model.graph.node:
+        if name in node.output and node.op_type == "Transpose":
+            perm = list(onnx_moves.attributes(node).get("perm", []))
+            if len(perm) > 2 and perm == [0, *range(2, len(perm)), 1]:
+                return node.input[0]
+        if name in node.output and node.op_type == "Identity":
+            return _beyond_transpose(model, node.input[0])
+    return name
+
+
+def _run(model, feed, wanted):
+    """Values by name; of all steps where no names are given."""
+    shown = onnx.ModelProto()
+    shown.CopyFrom(model)
+    known = {x.name for x in shown.graph.output}
+    if wanted is None:
+        wanted = [x for node in shown.graph.node for x in node.output if x]
+    shown.graph.output.extend(
+        onnx.ValueInfoProto(name=name) for name in wanted if name not in known
+    )
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    try:
+        session = onnxruntime.InferenceSession(
+            shown.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+        return dict(zip(wanted, session.run(wanted, feed), strict=True))
+    except Exception as error:
+        raise CaejaxError(_unrunnable(model, error)) from error
+
+
+def _unrunnable(model, error):
+    own = sorted(
+        {
+            f"{node.domain}.{node.op_type}"
+            for node in model.graph.node
+            if node.domain not in ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
+        }
+    )
+    if own:
+        return (
+            f"the ONNX file has operators of its own ({', '.join(own)}), which "
+            "onnxruntime does not know; export it without them, or diagnose the model "
+            "from Python"
+        )
+    said = " ".join(str(error).split())[:200]
+    return f"onnxruntime cannot run the ONNX file: {said}"
+
+
+def _changed(model, changes):
+    if not changes:
+        return model
+    changed = onnx.ModelProto()
+    changed.CopyFrom(model)
+    for index, change in changes.items():
+        node = changed.graph.node[index]
+        if change.weight is not None:
+            name = f"{node.name or node.output[0]}.clean"
+            changed.graph.initializer.append(
+                numpy_helper.from_array(change.weight, name)
+            )
+            node.input[1] = name
+    # From the last on, so that places stay what they are.
+    for index in sorted(changes, reverse=True):
+        if changes[index].mean is not None:
+            _insert_mean(changed.graph, index, *changes[index].mean)
+    return changed
+
+
+def _insert_mean(graph, index, groups, axis):
+    """Replaces a result's channels by the means of their groups."""
+    name = graph.node[index].output[0]
+    matrix = averaging(groups)
+    own = f"{name}.own"
+    graph.node[index].output[0] = own
+    graph.initializer.append(numpy_helper.from_array(matrix, f"{name}.mean"))
+    if axis == 1:
+        # The channels of images; a matrix from the left of (B, C, pixels).
+        keep = numpy_helper.from_array(np.array([0, 0, -1]), f"{name}.flat")
+        graph.initializer.append(keep)
+        made = [
+            helper.make_node("Shape", [own], [f"{name}.shape"]),
+            helper.make_node("Reshape", [own, f"{name}.flat"], [f"{name}.pixels"]),
+            helper.make_node(
+                "MatMul", [f"{name}.mean", f"{name}.pixels"], [f"{name}.means"]
+            ),
+            helper.make_node("Reshape", [f"{name}.means", f"{name}.shape"], [name]),
+        ]
+    else:
+        made = [helper.make_node("MatMul", [own, f"{name}.mean"], [name])]
+    for n, node in enumerate(made):
+        graph.node.insert(index + 1 + n, node)
+
+
+def _steps(model, values, inputs):
+    fixed = {x.name: numpy_helper.to_array(x) for x in model.graph.initializer}
+    of = dict.fromkeys(inputs, -1)
+    shapes = {}
+    steps = []
+    for index, node in enumerate(model.graph.node):
+        sources = tuple(
+            of[x] for x in node.input if x in of and not _is_a_shape(values.get(x))
+        )
+        made = [np.asarray(values[x]) for x in node.output if x in values]
+        if not sources:
+            fixed |= {x: np.asarray(values[x]) for x in node.output if x}
+            continue
+        first = next(x for x in node.input if x in of)
+        step = Step(
+            index,
+            node.name or node.output[0],
+            "other",
+            node.op_type,
+            sources,
+            shapes.get(first, ()),
+            made[0].shape,
+        )
+        steps.append(_known(step, node, {**values, **fixed}))
+        for name, array in zip([x for x in node.output if x], made, strict=True):
+            of[name] = index
+            shapes[name] = array.shape
+    return steps, of
+
+
+def _is_a_shape(value):
+    """Whether a value is a size that was computed, and no feature."""
+    return value is not None and np.asarray(value).dtype.kind in "iub"
+
+
+def _known(step, node, values):
+    about = onnx_moves.attributes(node)
+    if node.op_type in ("Conv", "ConvTranspose") and node.input[1] in values:
+        return _convolution(step, node, about, values)
+    if node.op_type in ("Gemm", "MatMul"):
+        return _linear(step, node, about, values)
+    if node.op_type in ("Resize", "Upsample"):
+        mode = str(about.get("mode", "nearest"))
+        how = about.get("coordinate_transformation_mode")
+        return step._replace(kind="resize", mode=f"{mode}, {how}" if how else mode)
+    move = onnx_moves.mover(node, values)
+    if move is not None and len(step.sources) == 1:
+        return step._replace(kind="layout", move=move)
+    if node.op_type == "Add" and len(step.sources) == 1:
+        added = [np.asarray(values[x]) for x in node.input if x in values]
+        vectors = [x for x in added if x.ndim == 1]
+        return step._replace(bias=vectors[0]) if len(vectors) == 1 else step
+    return step
+
+
+def _convolution(step, node, about, values):
+    weight = np.asarray(values[node.input[1]], np.float32)
+    dims = weight.ndim - 2
+    bias = values[node.input[2]] if len(node.input) > 2 and node.input[2] else None
+    return step._replace(
+        kind="transposed" if node.op_type == "ConvTranspose" else "convolution",
+        weight=weight,
+        bias=None if bias is None else np.asarray(bias),
+        stride=tuple(about.get("strides", [1] * dims)),
+        padding=tuple(about.get("pads", [0] * 2 * dims))[:dims],
+        dilation=tuple(about.get("dilations", [1] * dims)),
+        groups=about.get("group", 1),
+    )
+
+
+def _linear(step, node, about, values):
+    if len(step.sources) != 1 or node.input[1] not in values:
+        return step
+    weight = np.asarray(values[node.input[1]])
+    if weight.ndim != 2:
+        return step
+    if not about.get("transB"):
+        weight = weight.T
+    bias = values.get(node.input[2]) if len(node.input) > 2 else None
+    return step._replace(kind="linear", weight=weight, bias=bias)
+
+
+def inspect_model(
+    model: onnx.ModelProto,
+    inputs: Sequence[np.ndarray] | None,
+    threshold_db: float,
+) -> Diagnosis:
+    """Diagnoses a model; where no inputs are given, at a size that shows its patterns.
+
+    Args:
+      model: as `read` gives it.
+      inputs: (B, C, n1, ..., nd); None for random ones.
+      threshold_db: what is a fault.
+    """
+    if inputs is not None:
+        return inspect(trace_model(model, inputs), inputs, threshold_db)
+    size = SIZE
+    while True:
+        made = example(model, size)
+        found = inspect(trace_model(model, made), made, threshold_db)
+        open_axes = any(
+            x.shape != y.shape
+            for x, y in zip(made, example(model, 2 * size), strict=True)
+        )
+        if found["ripple_db"] is not None or not found["places"] or not open_axes:
+            return found
+        if size >= LARGEST:
+            return found
+        size *= 2

@@ -1,0 +1,79 @@
+"""ONNX operations that only move or repeat elements, for arrays of any type."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from onnx import NodeProto, helper
+
+Move = Callable[[np.ndarray], np.ndarray]
+
+
+def attributes(node: NodeProto) -> dict[str, Any]:
+    """An operation's attributes by name, text as `str`."""
+    found = {x.name: helper.get_attribute_value(x) for x in node.attribute}
+    return {k: v.decode() if isinstance(v, bytes) else v for k, v in found.items()}
+
+
+def mover(node: NodeProto, values: Mapping[str, Any]) -> Move | None:
+    """What an operation does to elements, or None where it does more than move them.
+
+    Args:
+      node: the operation.
+      values: by name, of all that is known beside its first input.
+    """
+    about = attributes(node)
+    rest = [np.asarray(values[x]) if x in values else None for x in node.input[1:]]
+    given = rest[0] if rest else None
+    name = node.op_type
+    if name in ("Identity", "Dropout"):
+        return lambda x: x
+    if name == "Transpose":
+        return lambda x: x.transpose(about.get("perm"))
+    if name == "DepthToSpace":
+        return lambda x: depth_to_space(x, about["blocksize"], about.get("mode", "DCR"))
+    if name == "Flatten":
+        axis = about.get("axis", 1)
+        return lambda x: x.reshape(int(np.prod(x.shape[:axis])), -1)
+    if name in ("Squeeze", "Unsqueeze"):
+        axes = about.get("axes", given)
+        return _squeeze(axes) if name == "Squeeze" else _unsqueeze(axes)
+    shape = about.get("shape") if name == "Reshape" else None
+    shape = given if shape is None else shape
+    if shape is None:
+        return None
+    if name == "Reshape":
+        return lambda x: x.reshape(_sizes(x, shape, about.get("allowzero", 0)))
+    if name == "Expand":
+        return lambda x: np.broadcast_to(x, np.broadcast_shapes(x.shape, tuple(shape)))
+    if name == "Tile":
+        return lambda x: np.tile(x, tuple(shape))
+    return None
+
+
+def _sizes(x, shape, allowzero):
+    """The new shape, in which 0 stands for what is there."""
+    if allowzero:
+        return tuple(shape)
+    return tuple(x.shape[n] if size == 0 else size for n, size in enumerate(shape))
+
+
+def _squeeze(axes):
+    return lambda x: x.squeeze(None if axes is None else tuple(map(int, axes)))
+
+
+def _unsqueeze(axes):
+    return lambda x: np.expand_dims(x, tuple(map(int, axes)))
+
+
+def depth_to_space(x: np.ndarray, block: int, mode: str) -> np.ndarray:
+    """ONNX's DepthToSpace of (B, C, H, W); "DCR" has the phase outermost."""
+    count, channels, height, width = x.shape
+    left = channels // block**2
+    if mode == "DCR":
+        x = x.reshape(count, block, block, left, height, width)
+        x = x.transpose(0, 3, 4, 1, 5, 2)
+    else:
+        x = x.reshape(count, left, block, block, height, width)
+        x = x.transpose(0, 1, 4, 2, 5, 3)
+    return x.reshape(count, left, height * block, width * block)

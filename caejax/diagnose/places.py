@@ -1,0 +1,336 @@
+"""The places where a model enlarges, found in what it did."""
+
+import math
+from collections import defaultdict
+from typing import NamedTuple
+
+import numpy as np
+
+from caejax.diagnose import phases
+from caejax.diagnose.layouts import Blocks, find_blocks
+from caejax.diagnose.trace import Change, Step, Trace, spatial
+
+
+class Place(NamedTuple):
+    """A place where a model enlarges.
+
+    Attributes:
+      name: the layer, as its authors call it.
+      operation: what enlarges there.
+      stride: of each spatial axis; fractions of a resize.
+      kernel: shape of the kernel, taps alone.
+      phases: of the kernel with a fixed blur behind it; None where there is none.
+      change: what makes it clean, by step; empty where it is clean on constants, None
+        where nothing does.
+      input: the step behind which it begins.
+      output: the step that makes its result.
+      note: what else is to be said.
+      reads: the step whose features its kernel reads, where its result follows from
+        those and the kernel alone; else None.
+      groups: of its channels.
+      bias: (F,) that all phases share, or None.
+    """
+
+    name: str
+    operation: str
+    stride: tuple[float, ...]
+    kernel: tuple[int, ...]
+    phases: phases.Phases | None
+    change: dict[int, Change] | None
+    input: int
+    output: int
+    note: str = ""
+    reads: int | None = None
+    groups: int = 1
+    bias: np.ndarray | None = None
+
+
+def find_places(trace: Trace) -> list[Place]:
+    """Finds the places where a model enlarges, in the order in which they run."""
+    steps = {step.index: step for step in trace.steps}
+    users = defaultdict(list)
+    for step in trace.steps:
+        for source in set(step.sources):
+            users[source].append(step)
+    found = []
+    for step in trace.steps:
+        if step.kind == "transposed" and max(step.stride) > 1:
+            found.append(_transposed(step, users, trace.channel))
+        elif step.kind == "resize":
+            found.append(_resize(step, users, trace.channel))
+        elif step.kind == "layout" and _ends(step, users, trace):
+            found.append(_layout(step, steps, users, trace.channel))
+        elif step.kind == "other":
+            found.append(_unknown(step, trace.channel))
+    return [place for place in found if place]
+
+
+def _ends(step, users, trace):
+    """Whether what is moved is then used: no layout alone goes on."""
+    following = users[step.index]
+    return step.index in trace.results or any(x.kind != "layout" for x in following)
+
+
+def _transposed(step, users, channel):
+    kernel = step.weight.shape[2:]
+    found = phases.of_transposed(step.weight, step.stride, step.dilation, step.padding)
+    clean = phases.clean_transposed(step.weight, step.stride, step.dilation)
+    change = None if clean is None else {step.index: Change(weight=clean)}
+    note = "" if change else "some phases have no taps, so no kernel is clean"
+    found, blur = _behind(found, step, users, channel)
+    return Place(
+        step.name,
+        f"{step.label}{blur}",
+        step.stride,
+        kernel,
+        found,
+        change,
+        step.sources[0],
+        step.index,
+        note,
+        None if blur else step.sources[0],
+        step.groups,
+        step.bias,
+    )
+
+
+def _behind(found, step, users, channel):
+    """Mixes the phases as a fixed blur does that follows, if one does."""
+    following = _next(step, users)
+    blur = following and _blur(following, channel)
+    if blur is None:
+        return found, ""
+    return phases.blurred(found, blur), " + fixed blur"
+
+
+def _next(step, users):
+    """The one operation that uses a result, beyond what only moves or pads it."""
+    while len(users[step.index]) == 1:
+        step = users[step.index][0]
+        if step.kind != "layout" and step.label not in _PASSING:
+            return step
+    return None
+
+
+# Operations that leave a kernel's phases as they are.
+_PASSING = {"add", "add_", "Add", "pad", "constant_pad_nd", "Pad", "mul", "Mul"}
+
+
+def _blur(step: Step, channel):
+    """The taps of a depthwise convolution that is the same for all channels."""
+    if step.kind != "convolution" or step.groups != step.shape_in[channel]:
+        return None
+    taps = step.weight.reshape(step.weight.shape[0], *step.weight.shape[2:])
+    same = np.allclose(taps, taps[:1], rtol=1e-6, atol=0)
+    alone = max(step.stride) == 1 and len(taps) == step.groups and taps[0].size > 1
+    return np.asarray(taps[0], np.float64) if same and alone else None
+
+
+def _resize(step, users, channel):
+    stride = tuple(
+        out / n
+        for n, out in zip(
+            spatial(step.shape_in, channel), spatial(step.shape, channel), strict=True
+        )
+    )
+    if max(stride, default=1) <= 1:
+        return None
+    following = _next(step, users)
+    behind = following is not None and following.kind == "convolution"
+    kernel = following.weight.shape[2:] if behind else ()
+    operation = f"{step.label} ({step.mode})" + (
+        f" + {following.label}" if behind else ""
+    )
+    whole = all(float(s).is_integer() for s in stride)
+    note = "" if whole else "its scale is no integer, so its steps have no one period"
+    if whole and "nearest" in step.mode:
+        note = "clean on constants; on slopes its steps remain"
+    return Place(
+        step.name,
+        operation,
+        stride,
+        kernel,
+        None,
+        {},
+        step.sources[0],
+        step.index,
+        note,
+    )
+
+
+def _unknown(step, channel):
+    """An operation that enlarges in a way of its own, as by picking elements."""
+    if len(step.shape_in) != len(step.shape) or len(step.shape) < 3:
+        return None
+    sizes = zip(
+        spatial(step.shape_in, channel), spatial(step.shape, channel), strict=True
+    )
+    stride = tuple(out / n if n else 1.0 for n, out in sizes)
+    whole = all(float(s).is_integer() for s in stride)
+    if not whole or max(stride) == 1 or min(step.shape_in) == 0:
+        return None
+    note = "how it enlarges is not known; what it draws is measured"
+    return Place(
+        step.name, step.label, stride, (), None, {}, step.sources[0], step.index, note
+    )
+
+
+def _layout(end, steps, users, channel):
+    chain = [end]
+    while True:
+        source = chain[-1].sources[0]
+        step = steps.get(source)
+        if step is None or step.kind != "layout":
+            break
+        chain.append(step)
+    moves = [x.move for x in reversed(chain)]
+
+    def move(array):
+        for one in moves:
+            array = one(array)
+        return array
+
+    blocks = find_blocks(chain[-1].shape_in, move, (channel, -1 if channel == 1 else 1))
+    if blocks is None:
+        return None
+    label = _layout_label(chain)
+    if not blocks.repeated and step is not None:
+        return _shuffle(end, step, blocks, label, steps, users, channel)
+    note = "clean on constants; on slopes its steps remain"
+    if not blocks.repeated:
+        note = "it takes apart the model's input itself"
+    return Place(
+        end.name,
+        f"{label} (nearest)" if blocks.repeated else label,
+        blocks.stride,
+        (),
+        None,
+        {},
+        source,
+        end.index,
+        note,
+    )
+
+
+def _layout_label(chain):
+    labels = [x.label for x in reversed(chain)]
+    known = [x for x in labels if "shuffle" in x or "Depth" in x]
+    return known[0] if known else "reshape"
+
+
+def _shuffle(end, source, blocks: Blocks, label, steps, users, channel):
+    maker, alone = _maker(source, steps)
+    groups = _groups(blocks, source.shape[blocks.channel_axis])
+    change = {source.index: Change(mean=(groups, blocks.channel_axis))}
+    if maker is None:
+        note = "what makes its channels is no convolution; its kernel is not known"
+        return Place(
+            end.name,
+            label,
+            blocks.stride,
+            (),
+            None,
+            change,
+            source.index,
+            end.index,
+            note,
+        )
+    found = None
+    if maker.groups == 1:
+        found = phases.of_shuffle(maker.weight, blocks.order, maker.bias)
+    found, blur = _behind(found, end, users, channel) if found else (None, "")
+    return Place(
+        maker.name,
+        f"{maker.label} + {label}{blur}",
+        blocks.stride,
+        maker.weight.shape[2:],
+        found,
+        change,
+        source.index,
+        end.index,
+        reads=maker.sources[0] if alone and not blur else None,
+    )
+
+
+def _maker(step, steps):
+    """The convolution or linear layer whose result this is, beyond pointwise steps.
+
+    Returns:
+      The layer with the biases that are added behind it, and whether there is nothing
+      else behind it; (None, False) where there is no such layer.
+    """
+    bias, alone = None, True
+    while step.kind not in ("convolution", "linear"):
+        same = step.kind == "other" and step.shape == step.shape_in
+        # The examples and places of a linear layer may lie along one axis or more.
+        moved = step.kind == "layout" and step.shape[-1:] == step.shape_in[-1:]
+        made = [steps[n] for n in step.sources if n in steps]
+        if not (same or moved) or len(made) != 1:
+            return None, False
+        alone &= moved or step.bias is not None
+        bias = bias if step.bias is None else step.bias
+        step = made[0]
+    return (step if bias is None else step._replace(bias=bias)), alone
+
+
+def _groups(blocks, count):
+    """Which channels the phases of one channel of the result are."""
+    groups = np.full(count, -1)
+    flat = blocks.order.reshape(-1, blocks.order.shape[-1])
+    for channel in range(flat.shape[1]):
+        groups[flat[:, channel]] = channel
+    alone = groups < 0  # of no pixel: cropped away
+    groups[alone] = flat.shape[1] + np.arange(alone.sum())
+    return groups
+
+
+def scales(trace: Trace, places: list[Place]) -> dict[int, tuple[float, ...]]:
+    """By how much the first result is larger than each step's own, along each axis.
+
+    The largest of several ways counts. Steps from which no way leads are left out.
+    """
+    result = next(x for x in trace.steps if x.index == trace.results[0])
+    dims = len(result.shape) - 2
+    enlarging = {place.output: place for place in places}
+    found = {result.index: (1.0,) * dims}
+
+    def note(source, larger):
+        found[source] = max(found.get(source, larger), larger)
+
+    for step in reversed(trace.steps):
+        here = found.get(step.index)
+        if here is None:
+            continue
+        place = enlarging.get(step.index)
+        if place and len(place.stride) == dims:
+            own = tuple(map(float, place.stride))
+            note(place.input, tuple(a * b for a, b in zip(here, own, strict=True)))
+            continue
+        own = _scale(step, dims, trace.channel)
+        for source in step.sources:
+            note(source, tuple(a * b for a, b in zip(here, own, strict=True)))
+    return found
+
+
+def _scale(step, dims, channel):
+    if step.kind == "convolution" and len(step.stride) == dims:
+        return tuple(1 / s for s in step.stride)
+    if len(step.shape_in) != len(step.shape) or len(step.shape) != dims + 2:
+        return (1.0,) * dims
+    return tuple(
+        _ratio(out, n)
+        for n, out in zip(
+            spatial(step.shape_in, channel), spatial(step.shape, channel), strict=True
+        )
+    )
+
+
+def _ratio(out, n):
+    """Of two sizes; small differences are borders."""
+    if not n or not out:
+        return 1.0
+    ratio = out / n
+    for near in (round(ratio), 1 / max(1, round(1 / ratio))):
+        if near and abs(math.log(ratio / near)) < 0.1:
+            return float(near)
+    return ratio

@@ -1,0 +1,147 @@
+"""What a model draws of inputs that hold nothing: flat colours, and slopes.
+
+A flat input keeps every feature map flat, away from the borders, through
+convolutions, pointwise operations and skips. What its result is not flat by, and
+repeats, is what the model draws by itself.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from caejax.diagnose.phases import decibels
+
+FLATS = 3
+# Left out at each border, where there is room: a third, and at least four periods.
+_MARGIN = 4
+
+
+class Pattern(NamedTuple):
+    """What repeats in an image (or signal, or volume) of nothing.
+
+    Attributes:
+      power: mean over images and channels of the variance over phases.
+      level: mean square of what is not pattern: the response to the constant itself.
+      rest: mean square of what is neither, and does not repeat.
+    """
+
+    power: float
+    level: float
+    rest: float
+
+    @property
+    def db(self) -> float:
+        """The pattern relative to the constant's own response, at least -200 dB."""
+        return decibels(self.power / max(self.level, 1e-300))
+
+
+def flats(example: np.ndarray, seed: int) -> np.ndarray:
+    """Inputs without structure: each channel one value.
+
+    Args:
+      example: (B, C, n1, ..., nd); values are drawn from the range of each channel.
+      seed: 0 for the means of the example, others for random values.
+    """
+    axes = tuple(range(2, example.ndim))
+    mean, spread = example.mean(axes, keepdims=True), example.std()
+    if seed:
+        rng = np.random.default_rng(seed)
+        mean = mean + spread * rng.standard_normal(mean.shape)
+    return np.broadcast_to(mean, example.shape).astype(example.dtype)
+
+
+def slope(flat: np.ndarray, axis: int, height: float) -> np.ndarray:
+    """A flat input with a linear slope along an axis, of the height from end to end."""
+    count = flat.shape[axis]
+    line = np.linspace(-height / 2, height / 2, count)
+    shape = [1] * flat.ndim
+    shape[axis] = count
+    return (flat + line.reshape(shape)).astype(flat.dtype)
+
+
+def fold(image: np.ndarray, period: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Mean of the cells of a period, and what is left of each, away from borders.
+
+    Args:
+      image: (B, C, n1, ..., nd).
+      period: of each axis.
+
+    Returns:
+      The mean cell (B, C, p1, ..., pd), phases counted from the first pixel, and the
+      cells less it.
+
+    Raises:
+      ValueError: there is no whole period away from the borders.
+    """
+    image = np.asarray(image, np.float64)
+    cut = [slice(None), slice(None)]
+    cells = list(image.shape[:2])
+    for count, size in zip(image.shape[2:], period, strict=True):
+        margin = _margin(count, size)
+        whole = (count - 2 * margin) // size
+        if whole < 1 or (margin == 0 and size > 1):
+            raise ValueError(f"{count} pixels are too few for the period {size}")
+        cut.append(slice(margin, margin + whole * size))
+        cells += [whole, size]
+    inner = image[tuple(cut)].reshape(cells)
+    over = tuple(range(2, inner.ndim, 2))
+    mean = inner.mean(over, keepdims=True)
+    return mean.squeeze(over), inner - mean
+
+
+def _margin(count, size):
+    cells = count // size
+    return size * min(max(_MARGIN, cells // 3), max(0, (cells - 2) // 2))
+
+
+def pattern(
+    image: np.ndarray, period: Sequence[int], within: Sequence[int] | None = None
+) -> Pattern:
+    """Measures what repeats.
+
+    Args:
+      image: (B, C, n1, ..., nd).
+      period: of all that repeats there, along each axis; see `fold`.
+      within: of the part of it that is measured, by default all.
+
+    Raises:
+      ValueError: there is no whole period away from the borders.
+    """
+    cell, rest = fold(image, period)
+    cell = means_within(cell, within or period)
+    axes = tuple(range(2, cell.ndim))
+    level = (cell.mean(axes) ** 2).mean()
+    return Pattern(float(cell.var(axes).mean()), float(level), float((rest**2).mean()))
+
+
+def means_within(cell: np.ndarray, period: Sequence[int]) -> np.ndarray:
+    """The mean cell of a period that divides the one of a cell."""
+    shape = list(cell.shape[:2])
+    for count, size in zip(cell.shape[2:], period, strict=True):
+        shape += [count // size, size]
+    return cell.reshape(shape).mean(tuple(range(2, len(shape), 2)))
+
+
+def slope_pattern(image: np.ndarray, period: Sequence[int], axis: int) -> float:
+    """Pattern on a slope, relative to its rise from pixel to pixel, in dB.
+
+    20 log10(rms / rise): a nearest resize by 2 steps by 1/4 of a pixel's input to
+    both sides of a line that rises by 1/2, which is -6.0 dB.
+    """
+    image = np.asarray(image, np.float64)
+    line = np.arange(image.shape[axis]) - (image.shape[axis] - 1) / 2
+    shape = [1] * image.ndim
+    shape[axis] = -1
+    line = line.reshape(shape)
+    count, size = image.shape[axis], period[axis - 2]
+    margin = _margin(count, size)
+    inner = [slice(None)] * image.ndim
+    inner[axis] = slice(margin, count - margin)
+    window = line[tuple(x if n == axis else slice(None) for n, x in enumerate(inner))]
+    window = window - window.mean()
+    part = image[tuple(inner)]
+    rise = (part * window).sum(axis, keepdims=True) / (window**2).sum()
+    cell, _ = fold(image - rise * line, period)
+    axes = tuple(range(2, cell.ndim))
+    return decibels(cell.var(axes).mean() / max((rise**2).mean(), 1e-300))

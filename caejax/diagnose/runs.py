@@ -1,0 +1,33 @@
+"""Finished runs of caejax as functions that can be watched."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from caejax.inference import trained
+from caejax.ops import paths
+
+_SIDE = 96  # pixels at least, of models that take any
+
+
+def load(workdir: Path) -> tuple[Callable[[jax.Array], jax.Array], np.ndarray]:
+    """The model of a run, up to its linear output, and an example of its inputs.
+
+    Raises:
+      CaejaxError: the folder holds no trained model.
+    """
+    found = trained.load(workdir)
+    *sides, channels = found.model.shape
+    if trained.takes_side(found, 2 * max(sides)):
+        sides = [n * -(-_SIDE // n) for n in sides]
+    rng = np.random.default_rng(0)
+    example = rng.uniform(size=(1, *sides, channels)).astype(np.float32)
+
+    def run(x):
+        # As layers, and not as the products that a CPU makes of them.
+        with paths.use("stock"):
+            return found.model.apply({"params": found.params}, x)
+
+    return run, example

@@ -1,0 +1,247 @@
+"""Watches a PyTorch module while it runs: also what it calls by functions."""
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.weak import WeakIdKeyDictionary
+
+from caejax.diagnose.trace import Change, Step, Trace, averaging
+
+_LAYOUTS = {
+    *("view", "_unsafe_view", "_reshape_alias", "permute", "transpose", "t", "clone"),
+    *("unsqueeze", "squeeze", "expand", "alias", "detach", "pixel_shuffle", "repeat"),
+    *("reshape", "movedim", "repeat_interleave", "flatten", "unflatten", "contiguous"),
+}
+_LINEAR = {"addmm", "mm", "linear", "bmm"}
+
+
+def trace_module(module: torch.nn.Module, inputs: Sequence[torch.Tensor]) -> Trace:
+    """Runs a module once, as in evaluation, and notes what it does.
+
+    Its weights and its mode are left as they were.
+
+    Args:
+      module: the model, or a part of it.
+      inputs: what it is called with.
+
+    Returns:
+      The trace; its `run` takes NumPy arrays in place of the inputs.
+    """
+    device = next((p.device for p in module.parameters()), torch.device("cpu"))
+    noted: list[Step] = []
+    results: list[int] = []
+
+    def run(
+        arrays: Sequence[Any],
+        changes: dict[int, Change] | None = None,
+        watch: Callable[[int, np.ndarray], None] | None = None,
+        watched: frozenset[int] = frozenset(),
+    ) -> np.ndarray:
+        recorder = _Recorder(changes or {}, watch, watched)
+        given = [torch.as_tensor(x, device=device) for x in arrays]
+        with _as_in_evaluation(module), recorder.names(module), recorder:
+            for tensor in given:
+                recorder.of[tensor] = -1
+            made = module(*given)
+        first = _tensors(made)
+        if not noted:
+            noted.extend(recorder.steps)
+            results.extend(recorder.of.get(x, -1) for x in first)
+        return _array(first[0])
+
+    run([x.detach() for x in inputs])
+    return Trace(noted, tuple(results), run)
+
+
+@contextlib.contextmanager
+def _as_in_evaluation(module: torch.nn.Module) -> Iterator[None]:
+    modes = {part: part.training for part in module.modules()}
+    module.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for part, mode in modes.items():
+            part.training = mode
+
+
+def _tensors(made: Any) -> list[torch.Tensor]:
+    """The tensors of a result, also of the records that packages return."""
+    if isinstance(made, torch.Tensor):
+        return [made]
+    if isinstance(made, dict):
+        made = list(made.values())
+    if isinstance(made, list | tuple):
+        return [tensor for part in made for tensor in _tensors(part)]
+    if hasattr(made, "__dict__"):
+        return _tensors(list(vars(made).values()))
+    return []
+
+
+class _Recorder(TorchDispatchMode):
+    """Notes each operation, and may change it on the way."""
+
+    def __init__(self, changes, watch, watched):
+        super().__init__()
+        self.steps: list[Step] = []
+        self.of = WeakIdKeyDictionary()
+        self._changes, self._watch, self._watched = changes, watch, watched
+        self._names = [""]
+
+    @contextlib.contextmanager
+    def names(self, module):
+        """Knows, while it is open, which part of the module runs."""
+
+        def leave(part, args, made):
+            self._names.pop()  # and returns nothing, which changes nothing
+
+        hooks = []
+        for name, part in module.named_modules():
+            enter = functools.partial(_enter, self._names, name)
+            hooks += [
+                part.register_forward_pre_hook(enter),
+                part.register_forward_hook(leave, always_call=True),
+            ]
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        index = len(self.steps)
+        change = self._changes.get(index, Change())
+        step = self._step(index, func, args, kwargs)
+        if change.weight is not None:
+            like = args[1]
+            weight = torch.as_tensor(change.weight, dtype=like.dtype)
+            args = (args[0], weight.to(like.device), *args[2:])
+        made = func(*args, **kwargs)
+        if change.mean is not None:
+            made = _mean(made, *change.mean)
+        tensors = [x for x in _flat(made) if isinstance(x, torch.Tensor)]
+        if step.sources:  # what is made of weights alone does not depend on inputs
+            for tensor in tensors:
+                self.of[tensor] = index
+        shape = tuple(tensors[0].shape) if tensors else ()
+        self.steps.append(step._replace(shape=shape))
+        if self._watch and index in self._watched:
+            self._watch(index, _array(tensors[0]))
+        return made
+
+    def _step(self, index, func, args, kwargs):
+        name = func.overloadpacket.__name__
+        tensors = [x for x in _flat((args, kwargs)) if isinstance(x, torch.Tensor)]
+        sources = tuple(self.of[x] for x in tensors if x in self.of)
+        first = next((x for x in tensors if x in self.of), None)
+        step = Step(
+            index,
+            self._names[-1] or name,
+            "other",
+            name,
+            sources,
+            () if first is None else tuple(first.shape),
+            (),
+        )
+        if name in ("convolution", "_convolution"):
+            return _convolution(step, args)
+        if name.startswith("upsample_") or name == "_upsample":
+            return step._replace(kind="resize", label="interpolate", mode=name[9:])
+        if name in _LAYOUTS and len(sources) == 1:
+            return step._replace(kind="layout", move=_mover(func, args, kwargs))
+        if name in _LINEAR:
+            return _linear(step, name, args, self.of)
+        if name in ("add", "add_"):
+            return _added(step, args, self.of)
+        return step
+
+
+def _enter(names, name, part, args):
+    names.append(name)
+
+
+def _convolution(step, args):
+    _, weight, bias, stride, padding, dilation, transposed, _, groups = args[:9]
+    dims = weight.ndim - 2
+    return step._replace(
+        kind="transposed" if transposed else "convolution",
+        label=f"Conv{'Transpose' if transposed else ''}{dims}d",
+        weight=_array(weight),
+        bias=None if bias is None else _array(bias),
+        stride=_each(stride, dims),
+        padding=_each(padding, dims),
+        dilation=_each(dilation, dims),
+        groups=groups,
+    )
+
+
+def _each(values, dims):
+    return tuple(values) if len(values) == dims else tuple(values) * dims
+
+
+def _linear(step, name, args, of):
+    if name == "addmm":
+        bias, _, weight = args[:3]
+    else:
+        weight, bias = args[1], args[2] if len(args) > 2 else None
+    if weight in of or len(step.sources) != 1:
+        return step
+    if name == "bmm":
+        if weight.shape[0] > 1 and weight.stride(0):
+            return step  # each example has a matrix of its own
+        weight = weight[0]
+    return step._replace(
+        kind="linear",
+        label="Linear",
+        weight=_array(weight if name == "linear" else weight.T),
+        bias=_array(bias) if bias is not None and bias.ndim == 1 else None,
+    )
+
+
+def _added(step, args, of):
+    """A vector that is added to the last axis, as a linear layer's biases are."""
+    vectors = [x for x in args[:2] if isinstance(x, torch.Tensor) and x not in of]
+    if len(step.sources) == len(vectors) == 1 and vectors[0].ndim == 1:
+        return step._replace(bias=_array(vectors[0]))
+    return step
+
+
+def _array(tensor):
+    return tensor.detach().float().cpu().numpy()
+
+
+def _mover(func, args, kwargs):
+    def put(value, tensor):
+        if isinstance(value, torch.Tensor):
+            return tensor
+        return value
+
+    rest = [None if isinstance(x, torch.Tensor) else x for x in args]
+
+    def move(array):
+        tensor = torch.from_numpy(np.ascontiguousarray(array))
+        given = [
+            tensor if old is None and n == 0 else old for n, old in enumerate(rest)
+        ]
+        return func(*given, **kwargs).numpy()
+
+    return move
+
+
+def _mean(tensor, groups, axis):
+    matrix = torch.as_tensor(averaging(groups)).to(tensor)
+    return (tensor.movedim(axis, -1) @ matrix).movedim(-1, axis)
+
+
+def _flat(values):
+    if isinstance(values, dict):
+        values = list(values.values())
+    if isinstance(values, list | tuple):
+        return [x for value in values for x in _flat(value)]
+    return [values]

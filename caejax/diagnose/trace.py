@@ -1,0 +1,88 @@
+"""What a model does, one operation after the other, whatever it is written in."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Step(NamedTuple):
+    """One operation.
+
+    Attributes:
+      index: its place in the order in which operations run, the same in every run.
+      name: the layer it belongs to, as its authors call it.
+      kind: "transposed", "convolution", "linear", "layout" (elements are moved or
+        repeated only), "resize", or "other".
+      label: what its library calls it.
+      sources: indices of the steps that made its inputs; of weights there are none.
+      shape_in: shape of its first input.
+      shape: shape of its result.
+      weight: of a transposed convolution (C, F, k1, ..., kd), of a convolution
+        (F, C, k1, ..., kd), of a linear layer (F, C); F or C of one group.
+      bias: (F,) of all groups, or None.
+      stride, padding, dilation: of each axis; the padding at its start.
+      groups: of channels.
+      move: of a layout, what it does, for an array of any type.
+      mode: of a resize, how.
+    """
+
+    index: int
+    name: str
+    kind: str
+    label: str
+    sources: tuple[int, ...]
+    shape_in: tuple[int, ...]
+    shape: tuple[int, ...]
+    weight: np.ndarray | None = None
+    bias: np.ndarray | None = None
+    stride: tuple[int, ...] = ()
+    padding: tuple[int, ...] = ()
+    dilation: tuple[int, ...] = ()
+    groups: int = 1
+    move: Callable[[np.ndarray], np.ndarray] | None = None
+    mode: str = ""
+
+
+class Change(NamedTuple):
+    """What is other in a run than in the model.
+
+    Attributes:
+      weight: the kernel of a convolution, in place of its own; or None.
+      mean: (groups, axis): the channels along the axis whose group is the same are
+        replaced by their mean in the result; or None.
+    """
+
+    weight: np.ndarray | None = None
+    mean: tuple[np.ndarray, int] | None = None
+
+
+class Trace(NamedTuple):
+    """A model that was watched while it ran.
+
+    Attributes:
+      steps: what it did, in order, with shapes and axes as they are inside of it.
+      results: the indices of the steps whose results it returned.
+      run: (inputs, changes=None, watch=None, watched=frozenset()) -> its first result.
+        The changes are by step; watch(index, array) is shown the results of the steps
+        that are watched. All these arrays have their channels second.
+      channel: the axis of the channels inside of the model, 1 or -1.
+      about: what the user should know of how it was read.
+    """
+
+    steps: list[Step]
+    results: tuple[int, ...]
+    run: Callable[..., np.ndarray]
+    channel: int = 1
+    about: tuple[str, ...] = ()
+
+
+def spatial(shape: tuple[int, ...], channel: int) -> tuple[int, ...]:
+    """Sizes along the spatial axes of (B, C, n1, ..., nd) or (B, n1, ..., nd, C)."""
+    return shape[2:] if channel == 1 else shape[1:-1]
+
+
+def averaging(groups: np.ndarray) -> np.ndarray:
+    """The (C, C) matrix that replaces channels by the means of their groups."""
+    member = np.eye(groups.max() + 1, dtype=np.float32)[groups]
+    return (member / member.sum(0)) @ member.T

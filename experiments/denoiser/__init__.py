@@ -1,0 +1,1 @@
+"""How well do the shipped denoisers do, beside BM3D?"""

@@ -1,0 +1,192 @@
+"""How well do denoisers do on CBSD68, beside BM3D on the same noisy images?
+
+    python -m experiments.denoiser.measure --data=DIR [--gray=RUN] [--color=RUN]
+
+DIR holds the images of BSDS500 in folders train, val and test; RUN is the folder of a
+finished run. Writes results.csv, a row for each image, level and estimator, and
+results.md; rows that are there are kept, but for those of runs that are named.
+"""
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from caejax.data.bsds500 import CBSD68
+from caejax.errors import CaejaxError
+from caejax.files.csv_files import read_csv, write_csv
+from caejax.inference import trained
+from caejax.report.tables import to_markdown
+from caejax.runtime.startup import start
+from caejax.runtime.stopping import run_command
+from experiments.shared.commands import GOES_ON, create_parser
+from experiments.shared.rows import Row, distinct, rounded, select
+
+HERE = Path(__file__).parent
+LEVELS = (15, 25, 50)  # of 255
+KINDS = {"gray": 1, "color": 3}
+LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
+# What the papers report, in the order of LEVELS: Zhang et al. 2017 and 2018.
+PUBLISHED = {
+    "gray": {
+        "BM3D, published": (31.07, 28.57, 25.62),
+        "DnCNN-B, published": (31.61, 29.16, 26.23),
+    },
+    "color": {
+        "CBM3D, published": (33.52, 30.71, 27.38),
+        "CDnCNN-B, published": (33.89, 31.23, 27.92),
+    },
+}
+
+Estimator = Callable[[np.ndarray, float], np.ndarray]
+
+
+class Photograph(NamedTuple):
+    """An image of CBSD68.
+
+    Attributes:
+      name: its number in BSDS500.
+      clean: the image, (H, W, C) float64 in [0, 1], of whole grey levels.
+    """
+
+    name: str
+    clean: np.ndarray
+
+
+def photographs(folder: Path, kind: str) -> list[Photograph]:
+    """Reads CBSD68 as it lies, in colour or as its luma.
+
+    Args:
+      folder: holds val, with the images as JPEG files.
+      kind: "gray" or "color".
+    """
+
+    def read(name):
+        with Image.open(folder / "val" / f"{name}.jpg") as image:
+            values = np.asarray(image.convert("RGB"), np.float64)
+        if kind == "gray":
+            values = (values @ LUMA).round()[..., None]
+        return Photograph(name, values / 255)
+
+    try:
+        return [read(name) for name in CBSD68]
+    except OSError as error:
+        raise CaejaxError(f"cannot read CBSD68 in {folder}: {error}") from error
+
+
+def noisy(photograph: Photograph, level: float) -> np.ndarray:
+    """Adds noise that depends on the image's number and on the level alone.
+
+    Args:
+      photograph: the image.
+      level: the standard deviation in grey levels of 255.
+
+    Returns:
+      (H, W, C) float64, not clipped.
+    """
+    rng = np.random.default_rng((int(photograph.name), level))
+    return photograph.clean + level / 255 * rng.normal(size=photograph.clean.shape)
+
+
+def psnr(output: np.ndarray, clean: np.ndarray) -> float:
+    """PSNR in dB of an output that is clipped to [0, 1] and not rounded."""
+    return float(-10 * np.log10(np.mean((output.clip(0, 1) - clean) ** 2)))
+
+
+def of_run(run: Path) -> Estimator:
+    """What a finished run's model makes of images, each at once as a whole."""
+    model = trained.load(run)
+    reconstruct = trained.reconstruct(model)
+
+    def denoise(image, level):
+        del level
+        return np.asarray(reconstruct(image[None].astype(np.float32)))[0]
+
+    return denoise
+
+
+def bm3d(image: np.ndarray, level: float) -> np.ndarray:
+    """BM3D, or CBM3D in colour, told the true level; of the package bm3d."""
+    import bm3d as package
+
+    run = package.bm3d if image.shape[-1] == 1 else package.bm3d_rgb
+    return run(image, level / 255).reshape(image.shape)
+
+
+def measure(
+    rows: list[Row], kind: str, estimators: dict[str, Estimator], data: Path, out: Path
+) -> None:
+    """Adds a row for each image, level and estimator that has none, and writes them."""
+    for photograph in photographs(data, kind):
+        for level in LEVELS:
+            image = noisy(photograph, level)
+            for name, estimator in estimators.items():
+                key = {
+                    "kind": kind,
+                    "level": level,
+                    "estimator": name,
+                    "image": int(photograph.name),
+                }
+                if select(rows, **key):
+                    continue
+                began = time.perf_counter()
+                output = estimator(image, level)
+                seconds = time.perf_counter() - began
+                values = {"psnr": psnr(output, photograph.clean), "seconds": seconds}
+                rows.append(rounded(key | values, ".6g", seconds=".3g"))
+        write_csv(out / "results.csv", rows)
+        print(f"{kind}: {photograph.name}", flush=True)
+
+
+def table(rows: list[Row]) -> str:
+    """Mean PSNR by estimator and level, beside what papers report."""
+    lines = []
+    for kind in distinct(rows, "kind"):
+        for name in distinct(select(rows, kind=kind), "estimator"):
+            lines.append([kind, name, *(_mean(rows, kind, name, x) for x in LEVELS)])
+        lines += [
+            [kind, name, *(f"{x:.2f}" for x in values)]
+            for name, values in PUBLISHED[kind].items()
+        ]
+    return to_markdown(["images", "estimator", *(f"{x} / 255" for x in LEVELS)], lines)
+
+
+def _mean(rows, kind, name, level):
+    found = select(rows, kind=kind, estimator=name, level=level)
+    values = [float(row["psnr"]) for row in found]
+    return f"{np.mean(values):.3f}" if len(found) == len(CBSD68) else "–"
+
+
+def main() -> int:
+    """Parses the command line and runs."""
+    parser = create_parser(__doc__, HERE)
+    parser.add_argument("--data", type=Path, required=True, help="images of BSDS500")
+    for kind in KINDS:
+        parser.add_argument(f"--{kind}", type=Path, help=f"a finished run, {kind}")
+    args = parser.parse_args()
+    start(cores=1)
+    rows = read_csv(args.out / "results.csv", numbers=("psnr",))
+    for kind in KINDS:
+        run = getattr(args, kind)
+        if run is not None:
+            rows = [
+                row
+                for row in rows
+                if (row["kind"], row["estimator"]) != (kind, "caejax")
+            ]
+        estimators: dict[str, Estimator] = {"noisy": lambda image, level: image}
+        if run is not None:
+            estimators["caejax"] = of_run(run)
+        estimators["BM3D"] = bm3d
+        measure(rows, kind, estimators, args.data, args.out)
+    (args.out / "results.md").write_text(table(rows))
+    print(table(rows))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main, GOES_ON))

@@ -1,0 +1,300 @@
+"""Tests of the instrument: places that enlarge are found, read, measured."""
+
+import itertools
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import linen as nn
+
+import caejax
+from caejax.diagnose import __main__ as command
+from caejax.diagnose import diagnose, phases, probe
+from caejax.diagnose.layouts import find_blocks
+from caejax.errors import CaejaxError
+
+
+def test_phases_of_a_transposed_convolution_by_hand():
+    """Taps 1 2 3 every 2 pixels: even pixels get 1 + 3, odd ones 2."""
+    weight = np.array([[[1.0, 2.0, 3.0]]])
+    found = phases.of_transposed(weight, (2,))
+    assert found.gains.ravel().tolist() == [4, 2]
+    assert found.power.tolist() == [10, 4]
+    assert found.taps.tolist() == [2, 1]
+    assert phases.spread_db(found) == pytest.approx(10 * np.log10(1 / 9))
+    assert phases.overlap_db(found) == pytest.approx(10 * np.log10(10 / 4))
+    cropped = phases.of_transposed(weight, (2,), padding=(1,))
+    assert cropped.gains.ravel().tolist() == [2, 4]
+    dilated = phases.of_transposed(weight, (2,), dilation=(2,))
+    assert dilated.gains.ravel().tolist() == [6, 0]
+    assert phases.clean_transposed(weight, (2,), (2,)) is None
+
+
+def test_phases_behind_a_blur_by_hand():
+    found = phases.of_transposed(np.array([[[1.0, 2.0, 3.0]]]), (2,))
+    assert phases.blurred(found, np.array([0.5, 0.5])).gains.ravel().tolist() == [3, 3]
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "dilation"),
+    [((5,), (3,), (1,)), ((3, 4), (2, 2), (1, 1)), ((3, 3), (2, 2), (3, 1))],
+)
+def test_the_clean_kernel_is_the_nearest(kernel, stride, dilation):
+    """Against least squares with the constraint written out as equations."""
+    rng = np.random.default_rng(0)
+    weight = rng.normal(size=(2, 3, *kernel))
+    clean = phases.clean_transposed(weight, stride, dilation)
+    gains = phases.of_transposed(clean, stride, dilation).gains
+    np.testing.assert_allclose(
+        gains, np.broadcast_to(gains[(0,) * len(stride)], gains.shape)
+    )
+    rows = []
+    for phase in itertools.product(*map(range, stride)):
+        hit = np.zeros(kernel)
+        for tap in itertools.product(*map(range, kernel)):
+            at = tuple(d * j % s for d, j, s in zip(dilation, tap, stride, strict=True))
+            hit[tap] = at == phase
+        rows.append(hit.ravel())
+    equal = np.array(rows[1:]) - rows[0]
+    project = np.eye(equal.shape[1]) - np.linalg.pinv(equal) @ equal
+    expected = weight.reshape(2, 3, -1) @ project
+    np.testing.assert_allclose(clean.reshape(2, 3, -1), expected, atol=1e-12)
+
+
+def test_a_clean_shuffle_has_one_gain_and_one_bias(normal):
+    weight, bias = normal(12, 2, 3, 3), normal(12)
+    order = np.arange(12).reshape(2, 2, 3)
+    moved, level = phases.clean_shuffle(weight, order, bias)
+    found = phases.of_shuffle(moved, order, level)
+    assert phases.spread_db(found) < -120
+    assert phases.bias_spread(found) < 1e-7
+    assert level.sum() == pytest.approx(bias.sum(), abs=1e-5)
+    assert (moved - weight).sum() == pytest.approx(0, abs=1e-4)
+
+
+def patches(x, swapped=False):
+    """(B, h w, p p C) to (B, C, h p, w p), the tokens of 4 x 6 places."""
+    x = x.reshape(x.shape[0], 4, 6, 2, 2, -1)
+    x = x.transpose((0, 5, 1, 4, 2, 3) if swapped else (0, 5, 1, 3, 2, 4))
+    return x.reshape(x.shape[0], -1, 8, 12)
+
+
+def shuffle(x):
+    """PyTorch's pixel shuffle by 3 of (B, C, H, W)."""
+    b, c, h, w = x.shape
+    x = x.reshape(b, c // 9, 3, 3, h, w).transpose(0, 1, 4, 2, 5, 3)
+    return x.reshape(b, c // 9, 3 * h, 3 * w)
+
+
+@pytest.mark.parametrize(
+    ("shape", "move", "stride", "axis", "first"),
+    [
+        ((2, 18, 4, 5), shuffle, (3, 3), 1, [[0, 1, 2], [3, 4, 5], [6, 7, 8]]),
+        ((1, 24, 12), patches, (2, 2), 2, [[0, 3], [6, 9]]),
+        ((1, 24, 12), lambda x: patches(x, swapped=True), (2, 2), 2, [[0, 6], [3, 9]]),
+        (
+            (1, 4, 7),
+            lambda x: x.reshape(1, 2, 2, 7).transpose(0, 1, 3, 2).reshape(1, 2, 14),
+            (2,),
+            1,
+            [0, 1],
+        ),
+    ],
+    ids=["shuffle", "patches", "swapped patches", "one axis"],
+)
+def test_channels_that_become_pixels(shape, move, stride, axis, first):
+    found = find_blocks(shape, move)
+    assert (found.stride, found.channel_axis) == (stride, axis)
+    assert found.order[..., 0].tolist() == first
+    assert not found.repeated
+
+
+def test_repeated_pixels_are_a_nearest_resize():
+    assert find_blocks((1, 3, 4, 5), lambda x: x.repeat(2, 2).repeat(2, 3)).repeated
+
+
+@pytest.mark.parametrize(
+    "move",
+    [lambda x: x, lambda x: x.transpose(0, 2, 3, 1), lambda x: x.reshape(1, 12, -1)],
+    ids=["nothing", "channels last", "flat"],
+)
+def test_what_enlarges_nothing(move):
+    assert find_blocks((1, 12, 4, 5), move) is None
+
+
+def test_patterns_by_hand():
+    image = np.ones((1, 1, 24))
+    image[..., 1::2] = 1.2
+    found = probe.pattern(image, (2,))
+    assert found.power == pytest.approx(0.01)
+    assert found.db == pytest.approx(20 * np.log10(0.1 / 1.1))
+    assert found.rest == pytest.approx(0)
+    with pytest.raises(ValueError, match="24 pixels are too few for the period 12"):
+        probe.pattern(image, (12,))
+
+
+def test_a_nearest_resize_steps_on_slopes():
+    """By a quarter to both sides of a line of one half a pixel: -6.0 dB."""
+    steps = np.arange(20.0).repeat(2)[None, None]
+    assert probe.slope_pattern(steps, (2,), 2) == pytest.approx(-6.02, abs=0.05)
+
+
+class Decoder(nn.Module):
+    """Two transposed convolutions, and channels that become pixels, in JAX."""
+
+    @nn.compact
+    def __call__(self, x):
+        x = nn.relu(nn.ConvTranspose(4, (3, 3), (2, 2))(x))
+        x = jax.image.resize(
+            x, (x.shape[0], 2 * x.shape[1], 2 * x.shape[2], 4), "nearest"
+        )
+        x = nn.Conv(12, (3, 3))(x)
+        b, h, w, _ = x.shape
+        x = x.reshape(b, h, w, 2, 2, 3).transpose(0, 1, 3, 2, 4, 5)
+        return x.reshape(b, 2 * h, 2 * w, 3)
+
+
+def test_jax_functions(normal, key):
+    model, x = Decoder(), normal(1, 12, 12, 3)
+    params = model.init(key, x)
+    found = diagnose(lambda x: model.apply(params, x), x)
+    names = [place["name"] for place in found["places"]]
+    ends = [name.split("/")[-1] for name in names]
+    assert ends == ["ConvTranspose_0", "Decoder", "Decoder", "Conv_0"]
+    periods = [[8, 8], [4, 1], [1, 4], [2, 2]]
+    assert [place["period"] for place in found["places"]] == periods
+    # The resize picks rows, then columns.
+    assert [x["clean"] for x in found["places"]] == [False, True, True, False]
+    assert not found.clean
+    assert found["ripple_db"] > -30
+    for place in found["places"][::3]:
+        assert place["predicted_db"] == pytest.approx(place["ripple_db"], abs=0.1)
+    assert "draws a pattern of period 8x8" in str(found)
+    assert json.loads(found.to_json())["places"] == found["places"]
+
+
+def test_a_clean_model_is_clean(normal, key):
+    layer = nn.Conv(3, (3, 3))
+    x = normal(1, 12, 12, 3)
+    params = layer.init(key, x)
+    found = diagnose(
+        lambda x: layer.apply(params, jnp.repeat(jnp.repeat(x, 2, 1), 2, 2)), x
+    )
+    assert found.clean
+    assert found["ripple_db"] < -100
+    assert [place["operation"] for place in found["places"]] == ["reshape (nearest)"]
+    none = diagnose(lambda x: layer.apply(params, x), x)
+    assert none.clean
+    assert "no place that enlarges" in none["verdict"]
+
+
+def test_pytorch_modules(torch, normal):
+    """Functional calls and skips are seen, groups and odd strides are predicted."""
+    from torch.nn import functional as F
+
+    class Module(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.up = torch.nn.ConvTranspose2d(4, 6, 5, 3, 1, groups=2)
+            self.register_buffer("kernel", torch.randn(12, 6, 3, 3))
+
+        def forward(self, x):
+            y = F.conv2d(self.up(x), self.kernel, padding=1)
+            return F.pixel_shuffle(y, 2) + 0 * F.interpolate(x, y.shape[-1] * 2).mean()
+
+    torch.manual_seed(0)
+    module = Module().train()
+    found = diagnose(module, normal(2, 4, 20, 20))
+    assert module.training
+    kinds = {place["operation"]: place for place in found["places"]}
+    up, down = kinds["ConvTranspose2d"], kinds["Conv2d + pixel_shuffle"]
+    assert (up["name"], up["stride"], up["period"]) == ("up", [3.0, 3.0], [6, 6])
+    for place in (up, down):
+        assert place["predicted_db"] == pytest.approx(place["ripple_db"], abs=0.1)
+    assert down["share"] > 0.5
+    with torch.no_grad():
+        weight, bias = module.kernel, module.up.bias
+        for name, value in (
+            ("kernel", weight.mean(0, keepdim=True).expand(12, -1, -1, -1)),
+        ):
+            getattr(module, name).copy_(value.clone())
+        clean = phases.clean_transposed(module.up.weight.numpy(), (3, 3))
+        module.up.weight.copy_(torch.as_tensor(clean))
+        bias.zero_()
+    assert diagnose(module, normal(2, 4, 20, 20)).clean
+
+
+@pytest.mark.parametrize(
+    ("model", "inputs", "words"),
+    [
+        (lambda x: x, None, "diagnosed with inputs"),
+        (7, None, "and this is int"),
+        ("nowhere.onnx", None, "nowhere.onnx: No such file"),
+    ],
+)
+def test_what_cannot_be_diagnosed(model, inputs, words):
+    if str(model).endswith(".onnx"):
+        pytest.importorskip("onnxruntime")
+    with pytest.raises(CaejaxError, match=words):
+        caejax.diagnose(model, inputs)
+
+
+def onnx_file(path, nodes, weights, channels=3, opset=17, kind="float32"):
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    helper = onnx.helper
+    given = helper.make_tensor_value_info("x", 1, ["b", channels, "h", "w"])
+    made = helper.make_tensor_value_info("y", 1, None)
+    graph = helper.make_graph(
+        [helper.make_node(*node[:3], **node[3]) for node in nodes],
+        "graph",
+        [given],
+        [made],
+        [onnx.numpy_helper.from_array(x, name) for name, x in weights.items()],
+    )
+    ids = [helper.make_opsetid("", opset)]
+    onnx.save(helper.make_model(graph, opset_imports=ids, ir_version=8), path)
+    return path
+
+
+@pytest.mark.parametrize("mode", ["DCR", "CRD"])
+@pytest.mark.parametrize("fault", ["", "kernel", "bias"])
+def test_onnx_files(mode, fault, normal, tmp_path, capsys):
+    """Both orders of DepthToSpace, of phases that are alike, and with one that errs."""
+    kernel, bias = normal(2, 3, 3, 3), normal(2)
+    axis = 0 if mode == "DCR" else 1
+    weight = np.stack([kernel] * 4, axis).reshape(8, 3, 3, 3)
+    level = np.stack([bias] * 4, axis).reshape(8)
+    if fault == "kernel":
+        weight[0] += 0.1
+    if fault == "bias":
+        level[0] += 0.1
+    path = onnx_file(
+        tmp_path / "model.onnx",
+        [
+            ("Conv", ["x", "w", "b"], ["c"], {"pads": [1] * 4}),
+            ("DepthToSpace", ["c"], ["y"], {"blocksize": 2, "mode": mode}),
+        ],
+        {"w": weight, "b": level},
+    )
+    record = tmp_path / "record.json"
+    assert command.main([str(path), f"--json={record}"]) == (3 if fault else 0)
+    found = json.loads(record.read_text())
+    (place,) = found["places"]
+    assert place["operation"] == "Conv + DepthToSpace"
+    assert (place["gain_spread_db"] > -60) == (fault == "kernel")
+    assert (place["bias_spread"] > 1e-6) == (fault == "bias")
+    assert ("a bias of its own" in place["verdict"]) == (fault == "bias")
+    assert ("clean: of flat inputs" in capsys.readouterr().out) == (not fault)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"), [(b"", "holds no operations"), (b"rubbish", "as ONNX")]
+)
+def test_files_that_cannot_be_read(content, words, tmp_path, capsys):
+    pytest.importorskip("onnxruntime")
+    (tmp_path / "model.onnx").write_bytes(content)
+    assert command.main([str(tmp_path / "model.onnx")]) == 1
+    assert words in capsys.readouterr().err
