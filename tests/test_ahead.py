@@ -9,7 +9,7 @@ import pytest
 from helpers.runs import new_state
 from helpers.tiny import tiny_config
 
-from caejax.metrics import evaluator, pictures
+from caejax.metrics import evaluator
 from caejax.runtime import ahead
 from caejax.training.images import load_images
 from caejax.training.task import subject_of, task_from_config
@@ -81,7 +81,6 @@ def test_one_core_has_no_time_for_it(monkeypatch):
 
 def test_another_decoder_compiles_its_model_and_nothing_else(compiled, key):
     """Metrics are compiled once; what is the model's own is each a program."""
-    names = {}
     for kind in ("deconv_k4", "nearest_k3"):
         config = tiny_config()
         config.model.upsampling = kind
@@ -89,10 +88,6 @@ def test_another_decoder_compiles_its_model_and_nothing_else(compiled, key):
         subject, images = subject_of(task), load_images(config)["test"]
         params = new_state(task).params
         compiled.clear()
-        for when in ("val", "init"):
-            evaluator.evaluate(subject, params, images, key, 0.5, when)
-        pictures.samples(subject, params, images, key, 0.5)
-        names[kind] = list(compiled)
-    # The model on a split, its decoder's responses, its gradient, the overlap of its
-    # kernels, and the gallery.
-    assert len(names["nearest_k3"]) == 5
+        evaluator.evaluate(subject, params, images, key, 0.5, "val")
+    # The model on a split, and its decoder's responses.
+    assert len(compiled) == 2
