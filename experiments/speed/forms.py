@@ -3,9 +3,9 @@
     python -m experiments.speed.forms
 
 Forward and backward of a layer with ReLU, a chunk of a batch at a time in one
-`lax.scan` as in training, on one core: upsampling by one convolution for all phases and
-with the phases apart, 3 x 3 convolutions plain and by Winograd's sums. Writes forms.json
-and forms.md; a round on a machine that is not idle counts for no ratio.
+`lax.scan` as in training, on one core: upsampling by one convolution for all phases
+and with the phases apart, 3 x 3 convolutions plain and by Winograd's sums. Writes
+forms.json and forms.md; a round on a machine that is not idle counts for no ratio.
 """
 
 import json
