@@ -4,7 +4,8 @@ XLA:CPU runs forward convolutions well, but the gradient with respect to the
 kernel is itself a convolution with batch and channels exchanged, for which it
 has only a naive loop once the step is the body of a `lax.scan`. On the path
 "matmul" that gradient is therefore a matrix product of shifted images, as is a
-convolution of few channels; on others JAX's own stay. See `caejax.ops.paths`.
+convolution of few channels, and wide 3 x 3 layers take Winograd's form; on other paths
+JAX's own stay. See `caejax.ops.paths`.
 """
 
 import functools

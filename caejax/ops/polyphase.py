@@ -42,8 +42,7 @@ def upsample(
     Returns:
       The upsampled images, (B, s*H, s*W, F).
     """
-    kernel = phase_kernel(h, stride)
-    lowest = 1 - stride * kernel.shape[0]
+    lowest = 1 - stride * -(-len(h) // stride)
     if not lowest <= origin < stride:
         raise ValueError(
             f"origin is {origin}; a filter of {h.shape[0]} taps needs one between "
@@ -56,6 +55,14 @@ def upsample(
         and phases_differ(len(h), origin, stride)
     ):
         return upsample_apart(x, h, origin, stride)
+    return upsample_together(x, h, origin=origin, stride=stride, border=border)
+
+
+def upsample_together(
+    x: jax.Array, h: jax.Array, *, origin: int, stride: int, border: str = "zero"
+) -> jax.Array:
+    """As `upsample`, always by one convolution for all phases."""
+    kernel = phase_kernel(h, stride)
     height, width = x.shape[1:3]
     above, below, top = _span(height, kernel.shape[0], origin, stride)
     left, right, start = _span(width, kernel.shape[1], origin, stride)
