@@ -30,6 +30,7 @@ from caejax.runtime.compilation import quick_jit
 from caejax.runtime.devices import on_one_device, over_devices
 
 BATCH = 200
+_DECODERS = ("decoder", "image", "shown")
 SMALL = 32 * 32  # pixels; of such images five batches are one, for fewer calls
 
 Values = dict[str, float]
@@ -72,6 +73,9 @@ def evaluate(
     if chosen := _having(metrics, "output", "input", "residual"):
         run = _compiled_evaluation(subject, chosen)
         values, maps = _over_split(run, (params, key, level), chosen, images)
+    if chosen := _having(metrics, "model"):
+        few = on_one_device(params)
+        values |= probes.model_values(chosen, subject, few, images, key, level)
     values |= probe(subject, params, images, key, level, when)
     return Evaluation(values, maps)
 
@@ -90,9 +94,10 @@ def probe(
         return {}
     few, values = on_one_device(params), {}
     # One program whatever the occasion, of which not all may be wanted.
-    every = _having(METRICS.values(), "decoder", "image")
-    if wanted := _columns(_having(metrics, "decoder", "image")):
-        found = probes.decoder_values(every, model, few, images)
+    every = _having(METRICS.values(), *_DECODERS)
+    if wanted := _columns(_having(metrics, *_DECODERS)):
+        most = probes.CURVE_IMAGES if when in ("val", "probe") else probes.PROBE_IMAGES
+        found = probes.decoder_values(every, model, few, images, most)
         values |= {name: x for name, x in found.items() if name in wanted}
     if chosen := _having(metrics, "gradient"):
         values |= probes.gradient_values(chosen, subject, few, images, key, level)

@@ -7,9 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from caejax.metrics import checkerboard
 from caejax.metrics.noise import corrupt_examples
+from caejax.metrics.phases import without_trend
 from caejax.metrics.probes import exact
+from caejax.metrics.responses import constant_response
 from caejax.metrics.subject import Subject
 from caejax.metrics.table import PERIODS
 from caejax.ops.images import as_float
@@ -83,7 +84,7 @@ def _compiled_patterns(model):
             return model.apply(variables, code, method="decode")
 
         code = model.apply(variables, images, method="encode")
-        flat = checkerboard.constant_response(decode, code, max(PERIODS))
+        flat = constant_response(decode, code, max(PERIODS))
         return {"flat": flat, **_gallery(model, variables)}
 
     return quick_jit(run)
@@ -136,32 +137,3 @@ def gallery_images(side: int, margin: int, channels: int) -> np.ndarray:
         for shade in (across, down, (across + down) / 2)
     ]
     return np.stack(flat + gradients).astype(np.float32)
-
-
-def without_trend(x: jax.Array, period: int) -> jax.Array:
-    """Takes away the moving average over one period, so that patterns remain.
-
-    The window is one period wide and symmetric (half weights at its ends), so
-    flat and linear trends vanish exactly and patterns of the period stay whole.
-
-    Args:
-      x: images (B, H, W, C).
-      period: the period S; the S/2 outermost pixels see a window filled up with
-        copies.
-
-    Returns:
-      What is left of the images, (B, H, W, C).
-    """
-    weights = np.ones(period + 1, np.float32)
-    weights[[0, -1]] = 0.5
-    smooth, half = x, period // 2
-    for axis in (1, 2):
-        width = [(0, 0)] * 4
-        width[axis] = (half, half)
-        padded = jnp.pad(smooth, width, mode="edge")
-        shifts = [
-            jax.lax.slice_in_dim(padded, i, i + x.shape[axis], axis=axis)
-            for i in range(period + 1)
-        ]
-        smooth = sum(w * s for w, s in zip(weights / period, shifts, strict=True))
-    return x - smooth

@@ -5,22 +5,39 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from caejax.losses import loss_and_image
 from caejax.metrics.noise import corrupt_examples
 from caejax.metrics.parts import fits
+from caejax.metrics.responses import responses
 from caejax.metrics.subject import Subject
-from caejax.metrics.table import Metric, function_of, readings
+from caejax.metrics.table import PERIODS, Metric, finish_of, function_of, readings
 from caejax.models.protocol import Autoencoder
 from caejax.ops.images import as_float
 from caejax.runtime.compilation import quick_jit
 
-RIPPLE_IMAGES = 32
+PROBE_IMAGES = 512  # spread over the split: neighbours may be of one photograph
+CURVE_IMAGES = 128  # along training, where a curve is drawn
+AT_A_TIME = 32  # images, of which large maps are decoded
 GRADIENT_IMAGES = 200
 
 
+def spread(count: int, most: int = PROBE_IMAGES) -> np.ndarray:
+    """Indices of at most so many images, evenly over a split from first to last.
+
+    They depend on nothing else, so that all models are looked at with the same images.
+    """
+    chosen = min(count, most)
+    return np.arange(chosen) * (count - 1) // max(1, chosen - 1)
+
+
 def decoder_values(
-    metrics: tuple[Metric, ...], model: Autoencoder, params: Any, images: jax.Array
+    metrics: tuple[Metric, ...],
+    model: Autoencoder,
+    params: Any,
+    images: jax.Array,
+    most: int = PROBE_IMAGES,
 ) -> dict[str, float]:
     """Metrics of a decoder, on the codes of clean images.
 
@@ -28,12 +45,71 @@ def decoder_values(
       metrics: the metrics that need a decoder, its linear output or its image.
       model: a convolutional autoencoder.
       params: the model's parameters.
-      images: clean images (N, H, W, C); the first 32 are used.
+      images: clean images (N, H, W, C).
+      most: how many of them are used, or all where there are fewer; see `spread`.
     """
     run = _compiled_decoder(metrics, model.clone(dtype=jnp.float32))
+    index = spread(len(images), most)
+    return _finished(metrics, _means(functools.partial(run, params), images, index))
+
+
+def model_values(
+    metrics: tuple[Metric, ...],
+    subject: Subject,
+    params: Any,
+    images: jax.Array,
+    key: jax.Array,
+    level: float,
+) -> dict[str, float]:
+    """Metrics of what a model makes of corrupted images, and of changed ones.
+
+    Args:
+      metrics: the metrics that need a model; left out where images have no room.
+      subject: the model, its loss and its corruption.
+      params: the model's parameters.
+      images: clean images (N, H, W, C); 512 are used, or all where there are fewer.
+      key: the random key of the split's noise.
+      level: the corruption's level.
+    """
+    metrics = tuple(m for m in metrics if fits(m.room, images.shape[1:3]))
+    if not metrics:
+        return {}
+    run = _compiled_model(metrics, subject._replace(loss=None, chunk=0))
+
+    def sums(images, index, mask):
+        return run(params, images, index, mask, key, level)
+
+    return _finished(metrics, _means(sums, images, spread(len(images)), indexed=True))
+
+
+def _means(sums, images, index, *, indexed=False):
+    """Means over chosen images of what a function adds up over some of them.
+
+    All calls have one shape, so that one program serves every split.
+    """
+    chosen, totals = np.asarray(images[index]), []
     with exact():
-        values = run(params, as_float(images[:RIPPLE_IMAGES]))
-    return {name: float(value) for name, value in values.items()}
+        for first in range(0, len(chosen), AT_A_TIME):
+            batch = chosen[first : first + AT_A_TIME]
+            missing = AT_A_TIME - len(batch)
+            batch = np.pad(batch, ((0, missing), (0, 0), (0, 0), (0, 0)))
+            mask = np.arange(AT_A_TIME) < AT_A_TIME - missing
+            where = [np.pad(index[first:][:AT_A_TIME], (0, missing))] if indexed else []
+            totals.append(sums(batch, *where, mask.astype(np.float32)))
+    totals = jax.device_get(totals)
+    return jax.tree.map(
+        lambda *parts: np.sum(np.asarray(parts, np.float64)) / len(chosen), *totals
+    )
+
+
+def _finished(metrics, means):
+    """The values of metrics, by column, of what was averaged for them."""
+    return {
+        name: float(finish_of(metric)(means[name]))
+        for metric in metrics
+        for name, _ in readings(metric)
+        if name in means
+    }
 
 
 def exact():
@@ -43,24 +119,60 @@ def exact():
 
 @functools.cache
 def _compiled_decoder(metrics, model):
-    def run(params, images):
+    def run(params, images, mask):
+        images = as_float(images)
         code = model.apply({"params": params}, images, method="encode")
 
-        def linear(code):
+        def decode(code):
             return model.apply({"params": params}, code, method="decode")
 
-        def image(code):
-            return model.to_image(linear(code))
+        linear = responses(decode, code, max(PERIODS))
 
-        decoders = {"decoder": linear}
+        def behind(function):
+            return linear._replace(
+                flat=function(linear.flat), ramp=function(linear.ramp)
+            )
+
+        seen = {
+            "decoder": linear,
+            "shown": behind(lambda x: jnp.clip(model.to_image(x), 0, 1)),
+        }
         if model.output_activation != "linear":
-            decoders["image"] = image
-        return {
-            name: function_of(metric)(decoders[metric.needs], code, *period)
+            seen["image"] = behind(model.to_image)
+        values = {
+            name: function_of(metric)(seen[metric.needs], *period)
             for metric in metrics
             for name, period in readings(metric)
-            if metric.needs in decoders
+            if metric.needs in seen
         }
+        return jax.tree.map(lambda x: _sum(x, mask), values)
+
+    return quick_jit(run)
+
+
+def _sum(values, mask):
+    # What filled the batch up must not be added, whatever it gave.
+    return jnp.where(mask > 0, values, 0).sum()
+
+
+@functools.cache
+def _compiled_model(metrics, subject):
+    model = subject.model.clone(dtype=jnp.float32)
+
+    def run(params, clean, index, mask, key, level):
+        clean = as_float(clean)
+        noisy = corrupt_examples(subject.corruption, key, clean, index, level)
+
+        def restore(images):
+            linear = model.apply({"params": params}, images)
+            return jnp.clip(model.to_image(linear), 0, 1)
+
+        values = {
+            name: function_of(metric)(restore, noisy, *period)
+            for metric in metrics
+            for name, period in readings(metric)
+        }
+        return jax.tree.map(lambda x: _sum(x, mask), values)
 
     return quick_jit(run)
 
