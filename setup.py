@@ -82,7 +82,7 @@ setup(
             "scikit-image>=0.25.0",
         ],
         # What --references measures besides what needs JAX alone.
-        "baselines": ["PyWavelets>=1.8", "scikit-image>=0.25.0"],
+        "baselines": ["PyWavelets>=1.8", "bm3d>=4.0", "scikit-image>=0.25.0"],
         # What experiments/speed compares with.
         "bench": ["torch>=2.8"],
         # Preparing most data sets needs TensorFlow; reading them never does.
