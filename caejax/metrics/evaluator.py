@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from caejax.losses import loss_and_image
-from caejax.metrics import probes
+from caejax.metrics import probes, units
+from caejax.metrics.groups import group_means
 from caejax.metrics.noise import corrupt_examples
 from caejax.metrics.parts import MAPS, Arrays, Means, fits, parts_of
 from caejax.metrics.subject import Subject
@@ -57,6 +58,7 @@ def evaluate(
     key: jax.Array,
     level: float,
     when: str,
+    together: int = 1,
 ) -> Evaluation:
     """All metrics of an occasion, over a split.
 
@@ -67,17 +69,35 @@ def evaluate(
       key: the random key of the split's noise.
       level: the corruption's level.
       when: the occasion's name; see `caejax.metrics.table.Metric`.
+      together: how many neighbouring images are patches of one photograph. At the
+        occasion "test", means over photographs are among the maps.
     """
     metrics = due(when)
-    values, maps = {}, {}
+    values, maps, each = {}, {}, {}
     if chosen := _having(metrics, "output", "input", "residual"):
         run = _compiled_evaluation(subject, chosen)
-        values, maps = _over_split(run, (params, key, level), chosen, images)
+        values, maps, each = _over_split(run, (params, key, level), chosen, images)
+    if when == "test":
+        maps |= group_means(each, np.arange(len(images)), len(images), together)
     if chosen := _having(metrics, "model"):
         few = on_one_device(params)
-        values |= probes.model_values(chosen, subject, few, images, key, level)
-    values |= probe(subject, params, images, key, level, when)
-    return Evaluation(values, maps)
+        each = probes.model_values(chosen, subject, few, images, key, level)
+        values |= probes.finished(chosen, each)
+    found, ripples = _probe(subject, params, images, key, level, when)
+    if when == "test":
+        maps |= _group_ripples(ripples, len(images), together)
+    return Evaluation(values | found, maps)
+
+
+def _group_ripples(each, count, together):
+    """The DC ripple's RMS in grey levels by photograph, of the images looked at."""
+    sizes = {
+        reading.column: each[reading.column]
+        for reading in readings(METRICS["dc_ripple_grey"])
+        if reading.column in each
+    }
+    means = group_means(sizes, probes.spread(count), count, together)
+    return {name: units.GREYS * np.sqrt(power) for name, power in means.items()}
 
 
 def probe(
@@ -89,15 +109,21 @@ def probe(
     when: str,
 ) -> Values:
     """As `evaluate`, without metrics of outputs: those of a few images, or of none."""
+    return _probe(subject, params, images, key, level, when)[0]
+
+
+def _probe(subject, params, images, key, level, when) -> tuple[Values, probes.Each]:
+    """Values, and what the decoder's metrics found of single images."""
     metrics, model = due(when), subject.model
     if not model.convolutional:
-        return {}
-    few, values = on_one_device(params), {}
+        return {}, {}
+    few, values, each = on_one_device(params), {}, {}
     # One program whatever the occasion, of which not all may be wanted.
     every = _having(METRICS.values(), *_DECODERS)
     if wanted := _columns(_having(metrics, *_DECODERS)):
         most = probes.CURVE_IMAGES if when in ("val", "probe") else probes.PROBE_IMAGES
-        found = probes.decoder_values(every, model, few, images, most)
+        each = probes.decoder_values(every, model, few, images, most)
+        found = probes.finished(every, each)
         values |= {name: x for name, x in found.items() if name in wanted}
     if chosen := _having(metrics, "gradient"):
         values |= probes.gradient_values(chosen, subject, few, images, key, level)
@@ -107,7 +133,7 @@ def probe(
             value = function_of(metric)(*stages, *period)
             if value is not None:
                 values[name] = float(value)
-    return values
+    return values, each
 
 
 def compare(output: np.ndarray, noisy: np.ndarray, clean: np.ndarray) -> Evaluation:
@@ -120,7 +146,8 @@ def compare(output: np.ndarray, noisy: np.ndarray, clean: np.ndarray) -> Evaluat
     """
     chosen = _having(due("level"), "output", "input", "residual")
     run = _compiled_comparison(chosen)
-    return Evaluation(*_over_split(run, (), chosen, clean, noisy, output))
+    values, maps, _ = _over_split(run, (), chosen, clean, noisy, output)
+    return Evaluation(values, maps)
 
 
 def due(when: str) -> tuple[Metric, ...]:
@@ -137,7 +164,14 @@ def _columns(metrics):
 
 
 def _over_split(run, shared, metrics, *arrays):
-    """Values and maps from what a function adds up over batches of (N, ...) arrays."""
+    """Values, maps and single images' values, from what a function finds of batches.
+
+    Args:
+      run: what `_compiled_sums` returns.
+      shared: what it takes for all batches.
+      metrics: the metrics that it was made for.
+      arrays: arrays (N, ...) that are taken apart into batches.
+    """
     count, sums = len(arrays[0]), []
     # A split that fits one batch is not padded to five.
     small = arrays[0][0, ..., 0].size <= SMALL and count > BATCH
@@ -150,12 +184,14 @@ def _over_split(run, shared, metrics, *arrays):
         sums.append(run((shared, count), first, *batch))
     # On the host: one by one, sums of small arrays would take longer than the rest.
     sums = jax.device_get(sums)
+    each = [batch.pop("each") for batch in sums]
+    each = jax.tree.map(lambda *x: np.concatenate(x)[:count], *each)
     means = jax.tree.map(lambda *x: np.sum(x, axis=0) / count, *sums)
     patterns = means.pop("patterns")
     for period, parts in patterns.items():
         means |= _pattern_values(metrics, Means(parts, count, period))
     values = {name: _at_most(name, float(value)) for name, value in means.items()}
-    return values, _maps(patterns)
+    return values, _maps(patterns), each
 
 
 def _at_most(column, value):
@@ -206,22 +242,26 @@ def _compiled_comparison(metrics: tuple[Metric, ...]):
 
 
 def _compiled_sums(values, chunk):
-    """Makes a function that adds up values(shared, index, *arrays) of images."""
+    """Makes a function that adds up values(shared, index, *arrays) of images.
+
+    Values that are numbers are also there one by one, as "each".
+    """
 
     def chunk_sums(shared, index, *arrays):
-        shared, count = shared
+        shared, count, place = shared
         # The last batch is filled up with zeros to keep one shape, hence one program;
         # what they give must not be added up.
         mask = index < count
-        return jax.tree.map(
-            lambda x: jnp.tensordot(mask.astype(x.dtype), x, 1),
-            values(shared, index, *arrays),
-        )
+        found = values(shared, index, *arrays)
+        sums = jax.tree.map(lambda x: jnp.tensordot(mask.astype(x.dtype), x, 1), found)
+        here = (place[:, None] == index[None]).astype(jnp.float32)
+        each = {name: x for name, x in found.items() if name != "patterns"}
+        return {**sums, "each": {name: here @ x for name, x in each.items()}}
 
     def run(shared, first, *arrays):
-        batch = first + jnp.arange(len(arrays[0])), *arrays
-        batch = tuple(map(over_devices, batch))
-        return sum_over_batch(chunk_sums, shared, batch, chunk)
+        place = first + jnp.arange(len(arrays[0]))
+        batch = tuple(map(over_devices, (place, *arrays)))
+        return sum_over_batch(chunk_sums, (*shared, place), batch, chunk)
 
     return quick_jit(run)
 

@@ -22,6 +22,9 @@ CURVE_IMAGES = 128  # along training, where a curve is drawn
 AT_A_TIME = 32  # images, of which large maps are decoded
 GRADIENT_IMAGES = 200
 
+# By column what a metric's function has found of single images: trees of (n,) arrays.
+Each = dict[str, Any]
+
 
 def spread(count: int, most: int = PROBE_IMAGES) -> np.ndarray:
     """Indices of at most so many images, evenly over a split from first to last.
@@ -38,8 +41,8 @@ def decoder_values(
     params: Any,
     images: jax.Array,
     most: int = PROBE_IMAGES,
-) -> dict[str, float]:
-    """Metrics of a decoder, on the codes of clean images.
+) -> Each:
+    """What metrics of a decoder find of the codes of clean images, for `finished`.
 
     Args:
       metrics: the metrics that need a decoder, its linear output or its image.
@@ -50,7 +53,7 @@ def decoder_values(
     """
     run = _compiled_decoder(metrics, model.clone(dtype=jnp.float32))
     index = spread(len(images), most)
-    return _finished(metrics, _means(functools.partial(run, params), images, index))
+    return _each(functools.partial(run, params), images, index)
 
 
 def model_values(
@@ -60,8 +63,8 @@ def model_values(
     images: jax.Array,
     key: jax.Array,
     level: float,
-) -> dict[str, float]:
-    """Metrics of what a model makes of corrupted images, and of changed ones.
+) -> Each:
+    """What metrics find of a model on corrupted images, for `finished`.
 
     Args:
       metrics: the metrics that need a model; left out where images have no room.
@@ -76,34 +79,36 @@ def model_values(
         return {}
     run = _compiled_model(metrics, subject._replace(loss=None, chunk=0))
 
-    def sums(images, index, mask):
-        return run(params, images, index, mask, key, level)
+    def values(images, index):
+        return run(params, images, index, key, level)
 
-    return _finished(metrics, _means(sums, images, spread(len(images)), indexed=True))
+    return _each(values, images, spread(len(images)), indexed=True)
 
 
-def _means(sums, images, index, *, indexed=False):
-    """Means over chosen images of what a function adds up over some of them.
+def _each(values, images, index, *, indexed=False):
+    """What a function finds of chosen images, a value each.
 
-    All calls have one shape, so that one program serves every split.
+    All calls have one shape, so that one program serves every split; what it finds of
+    the zeros that the last one is filled up with is dropped.
     """
-    chosen, totals = np.asarray(images[index]), []
+    chosen, parts = np.asarray(images[index]), []
     with exact():
         for first in range(0, len(chosen), AT_A_TIME):
             batch = chosen[first : first + AT_A_TIME]
             missing = AT_A_TIME - len(batch)
             batch = np.pad(batch, ((0, missing), (0, 0), (0, 0), (0, 0)))
-            mask = np.arange(AT_A_TIME) < AT_A_TIME - missing
             where = [np.pad(index[first:][:AT_A_TIME], (0, missing))] if indexed else []
-            totals.append(sums(batch, *where, mask.astype(np.float32)))
-    totals = jax.device_get(totals)
-    return jax.tree.map(
-        lambda *parts: np.sum(np.asarray(parts, np.float64)) / len(chosen), *totals
-    )
+            parts.append(values(batch, *where))
+    parts = jax.device_get(parts)
+    return jax.tree.map(lambda *x: np.concatenate(x)[: len(chosen)], *parts)
 
 
-def _finished(metrics, means):
-    """The values of metrics, by column, of what was averaged for them."""
+def finished(metrics: tuple[Metric, ...], each: Each) -> dict[str, float]:
+    """The values of metrics, by column, from those of single images."""
+    means = {
+        name: jax.tree.map(lambda x: np.mean(x, dtype=np.float64), x)
+        for name, x in each.items()
+    }
     return {
         name: float(finish_of(metric)(means[name]))
         for metric in metrics
@@ -119,7 +124,7 @@ def exact():
 
 @functools.cache
 def _compiled_decoder(metrics, model):
-    def run(params, images, mask):
+    def run(params, images):
         images = as_float(images)
         code = model.apply({"params": params}, images, method="encode")
 
@@ -145,21 +150,16 @@ def _compiled_decoder(metrics, model):
             for name, period in readings(metric)
             if metric.needs in seen
         }
-        return jax.tree.map(lambda x: _sum(x, mask), values)
+        return values
 
     return quick_jit(run)
-
-
-def _sum(values, mask):
-    # What filled the batch up must not be added, whatever it gave.
-    return jnp.where(mask > 0, values, 0).sum()
 
 
 @functools.cache
 def _compiled_model(metrics, subject):
     model = subject.model.clone(dtype=jnp.float32)
 
-    def run(params, clean, index, mask, key, level):
+    def run(params, clean, index, key, level):
         clean = as_float(clean)
         noisy = corrupt_examples(subject.corruption, key, clean, index, level)
 
@@ -172,7 +172,7 @@ def _compiled_model(metrics, subject):
             for metric in metrics
             for name, period in readings(metric)
         }
-        return jax.tree.map(lambda x: _sum(x, mask), values)
+        return values
 
     return quick_jit(run)
 
