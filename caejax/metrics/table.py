@@ -366,7 +366,6 @@ METRICS: dict[str, Metric] = {
             room=(2, 0),
             images=2,
             columns=("test/lattice_grey_s8",),
-            brief=("test/lattice_grey_s8",),
         ),
         Metric(
             "lattice_visibility",

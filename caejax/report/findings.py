@@ -116,11 +116,12 @@ def _in_other_ways(sweep, lead):
         name: _paired(_scores(sweep, name).get(lead.condition, {}), lead)
         for name in (SSIM, GREY)
     }
-    runs = _scores(sweep, "run_id").get(lead.condition, {})
+    ids = _scores(sweep, "run_id").get(lead.condition, {})
+    ours, theirs = (ids.get(choice, {}) for choice in (lead.best, lead.second))
     pairs = [
-        tuple(sweep.runs.get(runs[choice][seed]) for choice in (lead.second, lead.best))
-        for seed in runs[lead.best]
-        if seed in runs[lead.second]
+        (sweep.runs.get(theirs[seed]), sweep.runs.get(ours[seed]))
+        for seed in ours
+        if seed in theirs
     ]
     whole = all(run is not None for pair in pairs for run in pair)
     crossed = crossed_difference(pairs, PSNR) if whole else None
