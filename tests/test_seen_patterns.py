@@ -9,6 +9,7 @@ from caejax.metrics import evaluator, probes, units
 from caejax.metrics.parts import Means, detail_grey, pattern_grey, pattern_visibility
 from caejax.metrics.ramps import ramp_ripple_db
 from caejax.metrics.shifts import shift, shift_error_db
+from caejax.metrics.table import Metric
 from caejax.metrics.visibility import (
     PIXELS_PER_DEGREE,
     contrast_sensitivity,
@@ -210,11 +211,12 @@ def test_means_are_over_all_of_the_chosen_images():
         (40, 2, 2, 1)
     )
 
-    def sums(batch, index, mask):
-        return {
-            "image": (batch.mean((1, 2, 3)) * mask).sum(),
-            "at": (index * mask).sum(),
-        }
+    def found(batch, index):
+        assert batch.shape == (probes.AT_A_TIME, 2, 2, 1)
+        return {"image": batch.mean((1, 2, 3)), "at": index}
 
-    means = probes._means(sums, images, np.arange(40), indexed=True)
-    assert means == {"image": pytest.approx(19.5), "at": pytest.approx(19.5)}
+    each = probes._each(found, images, np.arange(40))
+    np.testing.assert_array_equal(each["image"], np.arange(40))
+    np.testing.assert_array_equal(each["at"], np.arange(40))
+    toys = [Metric(x, x, "", 1, "", "model", "", "") for x in each]
+    assert probes.finished(toys, each) == {"image": 19.5, "at": 19.5}
