@@ -84,7 +84,7 @@ setup(
             "scikit-image>=0.25.0",
         ],
         # What --references measures besides what needs JAX alone.
-        "baselines": ["PyWavelets>=1.8", "scikit-image>=0.25.0"],
+        "baselines": ["PyWavelets>=1.8", "bm3d>=4.0", "scikit-image>=0.25.0"],
         # What experiments/speed compares with.
         "bench": ["torch>=2.8"],
         # What `caejax diagnose` needs of other people's models.

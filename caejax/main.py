@@ -50,12 +50,12 @@ _REFERENCES = flags.DEFINE_list(
     "references",
     [],
     "With --mode=eval: measure these on the noisy test images: all, or some of input, "
-    "pca, median, nlm, tv, wavelet, posterior.",
+    "pca, median, nlm, tv, wavelet, bm3d, posterior.",
 )
 _REFERENCE_IMAGES = flags.DEFINE_integer(
     "reference-images",
-    1000,
-    "Test images that median, nlm, tv and wavelet are given; 0 is all.",
+    0,
+    "Test images that median, nlm, tv, wavelet and bm3d are given; 0 is all.",
     lower_bound=0,
 )
 _LEVELS = flags.DEFINE_list(

@@ -14,11 +14,11 @@ from skimage.filters import gaussian
 from caejax.metrics import checkerboard, overlap
 from caejax.metrics.borders import clear_of_borders
 from caejax.metrics.checkerboard import (
-    constant_response,
     dc_ripple_db,
     lattice_peak_db,
 )
 from caejax.metrics.lattice import peak_db
+from caejax.metrics.responses import constant_response
 from caejax.metrics.table import PERIODS
 from caejax.models.autoencoders import create_model
 from caejax.models.diagnosis import clean_by_construction

@@ -1,16 +1,20 @@
 """Tests of the denoisers of scikit-image and of their tuning."""
 
+import sys
+import types
+
 import numpy as np
 import pytest
 from scipy.ndimage import median_filter
 
+from caejax.errors import CaejaxError
 from caejax.evaluation import classical
 from caejax.evaluation.classical import CLASSICAL, denoise, missing_packages, tune
 
 
-@pytest.fixture(params=CLASSICAL)
+@pytest.fixture(params=[name for name in CLASSICAL if name != "bm3d"])
 def name(request):
-    """A denoiser; skipped where its packages are not installed."""
+    """A denoiser that is fast; skipped where its packages are not installed."""
     if missing := missing_packages(request.param):
         pytest.skip(f"{request.param} needs {' and '.join(missing)}, not installed")
     return request.param
@@ -61,3 +65,31 @@ def test_grids_have_distinct_points():
     for method in CLASSICAL.values():
         points = {tuple(point.items()) for point in method.grid}
         assert len(points) == len(method.grid) > 3
+
+
+def test_bm3d_is_given_colours_together_and_other_channels_alone(monkeypatch):
+    calls = []
+
+    def fake(image, sigma):
+        calls.append((image.shape, sigma))
+        return image * 0
+
+    fakes = types.SimpleNamespace(bm3d=fake, bm3d_rgb=fake)
+    monkeypatch.setitem(sys.modules, "bm3d", fakes)
+    for channels, shapes in ((3, [(16, 12, 3)]), (2, [(16, 12)] * 2)):
+        images = smooth_images(channels)[:1]
+        found = denoise("bm3d", images, {"sigma": 0.2})
+        mean = np.broadcast_to(images.mean(), images.shape)
+        np.testing.assert_allclose(found, mean, rtol=1e-6)
+        assert calls == [(shape, 0.2) for shape in shapes]
+        calls.clear()
+    with pytest.raises(CaejaxError, match="at least 8x8 pixels, got 4x16"):
+        denoise("bm3d", np.zeros((1, 4, 16, 1), np.float32), {"sigma": 0.1})
+
+
+def test_bm3d_removes_noise():
+    if missing_packages("bm3d"):
+        pytest.skip("bm3d is not installed")
+    clean, noisy = smooth_images(1)[:1], smooth_images(1, 0.2)[:1]
+    output = denoise("bm3d", noisy, {"sigma": 0.2})
+    assert ((output - clean) ** 2).mean() < 0.3 * ((noisy - clean) ** 2).mean()

@@ -23,6 +23,7 @@ from caejax.metrics.table import (
     brief_columns,
     column,
     find,
+    finish_of,
     formatted,
     function_of,
     shown_columns,
@@ -44,9 +45,9 @@ def row_difference(means):
     return jnp.abs(means.parts["phase_means"].mean((1, 2))[0]).sum()
 
 
-def brightness(decode, code):
-    """The mean of what a decoder makes of codes."""
-    return decode(code).mean()
+def brightness(responses):
+    """The mean of what a decoder makes of constant codes."""
+    return responses.flat.mean((1, 2, 3))
 
 
 TOYS = (
@@ -178,6 +179,7 @@ def test_entries_are_whole(name):
     assert metric.needs in NEEDS
     assert metric.better in ("higher", "lower", "")
     assert callable(function_of(metric))
+    assert callable(finish_of(metric))
     assert metric.text.endswith(".")
     assert set(metric.parts) <= set(PARTS)
     assert bool(metric.parts) == (metric.needs == "residual")

@@ -51,7 +51,8 @@ def test_gradients_are_those_of_the_loss_for_the_corrupted_input(tiny, key):
 def test_the_start_is_measured_in_each_way(tiny, key):
     values = probe(*tiny, key, 0.3, "init")
     names = ("dc_ripple_db", "dc_ripple_image_db", "dc_ripple_relative_db")
-    names += ("grad_phase_db", "overlap_db")
+    names += ("dc_ripple_grey", "dc_ripple_image_grey", "ripple_visibility")
+    names += ("ramp_ripple_db", "ramp_ripple_grey", "grad_phase_db", "overlap_db")
     assert set(values) == {f"{name}_s{s}" for name in names for s in (2, 4, 8)}
     # A decoder of two stages has no pattern of period 8 of its own.
     assert values["overlap_db_s8"] == values["overlap_db_s4"]

@@ -8,7 +8,7 @@ import pytest
 from caejax.errors import CaejaxError
 from caejax.files.csv_files import read_csv, write_csv
 from caejax.models.kinds import UPSAMPLING
-from caejax.report.statistics import bca_interval
+from caejax.report.intervals import bca_interval
 from experiments.shared import cells, commands, machine, rows, styles, turns
 
 

@@ -7,13 +7,13 @@ import pytest
 from scipy import stats
 
 from caejax.files.csv_files import write_csv
+from caejax.report.intervals import bca_interval
 from caejax.report.read import read_sweep
 from caejax.report.statistics import (
     EXACT_SEEDS,
     PERMUTATIONS,
     TOO_FEW,
     Contrast,
-    bca_interval,
     contrast_table,
     format_p,
     holm,

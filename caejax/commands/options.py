@@ -31,7 +31,7 @@ class Options(NamedTuple):
     cache: bool = True
     calibrate: bool | None = None
     references: Sequence[str] = ()
-    reference_images: int = 1000
+    reference_images: int = 0
     levels: Sequence[str] = ()
     data_dir: str = ""
 

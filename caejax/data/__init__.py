@@ -34,12 +34,14 @@ class Source(NamedTuple):
         `Split` each; or its place as "module:function".
       drawn: whether its images are generated, as many as the config says.
       file: whether data.name is the path of a file.
+      cut: whether its images are patches, data.patches_per_image of each photograph.
       params: the parameters that it takes besides the options of `load`, by name.
     """
 
     function: str | Callable[..., Any]
     drawn: bool = False
     file: bool = False
+    cut: bool = False
     params: Mapping[str, Parameter] = MappingProxyType({})
 
 
@@ -48,7 +50,7 @@ SOURCES: dict[str, Source] = {
     "glyphs": Source("caejax.data.glyphs:load", drawn=True),
     "dead_leaves": Source("caejax.data.dead_leaves:load", drawn=True),
     "idx": Source("caejax.data.idx:load"),
-    "folder": Source("caejax.data.folder:load"),
+    "folder": Source("caejax.data.folder:load", cut=True),
     "bsds500": Source("caejax.data.bsds500:load"),
     "npz": Source("caejax.data.npz:load", file=True),
     "tfds": Source("caejax.data.tfds:load"),

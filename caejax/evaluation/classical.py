@@ -1,4 +1,4 @@
-"""Denoisers that are not trained: those of scikit-image, each with a grid to tune.
+"""Denoisers that are not trained, each with a grid to tune.
 
 The packages they need come with `pip install caejax[baselines]`.
 """
@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from caejax.errors import CaejaxError
 from caejax.ops.checks import check_images
 
 Parameters = dict[str, float]
@@ -22,11 +23,13 @@ class Classical(NamedTuple):
       denoise: the function (image (H, W, C), **parameters) -> image, not clipped.
       grid: the parameters to choose from.
       packages: the packages that it needs: import name to name for pip.
+      tuning_images: the most images that it is tuned on, where it is slow.
     """
 
     denoise: Callable[..., np.ndarray]
     grid: Sequence[Parameters]
     packages: dict[str, str]
+    tuning_images: int = 200
 
 
 def _median(image, *, size):
@@ -61,6 +64,22 @@ def _wavelet(image, *, sigma, wavelet_levels):
     return denoise_wavelet(image, sigma, wavelet_levels=levels, channel_axis=-1)
 
 
+def _bm3d(image, *, sigma):
+    """Dabov et al. (2007) by their package; colours in the opponent space (CBM3D)."""
+    from bm3d import bm3d, bm3d_rgb
+
+    if min(image.shape[:2]) < _BLOCK:
+        raise CaejaxError(
+            f"bm3d needs images of at least {_BLOCK}x{_BLOCK} pixels, got "
+            f"{image.shape[0]}x{image.shape[1]}; leave it out of --references"
+        )
+    mean = image.mean()  # constants stay exactly as they are
+    if image.shape[-1] == 3:
+        return bm3d_rgb(image - mean, sigma) + mean
+    channels = [bm3d(image[..., i] - mean, sigma) for i in range(image.shape[-1])]
+    return np.stack(channels, axis=-1) + mean
+
+
 def _grid(**values):
     """All combinations of the values of two parameters, or those of one."""
     grid = [{}]
@@ -70,6 +89,7 @@ def _grid(**values):
 
 
 _SKIMAGE = {"skimage": "scikit-image"}
+_BLOCK = 8  # pixels of a side that bm3d compares
 _STRENGTHS = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0)
 
 CLASSICAL = {
@@ -83,6 +103,7 @@ CLASSICAL = {
         _grid(sigma=_STRENGTHS, wavelet_levels=(1, 2, 3)),
         _SKIMAGE | {"pywt": "PyWavelets"},
     ),
+    "bm3d": Classical(_bm3d, _grid(sigma=_STRENGTHS), {"bm3d": "bm3d"}, 20),
 }
 
 

@@ -31,8 +31,6 @@ from caejax.training.recorded import Recorded
 from caejax.training.task import corruption_from_config, model_from_config
 
 REFERENCES = ("input", "pca", *CLASSICAL, "posterior")
-TUNING_IMAGES = 200
-
 _BATCH = 1000  # images at a time
 
 
@@ -84,24 +82,24 @@ def parse_references(words: Sequence[str]) -> list[str]:
 
 
 def measure_references(
-    workdir: Path, names: Sequence[str], images: int = 1000
+    workdir: Path, names: Sequence[str], images: int = 0
 ) -> list[Row]:
     """Measures references on the test images of a run or a sweep.
 
     For each distinct data, corruption and seed, and PCA for each distinct size of
     the models' codes too. PCA is fitted to the clean training images and reduces the
     noisy ones. The posterior mean is that over the training images, and only there
-    is Gaussian noise one. What scikit-image does is tuned on the first 200 images of
-    the validation split under its own noise; where the data have none, that is the
-    test split, and tuned_on says so. Outputs are clipped to [0, 1].
+    is Gaussian noise one. Classical ones are tuned on the first 200 images of the
+    validation split under its own noise, BM3D on 20; where the data have none, that is
+    the test split, and tuned_on says so. Outputs are clipped to [0, 1].
 
     Args:
       workdir: the folder of a run or a sweep. references.csv in it gets a row for
         each measurement; rows already there are kept, unless no finished run saw
         their images.
       names: keys of `REFERENCES`.
-      images: how many images of the test split scikit-image is given, the first
-        ones, or 0 for all; the other references are given all.
+      images: how many images of the test split the classical ones are given, the
+        first ones, or 0 for all; the other references are given all.
 
     Returns:
       All rows: reference, parameters (as tuned), setting, what is swept of data and
@@ -223,7 +221,8 @@ def _estimate(setting, row, noisy) -> tuple[np.ndarray, Row]:
     if name == "input":
         return noisy, {}
     if name in CLASSICAL:
-        val = _noisy(config, setting.data, "val", TUNING_IMAGES)
+        count = CLASSICAL[name].tuning_images
+        val = _noisy(config, setting.data, "val", count)
         best, _ = tune(name, val.noisy, val.clean)
         words = ", ".join(f"{name} {value:g}" for name, value in best.items())
         tuned = {"parameters": words, "tuned_on": _tuned_on(setting, len(val.clean))}

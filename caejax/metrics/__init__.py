@@ -11,8 +11,8 @@ from caejax.metrics.table import METRICS, PERIODS, Metric
 
 _FUNCTIONS = {
     "caejax.metrics.quality": ("bce", "mse", "psnr", "ssim"),
+    "caejax.metrics.responses": ("constant_response",),
     "caejax.metrics.checkerboard": (
-        "constant_response",
         "dc_ripple_db",
         "dc_ripple_relative_db",
         "grad_phase_db",
@@ -21,6 +21,13 @@ _FUNCTIONS = {
         "lattice_power",
         "phase_var_cv",
         "phase_var_db",
+    ),
+    "caejax.metrics.ramps": ("ramp_ripple_db",),
+    "caejax.metrics.shifts": ("shift_error_db",),
+    "caejax.metrics.visibility": (
+        "contrast_sensitivity",
+        "pattern_visibility",
+        "ripple_visibility",
     ),
     "caejax.metrics.overlap": ("overlap_db",),
     "caejax.metrics.lattice": ("spectrum",),

@@ -18,7 +18,6 @@ as are images too small for the period.
 """
 
 import functools
-from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -28,7 +27,6 @@ from caejax.metrics.phases import (
     BORDER,
     check_fits,
     check_period,
-    crop_to_multiple,
     drop_border,
     from_first_pixel,
     high_pass,
@@ -38,50 +36,14 @@ from caejax.metrics.phases import (
     phase_variance,
     phase_variation,
 )
+from caejax.metrics.responses import (
+    Decode,
+    Responses,
+    flat_inside,
+    flat_response,
+)
+from caejax.metrics.units import POWER_FLOOR
 from caejax.ops.checks import check_images, check_pair
-
-Decode = Callable[[jax.Array], jax.Array]
-
-TILES = 12
-_POWER_FLOOR = 1e-20  # -200 dBFS, far below float32 rounding
-
-
-def constant_response(decode: Decode, features: jax.Array, period: int) -> jax.Array:
-    """Decodes constant feature maps, clear of the borders.
-
-    Args:
-      decode: function from (B, h, w, K) to (B, s*h, s*w, C), or nearly, for any h
-        and w.
-      features: (B, h, w, K) codes of real images; averaged over space and tiled
-        to 12 x 12, or as many as the period needs.
-      period: the period S; at least four periods, and four of the decoder's own
-        strides s, are cropped from every border; five where s is 8 or more, since the
-        zeros around three stages of carafe reach over 4.5.
-
-    Returns:
-      The decoded images, (B, H', W', C), H' and W' multiples of S.
-    """
-    check_images(features, "features")
-    check_period(period)
-    image = decode(_constant(features, TILES))
-    scale = -(-image.shape[1] // TILES)
-    margin = max((4 if scale < 8 else 5) * scale, 4 * period)
-    # Layers without padding make the image somewhat larger or smaller than s h.
-    tiles = -(-(2 * margin + period) // max(1, image.shape[1] // TILES))
-    if tiles > TILES:
-        image = decode(_constant(features, tiles))
-    if min(image.shape[1:3]) < 2 * margin + period:
-        raise ValueError(
-            f"decode made {image.shape[1]}x{image.shape[2]} pixels of a feature map "
-            f"of {max(tiles, TILES)}x{max(tiles, TILES)}; it must take any size, "
-            f"and period {period} needs {2 * margin + period}"
-        )
-    return crop_to_multiple(image[:, margin:-margin, margin:-margin], period)
-
-
-def _constant(features, tiles):
-    code = jnp.mean(features, (1, 2), keepdims=True)
-    return jnp.broadcast_to(code, (code.shape[0], tiles, tiles, code.shape[-1]))
 
 
 def dc_ripple_db(decode: Decode, features: jax.Array, period: int) -> jax.Array:
@@ -106,13 +68,12 @@ def dc_ripple_db(decode: Decode, features: jax.Array, period: int) -> jax.Array:
     Returns:
       A scalar.
     """
-    return _ripple_db(constant_response(decode, features, period), period)
+    return to_db(ripple_power(flat_response(decode, features, period), period).mean())
 
 
-@functools.partial(jax.jit, static_argnums=1)
-def _ripple_db(image, period):
-    power = phase_variance(image, period).mean()
-    return 10 * jnp.log10(jnp.maximum(power, _POWER_FLOOR))
+def ripple_power(responses: Responses, period: int) -> jax.Array:
+    """Var_p(mu_p) of `dc_ripple_db`, a value an image: (B,), means over channels."""
+    return phase_variance(flat_inside(responses, period), period).mean(-1)
 
 
 def dc_ripple_relative_db(
@@ -130,14 +91,27 @@ def dc_ripple_relative_db(
     floor and failure modes of `dc_ripple_db`; of no use after training, where a
     bias can make the mean anything.
     """
-    return _ripple_relative_db(constant_response(decode, features, period), period)
+    powers = relative_powers(flat_response(decode, features, period), period)
+    return ratio_to_db(powers["part"].mean(), powers["whole"].mean())
 
 
-@functools.partial(jax.jit, static_argnums=1)
-def _ripple_relative_db(image, period):
-    power, mean = phase_variance(image, period).mean(), (image.mean((1, 2)) ** 2).mean()
-    tiny = jnp.finfo(jnp.float32).tiny
-    return 10 * jnp.log10(jnp.maximum(power / (mean + tiny), _POWER_FLOOR))
+def relative_powers(responses: Responses, period: int) -> dict[str, jax.Array]:
+    """Powers of the ripple, part, and of the mean, whole: a value an image, (B,)."""
+    image = flat_inside(responses, period)
+    return {
+        "part": phase_variance(image, period).mean(-1),
+        "whole": (image.mean((1, 2)) ** 2).mean(-1),
+    }
+
+
+def to_db(power: jax.Array) -> jax.Array:
+    """10 log10 of a power, at least -200 dB."""
+    return 10 * jnp.log10(jnp.maximum(power, POWER_FLOOR))
+
+
+def ratio_to_db(part: jax.Array, whole: jax.Array) -> jax.Array:
+    """10 log10 of a power relative to another, at least -200 dB."""
+    return to_db(part / (whole + jnp.finfo(jnp.float32).tiny))
 
 
 @functools.partial(jax.jit, static_argnums=2)

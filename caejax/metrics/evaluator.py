@@ -14,7 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from caejax.losses import loss_and_image
-from caejax.metrics import probes
+from caejax.metrics import probes, units
+from caejax.metrics.groups import group_means
 from caejax.metrics.noise import corrupt_examples
 from caejax.metrics.parts import MAPS, Arrays, Means, fits, parts_of
 from caejax.metrics.subject import Output, Subject
@@ -36,6 +37,7 @@ from caejax.runtime.devices import on_one_device, over_devices
 
 BATCH = 200
 LARGE = 2048 * 2048  # pixels in a batch, at most
+_DECODERS = ("decoder", "image", "shown")
 SMALL = 32 * 32  # pixels; of such images five batches are one, for fewer calls
 _MAPS = 8  # as large as an image, that measuring one takes, about
 
@@ -63,6 +65,7 @@ def evaluate(
     key: jax.Array,
     level: float,
     when: str,
+    together: int = 1,
 ) -> Evaluation:
     """All metrics of an occasion, over a split.
 
@@ -73,14 +76,35 @@ def evaluate(
       key: the random key of the split's noise.
       level: the corruption's level.
       when: the occasion's name; see `caejax.metrics.table.Metric`.
+      together: how many neighbouring images are patches of one photograph. At the
+        occasion "test", means over photographs are among the maps.
     """
     metrics = due(when)
-    values, maps = {}, {}
+    values, maps, each = {}, {}, {}
     if chosen := _having(metrics, "output", "input", "residual"):
         run = functools.partial(_model_sums, subject, chosen, (params, key, level))
-        values, maps = _over_split(run, chosen, images)
-    values |= probe(subject, params, images, key, level, when)
-    return Evaluation(values, maps)
+        values, maps, each = _over_split(run, chosen, images)
+    if when == "test":
+        maps |= group_means(each, np.arange(len(images)), len(images), together)
+    if chosen := _having(metrics, "model"):
+        few = on_one_device(params)
+        each = probes.model_values(chosen, subject, few, images, key, level)
+        values |= probes.finished(chosen, each)
+    found, ripples = _probe(subject, params, images, key, level, when)
+    if when == "test":
+        maps |= _group_ripples(ripples, len(images), together)
+    return Evaluation(values | found, maps)
+
+
+def _group_ripples(each, count, together):
+    """The DC ripple's RMS in grey levels by photograph, of the images looked at."""
+    sizes = {
+        reading.column: each[reading.column]
+        for reading in readings(METRICS["dc_ripple_grey"])
+        if reading.column in each
+    }
+    means = group_means(sizes, probes.spread(count), count, together)
+    return {name: units.GREYS * np.sqrt(power) for name, power in means.items()}
 
 
 def probe(
@@ -92,14 +116,21 @@ def probe(
     when: str,
 ) -> Values:
     """As `evaluate`, without metrics of outputs: those of a few images, or of none."""
+    return _probe(subject, params, images, key, level, when)[0]
+
+
+def _probe(subject, params, images, key, level, when) -> tuple[Values, probes.Each]:
+    """Values, and what the decoder's metrics found of single images."""
     metrics, model = due(when), subject.model
     if not model.convolutional:
-        return {}
-    few, values = on_one_device(params), {}
+        return {}, {}
+    few, values, each = on_one_device(params), {}, {}
     # One program whatever the occasion, of which not all may be wanted.
-    every = of_decoders()
-    if wanted := _columns(_having(metrics, "decoder", "image")):
-        found = probes.decoder_values(every, model, few, images)
+    every = _having(METRICS.values(), *_DECODERS)
+    if wanted := _columns(_having(metrics, *_DECODERS)):
+        most = probes.CURVE_IMAGES if when in ("val", "probe") else probes.PROBE_IMAGES
+        each = probes.decoder_values(every, model, few, images, most)
+        found = probes.finished(every, each)
         values |= {name: x for name, x in found.items() if name in wanted}
     if chosen := _having(metrics, "gradient"):
         values |= probes.gradient_values(chosen, subject, few, images, key, level)
@@ -109,7 +140,7 @@ def probe(
             value = function_of(metric)(*stages, *period)
             if value is not None:
                 values[name] = float(value)
-    return values
+    return values, each
 
 
 def compare(output: np.ndarray, noisy: np.ndarray, clean: np.ndarray) -> Evaluation:
@@ -122,17 +153,13 @@ def compare(output: np.ndarray, noisy: np.ndarray, clean: np.ndarray) -> Evaluat
     """
     chosen = _having(due("level"), "output", "input", "residual")
     run = _compiled_comparison(chosen)
-    return Evaluation(*_over_split(run, chosen, clean, noisy, output))
+    values, maps, _ = _over_split(run, chosen, clean, noisy, output)
+    return Evaluation(values, maps)
 
 
 def due(when: str) -> tuple[Metric, ...]:
     """The metrics that are measured at an occasion, in the order of the table."""
     return tuple(m for m in METRICS.values() if when in when_measured(m))
-
-
-def of_decoders() -> tuple[Metric, ...]:
-    """All metrics of decoders, which are measured by one program."""
-    return _having(METRICS.values(), "decoder", "image")
 
 
 def _having(metrics, *needs):
@@ -144,7 +171,13 @@ def _columns(metrics):
 
 
 def _over_split(run, metrics, *arrays):
-    """Values and maps from what a function adds up over batches of (N, ...) arrays."""
+    """Values, maps and single images' values, from what a function finds of batches.
+
+    Args:
+      run: what `_compiled_sums` returns, or a function like it.
+      metrics: the metrics that it was made for.
+      arrays: arrays (N, ...) that are taken apart into batches.
+    """
     count, sums = len(arrays[0]), []
     size = _batch_size(arrays[0])
     for first in range(0, count, size):
@@ -153,12 +186,14 @@ def _over_split(run, metrics, *arrays):
         sums.append(run(count, first, *batch))
     # On the host: one by one, sums of small arrays would take longer than the rest.
     sums = jax.device_get(sums)
+    each = [batch.pop("each") for batch in sums]
+    each = jax.tree.map(lambda *x: np.concatenate(x)[:count], *each)
     means = jax.tree.map(lambda *x: np.sum(x, axis=0) / count, *sums)
     patterns = means.pop("patterns")
     for period, parts in patterns.items():
         means |= _pattern_values(metrics, Means(parts, count, period))
     values = {name: _at_most(name, float(value)) for name, value in means.items()}
-    return values, _maps(patterns)
+    return values, _maps(patterns), each
 
 
 def batch_size(pixels: int) -> int:
@@ -306,21 +341,33 @@ def _compiled_comparison(metrics: tuple[Metric, ...]):
 def _compiled_sums(values, chunk):
     """Makes a function (count, first, *arrays) that adds up values of images.
 
+    Values that are numbers are also there one by one, as "each".
+
     Args:
       values: function of arrays (B, H, W, C) to a tree of values an image.
       chunk: about how many images are taken at a time; 0 for all.
     """
 
-    def chunk_sums(count, index, *arrays):
+    def chunk_sums(shared, index, *arrays):
+        count, place = shared
+        found = values(*arrays)
         # The last batch is filled up with zeros; what they give must not be added up.
         mask = index < count
-        return jax.tree.map(
-            lambda x: jnp.tensordot(mask.astype(x.dtype), x, 1), values(*arrays)
-        )
+        sums = jax.tree.map(lambda x: jnp.tensordot(mask.astype(x.dtype), x, 1), found)
+        # Zeros but at the chunk's places, since chunks are added up.
+        here = place[:, None] == index[None]
+        each = {
+            name: jnp.where(here, x, 0).sum(1)
+            for name, x in found.items()
+            if name != "patterns"
+        }
+        return {**sums, "each": each}
 
     def run(count, first, *arrays):
-        batch = _spread(first + jnp.arange(len(arrays[0])), *arrays)
-        return sum_over_batch(chunk_sums, count, batch, chunk)
+        place = first + jnp.arange(len(arrays[0]))
+        return sum_over_batch(
+            chunk_sums, (count, place), _spread(place, *arrays), chunk
+        )
 
     return program(run)
 

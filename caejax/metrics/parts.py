@@ -8,8 +8,10 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 
-from caejax.metrics import checkerboard
+from caejax.metrics import checkerboard, units
 from caejax.metrics.lattice import peak_db, spectrum
 from caejax.metrics.phases import (
     BORDER,
@@ -18,6 +20,7 @@ from caejax.metrics.phases import (
     phase_variance,
     phase_variation,
 )
+from caejax.metrics.visibility import visible_power
 
 Arrays = dict[str, jax.Array]
 
@@ -50,6 +53,8 @@ PARTS: dict[str, Part] = {
     # The residual's phase means (B, S, S, C) and their variance (B,).
     "phase_means": Part(_residual(phase_means)),
     "phase_variance": Part(_residual(lambda x, s: phase_variance(x, s).mean(-1))),
+    # The square of how visible the residual's phase means are, (B,).
+    "visible_power": Part(_residual(lambda x, s: visible_power(phase_means(x, s)))),
     # Power of the residual's fine detail by phase, (B, S, S).
     "detail": Part(checkerboard.detail_power, (1, 2 * BORDER)),
 }
@@ -110,6 +115,22 @@ def pattern_power(means: Means) -> jax.Array:
     )
 
 
+def pattern_grey(means: Means) -> float:
+    """The pattern's RMS in grey levels of 255, signed: `lattice_power`'s."""
+    return units.grey_levels(pattern_power(means))
+
+
+def pattern_visibility(means: Means) -> float:
+    """`pattern_visibility` of the pattern that residuals share, signed as its power.
+
+    The square is without bias, as in `lattice_power`: (N V^2(mean_n mu) - mean_n
+    V^2(mu_n)) / (N - 1).
+    """
+    shared = visible_power(jnp.asarray(means.parts["phase_means"]))
+    each, count = means.parts["visible_power"], means.count
+    return units.root((count * float(shared) - float(each)) / (count - 1))
+
+
 def detail_ratio(means: Means) -> jax.Array:
     """`phase_var_db` of a split, from the mean power of its detail by phase."""
     return phase_ratio_db(means.parts["detail"])
@@ -118,3 +139,12 @@ def detail_ratio(means: Means) -> jax.Array:
 def detail_variation(means: Means) -> jax.Array:
     """`phase_var_cv` of a split, from the mean power of its detail by phase."""
     return phase_variation(means.parts["detail"])
+
+
+def detail_grey(means: Means) -> float:
+    """The root of the standard deviation of v_p over phases, in grey levels of 255.
+
+    A pattern of an RMS of a on a residual without one adds a^2 times each phase's share
+    of its square to v_p, so that this grows in proportion to a.
+    """
+    return units.grey_levels(np.std(np.asarray(means.parts["detail"])))

@@ -6,6 +6,7 @@ column j on. A checkerboard is a difference between phases.
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from caejax.ops.checks import check_images
 
@@ -120,3 +121,32 @@ def phase_variation(power: jax.Array) -> jax.Array:
     """Coefficient of variation over the phases (..., S, S) of a power; 0 for none."""
     tiny = jnp.finfo(jnp.float32).tiny
     return power.std((-2, -1)) / (power.mean((-2, -1)) + tiny)
+
+
+def without_trend(x: jax.Array, period: int) -> jax.Array:
+    """Takes away the moving average over one period, so that patterns remain.
+
+    The window is one period wide and symmetric (half weights at its ends), so
+    flat and linear trends vanish exactly and patterns of the period stay whole.
+
+    Args:
+      x: images (B, H, W, C).
+      period: the period S; the S/2 outermost pixels see a window filled up with
+        copies.
+
+    Returns:
+      What is left of the images, (B, H, W, C).
+    """
+    weights = np.ones(period + 1, np.float32)
+    weights[[0, -1]] = 0.5
+    smooth, half = x, period // 2
+    for axis in (1, 2):
+        width = [(0, 0)] * 4
+        width[axis] = (half, half)
+        padded = jnp.pad(smooth, width, mode="edge")
+        shifts = [
+            jax.lax.slice_in_dim(padded, i, i + x.shape[axis], axis=axis)
+            for i in range(period + 1)
+        ]
+        smooth = sum(w * s for w, s in zip(weights / period, shifts, strict=True))
+    return x - smooth

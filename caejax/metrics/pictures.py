@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from caejax.metrics import evaluator, probes
+from caejax.metrics.phases import without_trend
 from caejax.metrics.probes import exact
 from caejax.metrics.subject import Output, Subject
 from caejax.metrics.table import PERIODS
-from caejax.ops.images import as_float
 from caejax.runtime.ahead import program
 from caejax.runtime.devices import on_one_device
 
@@ -57,12 +57,9 @@ def samples(
     image = np.clip(model.to_image(linear), 0, 1)
     arrays = {"target": clean, "input": noisy, "output": image}
     if model.convolutional:
-        few, params = as_float(images[index]), on_one_device(params)
-        # As many as are measured, for the same program.
-        count = min(probes.RIPPLE_IMAGES, len(images))
-        filled = few[np.resize(np.arange(len(few)), count)]
-        flat = probes.constant_responses(evaluator.of_decoders(), model, params, filled)
-        arrays |= {"flat": flat[: len(few)], **_gallery(model, params)}
+        params = on_one_device(params)
+        flat = probes.constant_responses(model, params, images[index])
+        arrays |= {"flat": flat, **_gallery(model, params)}
     return {name: np.asarray(array) for name, array in arrays.items()}
 
 
@@ -129,32 +126,3 @@ def gallery_images(side: int, margin: int, channels: int) -> np.ndarray:
         for shade in (across, down, (across + down) / 2)
     ]
     return np.stack(flat + gradients).astype(np.float32)
-
-
-def without_trend(x: jax.Array, period: int) -> jax.Array:
-    """Takes away the moving average over one period, so that patterns remain.
-
-    The window is one period wide and symmetric (half weights at its ends), so
-    flat and linear trends vanish exactly and patterns of the period stay whole.
-
-    Args:
-      x: images (B, H, W, C).
-      period: the period S; the S/2 outermost pixels see a window filled up with
-        copies.
-
-    Returns:
-      What is left of the images, (B, H, W, C).
-    """
-    weights = np.ones(period + 1, np.float32)
-    weights[[0, -1]] = 0.5
-    smooth, half = x, period // 2
-    for axis in (1, 2):
-        width = [(0, 0)] * 4
-        width[axis] = (half, half)
-        padded = jnp.pad(smooth, width, mode="edge")
-        shifts = [
-            jax.lax.slice_in_dim(padded, i, i + x.shape[axis], axis=axis)
-            for i in range(period + 1)
-        ]
-        smooth = sum(w * s for w, s in zip(weights / period, shifts, strict=True))
-    return x - smooth

@@ -19,10 +19,13 @@ NEEDS = {
     "input": "(corrupted input, target) to a value an image, which are averaged",
     "residual": "(`caejax.metrics.parts.Means` over a split, of the parts that the "
     "metric names) to one value",
-    "decoder": "(decode, codes of clean images) to one value; decode gives the linear "
-    "output for codes of any height and width",
+    "decoder": "(`caejax.metrics.responses.Responses` of the linear output to codes "
+    "of clean images) to values an image, which are averaged",
     "image": "as for a decoder, whose output activation follows; left out where that "
     "is linear",
+    "shown": "as for a decoder, of its images as they are shown, clipped to [0, 1]",
+    "model": "(restore, corrupted images) to values an image, which are averaged; "
+    "restore gives the model's images, clipped to [0, 1]",
     "gradient": "(gradient of the loss with respect to corrupted inputs) to one value",
     "layers": "(kinds of the decoder's upsampling, name of the initialiser) to one "
     "value, or None where there is none",
@@ -34,6 +37,8 @@ _WHEN = {
     "residual": ("val", "test", "level"),
     "decoder": ("val", "test", "init", "probe"),
     "image": ("val", "test", "init", "probe"),
+    "shown": ("val", "test", "init", "probe"),
+    "model": ("test",),
     "gradient": ("test", "init"),
     "layers": ("init",),
 }
@@ -52,6 +57,9 @@ class Metric(NamedTuple):
       needs: what its function is given, a key of `NEEDS`.
       function: "module:function", imported when it is first used, or the function.
       text: one sentence on what it says.
+      finish: what the mean over images is taken to, a function of what the metric's
+        own function returns, "caejax.metrics.units:decibels" for instance; of those
+        that need a decoder or a model. By default it is the value.
       short: the label where there is little room; by default the label.
       periods: periods of the patterns that it is measured for; none for most.
       parts: names of `caejax.metrics.parts.PARTS` that a metric of need "residual" is
@@ -75,6 +83,7 @@ class Metric(NamedTuple):
     needs: str
     function: str | Callable[..., Any]
     text: str
+    finish: str | Callable[..., Any] = ""
     short: str = ""
     periods: tuple[int, ...] = ()
     parts: tuple[str, ...] = ()
@@ -89,6 +98,11 @@ class Metric(NamedTuple):
 _QUALITY = "caejax.metrics.quality"
 _CHECKERBOARD = "caejax.metrics.checkerboard"
 _PARTS = "caejax.metrics.parts"
+_UNITS = "caejax.metrics.units"
+_RAMPS = "caejax.metrics.ramps"
+_VISIBILITY = "caejax.metrics.visibility"
+_SHIFTS = "caejax.metrics.shifts"
+_GREY = "grey levels"
 _BORDER = 8  # pixels of both borders that metrics of fine detail leave out
 
 METRICS: dict[str, Metric] = {
@@ -148,9 +162,10 @@ METRICS: dict[str, Metric] = {
             1,
             "lower",
             "decoder",
-            f"{_CHECKERBOARD}:dc_ripple_db",
+            f"{_CHECKERBOARD}:ripple_power",
             "Pattern that the decoder's linear output draws on constant codes; below "
             "-100 dBFS there is only rounding.",
+            finish=f"{_UNITS}:decibels",
             short="ripple",
             periods=PERIODS,
             columns=(
@@ -166,8 +181,9 @@ METRICS: dict[str, Metric] = {
             1,
             "lower",
             "image",
-            f"{_CHECKERBOARD}:dc_ripple_db",
+            f"{_CHECKERBOARD}:ripple_power",
             "What the output activation leaves visible of the DC ripple.",
+            finish=f"{_UNITS}:decibels",
             short="visible ripple",
             periods=PERIODS,
             columns=(),
@@ -179,11 +195,112 @@ METRICS: dict[str, Metric] = {
             1,
             "lower",
             "decoder",
-            f"{_CHECKERBOARD}:dc_ripple_relative_db",
+            f"{_CHECKERBOARD}:relative_powers",
             "DC ripple relative to the decoder's own response to the constant.",
+            finish=f"{_UNITS}:ratio_db",
             short="relative ripple",
             periods=PERIODS,
             when=("init",),
+            columns=(),
+        ),
+        Metric(
+            "dc_ripple_grey",
+            "size of the DC ripple",
+            _GREY,
+            2,
+            "lower",
+            "decoder",
+            f"{_CHECKERBOARD}:ripple_power",
+            "RMS of the DC ripple in grey levels of 255.",
+            finish=f"{_UNITS}:grey_levels",
+            short="ripple",
+            periods=PERIODS,
+            columns=("test/dc_ripple_grey_s8",),
+            brief=("test/dc_ripple_grey_s8",),
+        ),
+        Metric(
+            "dc_ripple_image_grey",
+            "size of the image's DC ripple",
+            _GREY,
+            2,
+            "lower",
+            "image",
+            f"{_CHECKERBOARD}:ripple_power",
+            "RMS in grey levels of 255 of what the output activation leaves.",
+            finish=f"{_UNITS}:grey_levels",
+            short="visible ripple",
+            periods=PERIODS,
+            columns=(),
+        ),
+        Metric(
+            "ripple_visibility",
+            "visibility of the DC ripple",
+            "thresholds",
+            2,
+            "lower",
+            "shown",
+            f"{_VISIBILITY}:visible_ripple",
+            "How many times as strong as the weakest that an eye sees at 60 cm from a "
+            "screen of 96 pixels an inch (Barten 2003).",
+            finish=f"{_UNITS}:root",
+            short="visibility",
+            periods=PERIODS,
+            columns=("test/ripple_visibility_s8",),
+        ),
+        Metric(
+            "ramp_ripple_db",
+            "ripple on ramps",
+            "dB",
+            1,
+            "lower",
+            "decoder",
+            f"{_RAMPS}:ramp_powers",
+            "Pattern on codes that rise linearly, against the output's slope by pixel; "
+            "-6 dB for steps of two equal pixels.",
+            finish=f"{_UNITS}:ratio_db",
+            short="ramp ripple",
+            periods=PERIODS,
+            columns=("test/ramp_ripple_db_s2", "test/ramp_ripple_db_s8"),
+        ),
+        Metric(
+            "ramp_ripple_grey",
+            "size of the ripple on ramps",
+            _GREY,
+            2,
+            "lower",
+            "decoder",
+            f"{_RAMPS}:ramp_powers",
+            "RMS of that pattern in grey levels of 255, where a code rises by a "
+            "twelfth of itself a pixel.",
+            finish=f"{_UNITS}:part_grey_levels",
+            short="ramp ripple",
+            periods=PERIODS,
+            columns=(),
+        ),
+        Metric(
+            "shift_error_db",
+            "shift error",
+            "dBFS",
+            2,
+            "lower",
+            "model",
+            f"{_SHIFTS}:shift_power",
+            "Output for the input shifted by one pixel against the shifted output.",
+            finish=f"{_UNITS}:decibels",
+            room=(0, _BORDER + 1),
+        ),
+        Metric(
+            "shift_error_grey",
+            "size of the shift error",
+            _GREY,
+            2,
+            "lower",
+            "model",
+            f"{_SHIFTS}:shift_power",
+            "RMS of that difference in grey levels of 255.",
+            finish=f"{_UNITS}:grey_levels",
+            short="shift error",
+            room=(0, _BORDER + 1),
             columns=(),
         ),
         Metric(
@@ -234,6 +351,40 @@ METRICS: dict[str, Metric] = {
             columns=(),
         ),
         Metric(
+            "lattice_grey",
+            "size of the shared pattern",
+            _GREY,
+            3,
+            "lower",
+            "residual",
+            f"{_PARTS}:pattern_grey",
+            "RMS in grey levels of 255 of the pattern that all residuals share; "
+            "signed, as the power is.",
+            short="pattern",
+            periods=PERIODS,
+            parts=("phase_means", "phase_variance"),
+            room=(2, 0),
+            images=2,
+            columns=("test/lattice_grey_s8",),
+        ),
+        Metric(
+            "lattice_visibility",
+            "visibility of the shared pattern",
+            "thresholds",
+            3,
+            "lower",
+            "residual",
+            f"{_PARTS}:pattern_visibility",
+            "The same pattern against the weakest that an eye sees at 60 cm from a "
+            "screen of 96 pixels an inch (Barten 2003).",
+            short="pattern visibility",
+            periods=PERIODS,
+            parts=("phase_means", "visible_power"),
+            room=(2, 0),
+            images=2,
+            columns=(),
+        ),
+        Metric(
             "phase_var_db",
             "unevenness of detail",
             "dB",
@@ -259,6 +410,22 @@ METRICS: dict[str, Metric] = {
             f"{_PARTS}:detail_variation",
             "Coefficient of variation of the same detail over the phases.",
             short="phase variation",
+            periods=PERIODS,
+            parts=("detail",),
+            room=(1, _BORDER),
+            columns=(),
+        ),
+        Metric(
+            "phase_var_grey",
+            "size of the unevenness of detail",
+            _GREY,
+            2,
+            "lower",
+            "residual",
+            f"{_PARTS}:detail_grey",
+            "Root of the standard deviation over the phases of that detail's power, in "
+            "grey levels of 255.",
+            short="phase",
             periods=PERIODS,
             parts=("detail",),
             room=(1, _BORDER),
@@ -358,6 +525,11 @@ def readings(metric: Metric) -> list[Reading]:
 def function_of(metric: Metric) -> Callable[..., Any]:
     """A metric's function, imported where the table names it."""
     return resolve(metric.function)
+
+
+def finish_of(metric: Metric) -> Callable[..., Any]:
+    """What a metric's mean over images is taken to its value with."""
+    return resolve(metric.finish) if metric.finish else float
 
 
 def shown_columns() -> list[str]:

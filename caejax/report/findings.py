@@ -1,16 +1,19 @@
 """What a sweep asks, and what its numbers answer, in sentences."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from caejax.corruptions import CORRUPTIONS
 from caejax.errors import lookup
-from caejax.metrics.table import METRICS, PERIODS, column, formatted
+from caejax.metrics.table import METRICS, PERIODS, column, formatted, title
 from caejax.report.fields import DECODER, choices_and_conditions
 from caejax.report.figures import QUALITY, label
+from caejax.report.groups import crossed_difference
+from caejax.report.intervals import Crossed, mean_interval
 from caejax.report.read import RunFiles, SweepFiles
 from caejax.report.statistics import (
     TOO_FEW,
@@ -21,6 +24,7 @@ from caejax.report.statistics import (
 )
 
 PSNR, INPUT, SSIM = QUALITY, "test/psnr_noisy", "test/ssim"
+GREY = column(METRICS["dc_ripple_grey"], max(PERIODS), "test")
 RIPPLE = column(METRICS["dc_ripple_db"], max(PERIODS), "test")  # sees 2 and 4, too
 CLEAN_DB = -100  # below is rounding
 LEVEL = 0.05
@@ -44,6 +48,10 @@ class Lead(NamedTuple):
       interval: the interval of their mean, simultaneous 95 % over all pairs of choices
         at all conditions; None where there are too few seeds for p.
       p: the p as text, corrected for the same pairs.
+      others: how far best lies above second in other measures, a value for each seed
+        that both have, by column.
+      crossed: the difference in PSNR for other photographs, too, where runs have kept
+        values of each; else None.
     """
 
     condition: Setting
@@ -54,6 +62,8 @@ class Lead(NamedTuple):
     differences: Sequence[float]
     interval: tuple[float, float] | None
     p: str
+    others: Mapping[str, Sequence[float]] = MappingProxyType({})
+    crossed: Crossed | None = None
 
 
 def question(sweep: SweepFiles) -> str:
@@ -93,18 +103,45 @@ def leads(sweep: SweepFiles) -> list[Lead]:
     pairs = sum(len(list(combinations(scores, 2))) for scores in groups.values())
     inputs = _inputs(sweep)
     return [
-        _lead(condition, scores, inputs.get(condition), pairs)
+        _in_other_ways(sweep, _lead(condition, scores, inputs.get(condition), pairs))
         for condition, scores in groups.items()
     ]
 
 
-def _scores(sweep) -> dict[Setting, Scores]:
-    """PSNR by condition, choice and seed."""
+def _in_other_ways(sweep, lead):
+    """A lead with what other measures, and other photographs, say of it."""
+    if lead.second is None:
+        return lead
+    others = {
+        name: _paired(_scores(sweep, name).get(lead.condition, {}), lead)
+        for name in (SSIM, GREY)
+    }
+    ids = _scores(sweep, "run_id").get(lead.condition, {})
+    ours, theirs = (ids.get(choice, {}) for choice in (lead.best, lead.second))
+    pairs = [
+        (sweep.runs.get(theirs[seed]), sweep.runs.get(ours[seed]))
+        for seed in ours
+        if seed in theirs
+    ]
+    whole = all(run is not None for pair in pairs for run in pair)
+    crossed = crossed_difference(pairs, PSNR) if whole else None
+    return lead._replace(
+        others={name: x for name, x in others.items() if x}, crossed=crossed
+    )
+
+
+def _paired(scores, lead):
+    ours, theirs = (scores.get(choice, {}) for choice in (lead.best, lead.second))
+    return [ours[seed] - theirs[seed] for seed in ours if seed in theirs]
+
+
+def _scores(sweep, name=PSNR) -> dict[Setting, Scores]:
+    """A column by condition, choice and seed."""
     choices, conditions = choices_and_conditions(sweep)
     groups: dict[Setting, Scores] = {}
-    for row in _done(sweep, PSNR):
+    for row in _done(sweep, name):
         at = groups.setdefault(tuple(row[f] for f in conditions), {})
-        at.setdefault(tuple(row[f] for f in choices), {})[row["seed"]] = row[PSNR]
+        at.setdefault(tuple(row[f] for f in choices), {})[row["seed"]] = row[name]
     return groups
 
 
@@ -148,6 +185,8 @@ def leads_table(sweep: SweepFiles) -> tuple[list[str], list[list[str]]]:
         return [], []
     header = [*conditions, "best", "PSNR (dB)", "input's PSNR", "runner-up"]
     header += ["lead (dB)", _INTERVAL, "seeds ahead", "p"]
+    header += [f"lead in {title(name, short=True)}" for name in (SSIM, GREY)]
+    header += ["lead (dB) for other photographs, too"]
     lines = [_lead_line(lead) for lead in found]
     filled = [i for i in range(len(header)) if any(line[i] for line in lines)]
     return [header[i] for i in filled], [[line[i] for i in filled] for line in lines]
@@ -165,7 +204,23 @@ def _lead_line(lead):
         "" if lead.interval is None else "[{:.2f}, {:.2f}]".format(*lead.interval),
         f"{ahead} of {len(lead.differences)}",
         lead.p,
+        *(_other(lead, name) for name in (SSIM, GREY)),
+        ""
+        if lead.crossed is None
+        else "{:.2f} [{:.2f}, {:.2f}]".format(*lead.crossed[:3]),
     ]
+
+
+def _other(lead, name):
+    """The mean difference in another measure, and Student's 95 % interval."""
+    values = lead.others.get(name)
+    if not values:
+        return ""
+    mean = formatted(name, np.mean(values))
+    if len(values) < 2:
+        return mean
+    low, high = (formatted(name, x) for x in mean_interval(values))
+    return f"{mean} [{low}, {high}]"
 
 
 def _name(setting):

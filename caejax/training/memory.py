@@ -16,9 +16,9 @@ from caejax import config as config_lib
 from caejax.config.values import shown
 from caejax.data import SOURCES
 from caejax.errors import CaejaxError
-from caejax.metrics.checkerboard import TILES
 from caejax.metrics.evaluator import batch_size
-from caejax.metrics.probes import RIPPLE_IMAGES
+from caejax.metrics.probes import AT_A_TIME
+from caejax.metrics.responses import TILES
 from caejax.models.size import variable_shapes
 from caejax.optimizers import create_optimizer
 from caejax.runtime.batches import chunk_size
@@ -149,7 +149,7 @@ def _constant_response(model, count) -> int:
     """Numbers in the images that a decoder makes of constants."""
     if not model.convolutional:
         return 0
-    images = min(RIPPLE_IMAGES, max(1, count // 20))
+    images = min(AT_A_TIME, max(1, count // 20))
     return images * (TILES * model.stride) ** 2 * model.shape[-1]
 
 

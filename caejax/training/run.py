@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
+from caejax.data import SOURCES
 from caejax.errors import CaejaxError
 from caejax.files.paths import expand_there
 from caejax.optimizers import create_optimizer
@@ -42,6 +43,7 @@ class Run(NamedTuple):
       start_from: the folder of the run whose parameters this one starts from; "" for
         none.
       verbose: whether to show progress.
+      together: how many neighbouring images of a part are patches of one photograph.
     """
 
     task: Task
@@ -56,6 +58,7 @@ class Run(NamedTuple):
     probe_steps: tuple[int, ...]
     start_from: str
     verbose: bool
+    together: int = 1
 
 
 class Request(NamedTuple):
@@ -117,7 +120,13 @@ def create_run(
         probe_steps=tuple(config.train.probe_steps),
         start_from=_start(config.train.start_from, within),
         verbose=verbose,
+        together=_together(config),
     )
+
+
+def _together(config):
+    cut = SOURCES[config.data.source].cut
+    return config.data.patches_per_image if cut else 1
 
 
 def _start(named, within):

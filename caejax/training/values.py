@@ -17,7 +17,7 @@ from caejax.training.task import subject_of
 
 def measured(run: Run, state: TrainState, split: str, when: str) -> Evaluation:
     """All that the table of metrics has for an occasion, on a split of a run's data."""
-    return evaluator.evaluate(*_measurable(run, state, split), when)
+    return evaluator.evaluate(*_measurable(run, state, split), when, run.together)
 
 
 def samples(run: Run, state: TrainState) -> dict[str, np.ndarray]:

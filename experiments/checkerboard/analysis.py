@@ -14,9 +14,9 @@ from scipy import stats
 from caejax.metrics.table import PERIODS
 from caejax.models.diagnosis import clean_at_initialisation, clean_by_construction
 from caejax.models.kinds import find_kind
+from caejax.report import intervals
 from caejax.report.statistics import (
     Contrast,
-    bca_interval,
     contrast_table,
     pair_runs,
     pool_contrasts,
@@ -121,7 +121,8 @@ def initial_ripple(rows: Sequence[Row], stages: int = 3) -> Finding:
         else:
             if len(relative) < FEWEST:
                 return Finding("H1", claim, "too few seeds", f"{len(relative)} seeds.")
-            low, high = bca_interval(relative, confidence=1 - 0.05 / untied)
+            share = 1 - 0.05 / untied
+            low, high = intervals.mean_interval(relative, confidence=share)
             follow.append(low <= theory <= high)
             line = ["untied", f"{theory:.2f}", follow[-1]]
         says = "yes" if line.pop() else "no"

@@ -26,11 +26,17 @@ TITLES = {
 }
 _SHOWN = ("test/psnr", "test/ssim", "test/dc_ripple_db_s8", "test/lattice_peak_db_s2")
 _SHOWN += tuple(f"test/phase_var_db_s{s}" for s in PERIODS)
-_SHOWN += ("test/grad_phase_db_s2",)
+_SHOWN += ("test/grad_phase_db_s2", "test/dc_ripple_grey_s8", "test/lattice_grey_s8")
+_SHOWN += (
+    "test/ramp_ripple_db_s2",
+    "test/shift_error_grey",
+    "test/ripple_visibility_s8",
+)
 COLUMNS = {
     name: (table.title(name, short=True), f".{table.digits(name)}f") for name in _SHOWN
 }
-CONTRASTED = ("test/psnr", "test/dc_ripple_db_s8", "test/phase_var_db_s2")
+CONTRASTED = ("test/psnr", "test/ssim", "test/dc_ripple_db_s8")
+CONTRASTED += ("test/dc_ripple_grey_s8", "test/lattice_grey_s8", "test/phase_var_db_s2")
 CONTRASTED += ("test/phase_var_db_s4", "test/phase_var_db_s8")
 GRADIENTS = {
     f"{split}/grad_phase_db_s{s}": (f"{when}, s{s} (dB)", ".2f")
@@ -144,7 +150,7 @@ def decoder_tables(title: str, rows: Sequence[Row], fields: list[str]) -> list[s
             found = analysis.figures(rows, kind, m)
             line.append(mean_and_interval(found, COLUMNS[m][1]))
         lines.append(line)
-    note = "Mean over seeds [95 % BCa interval].\n"
+    note = "Mean over seeds [95 % interval].\n"
     parts = [f"## {title}\n", note, to_markdown(header, lines)]
     return [*parts, *contrast_tables(title, rows, fields)]
 
@@ -195,7 +201,7 @@ def downsampling_tables(title: str, rows: Sequence[Row]) -> list[str]:
         for kind in kinds
     ]
     header = ["downsampling", *(name for name, _ in columns.values())]
-    note = "`grad_phase_db` and PSNR: mean over seeds [95 % BCa interval].\n"
+    note = "`grad_phase_db` and PSNR: mean over seeds [95 % interval].\n"
     parts = [f"## {title}\n", note, to_markdown(header, lines)]
     fields = [f for f in (DECODER, ENCODER) if f in rows[0]] + ["seed"]
     for measure in ("init/grad_phase_db_s2", "test/grad_phase_db_s2", "test/psnr"):
@@ -224,7 +230,7 @@ def setting_tables(title: str, rows: Sequence[Row]) -> list[str]:
     swept = [f for f in SETTINGS if any(f in row for row in rows)]
     groups = by_columns(rows, swept)
     kinds = analysis.kinds_of(rows)
-    note = "Mean over seeds [95 % BCa interval; of fewer than 5 seeds the range].\n"
+    note = "Mean over seeds [95 % interval; of fewer than 5 seeds the range].\n"
     parts = [f"## {title}\n", note]
     for measure in ("test/psnr", "test/dc_ripple_db_s8"):
         name, write = COLUMNS[measure]

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from caejax.report.statistics import bca_interval
+from caejax.report import intervals
 
 Write = str | Callable[[float], str]
 
@@ -39,15 +39,15 @@ def bracketed(
 
 
 def mean_interval(values: np.ndarray) -> tuple[float, float, float]:
-    """Mean and 95 % BCa interval of values (n,); its ends are NaN for a single one."""
+    """Mean and 95 % interval of values (n,); its ends are NaN for a single one."""
     values = np.asarray(values)
     if len(values) < 2:
         return float(values.mean()), math.nan, math.nan
-    return float(values.mean()), *bca_interval(values)
+    return float(values.mean()), *intervals.mean_interval(values)
 
 
 def mean_and_interval(values: np.ndarray, write: Write = ".2f") -> str:
-    """Mean [95 % BCa interval] of values (n,); the mean alone of a single one."""
+    """Mean [95 % interval] of values (n,); the mean alone of a single one."""
     return bracketed(*mean_interval(values), write)
 
 
