@@ -312,10 +312,10 @@ def report(checked: Sequence[Row], moved: Sequence[Row], psnr: float) -> str:
         header = ["artifact", "S", *(f"{grey:g} grey" for grey in GREYS)]
         parts += [f"### {name}\n", to_markdown(header, lines)]
     lines = [[name, f"{value:.3g}"] for name, value in margins(moved).items()]
-    parts += [
-        "## Margins\n",
-        "The mean change by a tone of one grey level, at the period where it is least.\n",
-    ]
+    text = (
+        "The mean change by a tone of one grey level, at the period where it is least."
+    )
+    parts += ["## Margins\n", f"{text}\n"]
     return "\n".join([*parts, to_markdown(["measure", "margin"], lines)])
 
 
@@ -337,7 +337,7 @@ def main(argv: list[str] | None = None) -> None:
     """Runs the study."""
     parser = create_parser(__doc__, out=Path(__file__).parent)
     parser.add_argument("--data", type=Path, required=True, help="BSDS500's folder")
-    parser.add_argument("--epochs", type=int, default=10, help="of the model")
+    parser.add_argument("--epochs", type=int, default=5, help="of the model")
     args = parser.parse_args(argv)
     if not args.data.is_dir():
         parser.error(f"--data={args.data} is no folder")
