@@ -10,6 +10,13 @@ from experiments.metric_validation import patterns
 from experiments.shared.rows import select
 
 
+@pytest.fixture(autouse=True)
+def few(monkeypatch):
+    """One size and one period are planted."""
+    monkeypatch.setattr(patterns, "GREYS", (1.0,))
+    monkeypatch.setattr(patterns, "PERIODS", (2,))
+
+
 def test_what_is_planted_in_decoders_is_measured():
     codes = np.array([0.3, 0.7], np.float32)[:, None, None, None]
     rows = list(patterns.decoder_rows(codes))

@@ -9,9 +9,10 @@ from scipy import stats
 from caejax.report.checks import check_share, finite, same_but_for_rounding
 
 # Differences up to these are taken as none: what a constant pattern of one grey level
-# of 255 (RMS), the smallest step of a stored image, changes on residuals of photographs,
-# at the period where that is least; of sizes one grey level, of visibility one threshold.
-# `experiments/metric_validation/patterns.md` has the first four, planted and measured.
+# of 255 (RMS), the smallest step of a stored image, changes on residuals of
+# photographs, at the period where that is least; of sizes one grey level, of visibility
+# one threshold. `experiments/metric_validation/patterns.md` has the first four, planted
+# and measured.
 MARGINS: dict[str, float] = {
     "psnr": 0.014,
     "ssim": 0.00288,
