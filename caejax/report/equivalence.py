@@ -8,10 +8,22 @@ from scipy import stats
 
 from caejax.report.checks import check_share, finite, same_but_for_rounding
 
-# Differences up to these are taken as none: half of what a change that can just be seen
-# or measured makes. `experiments/metric_validation` plants patterns of known size into
-# residuals of photographs; margins.md there has the numbers.
-MARGINS: dict[str, float] = {}
+# Differences up to these are taken as none: what a constant pattern of one grey level
+# of 255 (RMS), the smallest step of a stored image, changes on residuals of
+# photographs, at the period where that is least; of sizes one grey level, of visibility
+# one threshold. `experiments/metric_validation/patterns.md` has the first four, planted
+# and measured.
+MARGINS: dict[str, float] = {
+    "psnr": 0.014,
+    "ssim": 0.00288,
+    "phase_var_db": 0.0322,
+    "lattice_peak_db": 0.536,
+    "dc_ripple_grey": 1.0,
+    "lattice_grey": 1.0,
+    "shift_error_grey": 1.0,
+    "ripple_visibility": 1.0,
+    "lattice_visibility": 1.0,
+}
 
 
 class Equivalence(NamedTuple):
