@@ -127,14 +127,14 @@ def checked(parameter: Parameter, value: Any, field: str) -> float:
     whole = isinstance(parameter.default, int)
     if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
         kind = "a whole number" if whole else "a number"
-        raise CaejaxError(f"config.{field} is {value!r}; it must be {kind}")
+        raise CaejaxError(f"config.{field} is {value!r:.200}; it must be {kind}")
     low, high = parameter.low, parameter.high
     most = COUNTABLE if whole else LARGEST
     if not low <= value <= min(high, most):
         bound = f"at least {low:g}"
         if math.isfinite(high) or value > most:
             bound = f"between {low:g} and {min(high, most):.10g}"
-        raise CaejaxError(f"config.{field} is {value}; it must be {bound}")
+        raise CaejaxError(f"config.{field} is {value!s:.200}; it must be {bound}")
     return type(parameter.default)(value)
 
 

@@ -84,7 +84,7 @@ def set_and_check(config, field, value):
         ("corruption.name", "gauss", "known: none, gaussian, masking"),
         ("model.upsampling", "deconv_k33", "did you mean 'deconv_k3'.*bilinear_k3"),
         ("model.encoder", "unet", "known: conv, layers, dense, tied_dense"),
-        ("loss", "l2", "known: bce, mse, l1, sse"),
+        ("loss", "l2", "known: bce, mse, l1, charbonnier, sse"),
         ("optimizer.name", "lion", "known: adam, adamw, sgd, adadelta"),
         ("corruption.level", -0.1, "at least 0"),
         ("code_penalty", -0.1, "at least 0"),

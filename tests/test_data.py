@@ -122,7 +122,9 @@ def test_empty_part(register):
 
 
 def test_unknown_source():
-    words = "'mnist': choose one of glyphs, dead_leaves, idx, folder, npz, tfds"
+    words = (
+        "'mnist': choose one of glyphs, dead_leaves, idx, folder, bsds500, npz, tfds"
+    )
     with pytest.raises(CaejaxError, match=rf"\Aunknown data\.source {words}\Z"):
         data.load("mnist")
 

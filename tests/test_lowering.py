@@ -13,6 +13,7 @@ import pytest
 from helpers.tiny import tiny_config
 
 from caejax.metrics import evaluator, probes
+from caejax.metrics.subject import Output
 from caejax.metrics.table import METRICS
 from caejax.models.encoders import DOWNSAMPLING, ConvEncoder
 from caejax.models.kinds import UPSAMPLING, valid_growth
@@ -98,7 +99,12 @@ def lower_group(task):
 
 
 def lower_evaluation(task):
-    """All programs that measure a model, on a few images."""
+    """All programs that measure a model, on a few images.
+
+    Returns:
+      What computes outputs, in the model's own type; what probes it, in float32; and
+      what does without a model.
+    """
     images, state, _, number = shapes_of(task)
     subject, params = subject_of(task), state.params
     key = jax.eval_shape(lambda: jax.random.key(0))
@@ -107,23 +113,42 @@ def lower_evaluation(task):
     def having(*needs):
         return tuple(metric for metric in METRICS.values() if metric.needs in needs)
 
-    outputs = evaluator._compiled_evaluation.__wrapped__(
-        subject, having("output", "input", "residual")
+    model, output = subject.model, Output(subject.model.output_activation)
+    exact, told = model.clone(dtype=jnp.float32), model.told(shape())
+    index = shape(len(images), dtype=jnp.int32)
+    texts = []
+
+    def made_by(maker, given, *args):
+        """Lowers the program that a function makes; returns its results' shapes."""
+        function = jax.jit(maker.__wrapped__(*given).__wrapped__)
+        texts.append(lower(function, *args))
+        return jax.eval_shape(function, *args)
+
+    clean, noisy = made_by(
+        evaluator._compiled_inputs,
+        (subject.corruption, 0),
+        (key, shape()),
+        index,
+        images,
     )
-    decoder = probes._compiled_decoder.__wrapped__(
-        having("decoder", "image"), subject.model.clone(dtype=jnp.float32)
+    linear = made_by(evaluator._compiled_model, (model, 0), params, noisy, told)
+    metrics = having("output", "input", "residual")
+    judged = (metrics, subject.loss, output, 0)
+    values = (number, number, clean, noisy, linear)
+    made_by(evaluator._compiled_judgement, judged, *values)
+    flat = made_by(probes._compiled_responses, (exact,), params, few)
+    decoders = having("decoder", "image", "shown")
+    made_by(probes._compiled_decoder, (decoders, output), flat)
+    answers = made_by(
+        probes._compiled_restored, (having("model"), exact), params, noisy, told
     )
-    gradients = probes._compiled_gradients.__wrapped__(
-        having("gradient"),
-        subject.model.clone(dtype=jnp.float32),
-        subject.loss,
-        subject.corruption,
+    made_by(probes._compiled_restorations, (having("model"),), noisy, answers)
+    gradient = made_by(
+        probes._compiled_gradient, (exact, subject.loss), params, noisy, clean, told
     )
-    return [
-        lower(outputs, ((params, key, shape()), number), number, images),
-        lower(decoder, params, few),
-        lower(gradients, params, few, key, shape()),
-    ]
+    made_by(probes._compiled_gradients, (having("gradient"),), gradient)
+    given, own, judgement, flat, ripple, restored, error, gradient, phases = texts
+    return own, (flat, restored, gradient), (given, judgement, ripple, error, phases)
 
 
 def operations(text, *names):
@@ -197,11 +222,11 @@ def test_an_epoch_is_one_loop_on_the_device(model):
 @pytest.mark.parametrize("model", MODELS, ids="-".join)
 def test_evaluation_is_one_pass_on_the_device(model):
     *_, dtype = model
-    outputs, *probed = lower_evaluation(make_task(*model))
+    outputs, probed, others = lower_evaluation(make_task(*model))
     check_types(outputs, dtype)
     for text in probed:
         check_types(text, "float32")  # too little may be lost for bfloat16
-    for text in (outputs, *probed):
+    for text in (outputs, *probed, *others):
         assert not operations(text, "while")
         check_stays_on_device(text)
 
@@ -227,8 +252,11 @@ def test_no_layer_and_no_gradient_is_dilated(layer, path, dtype):
     text = lower_gradients(layer.clone(dtype=DTYPES[dtype]), path)
     assert operations(text, "convolution", "dot_general")
     check_convolutions(text, dtype)
+    # CARAFE's sums, which are products where its gradient is ours, are in float32.
+    sums = path == "matmul" and getattr(layer, "kind", None) == "carafe"
+    known = [{SHORT[dtype]}, {"f32"}] if sums else [{SHORT[dtype]}]
     for line in operations(text, "dot_general"):
-        assert operand_types(line) == {SHORT[dtype]}, line
+        assert operand_types(line) in known, line
     check_stays_on_device(text)
 
 

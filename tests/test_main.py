@@ -101,7 +101,7 @@ CASES = {
     ),
     "an unknown source": (
         ["--config.data.source=mnist"],
-        "known: glyphs, dead_leaves, idx, folder, npz, tfds",
+        "known: glyphs, dead_leaves, idx, folder, bsds500, npz, tfds",
     ),
     "an unknown corruption": (
         ["--config.corruption.name=fog"],

@@ -14,7 +14,7 @@ from caejax import parameters
 from caejax.config import command_line, ids
 from caejax.config.check import check
 from caejax.config.load import load_config
-from caejax.corruptions import CORRUPTIONS, DENOISE, Corruption
+from caejax.corruptions import CORRUPTIONS, DENOISE, Chosen, Corruption
 from caejax.data import SOURCES, Source, Split
 from caejax.errors import CaejaxError
 from caejax.losses import LOSSES, Loss
@@ -91,7 +91,9 @@ def test_a_config_file_sets_them_and_the_rest_have_their_defaults(file):
     assert config.data.params.to_dict() == {"grey": 1.0, "steps": 5}
     check(config)
     task = task_from_config(config, 0)
-    assert task.corruption == Choice("stripes", (("grey", 0.5), ("period", 4)))
+    assert task.corruption == Chosen(
+        "stripes", (("grey", 0.5), ("period", 4)), clip=True
+    )
     assert task.loss == Choice("power", (("exponent", 2.0),))
     assert hash(task) == hash(task_from_config(config, 0))
     again = config_lib.from_json(config_lib.to_json(config))
@@ -139,6 +141,8 @@ def test_the_command_line_sets_them_before_or_after_the_name(words, first):
         "name": "salt_and_pepper",
         "level": 0.5,
         "params": {"salt": 0.2},
+        "clip": True,
+        "train_range": (),
     }
 
 

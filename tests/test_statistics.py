@@ -215,20 +215,23 @@ def test_a_table_by_hand():
         Contrast("even", [1, -1, 2, -2, 3, -3, 4, -4]),
     ]
     up, down, even = contrast_table(contrasts)
-    low, high = bca_interval(np.arange(1, 9))
+    # 4.5 -+ t(0.975, 7) s / sqrt(8), of tables: t = 2.3646 and s = sqrt(6).
+    half = pytest.approx(2.3646 * np.sqrt(6 / 8), abs=1e-3)
     assert up == {
         "name": "up",
         "n": 8,
         "missing": 1,
         "mean": 4.5,
-        "low": low,
-        "high": high,
+        "low": up["low"],
+        "high": up["high"],
         "p": 2 / 2**8,
         "p_holm": 6 / 2**8,
         "p_smallest": 6 / 2**8,
         "p_text": "0.0235",
         "verdict": "higher",
     }
+    assert up["high"] - 4.5 == half
+    assert 4.5 - up["low"] == half
     assert (down["mean"], down["low"], down["high"]) == (-1, -1, -1)
     assert (down["p_holm"], down["verdict"]) == (6 / 2**8, "lower")
     assert (even["p_holm"], even["p_text"], even["verdict"]) == (1, "1", "undecided")

@@ -385,7 +385,8 @@ def test_means_of_a_ragged_split_are_exact(monkeypatch, key):
     )
     linear = jax.jit(task.model.apply)({"params": params}, noisy)
     image = task.model.to_image(linear)
-    assert values == pytest.approx(
+    by_size = {name for name in values if "_grey" in name or "_visibility" in name}
+    assert {name: values[name] for name in values.keys() - by_size} == pytest.approx(
         {
             "loss": float(LOSSES["bce"].per_image(linear, images).mean()),
             "mse": float(quality.mse(image, images).mean()),
@@ -417,8 +418,10 @@ def test_a_model_of_bfloat16_is_measured_in_float32():
     images = load_images(config)["test"]
     params, key = new_state(task).params, jax.random.key(0)
     ripples = evaluator.probe(subject_of(task), params, images, key, 0.5, "probe")
-    assert len(ripples) == 6
-    assert all(value < -100 for value in ripples.values())
+    ripples = {k: value for k, value in ripples.items() if k.startswith("dc_ripple")}
+    in_db = [value for k, value in ripples.items() if "_db_" in k]
+    assert len(in_db) == 6
+    assert max(in_db) < -100
 
 
 def test_dense_models_have_no_checkerboard_figures(tmp_path):

@@ -97,8 +97,8 @@ def constant_response(decode: Decode, features: jax.Array, period: int) -> jax.A
       features: (B, h, w, K) codes of real images; averaged over space and tiled
         to 12 x 12, or as many as the period needs.
       period: the period S; at least four periods, and four of the decoder's own
-        strides s, are cropped from every border; five where s is 8 or more, since the
-        zeros around three stages of carafe reach over 4.5.
+        strides s, are cropped from every border. Those of carafe reach further: see
+        `caejax.metrics.borders`.
 
     Returns:
       The decoded images, (B, H', W', C), H' and W' multiples of S.

@@ -67,7 +67,7 @@ class ConvDecoder(nn.Module):
             if size is not None:
                 rows, columns = pooled_size(size, left)
                 x = x[:, :rows, :columns]
-            if self.skips != "none":
+            if self.skips in SKIPS[1:]:
                 x = self._joined(x, stage, features[left] if features else None)
             x = nn.relu(x)
             for i in range(self.refine[stage] if self.refine else 0):

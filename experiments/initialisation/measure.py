@@ -106,7 +106,7 @@ def ripples(kind: str, *, seeds: int, width: int = WIDTH) -> dict[str, jax.Array
         )
 
     def decoder(key, code, stages):
-        model = ConvDecoder((width,) * stages, width, kind)
+        model = ConvDecoder((width,) * stages, width, (kind,) * stages)
         decode = once(functools.partial(model.apply, model.init(key, code)))
         return both(decode, code, stages)
 
@@ -124,14 +124,7 @@ def ripples(kind: str, *, seeds: int, width: int = WIDTH) -> dict[str, jax.Array
 
 def once(decode: Callable) -> Callable:
     """Traces a decoder of equal codes once, however many metrics ask for it."""
-    known = {}
-
-    def decode_or_recall(code):
-        if code.shape not in known:
-            known[code.shape] = decode(code)
-        return known[code.shape]
-
-    return decode_or_recall
+    return jax.jit(decode)
 
 
 def pooled_db(values: np.ndarray) -> np.ndarray:
