@@ -8,7 +8,6 @@ import pytest
 from caejax.errors import CaejaxError
 from caejax.files.csv_files import read_csv, write_csv
 from caejax.models.kinds import UPSAMPLING
-from caejax.report.intervals import bca_interval
 from experiments.shared import cells, commands, machine, rows, styles, turns
 
 
@@ -31,8 +30,10 @@ def test_middles_of_values():
     values = np.array([1.0, 2.0, 6.0])
     assert cells.mean_and_range(values) == "3.00 [1.00, 6.00]"
     assert cells.median_and_range(values) == "2.0 [1.0, 6.0]"
-    low, high = bca_interval(values)
-    assert cells.mean_interval(values) == (3.0, low, high)
+    mean, low, high = cells.mean_interval(values)
+    # Of three values t(0.975, 2) = 4.3027, and s^2 = (4 + 1 + 9) / 2 = 7.
+    half = pytest.approx(4.3027 * np.sqrt(7 / 3), rel=1e-4)
+    assert (mean, mean - low, high - mean) == (3.0, half, half)
     assert cells.mean_and_interval(values) == f"3.00 [{low:.2f}, {high:.2f}]"
     assert cells.mean_and_interval(values[:1]) == "1.00"
 
