@@ -74,6 +74,7 @@ setup(
     extras_require={
         "test": [
             "PyWavelets>=1.8",
+            "bm3d>=4.0.3",
             "mypy==2.4.1",
             "onnx>=1.18",
             "onnxruntime>=1.22",

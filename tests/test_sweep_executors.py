@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 
 from caejax import config as config_lib
 from caejax.commands import run as run_command
-from caejax.commands import show, shown
+from caejax.commands import show
 from caejax.commands.estimate import Calibration
 from caejax.commands.options import Options
 from caejax.errors import CaejaxError
@@ -100,7 +100,7 @@ def test_a_new_executor_does_a_sweep(toy, tmp_path):
 
 def test_show_tells_how_many_runs_an_executor_does_at_a_time(toy, monkeypatch, capsys):
     calibration = Calibration(1.0, 1.0, 0.0, 0.0, seconds=0.1)
-    monkeypatch.setattr(shown, "calibrate", lambda config: calibration)
+    monkeypatch.setattr(estimate, "calibrate", lambda config: calibration)
     assert show.main(Options(config=toy_config())) == 0
     assert toy == [("start", "set")]
     assert ", 6 runs at a time)" in capsys.readouterr().out

@@ -120,7 +120,7 @@ def decoder_rows(codes: np.ndarray) -> Iterator[Row]:
 
 
 def _of(images: Responses, change) -> Responses:
-    return images._replace(flat=change(images.flat), ramp=change(images.ramp))
+    return images.behind(change)
 
 
 def _values(images: Responses, period: int) -> dict[str, float]:
