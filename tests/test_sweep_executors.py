@@ -8,8 +8,8 @@ from helpers.sweep_jobs import SEEDS, fake_config, sweep_config
 from ml_collections import ConfigDict
 
 from caejax import config as config_lib
+from caejax.commands import estimate, show
 from caejax.commands import run as run_command
-from caejax.commands import show
 from caejax.commands.estimate import Calibration
 from caejax.commands.options import Options
 from caejax.errors import CaejaxError

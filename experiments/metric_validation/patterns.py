@@ -8,6 +8,7 @@ how far a pattern of known size moves each measure on the residuals of a model t
 trains, from which the margins of `caejax.report.equivalence` are taken.
 """
 
+import dataclasses
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -98,7 +99,8 @@ def decoder_rows(codes: np.ndarray) -> Iterator[Row]:
             what = "control: pattern on constants"
             yield _row("ramp_ripple_db", what, *about, found, -200.0)
     for share in (1.0, 0.5, 0.25, 0.1, 0.01):
-        mixed = soft._replace(
+        mixed = dataclasses.replace(
+            soft,
             flat=(1 - share) * soft.flat + share * steps.flat,
             ramp=(1 - share) * soft.ramp + share * steps.ramp,
         )
