@@ -79,12 +79,12 @@ def test_one_core_has_no_time_for_it(monkeypatch):
     assert not called
 
 
-@pytest.mark.xfail(reason="fails in a fresh environment; not yet understood")
 def test_another_decoder_compiles_its_model_and_nothing_else(compiled, key):
     """Metrics are compiled once; what is the model's own is each a program."""
     for kind in ("deconv_k4", "nearest_k3"):
         config = tiny_config()
         config.model.upsampling = kind
+        config.model.widths = (3, 5)  # as no other test has them: none has compiled it
         task = task_from_config(config, total_steps=1)
         subject, images = subject_of(task), load_images(config)["test"]
         params = new_state(task).params

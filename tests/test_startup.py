@@ -62,7 +62,7 @@ print(json.dumps([before, after, str(y.dtype), float(jax.random.uniform(
 
 def test_flags_that_xla_does_not_know_are_named_beforehand(monkeypatch):
     compilation.check_flags()  # those of the tests are known
-    monkeypatch.setenv("XLA_FLAGS", "--xla_dump_to=/tmp/x --xla_gpu_autotune_level=2")
+    monkeypatch.setenv("XLA_FLAGS", "--xla_dump_to=/x --xla_gpu_autotune_level=2")
     compilation.check_flags()
     for bad in ("--xla_no_such_flag=1", "--xla_dump_to=/x --tf_typo"):
         monkeypatch.setenv("XLA_FLAGS", bad)
