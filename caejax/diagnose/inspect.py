@@ -1,6 +1,7 @@
 """From a watched model to its diagnosis."""
 
 import contextlib
+import functools
 import math
 from collections.abc import Sequence
 
@@ -82,9 +83,14 @@ def _period(place, larger):
     if scale is None or len(scale) != len(place.stride):
         return None
     return tuple(
-        max(1, round(s * x)) if s > 1 and float(s).is_integer() else 1
-        for s, x in zip(place.stride, scale, strict=True)
+        max(1, round(s * x)) if s > 1 else 1
+        for s, x in zip(_periodic(place.stride), scale, strict=True)
     )
+
+
+def _periodic(stride):
+    """The strides that have a period, 1 for others."""
+    return tuple(int(s) if float(s).is_integer() else 1 for s in stride)
 
 
 def _common(periods):
@@ -108,20 +114,18 @@ def _measure(trace, inputs, places, periods, whole, larger, about):
         about.append("no place lies on a way to the result; nothing was probed")
         return nothing
     given = [_flat(inputs, seed) for seed in range(probe.FLATS)]
-    shown = _Shown(places, [_at(whole, larger, x) for x in places])
-    images = [shown.run(trace, x) for x in given]
+    at = [_at(whole, larger, x) for x in places]
+    shown = _Shown(places, at, len(inputs))
+    images = trace.run(given, watch=shown.watch)
     try:
         found = _mean([probe.pattern(y, whole) for y in images])
     except ValueError as error:
         about.append(f"the result was not probed: {error}; give larger inputs")
         return nothing
 
-    def results(changes):
-        return [trace.run(x, changes) for x in given]
-
     seen = decibels(found.power / max(found.level, 1e-300)) > _ROUNDING_DB
     shares = [
-        _share(found, place, results, whole) if period and seen else None
+        _share(found, place, trace, given, whole) if period and seen else None
         for place, period in zip(places, periods, strict=True)
     ]
     if found.rest > max(1e-6 * found.level, found.power):
@@ -134,7 +138,7 @@ def _measure(trace, inputs, places, periods, whole, larger, about):
     return {
         "ripple": found.db,
         "rms": float(np.sqrt(found.power)),
-        "slope": _on_slopes(trace, inputs, given[0], whole),
+        "slope": _on_slopes(trace, inputs, given[0], images[0], whole),
         "by_period": _by_period(images, whole),
         "local": [_worst(x) for x in shown.drawn],
         "predicted": [_worst(x) for x in shown.predicted],
@@ -148,7 +152,7 @@ _ROUNDING_DB = -100.0  # float32's; below that there is nothing to be shared out
 def _at(whole, larger, place):
     """The period of all patterns together, in pixels of a place's own result."""
     scale = larger.get(place.output)
-    stride = [int(s) if float(s).is_integer() else 1 for s in place.stride]
+    stride = _periodic(place.stride)
     if scale is None or len(scale) != len(stride):
         return stride
     own = [max(s, round(n / x)) for n, x, s in zip(whole, scale, stride, strict=True)]
@@ -163,26 +167,22 @@ class _Shown:
     """What is seen of each place while the model runs on flat inputs.
 
     Attributes:
-      watched: the steps to be shown.
+      watch: what is shown the results of steps; see `Run`.
       drawn: for each place, what it draws in each run, in dB.
       predicted: likewise, what its kernel makes of the features that it was given.
     """
 
-    def __init__(self, places, periods):
+    def __init__(self, places, periods, inputs):
         self._places, self._periods = places, periods
-        reads = {x.reads for x in places} - {None, -1}
-        self.watched = frozenset({x.output for x in places} | reads)
+        # Which of several inputs a place reads is not known.
+        unknown = {None} if inputs == 1 else {None, -1}
+        steps = ({x.output for x in places} | {x.reads for x in places}) - unknown
+        self.watch = {index: functools.partial(self._see, index) for index in steps}
         self.drawn = [[] for _ in places]
         self.predicted = [[] for _ in places]
         self._features = {}
 
-    def run(self, trace, flat):
-        """The model's result of flat inputs."""
-        # Which of several inputs a place reads is not known.
-        self._features = {-1: flat[0]} if len(flat) == 1 else {}
-        return trace.run(flat, None, self, self.watched)
-
-    def __call__(self, index, array):
+    def _see(self, index, array):
         self._features[index] = array
         for n, place in enumerate(self._places):
             if place.output == index:
@@ -190,7 +190,7 @@ class _Shown:
                     self._look(n, place, array)
 
     def _look(self, n, place, array):
-        stride = tuple(int(s) if float(s).is_integer() else 1 for s in place.stride)
+        stride = _periodic(place.stride)
         if array.ndim != len(stride) + 2:
             return
         period = self._periods[n]
@@ -221,29 +221,30 @@ def _mean(found):
     return probe.Pattern(*np.mean(found, 0))
 
 
-def _share(found, place, results, whole):
+def _share(found, place, trace, given, whole):
     """How much less power there is with the place made clean."""
     if place.change is None:
         return None
     if not place.change or not found.power:
         return 0.0
-    without = _mean([probe.pattern(y, whole) for y in results(place.change)])
+    images = trace.run(given, place.change)
+    without = _mean([probe.pattern(y, whole) for y in images])
     return float(1 - without.power / found.power)
 
 
-def _on_slopes(trace, inputs, flat, whole):
+def _on_slopes(trace, inputs, flat, made, whole):
     """The largest pattern on slopes along an axis, in dB of the slope's rise."""
-    values = []
     main = next((n for n, x in enumerate(flat) if x.ndim >= 3), None)
     if main is None or flat[main].ndim != len(whole) + 2:
         return None
     height = float(inputs[main].std()) or 1.0
-    for axis in range(2, flat[main].ndim):
-        given = list(flat)
-        given[main] = probe.slope(flat[main], axis, height)
-        change = trace.run(given) - trace.run(flat)
-        values.append(probe.slope_pattern(change, whole, axis))
-    return max(values)
+    axes = range(2, flat[main].ndim)
+    sloped = [
+        [*flat[:main], probe.slope(flat[main], axis, height), *flat[main + 1 :]]
+        for axis in axes
+    ]
+    images = zip(axes, trace.run(sloped), strict=True)
+    return max(probe.slope_pattern(y - made, whole, axis) for axis, y in images)
 
 
 def _by_period(images, whole):

@@ -1,13 +1,12 @@
 """Watches a JAX function while it runs, with or without Flax."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import jax
 import numpy as np
 from jax.extend import core
 
-from caejax.diagnose.trace import Change, Step, Trace, averaging
+from caejax.diagnose.trace import NOTHING, Change, Step, Trace, averaging
 
 _LAYOUTS = {"reshape", "transpose", "broadcast_in_dim", "squeeze", "expand_dims"}
 _POINTWISE = ("add", "add_any")
@@ -28,18 +27,17 @@ def trace_function(
     """
     closed = jax.make_jaxpr(function)(*inputs)
 
-    def run(
-        arrays: Sequence[Any],
-        changes: dict[int, Change] | None = None,
-        watch: Callable[[int, np.ndarray], None] | None = None,
-        watched: frozenset[int] = frozenset(),
-    ) -> np.ndarray:
-        given = [np.moveaxis(x, 1, -1) if x.ndim > 2 else x for x in arrays]
-        shown = _Run(changes or {}, watch, watched)
-        made = shown.call(closed, [(x, -1) for x in given])
-        return np.moveaxis(np.asarray(made[0][0], np.float32), -1, 1)
+    def run(inputs, changes=NOTHING, watch=NOTHING):
+        found = []
+        for arrays in inputs:
+            if -1 in watch:
+                watch[-1](arrays[0])
+            given = [np.moveaxis(x, 1, -1) if x.ndim > 2 else x for x in arrays]
+            made = _Run(changes, watch).call(closed, [(x, -1) for x in given])
+            found.append(np.moveaxis(np.asarray(made[0][0], np.float32), -1, 1))
+        return found
 
-    first = _Run({}, None, frozenset())
+    first = _Run(NOTHING, NOTHING)
     results = first.call(closed, [(x, -1) for x in inputs])
     indices = tuple(-1 if index is None else index for _, index in results)
     return Trace(first.steps, indices, run, channel=-1)
@@ -48,9 +46,9 @@ def trace_function(
 class _Run:
     """One run through a function's operations, those of functions inside of it, too."""
 
-    def __init__(self, changes, watch, watched):
+    def __init__(self, changes, watch):
         self.steps: list[Step] = []
-        self._changes, self._watch, self._watched = changes, watch, watched
+        self._changes, self._watch = changes, watch
         self._names: list[str] = []
 
     def call(self, closed, given):
@@ -95,8 +93,8 @@ class _Run:
             mixed = np.moveaxis(np.asarray(made[0]), axis, -1) @ averaging(groups)
             made[0] = np.moveaxis(mixed, -1, axis).astype(made[0].dtype)
         self.steps.append(step._replace(shape=tuple(np.shape(made[0]))))
-        if self._watch and index in self._watched:
-            self._watch(index, np.moveaxis(np.asarray(made[0]), -1, 1))
+        if index in self._watch:
+            self._watch[index](np.moveaxis(np.asarray(made[0]), -1, 1))
         return [(x, index) for x in made]
 
     def _step(self, index, eqn, given, sources):

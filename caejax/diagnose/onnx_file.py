@@ -1,21 +1,19 @@
 """Watches an ONNX file while it runs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
 import onnxruntime
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
 
 from caejax.diagnose import onnx_moves
 from caejax.diagnose.inspect import inspect
 from caejax.diagnose.result import Diagnosis
-from caejax.diagnose.trace import Change, Step, Trace, averaging
+from caejax.diagnose.trace import NOTHING, Step, Trace, averaging
 from caejax.errors import CaejaxError
 
-_FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE)
 SIZE, LARGEST = 32, 512  # of axes that the file leaves open, at first and at most
 
 
@@ -154,20 +152,22 @@ def trace_model(model: onnx.ModelProto, inputs: Sequence[np.ndarray]) -> Trace:
             for name, x, end in zip(names, arrays, last, strict=True)
         }
 
-    def run(
-        arrays: Sequence[Any],
-        changes: dict[int, Change] | None = None,
-        watch: Callable[[int, np.ndarray], None] | None = None,
-        watched: frozenset[int] = frozenset(),
-    ) -> np.ndarray:
-        changed = _changed(model, changes or {})
-        wanted = [result, *(model.graph.node[n].output[0] for n in sorted(watched))]
-        made = _run(changed, feed(arrays), wanted)
-        for n in sorted(watched):
-            watch(n, made[model.graph.node[n].output[0]])
-        return made[result].astype(np.float32)
+    def run(inputs, changes=NOTHING, watch=NOTHING):
+        shown = {n: model.graph.node[n].output[0] for n in watch if n >= 0}
+        wanted = [result, *shown.values()]
+        session = _session(_changed(model, changes), wanted)
+        found = []
+        for arrays in inputs:
+            made = _values(model, session, feed(arrays), wanted)
+            if -1 in watch:
+                watch[-1](arrays[0])
+            for n in sorted(shown):
+                watch[n](made[shown[n]])
+            found.append(made[result].astype(np.float32))
+        return found
 
-    values = _run(model, feed(inputs), None)
+    every = [x for node in model.graph.node for x in node.output if x]
+    values = _values(model, _session(model, every), feed(inputs), every)
     steps, of = _steps(model, values, names)
     return Trace(steps, (of[result],), run)
 
@@ -189,22 +189,27 @@ def _beyond_transpose(model, name):
     return name
 
 
-def _run(model, feed, wanted):
-    """Values by name; of all steps where no names are given."""
+def _session(model, wanted):
+    """The model, loaded, with results of these names."""
     shown = onnx.ModelProto()
     shown.CopyFrom(model)
     known = {x.name for x in shown.graph.output}
-    if wanted is None:
-        wanted = [x for node in shown.graph.node for x in node.output if x]
     shown.graph.output.extend(
         onnx.ValueInfoProto(name=name) for name in wanted if name not in known
     )
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     try:
-        session = onnxruntime.InferenceSession(
+        return onnxruntime.InferenceSession(
             shown.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
+    except Exception as error:
+        raise CaejaxError(_unrunnable(model, error)) from error
+
+
+def _values(model, session, feed, wanted):
+    """Values by name."""
+    try:
         return dict(zip(wanted, session.run(wanted, feed), strict=True))
     except Exception as error:
         raise CaejaxError(_unrunnable(model, error)) from error

@@ -10,6 +10,8 @@ from caejax.diagnose import phases
 from caejax.diagnose.layouts import Blocks, find_blocks
 from caejax.diagnose.trace import Change, Step, Trace, spatial
 
+_STEPS = "clean on constants; on slopes its steps remain"  # of a nearest resize
+
 
 class Place(NamedTuple):
     """A place where a model enlarges.
@@ -144,7 +146,7 @@ def _resize(step, users, channel):
     whole = all(float(s).is_integer() for s in stride)
     note = "" if whole else "its scale is no integer, so its steps have no one period"
     if whole and "nearest" in step.mode:
-        note = "clean on constants; on slopes its steps remain"
+        note = _STEPS
     return Place(
         step.name,
         operation,
@@ -196,7 +198,7 @@ def _layout(end, steps, users, channel):
     label = _layout_label(chain)
     if not blocks.repeated and step is not None:
         return _shuffle(end, step, blocks, label, steps, users, channel)
-    note = "clean on constants; on slopes its steps remain"
+    note = _STEPS
     if not blocks.repeated:
         note = "it takes apart the model's input itself"
     return Place(

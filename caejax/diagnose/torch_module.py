@@ -2,7 +2,7 @@
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakIdKeyDictionary
 
-from caejax.diagnose.trace import Change, Step, Trace, averaging
+from caejax.diagnose.trace import NOTHING, Change, Step, Trace, averaging
 
 _LAYOUTS = {
     *("view", "_unsafe_view", "_reshape_alias", "permute", "transpose", "t", "clone"),
@@ -33,29 +33,26 @@ def trace_module(module: torch.nn.Module, inputs: Sequence[torch.Tensor]) -> Tra
       The trace; its `run` takes NumPy arrays in place of the inputs.
     """
     device = next((p.device for p in module.parameters()), torch.device("cpu"))
-    noted: list[Step] = []
-    results: list[int] = []
 
-    def run(
-        arrays: Sequence[Any],
-        changes: dict[int, Change] | None = None,
-        watch: Callable[[int, np.ndarray], None] | None = None,
-        watched: frozenset[int] = frozenset(),
-    ) -> np.ndarray:
-        recorder = _Recorder(changes or {}, watch, watched)
+    def watched(arrays, recorder):
         given = [torch.as_tensor(x, device=device) for x in arrays]
         with _as_in_evaluation(module), recorder.names(module), recorder:
             for tensor in given:
                 recorder.of[tensor] = -1
-            made = module(*given)
-        first = _tensors(made)
-        if not noted:
-            noted.extend(recorder.steps)
-            results.extend(recorder.of.get(x, -1) for x in first)
-        return _array(first[0])
+            return _tensors(module(*given))
 
-    run([x.detach() for x in inputs])
-    return Trace(noted, tuple(results), run)
+    def run(inputs, changes=NOTHING, watch=NOTHING):
+        found = []
+        for arrays in inputs:
+            if -1 in watch:
+                watch[-1](arrays[0])
+            found.append(_array(watched(arrays, _Recorder(changes, watch))[0]))
+        return found
+
+    first = _Recorder(NOTHING, NOTHING)
+    made = watched([x.detach() for x in inputs], first)
+    results = tuple(first.of.get(x, -1) for x in made)
+    return Trace(first.steps, results, run)
 
 
 @contextlib.contextmanager
@@ -86,11 +83,11 @@ def _tensors(made: Any) -> list[torch.Tensor]:
 class _Recorder(TorchDispatchMode):
     """Notes each operation, and may change it on the way."""
 
-    def __init__(self, changes, watch, watched):
+    def __init__(self, changes, watch):
         super().__init__()
         self.steps: list[Step] = []
         self.of = WeakIdKeyDictionary()
-        self._changes, self._watch, self._watched = changes, watch, watched
+        self._changes, self._watch = changes, watch
         self._names = [""]
 
     @contextlib.contextmanager
@@ -131,8 +128,8 @@ class _Recorder(TorchDispatchMode):
                 self.of[tensor] = index
         shape = tuple(tensors[0].shape) if tensors else ()
         self.steps.append(step._replace(shape=shape))
-        if self._watch and index in self._watched:
-            self._watch(index, _array(tensors[0]))
+        if index in self._watch:
+            self._watch[index](_array(tensors[0]))
         return made
 
     def _step(self, index, func, args, kwargs):
@@ -217,11 +214,6 @@ def _array(tensor):
 
 
 def _mover(func, args, kwargs):
-    def put(value, tensor):
-        if isinstance(value, torch.Tensor):
-            return tensor
-        return value
-
     rest = [None if isinstance(x, torch.Tensor) else x for x in args]
 
     def move(array):

@@ -1,9 +1,12 @@
 """What a model does, one operation after the other, whatever it is written in."""
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+
+NOTHING: Mapping[int, Any] = MappingProxyType({})
 
 
 class Step(NamedTuple):
@@ -57,22 +60,40 @@ class Change(NamedTuple):
     mean: tuple[np.ndarray, int] | None = None
 
 
+class Run(Protocol):
+    """Runs a watched model on several inputs, which is loaded once for all of them."""
+
+    def __call__(
+        self,
+        inputs: Sequence[Sequence[np.ndarray]],
+        changes: Mapping[int, Change] = NOTHING,
+        watch: Mapping[int, Callable[[np.ndarray], None]] = NOTHING,
+    ) -> list[np.ndarray]:
+        """The first result of each.
+
+        Args:
+          inputs: for each run what the model is called with. Here and in what is
+            returned and shown channels are second.
+          changes: what is other than in the model, by step.
+          watch: by step, what is shown its result in each run; step -1 is the first
+            input.
+        """
+
+
 class Trace(NamedTuple):
     """A model that was watched while it ran.
 
     Attributes:
       steps: what it did, in order, with shapes and axes as they are inside of it.
       results: the indices of the steps whose results it returned.
-      run: (inputs, changes=None, watch=None, watched=frozenset()) -> its first result.
-        The changes are by step; watch(index, array) is shown the results of the steps
-        that are watched. All these arrays have their channels second.
+      run: see `Run`.
       channel: the axis of the channels inside of the model, 1 or -1.
       about: what the user should know of how it was read.
     """
 
     steps: list[Step]
     results: tuple[int, ...]
-    run: Callable[..., np.ndarray]
+    run: "Run"
     channel: int = 1
     about: tuple[str, ...] = ()
 
