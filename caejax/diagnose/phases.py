@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from caejax.ops.equal import equal_moves
+
 FLOOR_DB = -200.0
 
 
@@ -176,13 +178,18 @@ def _phase_axes(phases):
     return tuple(range(phases.power.ndim))
 
 
+def _moves(phases):
+    return equal_moves(
+        phases.gains, phases.taps[(..., None, None)], _phase_axes(phases)
+    )
+
+
 def clean_transposed(
     weight: np.ndarray, stride: Sequence[int], dilation: Sequence[int] | None = None
 ) -> np.ndarray | None:
     """The nearest kernel, by least squares, whose phases have equal gains.
 
-    With n_p taps of the sum g_p, the common gain is t = sum(g_p / n_p) / sum(1 / n_p),
-    and each tap of phase p moves by (t - g_p) / n_p (Lagrange).
+    See `caejax.ops.equal.equal_moves`.
 
     Args:
       weight: (C, F, k1, ..., kd) of a transposed convolution.
@@ -196,13 +203,11 @@ def clean_transposed(
     if not phases.taps.all():
         return None
     dims = len(stride)
-    taps = phases.taps[(..., None, None)]
-    axes = tuple(range(dims))
-    common = (phases.gains / taps).sum(axes) / (1 / taps).sum(axes)
+    steps = _moves(phases)
     moved = np.array(weight, np.float64)
     dilation = dilation or (1,) * dims
     for phase, found in _taps(weight.shape[2:], stride, dilation, (0,) * dims):
-        step = (common - phases.gains[phase]) / phases.taps[phase]
+        step = steps[phase]
         moved[(slice(None), slice(None), *found)] += step[(..., *(None,) * dims)]
     return moved.astype(weight.dtype)
 
@@ -223,13 +228,13 @@ def clean_shuffle(
       Kernel and biases.
     """
     phases = of_shuffle(weight, order, bias)
-    axes = _phase_axes(phases)
-    step = (phases.gains.mean(axes) - phases.gains) / phases.taps[(..., None, None)]
+    step = _moves(phases)
     moved = np.array(weight, np.float64)
     taps = (..., *(None,) * (weight.ndim - 2))
     moved[order] += np.moveaxis(step, -1, -2)[taps]
     if bias is not None:
         common = np.array(bias, np.float64)
-        common[order] = np.broadcast_to(phases.bias.mean(axes), order.shape)
+        mean = phases.bias.mean(_phase_axes(phases))
+        common[order] = np.broadcast_to(mean, order.shape)
         bias = common.astype(bias.dtype)
     return moved.astype(weight.dtype), bias

@@ -26,8 +26,9 @@ from caejax.inference.job import (
     write_figure,
 )
 from caejax.inference.neighbours import nearest
-from caejax.inference.noise_level import GREY_LEVELS, with_level
+from caejax.inference.noise_level import with_level
 from caejax.inference.trained import in_batches
+from caejax.metrics.units import GREYS
 from caejax.ops.images import as_float
 from caejax.report import applied
 from caejax.terminal.bars import counting_bar
@@ -94,7 +95,7 @@ def _apply_to_split(job, title, row, level=None):
         arrays["input"] = inputs
     model, noise_map = trained.reconstruct(job.trained), job.trained.model.noise_map
     if noise_map and level is None:
-        level = GREY_LEVELS * corruption.level
+        level = GREYS * corruption.level
     seen = with_level(as_float(inputs) if noise_map else inputs, noise_map, level)
     with counting_bar(len(inputs), f"{job.split} images") as advance:
         outputs = in_batches(model, seen, advance=advance)

@@ -3,12 +3,12 @@
 import numpy as np
 
 from caejax.errors import CaejaxError
+from caejax.metrics.units import GREYS
 
 # Daubechies' wavelet of two vanishing moments, its high-pass filter.
 _HIGH = np.array([-0.482962913144690, 0.836516303737469, -0.224143868041857])
 _HIGH = np.append(_HIGH, -0.129409522550921)
 _MEDIAN = 0.6744897501960817  # of the absolute value of a standard normal number
-GREY_LEVELS = 255
 
 
 def estimate(image: np.ndarray) -> float:
@@ -63,7 +63,7 @@ def with_level(
     if level is None:
         levels = np.array([estimate(image) for image in images])
     else:
-        levels = np.full(len(images), level / GREY_LEVELS)
+        levels = np.full(len(images), level / GREYS)
     shape = (*images.shape[:3], 1)
     maps = np.broadcast_to(levels.reshape(-1, 1, 1, 1), shape)
     return np.concatenate([images, maps], axis=-1).astype(np.float32)

@@ -1,11 +1,10 @@
 """Decoders whose borders reach further than what is measured keeps clear of them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-import jax
 import jax.numpy as jnp
 
-Decode = Callable[[jax.Array], jax.Array]
+from caejax.metrics.responses import Decode
 
 _FAR = ("carafe",)  # kinds that see more than two pixels of zeros around their input
 _MORE = 3  # code pixels

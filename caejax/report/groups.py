@@ -4,10 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from caejax.metrics.groups import PREFIX
 from caejax.report.intervals import Crossed, crossed_interval
 from caejax.report.read import RunFiles
-
-_PREFIX = "group_"  # as `caejax.metrics.groups` names them
 
 
 def by_photograph(run: RunFiles, measure: str) -> np.ndarray | None:
@@ -17,7 +16,7 @@ def by_photograph(run: RunFiles, measure: str) -> np.ndarray | None:
       run: a finished run; those of earlier versions have kept none.
       measure: a column of results.csv, "test/psnr".
     """
-    return run.samples.get(_PREFIX + measure.removeprefix("test/"))
+    return run.samples.get(PREFIX + measure.removeprefix("test/"))
 
 
 def crossed_difference(

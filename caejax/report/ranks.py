@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from caejax.report.checks import check_share
+from caejax.report.checks import check_share, finite
 
 _DRAWS = 2000
 
@@ -146,6 +146,5 @@ def _table(values, name, settings):
             f"{name} must be (seeds, settings), 2 and {settings} at least, "
             f"got shape {x.shape}"
         )
-    if not np.isfinite(x).all():
-        raise ValueError(f"{name} must be finite, got {x[~np.isfinite(x)][0]}")
+    finite(x.ravel(), name, x.size)
     return x
