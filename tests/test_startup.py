@@ -10,7 +10,7 @@ import jax
 import pytest
 
 from caejax.errors import CaejaxError
-from caejax.runtime import compilation, devices
+from caejax.runtime import compilation, devices, startup
 
 ROOT = Path(__file__).parents[1]
 
@@ -58,6 +58,13 @@ print(json.dumps([before, after, str(y.dtype), float(jax.random.uniform(
     assert {n for n in changed if "GUARD_" not in n} == {*HOSTILE}
     assert dtype == "float32"
     assert number == float(jax.random.uniform(jax.random.key(3)))
+
+
+def test_a_working_directory_that_is_gone_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    tmp_path.rmdir()
+    with pytest.raises(CaejaxError, match="working directory has been deleted; cd to"):
+        startup.start()
 
 
 def test_flags_that_xla_does_not_know_are_named_beforehand(monkeypatch):

@@ -14,6 +14,7 @@ from types import MappingProxyType
 import jax
 from absl import logging
 
+from caejax.errors import CaejaxError
 from caejax.runtime.compilation import check_flags, use_cache
 from caejax.runtime.devices import check_platforms, take_core, use_cores
 
@@ -108,8 +109,10 @@ def start(
         in a program of the user's own.
 
     Raises:
-      CaejaxError: the environment asks JAX for what it does not have.
+      CaejaxError: the environment asks JAX for what it does not have, or the working
+        directory has been deleted.
     """
+    _check_folder()
     check_flags()
     logging.set_verbosity(logging.WARNING)  # orbax tells of every file
     getLogger("asyncio").setLevel(CRITICAL)  # its errors reach us, too
@@ -124,6 +127,16 @@ def start(
     if cache:
         use_cache(None if cache is True else cache)
     check_platforms()
+
+
+def _check_folder():
+    """Libraries that are loaded later end the process where there is none."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        raise CaejaxError(
+            "the working directory has been deleted; cd to a folder that is there"
+        ) from None
 
 
 @functools.cache
