@@ -77,6 +77,23 @@ def test_flags_that_xla_does_not_know_are_named_beforehand(monkeypatch):
             compilation.check_flags()
 
 
+def test_flags_that_may_change_numbers_are_said(monkeypatch, capsys):
+    for flags, said in (
+        ("--xla_dump_to=/x", ""),
+        ("--xla_dump_to=/x --xla_cpu_enable_fast_math=true", "is --xla_cpu_enable_"),
+        ("--xla_force_host_platform_device_count=4", "device_count=4; without it"),
+    ):
+        monkeypatch.delenv("JAX_NUM_CPU_DEVICES", raising=False)
+        monkeypatch.setenv("XLA_FLAGS", flags)
+        compilation.tell_of_flags.__wrapped__()
+        err = capsys.readouterr().err
+        assert said in err
+        assert err.count("\n") == bool(said)
+    monkeypatch.setenv("JAX_NUM_CPU_DEVICES", "4")
+    compilation.tell_of_flags.__wrapped__()
+    assert "JAX_NUM_CPU_DEVICES is 4; without it" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", ["nonsense", "cuda", "tpu,cpu"])
 def test_platforms_that_are_not_there_are_named(name, monkeypatch):
     def devices_of_none():

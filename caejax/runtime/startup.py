@@ -15,7 +15,7 @@ import jax
 from absl import logging
 
 from caejax.errors import CaejaxError
-from caejax.runtime.compilation import check_flags, use_cache
+from caejax.runtime.compilation import check_flags, tell_of_flags, use_cache
 from caejax.runtime.devices import check_platforms, take_core, use_cores
 
 # What would change the numbers, or what a command can do, if it were taken from the
@@ -114,6 +114,8 @@ def start(
     """
     _check_folder()
     check_flags()
+    if own and core is None:
+        tell_of_flags()
     logging.set_verbosity(logging.WARNING)  # orbax tells of every file
     getLogger("asyncio").setLevel(CRITICAL)  # its errors reach us, too
     for name, value in environment.items():
