@@ -31,28 +31,34 @@ HOSTILE = {
     "JAX_CHECK_TRACER_LEAKS": "1",
     "JAX_RAISE_PERSISTENT_CACHE_ERRORS": "1",
 }
+OF_FLAX = {"FLAX_FIX_RNG_SEPARATOR": "1", "FLAX_RETURN_FROZENDICT": "1"}
 
 
 def test_no_variable_of_jax_reaches_into_the_numbers():
     program = """
-import json, jax
+import flax, json, jax
 from caejax.runtime.startup import SETTINGS, start
 before = {k: jax.config.values[k] for k in SETTINGS if k in jax.config.values}
 start(cores=1, cache=False)
 after = {k: jax.config.values[k] for k in before}
 y = jax.jit(lambda key: (jax.random.normal(key, (3,)) / 0).sum())(jax.random.key(0))
-print(json.dumps([before, after, str(y.dtype), float(jax.random.uniform(
+flags = [flax.config.flax_fix_rng_separator, flax.config.flax_return_frozendict]
+print(json.dumps([flags, before, after, str(y.dtype), float(jax.random.uniform(
     jax.random.key(3)))]))
 """
     done = subprocess.run(
         [sys.executable, "-c", program],
-        env=os.environ | HOSTILE | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "3"},
+        env=os.environ
+        | HOSTILE
+        | OF_FLAX
+        | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "3"},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    before, after, dtype, number = json.loads(done.stdout)
+    flags, before, after, dtype, number = json.loads(done.stdout)
+    assert flags == [False, False]
     changed = {name.upper() for name in before if before[name] != after[name]}
     # All others are what JAX has by default. One of these sets three more.
     assert {n for n in changed if "GUARD_" not in n} == {*HOSTILE}
