@@ -12,6 +12,7 @@ from collections.abc import Sequence  # noqa: E402
 
 from caejax.errors import print_error  # noqa: E402
 from caejax.files.paths import expand, expand_folder  # noqa: E402
+from caejax.terminal.numbers import number, whole  # noqa: E402
 
 _PROGRAM = "python -m caejax.apply"
 
@@ -242,20 +243,24 @@ def _add_sampling(add):
 
 def _number(least, most=2**63 - 1):
     def parse_number(text):
-        if not text.isdecimal() or (len(text) < 20 and int(text) < least):
+        try:
+            value = whole(text)
+        except ValueError:
+            value = least - 1
+        if value < least:
             raise argparse.ArgumentTypeError(
-                f"{text!r} is not a whole number of at least {least}"
+                f"{text!r:.60} is not a whole number of at least {least}"
             )
-        if len(text) >= 20 or int(text) > most:
+        if value > most:
             raise argparse.ArgumentTypeError(f"{text:.40} is more than {most:,}")
-        return int(text)
+        return value
 
     return parse_number
 
 
 def _level(text):
     try:
-        level = float(text)
+        level = number(text)
     except ValueError:
         level = -1.0
     if not 0 <= level <= 255:

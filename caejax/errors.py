@@ -121,8 +121,8 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NO_SPACE = ("No space left on device", "Disk quota exceeded", "File too large")
 _NO_MEMORY = ("RESOURCE_EXHAUSTED", "Out of memory", "Cannot allocate memory")
 
-# Variables that JAX reads when it is imported.
-_OF_JAX = re.compile(r"[Ii]nvalid .*(environment .?JAX_|JAX flag jax_)")
+# Variables that JAX and Flax read when they are imported.
+_OF_JAX = re.compile(r"[Ii]nvalid .*(environment .?(JAX|FLAX|NNX)_|JAX flag jax_)")
 
 
 def _outside(error: BaseException) -> str:

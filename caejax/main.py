@@ -21,7 +21,7 @@ from collections.abc import Sequence  # noqa: E402
 
 from absl import app, flags, logging  # noqa: E402
 
-from caejax.commands.options import Options  # noqa: E402
+from caejax.commands.options import Options, WholeNumber  # noqa: E402
 from caejax.config import command_line  # noqa: E402
 from caejax.config.load import load_config  # noqa: E402
 from caejax.errors import CaejaxError, print_error  # noqa: E402
@@ -33,12 +33,11 @@ _CONFIG = flags.DEFINE_string(
     "config", None, "Config file; --config.section.field=value overrides a field."
 )
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run or sweep.")
-_CORES = flags.DEFINE_integer(
+_CORES = flags.DEFINE(
+    WholeNumber(lower_bound=0, upper_bound=1024),
     "cores",
     0,
     "CPU cores that share each batch; 0 is all. By processes, each run has one.",
-    lower_bound=0,
-    upper_bound=1024,
 )
 _CACHE = flags.DEFINE_bool(
     "cache", True, "Keep compiled programs in the user's cache folder."
@@ -52,11 +51,11 @@ _REFERENCES = flags.DEFINE_list(
     "With --mode=eval: measure these on the noisy test images: all, or some of input, "
     "pca, median, nlm, tv, wavelet, bm3d, posterior.",
 )
-_REFERENCE_IMAGES = flags.DEFINE_integer(
+_REFERENCE_IMAGES = flags.DEFINE(
+    WholeNumber(lower_bound=0),
     "reference-images",
     0,
     "Test images that median, nlm, tv, wavelet and bm3d are given; 0 is all.",
-    lower_bound=0,
 )
 _LEVELS = flags.DEFINE_list(
     "levels", [], "With --mode=eval: measure trained models at these noise levels."

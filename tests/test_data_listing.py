@@ -97,9 +97,57 @@ def test_parts_go_by_their_usual_names(tmp_path, train, val, test):
 
 
 @pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("training_set", "train"),
+        ("Training Set", "train"),
+        ("TrainData", "train"),
+        ("train_images", "train"),
+        ("images-train", "train"),
+        ("train2017", "train"),
+        ("valid_set", "val"),
+        ("validation-set", "val"),
+        ("val.dataset", "val"),
+        ("testing set", "test"),
+        ("testset", "test"),
+        ("test_pictures", "test"),
+        ("train2", ""),
+        ("trains", ""),
+        ("test_tube", ""),
+        ("valley", ""),
+        ("images", ""),
+        ("dataset", ""),
+        ("", ""),
+    ],
+)
+def test_names_of_parts_may_say_what_is_in_them(name, part):
+    assert listing.part_named(name) == part
+
+
+def test_parts_named_at_length_are_no_classes(tmp_path):
+    for value, path in enumerate(("training_set/cat", "training_set/dog", "test_set")):
+        save(tmp_path / path / "a.png", value)
+    found = find(tmp_path, val_fraction=0.0)
+    assert levels(found.dataset.train) == [0, 1]
+    assert levels(found.dataset.test) == [2]
+    assert "2 train, 1 test images in 2 subfolders" in found.note
+
+
+@pytest.mark.parametrize("to", ["nothing", "test"])
+def test_a_part_that_is_a_link_to_nothing_is_an_error(tmp_path, to):
+    save(tmp_path / "train" / "a.png")
+    (tmp_path / "test").symlink_to(to)
+    with pytest.raises(CaejaxError, match=rf"test is a link to nothing \({to}\)"):
+        find(tmp_path)
+
+
+@pytest.mark.parametrize(
     ("paths", "words"),
     [
         (["train/a.png", "Training/b.png"], "both mean train"),
+        (["train/a.png", "train_set/b.png"], "train and train_set, which both mean"),
+        (["test_set/a.png", "valid_set/b.png"], "valid_set and test_set but no train"),
+        (["x_train_hr/a.png", "x_valid_hr/b.png"], "call them train and val if"),
         (["val/a.png", "valid/b.png", "train/c.png"], "both mean val"),
         (["test/a.png", "cat/b.png"], "has test but no train: .* if it is a class"),
         (["bus/a.png", "train/b.png"], "beside bus: rename train if it is a class"),
@@ -128,6 +176,13 @@ def test_classes_may_have_the_names_of_parts(tmp_path):
     assert levels(found.dataset.train) == [1, 1, 0, 0]
     assert levels(found.dataset.test) == [3, 3, 2, 2]
     assert "4 train, 4 test images in 2 subfolders" in found.note
+
+
+def test_classes_may_have_the_words_of_parts_in_their_names(tmp_path):
+    for value, path in enumerate(("test tube", "train station", "train2", "test2")):
+        save(tmp_path / path / "a.png", value)
+    note = find(tmp_path, val_fraction=0.0).note
+    assert "3 train, 1 test images in 3 subfolders" in note  # one of four for test
 
 
 def test_what_lies_beside_parts_is_said(tmp_path):

@@ -90,6 +90,7 @@ def caused(cause):
         (ModuleNotFoundError("no", name="PIL.Image"), "pip install pillow"),
         (ValueError('Invalid value "x" for JAX flag jax_y'), "unset that variable"),
         (ValueError("invalid truth value 'x' for environment 'JAX_Y'"), "unset that"),
+        (ValueError("invalid truth value 'x' for environment 'FLAX_Y'"), "unset that"),
         (RuntimeError("Unable to initialize backend 'cuda'"), "JAX_PLATFORMS=cpu"),
     ],
 )

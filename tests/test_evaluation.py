@@ -224,6 +224,28 @@ def test_levels_at_the_runs_own_are_its_summary(sweep, capsys):
     assert (sweep / "levels.csv").read_text() == before
 
 
+def saved_by_a_spreadsheet(path):
+    """With a byte order mark, semicolons, quotes and decimal commas."""
+    with path.open(newline="") as file:
+        lines = list(csv.reader(file))
+    with path.open("w", newline="", encoding="utf-8-sig") as file:
+        writer = csv.writer(file, delimiter=";", quoting=csv.QUOTE_ALL)
+        writer.writerow(lines[0])
+        writer.writerows([x.replace(".", ",") for x in line] for line in lines[1:])
+
+
+def test_what_a_spreadsheet_has_saved_is_not_measured_again(sweep, measured, capsys):
+    rows = measure_levels(sweep, LEVELS)
+    for name in ("levels.csv", "references.csv"):
+        saved_by_a_spreadsheet(sweep / name)
+    capsys.readouterr()
+    assert measure_levels(sweep, LEVELS) == rows
+    assert measure_references(sweep, ["input", "pca"], images=5) == measured
+    assert "psnr" not in capsys.readouterr().out
+    found = read_sweep(sweep)
+    assert (len(found.levels), len(found.references)) == (len(rows), len(measured))
+
+
 def test_a_run_by_itself_is_measured_too(sweep):
     run = next((sweep / "runs").iterdir())
     rows = measure_levels(run, [0.3, 0.6])

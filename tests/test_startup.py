@@ -10,7 +10,7 @@ import jax
 import pytest
 
 from caejax.errors import CaejaxError
-from caejax.runtime import compilation, devices
+from caejax.runtime import compilation, devices, startup
 
 ROOT = Path(__file__).parents[1]
 
@@ -31,33 +31,46 @@ HOSTILE = {
     "JAX_CHECK_TRACER_LEAKS": "1",
     "JAX_RAISE_PERSISTENT_CACHE_ERRORS": "1",
 }
+OF_FLAX = {"FLAX_FIX_RNG_SEPARATOR": "1", "FLAX_RETURN_FROZENDICT": "1"}
 
 
 def test_no_variable_of_jax_reaches_into_the_numbers():
     program = """
-import json, jax
+import flax, json, jax
 from caejax.runtime.startup import SETTINGS, start
 before = {k: jax.config.values[k] for k in SETTINGS if k in jax.config.values}
 start(cores=1, cache=False)
 after = {k: jax.config.values[k] for k in before}
 y = jax.jit(lambda key: (jax.random.normal(key, (3,)) / 0).sum())(jax.random.key(0))
-print(json.dumps([before, after, str(y.dtype), float(jax.random.uniform(
+flags = [flax.config.flax_fix_rng_separator, flax.config.flax_return_frozendict]
+print(json.dumps([flags, before, after, str(y.dtype), float(jax.random.uniform(
     jax.random.key(3)))]))
 """
     done = subprocess.run(
         [sys.executable, "-c", program],
-        env=os.environ | HOSTILE | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "3"},
+        env=os.environ
+        | HOSTILE
+        | OF_FLAX
+        | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "3"},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    before, after, dtype, number = json.loads(done.stdout)
+    flags, before, after, dtype, number = json.loads(done.stdout)
+    assert flags == [False, False]
     changed = {name.upper() for name in before if before[name] != after[name]}
     # All others are what JAX has by default. One of these sets three more.
     assert {n for n in changed if "GUARD_" not in n} == {*HOSTILE}
     assert dtype == "float32"
     assert number == float(jax.random.uniform(jax.random.key(3)))
+
+
+def test_a_working_directory_that_is_gone_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    tmp_path.rmdir()
+    with pytest.raises(CaejaxError, match="working directory has been deleted; cd to"):
+        startup.start()
 
 
 def test_flags_that_xla_does_not_know_are_named_beforehand(monkeypatch):
@@ -68,6 +81,23 @@ def test_flags_that_xla_does_not_know_are_named_beforehand(monkeypatch):
         monkeypatch.setenv("XLA_FLAGS", bad)
         with pytest.raises(CaejaxError, match="XLA does not know; leave it out"):
             compilation.check_flags()
+
+
+def test_flags_that_may_change_numbers_are_said(monkeypatch, capsys):
+    for flags, said in (
+        ("--xla_dump_to=/x", ""),
+        ("--xla_dump_to=/x --xla_cpu_enable_fast_math=true", "is --xla_cpu_enable_"),
+        ("--xla_force_host_platform_device_count=4", "device_count=4; without it"),
+    ):
+        monkeypatch.delenv("JAX_NUM_CPU_DEVICES", raising=False)
+        monkeypatch.setenv("XLA_FLAGS", flags)
+        compilation.tell_of_flags.__wrapped__()
+        err = capsys.readouterr().err
+        assert said in err
+        assert err.count("\n") == bool(said)
+    monkeypatch.setenv("JAX_NUM_CPU_DEVICES", "4")
+    compilation.tell_of_flags.__wrapped__()
+    assert "JAX_NUM_CPU_DEVICES is 4; without it" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["nonsense", "cuda", "tpu,cpu"])

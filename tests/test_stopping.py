@@ -1,8 +1,11 @@
 """Tests of signals: when they are heard, what is saved, and how a run goes on."""
 
 import json
+import multiprocessing
+import os
 import signal
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -285,3 +288,24 @@ def test_a_signal_on_the_way_out_is_obeyed(monkeypatch, capsys):
         assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN
     assert codes == [143]
     assert "ended by SIGTERM; the same command goes on" in capsys.readouterr().err
+
+
+def test_workers_are_gone_when_a_command_is_ended(monkeypatch):
+    done = []
+
+    def worker(name):
+        return SimpleNamespace(
+            kill=lambda: done.append(f"kill {name}"),
+            join=lambda seconds: done.append(f"join {name}"),
+        )
+
+    def leave(code):
+        done.append(code)
+        raise SystemExit(code)
+
+    workers = [worker("a"), worker("b")]
+    monkeypatch.setattr(multiprocessing, "active_children", lambda: workers)
+    monkeypatch.setattr(os, "_exit", leave)
+    with pytest.raises(SystemExit):
+        stopping._end(signal.SIGINT)
+    assert done == ["kill a", "kill b", "join a", "join b", 130]

@@ -54,6 +54,13 @@ def test_a_user_s_settings_change_no_byte_and_are_left_alone(settings, usual, tm
         assert dict(mpl.rcParams) == before
 
 
+@pytest.mark.parametrize("date", ["0", "no date"])
+def test_dates_of_the_environment_change_no_byte(date, usual, tmp_path, monkeypatch):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", date)
+    assert draw(tmp_path) == usual
+    assert os.environ["SOURCE_DATE_EPOCH"] == date
+
+
 def test_a_broken_backend_and_file_change_no_byte(usual, tmp_path):
     # The file in the working directory goes before that of MATPLOTLIBRC.
     (tmp_path / "matplotlibrc").write_bytes(b"font.size: 30\n\xff\xfe: 1\n")

@@ -1,12 +1,22 @@
-"""What the command line says, as plain data."""
+"""What the command line says, as plain data, and its numbers."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from absl import flags
 from ml_collections import ConfigDict
 
 from caejax.errors import CaejaxError
+from caejax.terminal.numbers import whole
+
+
+class WholeNumber(flags.IntegerParser):
+    """A flag's whole number, written as such: neither 1_0 nor 0x10."""
+
+    def convert(self, argument: int | str) -> int:
+        """Reads it; a ValueError if it is none."""
+        return whole(argument) if isinstance(argument, str) else argument
 
 
 class Options(NamedTuple):

@@ -1,6 +1,10 @@
 """Fields of a config on the command line: --config.section.field=value."""
 
+import contextlib
+import io
 import re
+import token
+import tokenize
 from collections.abc import Sequence
 
 from absl import flags
@@ -10,6 +14,7 @@ from caejax.config import default, get, override
 from caejax.config.sections import SWITCHES
 from caejax.config.values import shown
 from caejax.errors import CaejaxError
+from caejax.terminal.numbers import number
 
 _OVERRIDE = re.compile(r"--?(no)?config\.([\w.]+)(=.*)?", re.DOTALL)
 _KINDS = {int: "a whole number", float: "a number", bool: "True or False"}
@@ -54,6 +59,7 @@ def apply(config: ConfigDict, overrides: Sequence[str], file: str) -> None:
             override(config, match[2], match[3][1:])
     for match in parsed:
         _check_is_there(config, match[2], file)
+        _check_numbers(config, match)
     argv, values = ["caejax", *overrides], flags.FlagValues()
     try:
         # It reads the fields to set from sys_argv and their values from the call.
@@ -77,6 +83,29 @@ def _check_is_there(config, field, file):
             ) from None
     if isinstance(get(config, field), ConfigDict):
         raise CaejaxError(f"config.{field} is a section; set its fields one by one")
+
+
+def _check_numbers(config, match):
+    """Refuses what Python alone takes for a number, as 1_0 and 0x10."""
+    field, value = match[2], (match[3] or "=")[1:]
+    now = get(config, field)
+    if isinstance(now, bool | str) or not value:
+        return
+    words = [value] if isinstance(now, int | float) else _numbers_in(value)
+    for word in words:
+        try:
+            number(word)
+        except ValueError:
+            raise CaejaxError(_bad_value(field, value)) from None
+
+
+def _numbers_in(value):
+    """The words of a tuple that Python reads as numbers."""
+    words = tokenize.generate_tokens(io.StringIO(value).readline)
+    with contextlib.suppress(tokenize.TokenError, SyntaxError):  # said by who reads it
+        for word in words:
+            if word.type == token.NUMBER:
+                yield word.string
 
 
 def _explain(message):

@@ -59,9 +59,10 @@ def load(
     """Cuts patches from every image under a folder.
 
     With a subfolder `train/` the parts are `train/`, `val/` and `test/`, which may have
-    their other usual names, like `Training/`. Otherwise all images are train. A part
-    without a folder is taken from train by a seeded shuffle of whole images, so that no
-    two parts show the same photograph. Subfolders are searched, in sorted order.
+    their other usual names, like `Training/`, `test_set/` or `val2017/`. Otherwise all
+    images are train. A part without a folder is taken from train by a seeded shuffle of
+    whole images, so that no two parts show the same photograph. Subfolders are
+    searched, in sorted order.
 
     One patch per image is its centre. Several are cut at uniformly random
     places, which may overlap; they depend only on the seed and on the image's

@@ -2,6 +2,7 @@
 
 import collections
 import os
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -9,12 +10,15 @@ from typing import NamedTuple
 from caejax.data.pictures import suffixes
 from caejax.errors import CaejaxError
 
-# What people call the folders of the three parts, in any case.
-PARTS = {
-    "train": ("train", "training"),
-    "val": ("val", "valid", "validation"),
-    "test": ("test", "testing"),
+# What people call the folders of the three parts, in any case: train, Training Set,
+# test_images, val2017, images-test.
+_PARTS = {
+    "train": "train(?:ing)?",
+    "val": "val(?:id(?:ation)?)?",
+    "test": "test(?:ing)?",
 }
+_WHAT = "(?:data)?(?:set|data|split|(?:image|img|picture|photo|file|sample)s?)"
+_YEAR = "(?:19|20)[0-9]{2}"
 # Written by systems for themselves; hidden ones begin with a dot besides.
 _SYSTEM = {"__macosx", "@eadir", "$recycle.bin", "system volume information"}
 _SYSTEM_FILES = {"thumbs.db", "desktop.ini", "icon\r"}
@@ -100,8 +104,9 @@ def find_parts(folder: Path) -> dict[str, Path]:
     Raises:
       CaejaxError: the folder contradicts itself.
     """
+    _check_links(folder)
     below = list(_subfolders(folder))
-    found = {part: _named(below, part) for part in PARTS}
+    found = {part: _named(below, part) for part in _PARTS}
     for part, folders in found.items():
         if len(folders) > 1:
             names = " and ".join(path.name for path in folders)
@@ -116,10 +121,36 @@ def find_parts(folder: Path) -> dict[str, Path]:
             "otherwise if it is a class"
         )
     if not parts:
+        _check_alike(folder, below)
         _check_below(folder, below, {os.path.realpath(folder)})
     if list(parts) == ["train"]:
         _check_beside(folder, parts["train"], below)
     return parts
+
+
+def _check_links(folder):
+    """A part is not missed because its disk is."""
+    for path in sorted(folder.iterdir()):
+        if path.is_symlink() and not path.exists() and part_named(path.name):
+            raise CaejaxError(
+                f"{path} is a link to nothing ({os.readlink(path)}): mend or remove it"
+            )
+
+
+def _check_alike(folder, below):
+    """Names of parts that are not known are no classes: set_train_x and set_test_x."""
+    seen: dict[tuple[str, ...], tuple[str, Path]] = {}
+    for path in below:
+        words = re.split(r"[\W_]+", path.name.lower())
+        for i, word in enumerate(words):
+            part = part_named(word)
+            rest = (*words[:i], "", *words[i + 1 :])
+            other, where = seen.setdefault(rest, (part, path)) if part else (part, path)
+            if part != other:
+                raise CaejaxError(
+                    f"{folder} has {where.name} and {path.name}: call them {other} and "
+                    f"{part} if they are parts, else one of them without that word"
+                )
 
 
 def _check_beside(folder, train, below):
@@ -141,7 +172,7 @@ def _check_below(folder, below, seen, *, alone=True):
             continue
         seen.add(real)
         inside = list(_subfolders(path))
-        names = [_named(inside, part) for part in PARTS]
+        names = [_named(inside, part) for part in _PARTS]
         if sum(map(bool, names)) > 1:
             found = " and ".join(x.name for folders in names for x in folders)
             mend = (
@@ -164,7 +195,16 @@ def _subfolders(folder: Path) -> Iterator[Path]:
 
 
 def _named(folders: Iterable[Path], part: str) -> list[Path]:
-    return [path for path in folders if path.name.lower() in PARTS[part]]
+    return [path for path in folders if part_named(path.name) == part]
+
+
+def part_named(name: str) -> str:
+    """The part that a folder of this name holds; "" for none."""
+    word = re.sub(r"[\s_.-]+", "", name.lower())
+    for part, called in _PARTS.items():
+        if re.fullmatch(f"(?:{_WHAT})?{called}(?:{_WHAT})?(?:{_YEAR})?", word):
+            return part
+    return ""
 
 
 def class_count(names: Iterable[str]) -> int:
@@ -174,6 +214,6 @@ def class_count(names: Iterable[str]) -> int:
       names: the pictures' paths inside of the folder, or of one of its part.
     """
     folders = [name.split("/")[:-1] for name in names]
-    if all(found and found[0].lower() in PARTS["train"] for found in folders):
+    if all(found and part_named(found[0]) == "train" for found in folders):
         folders = [found[1:] for found in folders]
     return len({found[0] for found in folders}) if all(folders) else 0

@@ -6,12 +6,14 @@ if __name__ == "__main__":
     stopping.listen_to_the_end("interrupted")
 
 import argparse
+import math
 import sys
 from collections.abc import Sequence
 
 from caejax.errors import CaejaxError, exit_code
 from caejax.files.atomic import replacing
 from caejax.files.paths import expand
+from caejax.terminal.numbers import number
 
 FOUND = 3  # exit code: a pattern above the threshold
 
@@ -37,13 +39,19 @@ def parse(argv: Sequence[str], program: str) -> argparse.Namespace:
     add("--json", metavar="FILE", help="write the record there, too; - prints it alone")
     add(
         "--threshold",
-        type=float,
+        type=_decibels,
         default=-60.0,
         metavar="DB",
         help="a pattern above this is a fault, relative to the response to the "
         "constant itself (default: -60)",
     )
     return parser.parse_args(argv)
+
+
+def _decibels(text):
+    if math.isnan(value := number(text)):
+        raise ValueError  # nothing is above it
+    return value
 
 
 def main(argv: Sequence[str], *, program: str = "python -m caejax.diagnose") -> int:

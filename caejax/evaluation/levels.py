@@ -12,6 +12,7 @@ from caejax.evaluation.runs import FinishedRun, Row, Table, each, finished_runs
 from caejax.metrics.evaluator import evaluate
 from caejax.metrics.noise import noise_key
 from caejax.terminal.lines import tell
+from caejax.terminal.numbers import number
 from caejax.training import recorded
 from caejax.training.images import load_images
 from caejax.training.restore import restore
@@ -29,7 +30,7 @@ def parse_levels(words: Sequence[str]) -> list[float]:
 
 def _level(word):
     try:
-        level = float(word)
+        level = number(word)
     except ValueError:
         level = math.nan
     if not 0 <= level < math.inf:

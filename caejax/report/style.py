@@ -1,6 +1,7 @@
 """How all figures look: sizes of a two-column paper, colours safe for all eyes."""
 
 import contextlib
+import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -70,11 +71,23 @@ def save(figure: Figure, path: Path, *, formats: tuple[str, ...] = ("png",)) -> 
         # Without a date, equal figures are equal files.
         metadata = {"CreationDate": None} if suffix == "pdf" else None
         place = path.with_suffix(f".{suffix}")
-        with naming(place):
+        with naming(place), _no_date():
             figure.savefig(place, metadata=metadata)
         # Laid out once is enough, and what takes most of the time.
         figure.set_layout_engine("none")
     plt.close(figure)
+
+
+@contextlib.contextmanager
+def _no_date():
+    """Matplotlib reads the date, which is not written, even where it is none."""
+    name = "SOURCE_DATE_EPOCH"
+    date = os.environ.pop(name, None)
+    try:
+        yield
+    finally:
+        if date is not None:
+            os.environ[name] = date
 
 
 def series_style(index: int) -> dict[str, str]:

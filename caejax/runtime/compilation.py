@@ -1,5 +1,6 @@
 """How programs are compiled."""
 
+import functools
 import mmap
 import os
 import tempfile
@@ -72,6 +73,21 @@ def check_flags() -> None:
         raise CaejaxError(
             f"XLA_FLAGS has --{name}, which XLA does not know; leave it out"
         )
+
+
+@functools.cache
+def tell_of_flags() -> None:
+    """Says once what of the user's may change numbers: all flags but XLA's dumps."""
+    words = os.environ.get("XLA_FLAGS", "").split()
+    told = [word for word in words if not word.startswith("--xla_dump_")]
+    flags = {"XLA_FLAGS": " ".join(told)}
+    flags["JAX_NUM_CPU_DEVICES"] = os.environ.get("JAX_NUM_CPU_DEVICES", "")
+    for name, value in flags.items():
+        if value:
+            note(
+                f"{name} is {value:.200}; without it numbers may be others, by "
+                "rounding at least"
+            )
 
 
 def _held_by(path, names):

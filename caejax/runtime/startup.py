@@ -13,8 +13,10 @@ from types import MappingProxyType
 
 import jax
 from absl import logging
+from flax.configurations import config as flax_config
 
-from caejax.runtime.compilation import check_flags, use_cache
+from caejax.errors import CaejaxError
+from caejax.runtime.compilation import check_flags, tell_of_flags, use_cache
 from caejax.runtime.devices import check_platforms, take_core, use_cores
 
 # What would change the numbers, or what a command can do, if it were taken from the
@@ -80,6 +82,15 @@ SETTINGS: Mapping[str, object] = MappingProxyType(
     }
 )
 
+# The same of Flax: the streams of random numbers, and what a model's parameters are in.
+FLAX_SETTINGS: Mapping[str, bool] = MappingProxyType(
+    {
+        "flax_fix_rng_separator": False,
+        "flax_return_frozendict": False,
+        "flax_preserve_adopted_names": False,
+    }
+)
+
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
@@ -104,13 +115,17 @@ def start(
       cache: whether to keep compiled programs, in the user's cache, or the folder to
         keep them in.
       environment: the variables for the libraries, where the user has not set them.
-      own: whether JAX's settings are ours, `SETTINGS`, from the first call on; not so
-        in a program of the user's own.
+      own: whether JAX's and Flax's settings are ours, `SETTINGS` and `FLAX_SETTINGS`,
+        from the first call on; not so in a program of the user's own.
 
     Raises:
-      CaejaxError: the environment asks JAX for what it does not have.
+      CaejaxError: the environment asks JAX for what it does not have, or the working
+        directory has been deleted.
     """
+    _check_folder()
     check_flags()
+    if own and core is None:
+        tell_of_flags()
     logging.set_verbosity(logging.WARNING)  # orbax tells of every file
     getLogger("asyncio").setLevel(CRITICAL)  # its errors reach us, too
     for name, value in environment.items():
@@ -126,9 +141,22 @@ def start(
     check_platforms()
 
 
+def _check_folder():
+    """Libraries that are loaded later end the process where there is none."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        raise CaejaxError(
+            "the working directory has been deleted; cd to a folder that is there"
+        ) from None
+
+
 @functools.cache
 def _settle():
-    """Sets `SETTINGS`, once: what is set later is set on purpose."""
+    """Sets what is ours, once: what is set later is set on purpose."""
+    for name, value in FLAX_SETTINGS.items():
+        with contextlib.suppress(LookupError):  # of another version
+            flax_config.update(name, value)
     now = jax.config.values
     for name, value in SETTINGS.items():
         # Versions of JAX differ in what there is, and in the values that it takes.

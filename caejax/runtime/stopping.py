@@ -292,8 +292,22 @@ def _deadline():
 def _end(signum) -> NoReturn:
     with _Notes.lock:
         _tell(signum)
+        _kill_workers()
         forget_parts()
         os._exit(128 + signum)
+
+
+def _kill_workers():
+    """Worker processes are gone when this one is."""
+    # Not imported here, where the main thread may be importing it.
+    module = sys.modules.get("multiprocessing")
+    if module is None or not hasattr(module, "active_children"):
+        return
+    workers = module.active_children()
+    for worker in workers:
+        worker.kill()
+    for worker in workers:
+        worker.join(_UNWINDING)
 
 
 def _tell(signum):

@@ -58,8 +58,11 @@ def processes(
     runs, cores = unfinished(runs, folder), usable_cores()
     count = min(workers or len(cores), len(runs))
     replace = functools.partial(_start, folder, do)
-    crew = [replace(core) for core in itertools.islice(itertools.cycle(cores), count)]
+    crew: list[_Worker] = []
     try:
+        for core in itertools.islice(itertools.cycle(cores), count):
+            stopping.check()
+            crew.append(replace(core))
         _direct(crew, replace, runs, folder, report)
     finally:
         _end(crew)

@@ -1,0 +1,35 @@
+"""Numbers as people write them on command lines.
+
+Python reads more: 1_0 as 10, 0x10 as 16, and digits of every script. Such words are
+slips, and what they would have changed is not seen.
+"""
+
+import re
+
+_WHOLE = re.compile(r"[+-]?[0-9]{1,4000}")  # longer ones are refused by Python itself
+_NUMBER = re.compile(
+    r"[+-]?(([0-9]+(\.[0-9]*)?|\.[0-9]+)(e[+-]?[0-9]+)?|inf(inity)?|nan)",
+    re.IGNORECASE,
+)
+
+
+def whole(text: str) -> int:
+    """Reads a whole number, as 12 or -3.
+
+    Raises:
+      ValueError: it is none.
+    """
+    if not _WHOLE.fullmatch(text.strip()):
+        raise ValueError(f"{text:.40} is not a whole number")
+    return int(text)
+
+
+def number(text: str) -> float:
+    """Reads a number, as 12, .5, 1e-3 or inf.
+
+    Raises:
+      ValueError: it is none.
+    """
+    if not _NUMBER.fullmatch(text.strip()):
+        raise ValueError(f"{text:.40} is not a number")
+    return float(text)
