@@ -32,7 +32,7 @@ from caejax.config import load as config_files
 from caejax.data import Dataset
 from caejax.errors import CaejaxError
 from caejax.files.locks import holding
-from caejax.files.paths import expand, expand_folder
+from caejax.files.paths import expand_folder
 from caejax.inference import any_size, trained
 from caejax.inference.arrays import Array, Batch, as_batch, as_codes
 from caejax.inference.noise_level import with_level
@@ -63,7 +63,7 @@ class Model:
 
     Attributes:
       trained: Its config, its Linen module and its parameters.
-      source: The folder that it was loaded from.
+      source: What it was loaded from.
 
     Example:
       >>> model = caejax.load(run)
@@ -281,14 +281,16 @@ def load(run_or_name: str | os.PathLike[str]) -> Model:
 
     Args:
       run_or_name: The folder of a run, DIR of `caejax run --workdir=DIR`, or of a
-        sweep's run, DIR/runs/RUN_ID. Of a run that is not finished it is the last
-        checkpoint. No models ship with caejax yet, so there are no names.
+        sweep's run, DIR/runs/RUN_ID; of a run that is not finished it is the last
+        checkpoint. Or a file of `caejax export --format=safetensors`, or the name of a
+        model that ships with caejax, "denoiser_gray" or "denoiser_color".
 
     Returns:
       The model, its parameters in memory.
 
     Raises:
-      CaejaxError: There is no such folder, or it holds no trained model.
+      CaejaxError: There is no such folder, file or name, or it holds no trained
+        model.
 
     Example:
       >>> caejax.load(run)
@@ -296,18 +298,11 @@ def load(run_or_name: str | os.PathLike[str]) -> Model:
     """
     if not isinstance(run_or_name, str | os.PathLike):
         raise CaejaxError(
-            f"a model is loaded from the folder of a run, and this is "
+            f"a model is loaded from the folder of a run or a file, and this is "
             f"{type(run_or_name).__name__}"
         )
-    folder = expand(run_or_name, "the run")
-    if not folder.is_dir():
-        what = "is a file" if folder.exists() else "does not exist"
-        raise CaejaxError(
-            f"{str(run_or_name)!r} is no model: the folder {folder.absolute()} {what}, "
-            "and none of that name ships with caejax; name the folder of a run"
-        )
     _start()
-    return Model(trained.load(folder), str(folder))
+    return Model(trained.find(run_or_name), str(run_or_name))
 
 
 def _loaded(model: Model | str | os.PathLike[str]) -> Model:

@@ -72,6 +72,8 @@ def blur_pool(x: jax.Array) -> jax.Array:
       Images (B, ceil(H / 2), ceil(W / 2), C); pixel i lies between the input's
       pixels 2 i and 2 i + 1.
     """
+    if paths.chosen() == "stock":
+        return _blur_by_convolution(x)
     for axis in (1, 2):
         padding = [(0, 0)] * 4
         padding[axis] = (1, 1 + x.shape[axis] % 2)
@@ -83,3 +85,18 @@ def blur_pool(x: jax.Array) -> jax.Array:
         ]
         x = (taps[0] + 3 * (taps[1] + taps[2]) + taps[3]) / 8
     return x
+
+
+def _blur_by_convolution(x):
+    """The same for sizes that need not be known, as one more pixel does no harm."""
+    channels = x.shape[-1]
+    taps = jnp.array([1.0, 3.0, 3.0, 1.0], x.dtype) / 8
+    kernel = jnp.tile(jnp.outer(taps, taps)[..., None, None], (1, 1, 1, channels))
+    return lax.conv_general_dilated(
+        jnp.pad(x, ((0, 0), (1, 2), (1, 2), (0, 0)), mode="edge"),
+        kernel,
+        (2, 2),
+        "VALID",
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        feature_group_count=channels,
+    )
