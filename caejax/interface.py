@@ -19,7 +19,7 @@ import dataclasses
 import functools
 import os
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast, overload
 
 import jax
@@ -34,6 +34,7 @@ from caejax.errors import CaejaxError
 from caejax.files.locks import holding
 from caejax.files.paths import expand_folder
 from caejax.inference import any_size, trained
+from caejax.inference import from_torch as torch_weights
 from caejax.inference.arrays import Array, Batch, as_batch, as_codes
 from caejax.inference.noise_level import with_level
 from caejax.runtime import stopping
@@ -47,6 +48,7 @@ __all__ = [
     "default_config",
     "denoise",
     "encode",
+    "from_torch",
     "load",
     "load_config",
     "load_data",
@@ -303,6 +305,32 @@ def load(run_or_name: str | os.PathLike[str]) -> Model:
         )
     _start()
     return Model(trained.find(run_or_name), str(run_or_name))
+
+
+def from_torch(
+    state: Mapping[str, Any], config: ConfigDict | str | os.PathLike[str]
+) -> Model:
+    """A model with the weights of a PyTorch module of the same architecture.
+
+    Args:
+      state: The module's `state_dict()`. Its names are those of caejax's parameters,
+        as `caejax export --format=safetensors` has them, but for "weight" instead of
+        "kernel"; its layouts are PyTorch's.
+      config: The config of the model, or its name or file.
+
+    Returns:
+      The model.
+
+    Raises:
+      CaejaxError: Weights that are not those of the config's model.
+
+    Example:
+      >>> caejax.from_torch({}, model.config)
+      Traceback (most recent call last):
+      caejax.errors.CaejaxError: the PyTorch weights: not of the config's model: ...
+    """
+    _start()
+    return Model(torch_weights.load(state, _config(config)), "PyTorch")
 
 
 def _loaded(model: Model | str | os.PathLike[str]) -> Model:

@@ -51,7 +51,8 @@ def write(model: Trained, path: Path) -> str:
     image = graph.activation(linear, module.output_activation)
     zero, one = graph.constant(0.0), graph.constant(1.0)
     graph.output("denoised", graph("Clip", image, zero, one))
-    proto = graph.model("caejax", OPSET, ("batch", channels, *sides))
+    made = sides if open_size else module.output_size((height, width))
+    proto = graph.model("caejax", OPSET, ("batch", channels, *made))
     with replacing(path) as file:
         file.write(proto.SerializeToString())
     size = "any size" if open_size else f"{height} x {width}"

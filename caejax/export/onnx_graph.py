@@ -5,7 +5,7 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
-from onnx import TensorProto, ModelProto, checker, helper, numpy_helper
+from onnx import ModelProto, TensorProto, checker, helper, numpy_helper
 
 _LAST = 2**31 - 1  # an end of a slice that takes all
 
@@ -50,7 +50,9 @@ class Graph:
         self._nodes.append(helper.make_node("Identity", [x], [name], name))
         self._output = name
 
-    def model(self, producer: str, opset: int, shape: Sequence[int | str]) -> ModelProto:
+    def model(
+        self, producer: str, opset: int, shape: Sequence[int | str]
+    ) -> ModelProto:
         """The whole as a model that has been checked.
 
         Args:

@@ -141,4 +141,6 @@ def _places(graph, x, offsets, groups, number, axis):
     pixels = graph("Reshape", pixels, graph.integers(along)[0])
     half = graph.constant(0.5)
     places = graph("Add", graph("Add", pixels, half), graph("Mul", moved, half))
-    return graph("Sub", graph("Div", places, graph("Cast", size, to=1)), graph.constant(1.0))
+    return graph(
+        "Sub", graph("Div", places, graph("Cast", size, to=1)), graph.constant(1.0)
+    )

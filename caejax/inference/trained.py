@@ -126,13 +126,11 @@ def with_arrays(
     shapes = named_shapes(model)
     if others := sorted(set(shapes) ^ set(arrays)):
         what = "lacks" if others[0] in shapes else "has besides"
-        raise CaejaxError(
-            f"{whose} is not of its config's model: it {what} {others[0]}"
-        )
+        raise CaejaxError(f"{whose}: not of the config's model: it {what} {others[0]}")
     for name, shape in shapes.items():
         if arrays[name].shape != shape:
             raise CaejaxError(
-                f"{whose} is not of its config's model: {name} has the shape "
+                f"{whose}: not of the config's model: {name} has the shape "
                 f"{arrays[name].shape} instead of {shape}"
             )
     flat = {
