@@ -88,12 +88,18 @@ def blur_pool(x: jax.Array) -> jax.Array:
 
 
 def _blur_by_convolution(x):
-    """The same for sizes that need not be known, as one more pixel does no harm."""
+    """The same by one convolution, for sizes that need not be known."""
     channels = x.shape[-1]
     taps = jnp.array([1.0, 3.0, 3.0, 1.0], x.dtype) / 8
     kernel = jnp.tile(jnp.outer(taps, taps)[..., None, None], (1, 1, 1, channels))
+    height, width = x.shape[1:3]
+    x = jnp.pad(x, ((0, 0), (1, 2), (1, 2), (0, 0)), mode="edge")
+    # Of an even side the last pixel is one too many. So sizes are what they are
+    # elsewhere, in symbols, too.
+    less = [(0, 2 * -(-side // 2) - side - 1, 0) for side in (height, width)]
+    x = lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *less, (0, 0, 0)])
     return lax.conv_general_dilated(
-        jnp.pad(x, ((0, 0), (1, 2), (1, 2), (0, 0)), mode="edge"),
+        x,
         kernel,
         (2, 2),
         "VALID",
