@@ -104,10 +104,7 @@ def test_all_sixteen_bits_are_kept(suffix, channels, denoise, tmp_path):
     code, errors, out = denoise(path, f"--format={kind}")
     assert (code, errors) == (0, [])
     wanted = np.rint(output_of(out, "in") * 65535).reshape(size)
-    if suffix == "tif":
-        made = tifffile.imread(out / "in.tif")
-    else:
-        made = png16(out / "in.png")
+    made = (tifffile.imread if suffix == "tif" else png16)(out / f"in.{suffix}")
     assert made.dtype == np.uint16
     np.testing.assert_allclose(made, wanted, atol=0.51)
     assert len(np.unique(made % 256)) > 100

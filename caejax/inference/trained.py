@@ -73,19 +73,15 @@ def find(run_or_name: str | os.PathLike[str]) -> Trained:
     path = expand(run_or_name, "the run")
     if path.is_dir():
         return load(path)
-    if path.exists() and path.suffix != safetensors.SUFFIX:
-        raise CaejaxError(
-            f"{str(run_or_name)!r} is no model: the file {path.absolute()} is none of "
-            f"weights (*{safetensors.SUFFIX}); name the folder of a run"
-        )
-    if path.exists():
+    if path.is_file() and path.suffix == safetensors.SUFFIX:
         return load_file(path)
-    if str(run_or_name) in weights.NAMES:
+    if not path.exists() and str(run_or_name) in weights.NAMES:
         return load_file(weights.find(str(run_or_name)))
+    what = "is a file" if path.exists() else "does not exist"
     raise CaejaxError(
-        f"{str(run_or_name)!r} is no model: the folder {path.absolute()} does not "
-        f"exist, and only {' and '.join(weights.NAMES)} ship with caejax; name the "
-        "folder of a run"
+        f"{str(run_or_name)!r} is no model: the folder {path.absolute()} {what}, and "
+        f"none of that name ships with caejax; name the folder of a run, a file "
+        f"*{safetensors.SUFFIX}, or {' or '.join(weights.NAMES)}"
     )
 
 

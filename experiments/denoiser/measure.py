@@ -98,7 +98,7 @@ def psnr(output: np.ndarray, clean: np.ndarray) -> float:
 
 
 def of_run(run: Path) -> Estimator:
-    """What the model of a run, or of a file of weights, makes of images, each as a whole."""
+    """What the model of a run, or of a file, makes of images, each as a whole."""
     model = trained.find(run)
     reconstruct = trained.reconstruct(model)
 

@@ -3,8 +3,8 @@
     python -m experiments.denoiser.ship [--gray=RUN] [--color=RUN]
 
 RUN is a finished run of `configs/denoiser_gray.py` or `configs/denoiser_color.py`. The
-figures are those of results.csv, which `experiments.denoiser.measure` has written of the
-same runs; without them nothing is shipped.
+figures are those of results.csv, which `experiments.denoiser.measure` has written of
+the same runs; without them nothing is shipped.
 """
 
 import json
@@ -38,17 +38,17 @@ Written by `python -m experiments.denoiser.ship`; every figure is of
 `experiments/denoiser/results.csv`.
 
 **What they are.** U-Nets of caejax's own parts, blind to the level of the noise:
-`denoiser_gray` for grey photographs, `denoiser_color` for colour ones. Each file's header
-holds the config, the data, the seed, the figures and a checksum, which is checked
-whenever the file is read.
+`denoiser_gray` for grey photographs, `denoiser_color` for colour ones. Each file's
+header holds the config, the data, the seed, the figures and a checksum, which is
+checked whenever the file is read.
 
 **Intended use.** Photographs with Gaussian noise of a standard deviation up to 55 of
 255, each pixel's by itself: `python -m caejax.apply denoise PHOTOS`,
 `caejax.load("denoiser_color").denoise(images)`. Not for evidence: what a denoiser draws
 may look real and not have been there.
 
-**Data.** {data}, of the Berkeley Segmentation Dataset, which its authors offer for
-non-commercial research and education; its own terms apply to what is trained on it.
+**Data.** {data}, of the Berkeley Segmentation Dataset, which is for
+non-commercial research (Arbelaez et al. 2011).
 Validated on 32 photographs of its val part that are not in CBSD68.
 
 **Figures.** PSNR in dB on CBSD68, mean over the 68 images, outputs not rounded, noise
