@@ -7,13 +7,13 @@ if __name__ == "__main__":
     stopping.listen_to_the_end(_STOPPED)  # before anything else is imported
 
 import argparse  # noqa: E402
-import os  # noqa: E402
 import sys  # noqa: E402
 from collections.abc import Sequence  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 from caejax.errors import print_error  # noqa: E402
 from caejax.files.paths import expand, expand_folder  # noqa: E402
+from caejax.weights import NAMES  # noqa: E402
 
 _PROGRAM = "python -m caejax.apply"
 
@@ -332,15 +332,14 @@ def _apply(args) -> int:
     from caejax.runtime.startup import start
 
     start(cores=1, cache=not args.nocache)
-    out = expand_folder(args.out, "--out") if args.out else None
-    model = None
+    out, model = Path("denoised"), None
     if args.run is not None:
-        model = trained.find(args.run)
-    if out is None:
-        run = Path("denoised")
-        if model is not None and os.path.isdir(expand(args.run, "--run")):
-            run = expand_folder(args.run, "--run") / "apply" / args.command
-        out = run
+        run = expand(args.run, "--run")
+        a_run = run.is_dir() or not (run.exists() or args.run in NAMES)
+        model = trained.load(run) if a_run else trained.find(args.run)
+        out = run / "apply" / args.command if a_run else out
+    if args.out:
+        out = expand_folder(args.out, "--out")
     if args.data_dir and model is not None:
         model.config.data.dir = args.data_dir
     job = Job(
