@@ -174,7 +174,8 @@ def plan(
       CaejaxError: A tile that is too small, or for a model that has its own.
     """
     if of_any_size(trained):
-        return [tuple(_exact(trained, n, tile or tile_of(trained)) for n in size)]
+        side = tile or max(tile_of(trained), _least_tile(trained))
+        return [tuple(_exact(trained, n, side) for n in size)]
     if tile:
         raise CaejaxError(
             "--tile and --memory are for models that were trained on crops "
@@ -198,22 +199,26 @@ def of_any_size(trained: Trained) -> bool:
 
 
 def tile_of(trained: Trained, memory: float = MEMORY) -> int:
-    """The side of the largest tile that a model has so many MiB for.
-
-    Raises:
-      CaejaxError: As `plan`.
-    """
+    """The side of the largest tile that a model has so many MiB for."""
     model = trained.model
     bytes_a_pixel = 4 * model.largest_map / math.prod(model.shape[:2])
     side = int(math.sqrt(memory * 2**20 / bytes_a_pixel))
     return min(_LARGEST, side // model.stride * model.stride)
 
 
+def _margin(trained):
+    """What a model reaches, in whole pixels of its codes."""
+    stride = trained.model.stride
+    return -(-trained.model.reach // stride) * stride
+
+
+def _least_tile(trained):
+    return 4 * _margin(trained) + trained.model.stride
+
+
 def _exact(trained, size, tile):
     """One axis in equally long tiles on the model's grid."""
-    stride = trained.model.stride
-    margin = -(-trained.model.reach // stride) * stride
-    least = 4 * margin + stride
+    stride, margin, least = trained.model.stride, _margin(trained), _least_tile(trained)
     if tile < least:
         raise CaejaxError(
             f"tiles of {tile} pixels are too small for this model, of which a pixel "
