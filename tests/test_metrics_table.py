@@ -103,8 +103,7 @@ def folder(tmp_path_factory):
     """A sweep of two runs, by the command."""
     config = tiny_config()
     config.train.epochs = 1
-    names = ("deconv_k3", "nearest_k3")
-    config.sweep = {"decoder": {"field": "model.upsampling", "values": names}}
+    config.sweep = {"noise": {"field": "corruption.level", "values": (0.1, 0.9)}}
     workdir = tmp_path_factory.mktemp("toys")
     with more_metrics():
         assert run_command.main(Options(config, workdir, cores=1, cache=False)) == 0
@@ -151,11 +150,11 @@ def test_a_metric_is_in_tables_and_on_the_page(folder):
     for text in ("worst error (grey levels)", "row difference s2", "bright"):
         assert text in markdown.splitlines()[0]
         assert text in page
-    (line,) = [x for x in markdown.splitlines() if "nearest_k3" in x]
+    (line,) = [x for x in markdown.splitlines() if "0.9" in x.split("|")[1]]
     (path,) = [
         run
         for run in (folder / "runs").iterdir()
-        if "nearest_k3" in (run / "config.json").read_text()
+        if '"level": 0.9' in (run / "config.json").read_text()
     ]
     value = json.loads((path / "summary.json").read_text())["test/worst_error"]
     assert f" {value:.3f} " in line

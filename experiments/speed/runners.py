@@ -64,15 +64,41 @@ def caejax(system: System, settings: Settings) -> Runner:
     """caejax as its command line runs it: many steps in one compiled call."""
     import jax
 
-    from caejax import config as config_lib
     from caejax.optimizers import create_optimizer
     from caejax.runtime.devices import on_all_devices
     from caejax.runtime.startup import start
     from caejax.training.state import create_state
     from caejax.training.step import compiled_steps, zero_sums
-    from caejax.training.task import task_from_config
 
     start(system.batch, cache=False)
+    task = caejax_task(system, settings)
+    seed = 0
+    tx = create_optimizer(task.optimizer)
+    state = create_state(task.model, tx, seed, ema=False)
+    state = on_all_devices(state._replace(params=caejax_params(system)))
+    images = jax.numpy.asarray(random_images(system, BATCHES * system.batch))
+    steps = compiled_steps(task)
+
+    def run(count):
+        nonlocal state
+        stop = int(state.step) + count
+        sums = on_all_devices(zero_sums())
+        state, sums = steps(state, sums, images, stop, seed, NOISE)
+        loss = float(sums["loss"])
+        if not np.isfinite(loss) or int(state.step) != stop:
+            raise FloatingPointError(f"loss is {loss} at step {int(state.step)}")
+
+    def forward(images):
+        return jax.jit(task.model.apply)({"params": state.params}, images)
+
+    return Runner(run=run, forward=forward, **_jax_device(settings))
+
+
+def caejax_task(system: System, settings: Settings) -> Any:
+    """What caejax's steps of a system follow from, a `caejax.training.task.Task`."""
+    from caejax import config as config_lib
+    from caejax.training.task import task_from_config
+
     config = config_lib.default()
     config.data.image_size = system.side
     config.data.channels = system.channels
@@ -82,26 +108,7 @@ def caejax(system: System, settings: Settings) -> Runner:
     config.model.path = settings.path
     config.optimizer.learning_rate = RATE
     config.train.batch_size = system.batch
-    task = task_from_config(config, 0)
-    tx = create_optimizer(task.optimizer)
-    state = create_state(task.model, tx, config.seed, ema=False)
-    state = on_all_devices(state._replace(params=caejax_params(system)))
-    images = jax.numpy.asarray(random_images(system, BATCHES * system.batch))
-    steps = compiled_steps(task)
-
-    def run(count):
-        nonlocal state
-        stop = int(state.step) + count
-        sums = on_all_devices(zero_sums())
-        state, sums = steps(state, sums, images, stop, config.seed, NOISE)
-        loss = float(sums["loss"])
-        if not np.isfinite(loss) or int(state.step) != stop:
-            raise FloatingPointError(f"loss is {loss} at step {int(state.step)}")
-
-    def forward(images):
-        return jax.jit(task.model.apply)({"params": state.params}, images)
-
-    return Runner(run=run, forward=forward, **_jax_device(settings))
+    return task_from_config(config, 0)
 
 
 def caejax_params(system: System) -> dict[str, Any]:
