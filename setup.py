@@ -66,6 +66,7 @@ setup(
     packages=find_packages(include=["caejax", "caejax.*"]),
     package_data={
         "caejax": ["py.typed"],
+        "caejax.weights": ["*.safetensors"],
         "caejax.report": ["*.jinja", "page.css", "page.js"],
     },
     cmdclass={"build_py": BuildWithConfigs},
@@ -88,7 +89,7 @@ setup(
         "baselines": ["PyWavelets>=1.8", "bm3d>=4.0", "scikit-image>=0.25.0"],
         # What experiments/speed compares with.
         "bench": ["torch>=2.8"],
-        # What `caejax diagnose` needs of other people's models.
+        # What `caejax export` writes, and `caejax diagnose` reads of other people's.
         "onnx": ["onnx>=1.18", "onnxruntime>=1.22"],
         "torch": ["torch>=2.8"],
         # Preparing most data sets needs TensorFlow; reading them never does.

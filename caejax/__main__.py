@@ -125,6 +125,11 @@ SUBCOMMANDS = {
         "caejax.diagnose.__main__",
         _alone,
     ),
+    "export": Subcommand(
+        "Writes a trained model as safetensors, StableHLO or ONNX.",
+        "caejax.export.__main__",
+        _alone,
+    ),
 }
 
 _HELP = ("-h", "-help", "--help", "-?", "help")

@@ -9,10 +9,12 @@ if __name__ == "__main__":
 import argparse  # noqa: E402
 import sys  # noqa: E402
 from collections.abc import Sequence  # noqa: E402
+from pathlib import Path  # noqa: E402
 
 from caejax.errors import print_error  # noqa: E402
 from caejax.files.paths import expand, expand_folder  # noqa: E402
 from caejax.terminal.numbers import number, whole  # noqa: E402
+from caejax.weights import NAMES  # noqa: E402
 
 _PROGRAM = "python -m caejax.apply"
 
@@ -82,8 +84,11 @@ interpolation.png and interpolation.npz (images, weights, ends).
     "denoise": (
         "noisy images denoised",
         """\
-Applies the model to your noisy images as they are and writes NAME.png and NAME.npz
-(output) each, and denoised.png with the first ones. Without images the run's own
+Applies the model to your noisy images as they are and writes NAME.png (or NAME.tif)
+and NAME.npz (output) each, and denoised.png with the first ones and a part of each.
+Without --run it is the model that ships: that of colour for colour images, that of
+grey for grey ones. Files keep their EXIF data, their colour profile and 16 bits where
+they have them. Without images the run's own
 split is corrupted as the run was measured, and denoised.npz holds all (original,
 input, output, indices, labels).
 """,
@@ -93,7 +98,7 @@ input, output, indices, labels).
 
 # Flags that only one command has.
 _OPTIONS = {
-    "denoise": ("level",),
+    "denoise": ("level", "tile", "memory", "ensemble", "format"),
     "neighbours": ("k", "query"),
     "sample": ("components", "covariance", "seed"),
     "interpolate": ("between", "steps"),
@@ -136,7 +141,13 @@ def parse(argv: Sequence[str], program: str = _PROGRAM) -> argparse.Namespace:
 
 def _add_arguments(command, name):
     add = command.add_argument
-    add("--run", required=True, metavar="DIR", help="folder of the run")
+    shipped = "; without it your images have the model that ships for their kind"
+    add(
+        "--run",
+        required=name != "denoise",
+        metavar="DIR",
+        help="folder of the run" + shipped * (name == "denoise"),
+    )
     if name != "sample":
         add("images", nargs="*", help="files and folders; none: the run's own data")
         add(
@@ -167,6 +178,7 @@ def _add_arguments(command, name):
             help="standard deviation of the noise, of 255, for models that are told it "
             "(default: estimated from each image)",
         )
+        _add_denoising(add)
     if name == "neighbours":
         add("--k", type=_number(1), default=8, help="so many neighbours (default 8)")
         add(
@@ -197,7 +209,8 @@ def _add_arguments(command, name):
     add(
         "--out",
         metavar="DIR",
-        help=f"folder to write to; it may exist (default: RUN/apply/{name})",
+        help=f"folder to write to; it may exist (default: RUN/apply/{name}"
+        + (", without a run denoised)" if name == "denoise" else ")"),
     )
     add(
         "--overwrite",
@@ -208,6 +221,33 @@ def _add_arguments(command, name):
         "--nocache",
         action="store_true",
         help="keep no compiled programs in the user's cache folder",
+    )
+
+
+def _add_denoising(add):
+    add(
+        "--tile",
+        type=_number(1, 100_000),
+        default=0,
+        metavar="N",
+        help="side of the tiles that large images are done in (default: by --memory)",
+    )
+    add(
+        "--memory",
+        type=_number(1),
+        metavar="MIB",
+        help="memory for the model's maps, besides the image itself (default 1024)",
+    )
+    add(
+        "--ensemble",
+        action="store_true",
+        help="mean over eight flips and rotations, which takes eight times as long",
+    )
+    add(
+        "--format",
+        choices=("png", "tiff"),
+        default="png",
+        help="of your images' outputs, with the bits of the inputs (default png)",
     )
 
 
@@ -297,14 +337,19 @@ def _apply(args) -> int:
     from caejax.runtime.startup import start
 
     start(cores=1, cache=not args.nocache)
-    run = expand_folder(args.run, "--run")
-    out = expand_folder(args.out, "--out") if args.out else None
-    model = trained.load(run)
-    if args.data_dir:
+    out, model = Path("denoised"), None
+    if args.run is not None:
+        run = expand(args.run, "--run")
+        a_run = run.is_dir() or not (run.exists() or args.run in NAMES)
+        model = trained.load(run) if a_run else trained.find(args.run)
+        out = run / "apply" / args.command if a_run else out
+    if args.out:
+        out = expand_folder(args.out, "--out")
+    if args.data_dir and model is not None:
         model.config.data.dir = args.data_dir
     job = Job(
         trained=model,
-        out=out or run / "apply" / args.command,
+        out=out,
         overwrite=args.overwrite,
         images=[expand(image, "an image") for image in args.images],
         convert=getattr(args, "convert", False),

@@ -19,7 +19,7 @@ import dataclasses
 import functools
 import os
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast, overload
 
 import jax
@@ -32,8 +32,9 @@ from caejax.config import load as config_files
 from caejax.data import Dataset
 from caejax.errors import CaejaxError
 from caejax.files.locks import holding
-from caejax.files.paths import expand, expand_folder
+from caejax.files.paths import expand_folder
 from caejax.inference import any_size, trained
+from caejax.inference import from_torch as torch_weights
 from caejax.inference.arrays import Array, Batch, as_batch, as_codes
 from caejax.inference.noise_level import with_level
 from caejax.runtime import stopping
@@ -47,6 +48,7 @@ __all__ = [
     "default_config",
     "denoise",
     "encode",
+    "from_torch",
     "load",
     "load_config",
     "load_data",
@@ -63,7 +65,7 @@ class Model:
 
     Attributes:
       trained: Its config, its Linen module and its parameters.
-      source: The folder that it was loaded from.
+      source: What it was loaded from.
 
     Example:
       >>> model = caejax.load(run)
@@ -281,14 +283,16 @@ def load(run_or_name: str | os.PathLike[str]) -> Model:
 
     Args:
       run_or_name: The folder of a run, DIR of `caejax run --workdir=DIR`, or of a
-        sweep's run, DIR/runs/RUN_ID. Of a run that is not finished it is the last
-        checkpoint. No models ship with caejax yet, so there are no names.
+        sweep's run, DIR/runs/RUN_ID; of a run that is not finished it is the last
+        checkpoint. Or a file of `caejax export --format=safetensors`, or the name of a
+        model that ships with caejax, "denoiser_gray" or "denoiser_color".
 
     Returns:
       The model, its parameters in memory.
 
     Raises:
-      CaejaxError: There is no such folder, or it holds no trained model.
+      CaejaxError: There is no such folder, file or name, or it holds no trained
+        model.
 
     Example:
       >>> caejax.load(run)
@@ -299,15 +303,34 @@ def load(run_or_name: str | os.PathLike[str]) -> Model:
             f"a model is loaded from the folder of a run, and this is "
             f"{type(run_or_name).__name__}"
         )
-    folder = expand(run_or_name, "the run")
-    if not folder.is_dir():
-        what = "is a file" if folder.exists() else "does not exist"
-        raise CaejaxError(
-            f"{str(run_or_name)!r} is no model: the folder {folder.absolute()} {what}, "
-            "and none of that name ships with caejax; name the folder of a run"
-        )
     _start()
-    return Model(trained.load(folder), str(folder))
+    return Model(trained.find(run_or_name), str(run_or_name))
+
+
+def from_torch(
+    state: Mapping[str, Any], config: ConfigDict | str | os.PathLike[str]
+) -> Model:
+    """A model with the weights of a PyTorch module of the same architecture.
+
+    Args:
+      state: The module's `state_dict()`. Its names are those of caejax's parameters,
+        as `caejax export --format=safetensors` has them, but for "weight" instead of
+        "kernel"; its layouts are PyTorch's.
+      config: The config of the model, or its name or file.
+
+    Returns:
+      The model.
+
+    Raises:
+      CaejaxError: Weights that are not those of the config's model.
+
+    Example:
+      >>> caejax.from_torch({}, model.config)
+      Traceback (most recent call last):
+      caejax.errors.CaejaxError: the PyTorch weights: not of the config's model: ...
+    """
+    _start()
+    return Model(torch_weights.load(state, _config(config)), "PyTorch")
 
 
 def _loaded(model: Model | str | os.PathLike[str]) -> Model:

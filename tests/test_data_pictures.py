@@ -141,7 +141,7 @@ def test_denoised_pictures_keep_their_profile(linear, tmp_path):
     path = tmp_path / "a.png"
     Image.fromarray(np.full((2, 2), 55, np.uint8)).save(path, icc_profile=linear)
     picture = image_files.read(path, 1, convert=False)
-    image_files.write_png(tmp_path / "b.png", picture.values, picture.profile)
+    image_files.write(tmp_path / "b.png", picture.values, picture)
     with Image.open(tmp_path / "b.png") as written:
         assert written.info["icc_profile"] == linear
         np.testing.assert_array_equal(np.asarray(written), 55)

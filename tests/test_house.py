@@ -16,14 +16,14 @@ PACKAGE = ROOT / "caejax"
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 # Rooms of the package, low to high: each imports from its own row and those above it.
 ROWS = """
-errors files parameters terminal
+errors files parameters terminal weights
 ops runtime
 corruptions data losses models optimizers
 metrics
 config
 training
 sweep
-report evaluation inference diagnose
+report evaluation inference diagnose export
 commands interface
 main apply __main__ __init__
 """

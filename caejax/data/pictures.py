@@ -9,6 +9,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 from PIL import Image, ImageCms, ImageOps
 
+from caejax.data import deep
 from caejax.errors import CaejaxError
 
 # Formats that Pillow knows by name but does not decode by itself, and films.
@@ -30,11 +31,16 @@ class Picture(NamedTuple):
       profile: the ICC profile that says which colours they are; None where there is
         none, and where the values have been converted to sRGB.
       notes: what of the file is not in the values, in a few words each.
+      exif: the EXIF data, but for the orientation, which has been applied; None where
+        there are none.
+      depth: the bits of a value as it is stored, 8 or 16.
     """
 
     values: np.ndarray
     profile: bytes | None = None
     notes: tuple[str, ...] = ()
+    exif: bytes | None = None
+    depth: int = 8
 
 
 @functools.cache
@@ -86,7 +92,8 @@ def read_picture(
     Args:
       file: the image's path, or the open file.
       name: the image's name, for errors.
-      keep_profile: whether colours stay as they are stored, and the profile with them.
+      keep_profile: whether colours stay as they are stored, with all their bits, and
+        the profile with them.
 
     Raises:
       CaejaxError: as `read_image`.
@@ -98,7 +105,9 @@ def read_picture(
             with Image.open(file) as opened:
                 notes = _pages(opened) + _clear_colour(opened)
                 profile = opened.info.get("icc_profile")
+                is_deep = keep_profile and deep.is_deep(opened)
                 image = ImageOps.exif_transpose(opened)
+            lower = _lower(file) if is_deep else None
     except Image.DecompressionBombError as error:
         raise CaejaxError(
             f"{name} has more pixels than are read at once: cut it into pieces"
@@ -111,17 +120,35 @@ def read_picture(
             else f"{name} is not a readable image: replace or remove it"
         ) from error
     values, alpha = _to_float(image)
+    if lower is not None:
+        values = _joined(image, lower)
     if not (values.min() >= 0 and values.max() <= 1):
         raise CaejaxError(
             f"{name} (mode {image.mode}) has values outside 0..65535, or 0..1 if they "
             "are floats: convert or remove it"
         )
+    exif = image.getexif()
+    wide = lower is not None or image.mode[0] in "IF"
+    about = {"exif": exif.tobytes() if exif else None, "depth": 16 if wide else 8}
     if profile and not (keep_profile and _fits(profile, values.shape[-1])):
         values, told = _in_srgb(image, values, profile)
         notes, profile = notes + told, None
     if alpha is not None:
         values = values * alpha + (1 - alpha)
-    return Picture(values, profile, notes)
+    return Picture(values, profile, notes, **about)
+
+
+def _lower(file):
+    """The lower bytes of colours of 16 bits, as an image turned like the other."""
+    with Image.open(file) as opened:
+        deep.low_bytes(opened)
+        return ImageOps.exif_transpose(opened)
+
+
+def _joined(high, low):
+    """(H, W, 3) of the higher and the lower bytes."""
+    high, low = (np.asarray(x)[..., :3].astype(np.uint16) for x in (high, low))
+    return (256 * high + low).astype(np.float32) / 65535
 
 
 def _pages(image):

@@ -6,12 +6,15 @@ from collections.abc import Callable
 
 import numpy as np
 
+from caejax.errors import CaejaxError
 from caejax.inference.tiles import Axis, blend, cut
 from caejax.inference.trained import Function, Trained, in_batches, takes_side
 
 # Convolutional models take images beyond their own size in tiles of one of these;
 # a few, so that few programs are compiled.
 SIDES = (64, 128, 256, 512)
+MEMORY = 1024.0  # MiB for the maps of a tile
+_LARGEST = 2048  # pixels a side of a tile
 
 
 def apply(
@@ -19,6 +22,7 @@ def apply(
     trained: Trained,
     image: np.ndarray,
     advance: Callable[[float], None] = lambda share: None,
+    tile: int = 0,
 ) -> np.ndarray:
     """Applies a function of batches of tiles to one image.
 
@@ -27,11 +31,12 @@ def apply(
       trained: The model that the function uses.
       image: (H, W, C) float32.
       advance: Is told the share of the image that is done, after each batch.
+      tile: As for `plan`.
 
     Returns:
       (H, W, C').
     """
-    return apply_to_all(function, trained, image[None], advance)[0]
+    return apply_to_all(function, trained, image[None], advance, tile)[0]
 
 
 def apply_to_all(
@@ -39,6 +44,7 @@ def apply_to_all(
     trained: Trained,
     images: np.ndarray,
     advance: Callable[[float], None] = lambda share: None,
+    tile: int = 0,
 ) -> np.ndarray:
     """Applies a function to images of one size, whose tiles share batches.
 
@@ -47,11 +53,12 @@ def apply_to_all(
       trained: As for `apply`.
       images: (N, H, W, C) float32.
       advance: Is told the share of all images that is done, after each batch.
+      tile: As for `plan`.
 
     Returns:
       (N, H, W, C').
     """
-    tilings = plan(trained, images.shape[1:3])
+    tilings = plan(trained, images.shape[1:3], tile)
     mean = None
     for number, (rows, columns) in enumerate(tilings, start=1):
         outputs = _outputs(
@@ -61,7 +68,8 @@ def apply_to_all(
             columns,
             lambda share: advance(share / len(tilings)),
         )
-        whole = np.stack([blend(outputs, rows, columns) for _ in images])
+        whole = [blend(outputs, rows, columns) for _ in images]
+        whole = np.stack(whole) if len(whole) > 1 else whole[0][None]
         # Not a sum over a number, which rounds even where all are equal.
         mean = whole if mean is None else mean + (whole - mean) / number
     return mean
@@ -140,8 +148,14 @@ def _batch_size(pixels, count):
     return 2 ** min(int(math.log2(most)), math.ceil(math.log2(count)))
 
 
-def plan(trained: Trained, size: tuple[int, int]) -> list[tuple[Axis, Axis]]:
+def plan(
+    trained: Trained, size: tuple[int, int], tile: int = 0
+) -> list[tuple[Axis, Axis]]:
     """How an image of (H, W) is tiled: by rows and columns, once or more often.
+
+    A model that was trained on crops and knows how far it reaches is asked for the
+    image as a whole, or for tiles that overlap by all that it reaches, so that but for
+    the image's end they come out as the whole would.
 
     Up to the model's own size there is one tile of that size, the image in its
     middle. A larger one is cut, for a model that takes sides of `SIDES`, into large
@@ -149,7 +163,24 @@ def plan(trained: Trained, size: tuple[int, int]) -> list[tuple[Axis, Axis]]:
     tiles of its own size that overlap by half, in up to four tilings that lie
     between each other, of whose outputs the mean is taken: such models do otherwise
     at a tile's border than in its middle, which one tiling shows as a grid.
+
+    Args:
+      trained: The model.
+      size: The image's.
+      tile: The side of a tile, at most, for a model that is asked for the whole; 0 for
+        one that takes about a GiB of memory.
+
+    Raises:
+      CaejaxError: A tile that is too small, or for a model that has its own.
     """
+    if of_any_size(trained):
+        side = tile or max(tile_of(trained), _least_tile(trained))
+        return [tuple(_exact(trained, n, side) for n in size)]
+    if tile:
+        raise CaejaxError(
+            "--tile and --memory are for models that were trained on crops "
+            "(train.crop_size); this one has tiles of its own"
+        )
     own = trained.model.shape[:2]
     if all(a <= b for a, b in zip(size, own, strict=True)):
         return [own_tiles(trained, size)]
@@ -160,6 +191,46 @@ def plan(trained: Trained, size: tuple[int, int]) -> list[tuple[Axis, Axis]]:
             overlap, margin = side // 4, 3 * side // 32
             return [tuple(Axis(n, side, overlap, margin) for n in size)]
     return list(itertools.product(*map(_shifted, size, own)))
+
+
+def of_any_size(trained: Trained) -> bool:
+    """Whether a model has no size of its own, and knows how far it reaches."""
+    return bool(trained.config.train.crop_size) and trained.model.reach is not None
+
+
+def tile_of(trained: Trained, memory: float = MEMORY) -> int:
+    """The side of the largest tile that a model has so many MiB for."""
+    model = trained.model
+    bytes_a_pixel = 4 * model.largest_map / math.prod(model.shape[:2])
+    side = int(math.sqrt(memory * 2**20 / bytes_a_pixel))
+    return min(_LARGEST, side // model.stride * model.stride)
+
+
+def _margin(trained):
+    """What a model reaches, in whole pixels of its codes."""
+    stride = trained.model.stride
+    return -(-trained.model.reach // stride) * stride
+
+
+def _least_tile(trained):
+    return 4 * _margin(trained) + trained.model.stride
+
+
+def _exact(trained, size, tile):
+    """One axis in equally long tiles on the model's grid."""
+    stride, margin, least = trained.model.stride, _margin(trained), _least_tile(trained)
+    if tile < least:
+        raise CaejaxError(
+            f"tiles of {tile} pixels are too small for this model, of which a pixel "
+            f"depends on {margin} around it; give --tile={least} or more, or a larger "
+            "--memory"
+        )
+    if size <= tile:
+        return Axis(size, size)
+    tile = tile // stride * stride
+    count = -(-(size - 2 * margin) // (tile - 2 * margin))
+    length = -(-(size + (count - 1) * 2 * margin) // count)
+    return Axis(size, -(-length // stride) * stride, 2 * margin, margin)
 
 
 def _shifted(size, tile):

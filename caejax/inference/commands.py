@@ -11,7 +11,7 @@ import numpy as np
 
 from caejax.corruptions import CORRUPTIONS
 from caejax.errors import CaejaxError
-from caejax.inference import any_size, image_files, mixture, trained
+from caejax.inference import any_size, image_files, mixture, photographs, trained
 from caejax.inference.job import (
     Job,
     check_indices,
@@ -43,20 +43,38 @@ def reconstruct(job: Job) -> int:
     return _apply_to_split(job, "reconstructions", "reconstruction")
 
 
-def denoise(job: Job, *, level: float | None = None) -> int:
+def denoise(
+    job: Job,
+    *,
+    level: float | None = None,
+    tile: int = 0,
+    memory: float | None = None,
+    ensemble: bool = False,
+    format: str = "png",
+) -> int:
     """Writes noisy images denoised: the user's as they are, or a corrupted split.
 
     Args:
       job: what every command is told.
       level: the level that a model with a noise map is told, of 255; None to estimate
         that of each of the user's images, or for that of the run's own corruption.
+      tile: the side of the tiles that the user's images are done in; 0 by memory.
+      memory: MiB for a tile; None for the default.
+      ensemble: whether the mean of all eight flips and rotations is taken.
+      format: of the user's images, "png" or "tiff".
     """
     if job.images:
-        return _apply_to_files(job, "denoised", "denoised", level)
+        how = photographs.How(level, tile, memory, ensemble, format)
+        return photographs.denoise(job, how)
+    if job.trained is None:
+        raise CaejaxError(
+            "there is nothing to denoise: name your images, or the run whose own data "
+            "are to be denoised, --run=DIR"
+        )
     return _apply_to_split(job, "denoised", "denoised", level)
 
 
-def _apply_to_files(job, title, row, level=None):
+def _apply_to_files(job, title, row):
     paths, failures = find_images(job)
     if not paths:
         return failures
@@ -67,10 +85,9 @@ def _apply_to_files(job, title, row, level=None):
     def work(path, advance):
         picture = read_picture(job, path)
         image = picture.values
-        seen = with_level(image[None], job.trained.model.noise_map, level)[0]
+        seen = with_level(image[None], job.trained.model.noise_map)[0]
         output = any_size.apply(model, job.trained, seen, advance)
-        file = job.out / f"{names[path]}.png"
-        image_files.write_png(file, output, picture.profile)
+        image_files.write(job.out / f"{names[path]}.png", output, picture)
         image_files.write_npz(job.out / f"{names[path]}.npz", {"output": output})
         tell(f"wrote {job.out / names[path]}.png and .npz of {path}")
         if len(shown) < job.count:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
+from caejax.data import deep
 from caejax.data.listing import checked, left_out_text, list_pictures
 from caejax.data.pictures import Picture, in_channels, read_picture
 from caejax.errors import CaejaxError
@@ -66,6 +66,16 @@ def read(path: Path, channels: int, *, convert: bool) -> Picture:
     return picture if values.shape[-1] == channels else _converted(path, channels)
 
 
+def channels_of(path: Path) -> int:
+    """Whether an image is grey, 1, or in colour, 3, by its pixels.
+
+    Raises:
+      CaejaxError: it cannot be read.
+    """
+    values = read_picture(path, name=str(path), keep_profile=True).values
+    return 1 if (values == values[..., :1]).all() else 3
+
+
 def _converted(path, channels):
     # A profile is of colour or of grey, and does not fit any more.
     picture = read_picture(path, name=str(path))
@@ -119,19 +129,20 @@ def claim(
             )
 
 
-def write_png(path: Path, image: np.ndarray, profile: bytes | None = None) -> None:
-    """Writes (H, W, 1 or 3) in [0, 1] with 8 bits a channel.
+def write(path: Path, image: np.ndarray, like: Picture) -> None:
+    """Writes (H, W, 1 or 3) in [0, 1] as PNG or TIFF, by the name's end.
 
     Args:
       path: The file.
       image: The image.
-      profile: The ICC profile of its colours; None for sRGB.
+      like: The picture that it was made of, whose profile, EXIF data and bits a value
+        it gets.
     """
-    pixels = np.rint(image * 255).astype(np.uint8)
+    most, kind = (65535, np.uint16) if like.depth == 16 else (255, np.uint8)
+    pixels = np.rint(image * np.float32(most)).astype(kind)
+    encode = deep.tiff if path.suffix == ".tif" else deep.png
     with replacing(path) as file:
-        grey = pixels.shape[-1] == 1
-        picture = Image.fromarray(pixels[..., 0] if grey else pixels)
-        picture.save(file, "png", icc_profile=profile)
+        file.write(encode(pixels, like.profile, like.exif))
 
 
 def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:

@@ -28,7 +28,7 @@ class Job(NamedTuple):
     """What every command is told.
 
     Attributes:
-      trained: The model that is used.
+      trained: The model that is used; None for the shipped one of each image.
       out: The folder to write to.
       overwrite: Whether files in that folder may be replaced.
       images: The user's images and folders of such; none for the run's own data.
@@ -38,7 +38,7 @@ class Job(NamedTuple):
       count: So many pictures are shown.
     """
 
-    trained: Trained
+    trained: Trained | None
     out: Path
     overwrite: bool
     images: Sequence[Path]
@@ -134,7 +134,7 @@ def claim(
     image_files.claim(job.out, files, paths, overwrite=job.overwrite)
 
 
-_SUFFIXES = ("png", "npz")
+_SUFFIXES = ("png", "npz", "tif")
 
 
 def write_arrays(job: Job, title: str, arrays: dict[str, np.ndarray]) -> None:

@@ -2,7 +2,8 @@
 
 import functools
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,8 +12,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax.errors import FlaxError
+from flax.traverse_util import flatten_dict, unflatten_dict
 from ml_collections import ConfigDict
 
+from caejax import weights
+from caejax.config import from_json
+from caejax.config.check import check
+from caejax.errors import CaejaxError
+from caejax.files import safetensors
+from caejax.files.paths import expand
 from caejax.metrics.noise import compiled_corruption, noise_key
 from caejax.ops.images import as_float
 from caejax.runtime.compilation import quick_jit
@@ -54,6 +62,93 @@ def load(workdir: Path) -> Trained:
     return Trained(config, model, params, recorded.read(workdir))
 
 
+def find(run_or_name: str | os.PathLike[str]) -> Trained:
+    """Reads a model by the folder of its run, its file, or its name if it ships.
+
+    A folder or a file of that name is before a shipped model.
+
+    Raises:
+      CaejaxError: there is none.
+    """
+    path = expand(run_or_name, "the run")
+    if path.is_dir():
+        return load(path)
+    if path.is_file() and path.suffix == safetensors.SUFFIX:
+        return load_file(path)
+    if not path.exists() and str(run_or_name) in weights.NAMES:
+        return load_file(weights.find(str(run_or_name)))
+    what = "is a file" if path.exists() else "does not exist"
+    raise CaejaxError(
+        f"{str(run_or_name)!r} is no model: the folder {path.absolute()} {what}, and "
+        f"none of that name ships with caejax; name the folder of a run, a file "
+        f"*{safetensors.SUFFIX}, or {' or '.join(weights.NAMES)}"
+    )
+
+
+def load_file(path: Path) -> Trained:
+    """Reads a model from a safetensors file, as `caejax export` writes it.
+
+    Raises:
+      CaejaxError: the file is damaged, or holds no model of caejax's.
+    """
+    arrays, texts = safetensors.read(path)
+    if "config" not in texts:
+        raise CaejaxError(
+            f"{path} has no config in its header, so it is no model of caejax's; "
+            "weights of PyTorch are taken by caejax.from_torch"
+        )
+    try:
+        config = from_json(texts["config"])
+        check(config)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise CaejaxError(f"{path} has a config that cannot be read") from error
+    return with_arrays(config, arrays, str(path))
+
+
+def with_arrays(
+    config: ConfigDict, arrays: Mapping[str, np.ndarray], whose: str
+) -> Trained:
+    """A config's model with parameters given by name.
+
+    Args:
+      config: The config.
+      arrays: The parameters by the names of `named_shapes`.
+      whose: Where they are from, for errors.
+
+    Raises:
+      CaejaxError: they are not those of the model.
+    """
+    model = model_from_config(config)
+    shapes = named_shapes(model)
+    if others := sorted(set(shapes) ^ set(arrays)):
+        what = "lacks" if others[0] in shapes else "has besides"
+        raise CaejaxError(f"{whose}: not of the config's model: it {what} {others[0]}")
+    for name, shape in shapes.items():
+        if arrays[name].shape != shape:
+            raise CaejaxError(
+                f"{whose}: not of the config's model: {name} has the shape "
+                f"{arrays[name].shape} instead of {shape}"
+            )
+    flat = {
+        tuple(name.split(".")): jnp.asarray(array, jnp.float32)
+        for name, array in arrays.items()
+    }
+    return Trained(config, model, unflatten_dict(flat))
+
+
+def named_shapes(model: nn.Module) -> dict[str, tuple[int, ...]]:
+    """Shapes of a model's parameters by name, "encoder.Conv_0.kernel" and so on."""
+    image = jax.ShapeDtypeStruct((1, *model.shape), jnp.float32)
+    shapes = jax.eval_shape(model.init, jax.random.key(0), image)["params"]
+    return {".".join(path): x.shape for path, x in flatten_dict(shapes).items()}
+
+
+def named_arrays(params: Any) -> dict[str, np.ndarray]:
+    """A model's parameters by name, as `named_shapes` names them."""
+    flat = flatten_dict(params)
+    return {".".join(path): np.asarray(x) for path, x in flat.items()}
+
+
 def reconstruct(trained: Trained) -> Function:
     """Images (B, H, W, C), uint8 or float, to the model's, float32 in [0, 1].
 
@@ -80,12 +175,13 @@ def _compiled(model, method):
             # The same at every pixel, so any will do.
             x, told = x[..., :-1], model.told(x[:, 0, 0, -1])
         y = model.apply({"params": params}, x, *told, method=method)
-        return y if method == "encode" else _visible(model, y)
+        return y if method == "encode" else visible(model, y)
 
     return quick_jit(run)
 
 
-def _visible(model, linear):
+def visible(model: nn.Module, linear: jax.Array) -> jax.Array:
+    """What a model decodes as an image in [0, 1]."""
     return jnp.clip(model.to_image(linear), 0, 1)
 
 
@@ -112,7 +208,7 @@ def _compiled_interpolation(model, weights):
             model.apply(variables, (1 - t) * a + t * b, method="decode")
             for t in weights
         ]
-        return jnp.concatenate([_visible(model, x) for x in between], axis=-1)
+        return jnp.concatenate([visible(model, x) for x in between], axis=-1)
 
     return quick_jit(run)
 

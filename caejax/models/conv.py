@@ -4,7 +4,8 @@ import jax
 import jax.numpy as jnp
 
 from caejax.models.decoders import ConvDecoder, pooled_size
-from caejax.models.encoders import ConvEncoder
+from caejax.models.encoders import STRIDED, ConvEncoder
+from caejax.models.kinds import UPSAMPLING
 from caejax.models.protocol import Autoencoder, on_its_path
 
 
@@ -131,6 +132,26 @@ class ConvAutoencoder(Autoencoder):
         maps = 1 + max(self._each(self.refine) + self._each(self.encoder_refine))
         widest = max(channels, self.widths[0], self._decoder_widths[-1])
         return height * width * widest * maps
+
+    @property
+    def reach(self) -> int | None:
+        """The sum of what the layers reach, each at its own scale; rather too much."""
+        kinds = [UPSAMPLING[name] for name in self.stages]
+        if any(kind.run == "dysample" for kind in kinds):
+            return None  # its samples may be anywhere
+        pixels = 1
+        refine = self._each(self.encoder_refine)
+        for stage in range(len(self.widths)):
+            strided = self.downsampling in STRIDED
+            pixels += 2**stage * 2  # the convolution, or it and the pool
+            pixels += 2**stage * (0 if strided else 2)
+            pixels += 2 ** (stage + strided) * refine[stage]
+        pairs = zip(kinds, self._each(self.refine), strict=True)
+        for stage, (kind, more) in enumerate(pairs):
+            low = 2 ** (len(kinds) - stage)
+            # Resizes and reassembly reach three pixels of the smaller map at most.
+            pixels += 3 * low + low // 2 * (kind.kernel_size // 2 + more)
+        return pixels
 
     def output_size(self, size: tuple[int, int]) -> tuple[int, int]:
         """The size itself: every size is kept."""

@@ -88,6 +88,11 @@ class Autoencoder(nn.Module):
         """About how many numbers the largest stage holds of one image."""
         raise NotImplementedError
 
+    @property
+    def reach(self) -> int | None:
+        """Pixels on each side of one that it depends on, at most; None if unknown."""
+        return None
+
     def output_size(self, size: tuple[int, int]) -> tuple[int, int] | None:
         """(H, W) that images of a size come out with; None for one it cannot take."""
         raise NotImplementedError

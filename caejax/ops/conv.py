@@ -62,9 +62,12 @@ def _takes_winograd(shape):
 
 
 def lax_conv(
-    x: jax.Array, kernel: jax.Array, padding: Padding, stride: int = 1
+    x: jax.Array, kernel: jax.Array, padding: Padding | str, stride: int = 1
 ) -> jax.Array:
-    """As `conv`, by JAX's own convolution, at every stride-th pixel."""
+    """As `conv`, by JAX's own convolution, at every stride-th pixel.
+
+    Padding may be a name that JAX knows, too.
+    """
     return lax.conv_general_dilated(
         x, kernel, (stride, stride), padding, dimension_numbers=_LAYOUT
     )

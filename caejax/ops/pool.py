@@ -72,6 +72,8 @@ def blur_pool(x: jax.Array) -> jax.Array:
       Images (B, ceil(H / 2), ceil(W / 2), C); pixel i lies between the input's
       pixels 2 i and 2 i + 1.
     """
+    if paths.chosen() == "stock":
+        return _blur_by_convolution(x)
     for axis in (1, 2):
         padding = [(0, 0)] * 4
         padding[axis] = (1, 1 + x.shape[axis] % 2)
@@ -83,3 +85,24 @@ def blur_pool(x: jax.Array) -> jax.Array:
         ]
         x = (taps[0] + 3 * (taps[1] + taps[2]) + taps[3]) / 8
     return x
+
+
+def _blur_by_convolution(x):
+    """The same by one convolution, for sizes that need not be known."""
+    channels = x.shape[-1]
+    taps = jnp.array([1.0, 3.0, 3.0, 1.0], x.dtype) / 8
+    kernel = jnp.tile(jnp.outer(taps, taps)[..., None, None], (1, 1, 1, channels))
+    height, width = x.shape[1:3]
+    x = jnp.pad(x, ((0, 0), (1, 2), (1, 2), (0, 0)), mode="edge")
+    # Of an even side the last pixel is one too many. So sizes are what they are
+    # elsewhere, in symbols, too.
+    less = [(0, 2 * -(-side // 2) - side - 1, 0) for side in (height, width)]
+    x = lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *less, (0, 0, 0)])
+    return lax.conv_general_dilated(
+        x,
+        kernel,
+        (2, 2),
+        "VALID",
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        feature_group_count=channels,
+    )

@@ -22,16 +22,14 @@ def conv_stride2(x: jax.Array, kernel: jax.Array) -> jax.Array:
     Returns:
       Images (B, ceil(H / 2), ceil(W / 2), F).
     """
+    if paths.chosen() == "stock":
+        return lax_conv(x, kernel, "SAME", stride=2)
     sides = list(zip(x.shape[1:3], kernel.shape[:2], strict=True))
     before = [_missing(n, k) // 2 for n, k in sides]
-    stock = paths.chosen() == "stock"
-    if not stock:
-        # With a zero behind it, a kernel of odd size is one of whole blocks.
-        kernel = jnp.pad(kernel, (*((0, k % 2) for _, k in sides), (0, 0), (0, 0)))
+    # With a zero behind it, a kernel of odd size is one of whole blocks.
+    kernel = jnp.pad(kernel, (*((0, k % 2) for _, k in sides), (0, 0), (0, 0)))
     sizes = zip(x.shape[1:3], kernel.shape[:2], before, strict=True)
     padding = tuple((lo, _missing(n, k) - lo) for n, k, lo in sizes)
-    if stock:
-        return lax_conv(x, kernel, padding, stride=2)
     x = jnp.pad(x, ((0, 0), *padding, (0, 0)))
     return conv(_image_blocks(x), _kernel_blocks(kernel), ((0, 0), (0, 0)))
 

@@ -98,8 +98,8 @@ def psnr(output: np.ndarray, clean: np.ndarray) -> float:
 
 
 def of_run(run: Path) -> Estimator:
-    """What a finished run's model makes of images, each at once as a whole."""
-    model = trained.load(run)
+    """What the model of a run, or of a file, makes of images, each as a whole."""
+    model = trained.find(run)
     reconstruct = trained.reconstruct(model)
 
     def denoise(image, level):
@@ -118,10 +118,24 @@ def bm3d(image: np.ndarray, level: float) -> np.ndarray:
 
 
 def measure(
-    rows: list[Row], kind: str, estimators: dict[str, Estimator], data: Path, out: Path
+    rows: list[Row],
+    kind: str,
+    estimators: dict[str, Estimator],
+    data: Path,
+    out: Path,
+    limit: int = len(CBSD68),
 ) -> None:
-    """Adds a row for each image, level and estimator that has none, and writes them."""
-    for photograph in photographs(data, kind):
+    """Adds a row for each image, level and estimator that has none, and writes them.
+
+    Args:
+      rows: the rows that there are, to which others are added.
+      kind: "gray" or "color".
+      estimators: what denoises, by name.
+      data: as for `photographs`.
+      out: the folder of results.csv.
+      limit: so many of the images alone.
+    """
+    for photograph in photographs(data, kind)[:limit]:
         for level in LEVELS:
             image = noisy(photograph, level)
             for name, estimator in estimators.items():
@@ -167,6 +181,9 @@ def main() -> int:
     parser.add_argument("--data", type=Path, required=True, help="images of BSDS500")
     for kind in KINDS:
         parser.add_argument(f"--{kind}", type=Path, help=f"a finished run, {kind}")
+    parser.add_argument(
+        "--limit", type=int, default=len(CBSD68), help="so many images alone, for a try"
+    )
     args = parser.parse_args()
     start(cores=1)
     rows = read_csv(args.out / "results.csv", numbers=("psnr",))
@@ -182,7 +199,7 @@ def main() -> int:
         if run is not None:
             estimators["caejax"] = of_run(run)
         estimators["BM3D"] = bm3d
-        measure(rows, kind, estimators, args.data, args.out)
+        measure(rows, kind, estimators, args.data, args.out, args.limit)
     (args.out / "results.md").write_text(table(rows))
     print(table(rows))
     return 0

@@ -1,0 +1,107 @@
+"""Colours of 16 bits, of which Pillow reads and writes 8."""
+
+import io
+import struct
+import zlib
+
+import numpy as np
+from PIL import Image, TiffImagePlugin
+
+# Of two bytes that Pillow takes for one number, it keeps the higher.
+_OTHER_ORDER = {
+    f"{mode};16{order}": f"{mode};16{other}"
+    for mode in ("RGB", "RGBA")
+    for order, other in ("BL", "LB", "NB")
+}
+_EXIF = 0x8769
+# Of the first directory, what says whence the picture is, not how it is stored.
+_TEXTS = (270, 271, 272, 282, 283, 296, 305, 306, 315, 33432)
+_STRIP = 64  # rows
+
+
+def is_deep(image: Image.Image) -> bool:
+    """Whether an image that was just opened has colours of 16 bits."""
+    return any(_raw_mode(tile[3]) in _OTHER_ORDER for tile in image.tile)
+
+
+def low_bytes(file: Image.Image) -> None:
+    """Makes an image that was just opened load the lower bytes of its colours."""
+    file.tile = [tile._replace(args=_with_raw_mode(tile.args)) for tile in file.tile]
+
+
+def _raw_mode(args):
+    return args if isinstance(args, str) else args[0] if args else None
+
+
+def _with_raw_mode(args):
+    mode = _OTHER_ORDER[_raw_mode(args)]
+    return mode if isinstance(args, str) else (mode, *args[1:])
+
+
+def png(
+    pixels: np.ndarray, profile: bytes | None = None, exif: bytes | None = None
+) -> bytes:
+    """A PNG file of (H, W, 1 or 3) uint8 or uint16.
+
+    Args:
+      pixels: the pixels.
+      profile: the ICC profile of its colours.
+      exif: EXIF data as Pillow has them.
+    """
+    height, width, channels = pixels.shape
+    rows = pixels.astype(">u2" if pixels.itemsize == 2 else "u1").reshape(height, -1)
+    rows = rows.view(np.uint8)
+    above = np.zeros_like(rows)
+    above[1:] = rows[:-1]
+    filtered = np.empty((height, 1 + rows.shape[1]), np.uint8)
+    filtered[:, 0] = 2  # each byte less the one above
+    np.subtract(rows, above, out=filtered[:, 1:])
+    kind = 0 if channels == 1 else 2
+    head = struct.pack(">IIBBBBB", width, height, 8 * pixels.itemsize, kind, 0, 0, 0)
+    chunks = [(b"IHDR", head)]
+    if profile:
+        chunks.append((b"iCCP", b"ICC Profile\0\0" + zlib.compress(profile)))
+    if exif:
+        chunks.append((b"eXIf", exif.removeprefix(b"Exif\0\0")))
+    chunks += [(b"IDAT", zlib.compress(filtered, 4)), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(*chunk) for chunk in chunks)
+
+
+def _chunk(name, body):
+    check = struct.pack(">I", zlib.crc32(body, zlib.crc32(name)))
+    return struct.pack(">I", len(body)) + name + body + check
+
+
+def tiff(
+    pixels: np.ndarray, profile: bytes | None = None, exif: bytes | None = None
+) -> bytes:
+    """A TIFF file of (H, W, 1 or 3) uint8 or uint16, its strips deflated."""
+    height, width, channels = pixels.shape
+    bits = 8 * pixels.itemsize
+    strips = [
+        zlib.compress(
+            np.ascontiguousarray(pixels[top : top + 64]).astype(f"<u{bits // 8}"), 4
+        )
+        for top in range(0, height, 64)
+    ]
+    sizes = [len(strip) for strip in strips]
+    ifd = TiffImagePlugin.ImageFileDirectory_v2(b"II*\0\0\0\0\0")
+    if exif:
+        given = Image.Exif()
+        given.load(exif)
+        for tag, value in given.items():
+            if tag in _TEXTS:
+                ifd[tag] = value
+        if details := given.get_ifd(_EXIF):
+            ifd[_EXIF] = details
+    ifd[256], ifd[257], ifd[258] = width, height, (bits,) * channels
+    ifd[259], ifd[262], ifd[277] = 8, 1 if channels == 1 else 2, channels
+    ifd[278], ifd[284] = _STRIP, 1
+    ifd[273] = tuple(np.cumsum([0, *sizes[:-1]]).tolist())
+    ifd[279] = tuple(sizes)
+    if profile:
+        ifd.tagtype[34675] = 7
+        ifd[34675] = profile
+    file = io.BytesIO()
+    ifd.save(file)
+    return file.getvalue() + b"".join(strips)

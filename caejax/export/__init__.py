@@ -1,0 +1,36 @@
+"""Trained models as files that other programs run."""
+
+import importlib
+from pathlib import Path
+
+from caejax.errors import CaejaxError, did_you_mean
+from caejax.inference.trained import Trained
+
+FORMATS = {
+    "safetensors": "caejax.export.weights",
+    "stablehlo": "caejax.export.stablehlo",
+    "onnx": "caejax.export.onnx_file",
+}
+"""By name, the module whose `write(model, path)` writes the format."""
+
+
+def export(model: Trained, kind: str, path: Path) -> str:
+    """Writes a trained model as a file; returns in words what it holds.
+
+    Args:
+      model: the model.
+      kind: a name of `FORMATS`.
+      path: the file, which is replaced if it is there.
+
+    Raises:
+      CaejaxError: an unknown format, or a model that it cannot hold.
+    """
+    if kind not in FORMATS:
+        raise CaejaxError(
+            f"--format is {kind!r:.200}{did_you_mean(kind, FORMATS)}; known: "
+            f"{', '.join(FORMATS)}"
+        )
+    module = importlib.import_module(FORMATS[kind])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text: str = module.write(model, path)
+    return text

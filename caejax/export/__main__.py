@@ -1,0 +1,66 @@
+"""The command `python -m caejax.export --run=RUN --format=FORMAT --out=FILE`."""
+
+from caejax.runtime import stopping
+
+if __name__ == "__main__":
+    stopping.listen_to_the_end("interrupted")
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from caejax.errors import CaejaxError, exit_code
+from caejax.files.paths import expand
+
+_DESCRIPTION = """\
+Writes a trained model as a file that other programs run.
+
+  safetensors  the parameters by name, and the config; caejax.load(FILE) reads it
+  stablehlo    for jax.export.deserialize, on CPU, CUDA and TPU, without caejax
+  onnx         for ONNX runtimes, images (N, C, H, W); needs caejax[onnx]
+
+Images are floats in [0, 1], and may be of any number and size where the model is
+convolutional.
+"""
+
+
+def main(argv: Sequence[str], *, program: str = "python -m caejax.export") -> int:
+    """Does what the command line says; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog=program,
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add(
+        "--run",
+        required=True,
+        metavar="RUN",
+        help="folder of a run, a safetensors file, or the name of a shipped model",
+    )
+    add("--format", required=True, help="safetensors, stablehlo or onnx")
+    add("--out", required=True, metavar="FILE", help="the file to write")
+    add("--overwrite", action="store_true", help="replace FILE if it exists")
+    args = parser.parse_args(argv)
+    return exit_code(lambda: _export(args), "interrupted")
+
+
+def _export(args):
+    from caejax.export import export
+    from caejax.inference.trained import find
+    from caejax.runtime.startup import start
+
+    start(cores=1)
+    out = expand(args.out, "--out")
+    if out.is_dir():
+        raise CaejaxError(f"--out is the folder {out}; name a file")
+    if out.exists() and not args.overwrite:
+        raise CaejaxError(f"{out} exists; choose another --out, or add --overwrite")
+    text = export(find(args.run), args.format, out)
+    print(f"wrote {out}: {text}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,60 @@
+"""A model whose weights come from PyTorch."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from caejax.errors import CaejaxError
+from caejax.inference.trained import Trained, named_shapes, with_arrays
+from caejax.models.torch_kernels import from_torch
+from caejax.training.task import model_from_config
+
+
+def load(state: Mapping[str, Any], config: ConfigDict) -> Trained:
+    """A config's model with the weights of a PyTorch module of the same architecture.
+
+    Args:
+      state: The module's `state_dict()`: the names of caejax's parameters, with
+        "weight" for "kernel"; PyTorch's own layouts.
+      config: The config.
+
+    Raises:
+      CaejaxError: Names or shapes that are not those of the model.
+    """
+    arrays = {}
+    model = model_from_config(config)
+    shapes = named_shapes(model)
+    kinds = dict(_kinds(model, shapes))
+    for name, value in state.items():
+        owner, _, last = name.rpartition(".")
+        array = np.asarray(getattr(value, "detach", lambda value=value: value)())
+        if last != "weight":
+            arrays[name] = array
+            continue
+        try:
+            arrays[f"{owner}.kernel"] = _kernel(array, kinds.get(owner))
+        except ValueError as error:
+            raise CaejaxError(f"the PyTorch weights: {name}: {error}") from error
+    for name in arrays:
+        if name in shapes and arrays[name].size == np.prod(shapes[name], dtype=int):
+            arrays[name] = arrays[name].reshape(shapes[name])  # a skip has no window
+    return with_arrays(config, arrays, "the PyTorch weights")
+
+
+def _kernel(weight, kind):
+    if kind is not None:
+        return from_torch(weight, kind)
+    # (F, C, k, k) of a convolution, (F, K) of a dense layer.
+    axes = range(2, weight.ndim)
+    return weight.transpose(*axes, 1, 0)
+
+
+def _kinds(model, shapes):
+    """The kind of each upsampling layer by its name."""
+    owners = {name.rpartition(".")[0] for name in shapes}
+    for stage, kind in enumerate(model.stages):
+        name = f"decoder.Upsample_{stage}"
+        if name in owners:
+            yield name, kind

@@ -1,0 +1,132 @@
+"""The user's noisy images, denoised and written as they came."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from caejax import weights
+from caejax.inference import any_size, image_files, trained
+from caejax.inference.job import (
+    Job,
+    claim,
+    each,
+    find_images,
+    small,
+    tell,
+    write_figure,
+)
+from caejax.inference.noise_level import with_level
+from caejax.inference.trained import Trained
+from caejax.report import applied
+
+_CROP = 96  # pixels of the shorter side of what is shown enlarged
+_SUFFIX = {"png": "png", "tiff": "tif"}
+
+
+class How(NamedTuple):
+    """How images are denoised; see `caejax.inference.commands.denoise`."""
+
+    level: float | None = None
+    tile: int = 0
+    memory: float | None = None
+    ensemble: bool = False
+    format: str = "png"
+
+
+def denoise(job: Job, how: How) -> int:
+    """Writes each of the job's images denoised, and a sheet of the first ones.
+
+    Returns:
+      How many could not be done; each has been named on the error output.
+    """
+    paths, failures = find_images(job)
+    if not paths:
+        return failures
+    names = dict(zip(paths, image_files.output_names(paths, ["denoised"]), strict=True))
+    claim(job, "denoised", paths, names.values())
+    models: dict[int, Trained] = {}
+    shown = []
+
+    def work(path, advance):
+        picture, model = _read(job, path, models)
+        output = run(model, picture.values, how, advance)
+        file = job.out / f"{names[path]}.{_SUFFIX[how.format]}"
+        image_files.write(file, output, picture)
+        image_files.write_npz(job.out / f"{names[path]}.npz", {"output": output})
+        tell(f"wrote {file} and .npz of {path}")
+        if len(shown) < job.count:
+            shown.append(_parts(picture.values, output))
+
+    failures += each(paths, work)
+    if shown:
+        titles = ("image", "denoised", "image,\npart", "denoised,\npart")
+        parts = dict(zip(titles, zip(*shown, strict=True), strict=True))
+        write_figure(job, "denoised", lambda: applied.rows(parts))
+    return failures
+
+
+def _read(job, path, models):
+    """A picture and its model: the job's, or that which ships for such pictures."""
+    model = job.trained
+    if model is None:
+        channels = image_files.channels_of(path)
+        if channels not in models:
+            models[channels] = trained.find(weights.DENOISERS[channels])
+        model = models[channels]
+    channels = model.model.shape[-1]
+    picture = image_files.read(path, channels, convert=job.convert)
+    for note in picture.notes:
+        tell(f"{path}: {note}")
+    return picture, model
+
+
+def run(
+    model: Trained,
+    image: np.ndarray,
+    how: How,
+    advance: Callable[[float], None] = lambda share: None,
+) -> np.ndarray:
+    """Denoises one image (H, W, C) in [0, 1] but for its noise."""
+    tile = how.tile
+    if how.memory is not None and not tile:
+        tile = any_size.tile_of(model, how.memory)
+    function = trained.reconstruct(model)
+    seen = with_level(image[None], model.model.noise_map, how.level)[0]
+    if not how.ensemble:
+        return any_size.apply(function, model, seen, advance, tile)
+    mean = None
+    for number in range(8):
+        turned = _turned(seen, number)
+        output = any_size.apply(
+            function, model, turned, lambda share: advance(share / 8), tile
+        )
+        output = _turned_back(output, number)
+        mean = output / 8 if mean is None else mean + output / 8
+    return mean.clip(0, 1)
+
+
+def _turned(image, number):
+    """The image turned by quarters, from 4 on flipped first."""
+    image = image[:, ::-1] if number >= 4 else image
+    return np.ascontiguousarray(np.rot90(image, number % 4))
+
+
+def _turned_back(image, number):
+    image = np.rot90(image, -(number % 4))
+    return image[:, ::-1] if number >= 4 else image
+
+
+def _parts(image, output):
+    """Both as a whole, small, and of both the part with the most detail."""
+    height, width = image.shape[:2]
+    share = min(1.0, _CROP / min(height, width))
+    h, w = (max(1, round(n * share)) for n in (height, width))
+    corners = [
+        (y, x)
+        for y in np.linspace(0, height - h, 5).astype(int)
+        for x in np.linspace(0, width - w, 5).astype(int)
+    ]
+    y, x = max(corners, key=lambda c: output[c[0] : c[0] + h, c[1] : c[1] + w].std())
+    part = slice(y, y + h), slice(x, x + w)
+    return small(image), small(output), image[part].copy(), output[part].copy()

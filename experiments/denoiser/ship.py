@@ -1,0 +1,140 @@
+"""Makes the files of weights that ship with caejax, and their model card.
+
+    python -m experiments.denoiser.ship [--gray=RUN] [--color=RUN]
+
+RUN is a finished run of `configs/denoiser_gray.py` or `configs/denoiser_color.py`. The
+figures are those of results.csv, which `experiments.denoiser.measure` has written of
+the same runs; without them nothing is shipped.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from caejax import weights
+from caejax.data.bsds500 import CBSD68
+from caejax.errors import CaejaxError
+from caejax.export import weights as weight_file
+from caejax.files.csv_files import read_csv
+from caejax.files.safetensors import read
+from caejax.inference import trained
+from caejax.report.tables import to_markdown
+from caejax.runtime.startup import start
+from caejax.runtime.stopping import run_command
+from experiments.denoiser.measure import HERE, KINDS, LEVELS
+from experiments.shared.commands import GOES_ON, create_parser
+from experiments.shared.rows import Row, select
+
+CARD = Path(__file__).parents[2] / "MODEL_CARD.md"
+DATA = "BSDS500's train and test parts, 400 photographs"
+NAMES = dict(zip(KINDS, ("denoiser_gray", "denoiser_color"), strict=True))
+
+_CARD = """\
+# Model card: the denoisers that ship with caejax
+
+Written by `python -m experiments.denoiser.ship`; every figure is of
+`experiments/denoiser/results.csv`.
+
+**What they are.** U-Nets of caejax's own parts, blind to the level of the noise:
+`denoiser_gray` for grey photographs, `denoiser_color` for colour ones. Each file's
+header holds the config, the data, the seed, the figures and a checksum, which is
+checked whenever the file is read.
+
+**Intended use.** Photographs with Gaussian noise of a standard deviation up to 55 of
+255, each pixel's by itself: `python -m caejax.apply denoise PHOTOS`,
+`caejax.load("denoiser_color").denoise(images)`. Not for evidence: what a denoiser draws
+may look real and not have been there.
+
+**Data.** {data}, of the Berkeley Segmentation Dataset, which is for
+non-commercial research (Arbelaez et al. 2011).
+Validated on 32 photographs of its val part that are not in CBSD68.
+
+**Figures.** PSNR in dB on CBSD68, mean over the 68 images, outputs not rounded, noise
+not clipped, BM3D told the level and on the same noisy images.
+
+{table}
+
+**Failure cases.** Not trained on: noise that neighbouring pixels share, as of
+demosaicing and JPEG files, shot noise, and levels above 55 of 255. Fine texture below
+the level of the noise is lost.
+"""
+
+
+def figures(rows: list[Row], kind: str) -> dict[str, dict[str, float]]:
+    """Mean PSNR in dB by estimator and level.
+
+    Raises:
+      CaejaxError: not all of CBSD68 has been measured.
+    """
+    found: dict[str, dict[str, float]] = {}
+    for estimator in ("noisy", "BM3D", "caejax"):
+        for level in LEVELS:
+            mine = select(rows, kind=kind, estimator=estimator, level=level)
+            if len(mine) != len(CBSD68):
+                raise CaejaxError(
+                    f"results.csv has {len(mine)} of {len(CBSD68)} images of "
+                    f"{estimator} at {level} in {kind}; run "
+                    "experiments.denoiser.measure first"
+                )
+            mean = float(np.mean([float(row["psnr"]) for row in mine]))
+            found.setdefault(estimator, {})[str(level)] = round(mean, 3)
+    return found
+
+
+def ship(kind: str, run: Path, rows: list[Row]) -> None:
+    """Writes a run's weights with all that is to be known of them.
+
+    Args:
+      kind: "gray" or "color".
+      run: the run's folder.
+      rows: the rows of results.csv.
+    """
+    if not (run / "summary.json").is_file():
+        raise CaejaxError(f"{run} is not finished; go on with it first")
+    model = trained.load(run)
+    if model.config.data.channels != KINDS[kind]:
+        raise CaejaxError(f"{run} is not of images in {kind}")
+    more = {
+        "figures": json.dumps({"CBSD68, PSNR in dB": figures(rows, kind)}),
+        "seed": str(model.config.seed),
+        "data": DATA,
+    }
+    path = weights.place(NAMES[kind])
+    print(f"wrote {path}: {weight_file.write(model, path, more)}")
+
+
+def card() -> str:
+    """The model card of the files that are there, with the figures of their headers."""
+    lines = []
+    for name in NAMES.values():
+        if not weights.place(name).is_file():
+            continue
+        _, texts = read(weights.place(name))
+        measured = json.loads(texts["figures"])["CBSD68, PSNR in dB"]
+        for estimator, by_level in measured.items():
+            values = [f"{by_level[str(level)]:.2f}" for level in LEVELS]
+            lines.append([name, estimator, *values])
+    head = ["images of", "estimator", *(f"{level} / 255" for level in LEVELS)]
+    return _CARD.format(data=DATA, table=to_markdown(head, lines).strip())
+
+
+def main() -> int:
+    """Parses the command line and runs."""
+    parser = create_parser(__doc__, HERE)
+    for kind in KINDS:
+        parser.add_argument(f"--{kind}", type=Path, help=f"a finished run, {kind}")
+    args = parser.parse_args()
+    start(cores=1)
+    rows = read_csv(args.out / "results.csv", numbers=("psnr",))
+    for kind in KINDS:
+        if getattr(args, kind) is not None:
+            ship(kind, getattr(args, kind), rows)
+    CARD.write_text(card())
+    print(f"wrote {CARD}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main, GOES_ON))
