@@ -66,6 +66,7 @@ setup(
     packages=find_packages(include=["caejax", "caejax.*"]),
     package_data={
         "caejax": ["py.typed"],
+        "caejax.measure": ["chance.csv"],
         "caejax.report": ["*.jinja", "page.css", "page.js"],
     },
     cmdclass={"build_py": BuildWithConfigs},

@@ -125,6 +125,11 @@ SUBCOMMANDS = {
         "caejax.diagnose.__main__",
         _alone,
     ),
+    "measure": Subcommand(
+        "Finds patterns of any period in images, and what usually has these.",
+        "caejax.measure.__main__",
+        _alone,
+    ),
 }
 
 _HELP = ("-h", "-help", "--help", "-?", "help")
