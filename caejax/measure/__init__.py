@@ -51,7 +51,7 @@ def measure(
     """
     pairs, said = _pairs(out, ref)
     seen = see_all(pairs)
-    found = search.find(seen.lines, seen.size, seen.singly)
+    found = search.merge(search.find(seen.lines, seen.size, seen.singly))
     if figure is not None:
         picture.draw(expand(figure, "figure"), seen, found)
     patterns = [_record(x, seen, threshold_db) for x in found]

@@ -32,7 +32,7 @@ class Seen(NamedTuple):
 
     lines: dict[str, lines.Lines]
     size: tuple[int, int]
-    singly: list[list[search.Pattern]]
+    singly: list[list[search.Found]]
     images: list[dict[str, Any]]
     paired: dict[str, float]
     jpeg: bool
@@ -57,7 +57,7 @@ def see_all(calls: Sequence[Callable[[], Pair]]) -> Seen:
                     "height": pair.out.shape[0],
                     "width": pair.out.shape[1],
                     **values,
-                    "patterns": [x._asdict() for x in own],
+                    "patterns": [x._asdict() for x in search.merge(own)],
                 }
             )
     size = (min(h for h, _ in sizes), min(w for _, w in sizes))
@@ -67,9 +67,10 @@ def see_all(calls: Sequence[Callable[[], Pair]]) -> Seen:
 def _see(call):
     pair = call()
     grey = GREYS * in_channels(pair.out, 1)[..., 0]
+    trust = lines.unclipped(grey)
     if pair.ref is not None:
         grey = grey - GREYS * in_channels(pair.ref, 1)[..., 0]
-    found = lines.measure_lines(grey)
+    found = lines.measure_lines(grey, trust=trust)
     return pair, found, search.find(found, grey.shape), _spectrum(grey)
 
 

@@ -22,12 +22,15 @@ import numpy as np
 import scipy.fft
 from scipy.ndimage import map_coordinates, uniform_filter
 
+from caejax.metrics.units import GREYS
+
 PERIODS = range(2, 65)
 KINDS = ("columns", "rows", "both", "columns_detail", "rows_detail")
 ROOM = 4  # so many periods must fit: lines then stand apart in the windowed spectrum
 LOBE = 2  # bins to each side of a line over which Hann's window spreads it
 
 _ROUNDING = 0.5  # grey levels; what is smoother than this is not trusted more
+_CLIPPED = 0.01  # the weight of black and white pixels, of which some images are made
 _AROUND = 9  # pixels, the side of the square in which the variance is taken
 _FINE = 16  # points of the spectrum of a profile for each bin
 _FLOOR_BINS = 12  # how far from a line its floor is taken, along one axis
@@ -72,32 +75,44 @@ class Lines(NamedTuple):
         return np.abs(self.number) ** 2 / np.maximum(self.precision, 1e-30)
 
 
-def measure_lines(image: np.ndarray, shift: float = 0.0) -> dict[str, Lines]:
+def measure_lines(
+    image: np.ndarray, shift: float = 0.0, trust: np.ndarray | None = None
+) -> dict[str, Lines]:
     """Measures the lines of all kinds.
 
     Args:
       image: (H, W), grey levels of 255.
       shift: moves all lines by so many bins of the image's spectrum, to where there
         are none: what is found there is chance.
+      trust: (H, W), how much each pixel counts; by default that of `unclipped`.
 
     Returns:
       The lines by kind.
     """
     image = np.asarray(image, np.float32)
+    trust = unclipped(image) if trust is None else trust
     found = {kind: _nothing(kind) for kind in KINDS}
     if min(image.shape) < ROOM * PERIODS[0]:
         return found
-    for kind, across in (("columns", image), ("rows", image.T)):
+    for kind, across, seen in (("columns", image, trust), ("rows", image.T, trust.T)):
         slope = np.diff(across)
-        found[kind] = _of_profile(kind, slope, _weights(slope), shift)
+        seen = np.minimum(seen[:, 1:], seen[:, :-1])
+        found[kind] = _of_profile(kind, slope, seen * _weights(slope), shift)
         bend = np.abs(slope[:, 1:-1] - (slope[:, :-2] + slope[:, 2:]) / 2)
-        weights = _weights(bend)
+        weights = seen[:, 1:-1] * _weights(bend)
         bend -= uniform_filter(bend, _AROUND)
         kind = f"{kind}_detail"
         found[kind] = _of_profile(kind, bend, weights, shift)
     corners = np.diff(np.diff(image), axis=0)
-    found["both"] = _of_both(corners, _weights(corners), shift)
+    weights = trust[1:, 1:] * _weights(corners)
+    found["both"] = _of_both(corners, weights, shift)
     return found
+
+
+def unclipped(image: np.ndarray) -> np.ndarray:
+    """How much pixels (H, W) in grey levels count: those at the ends hide patterns."""
+    ends = (image <= 0) | (image >= GREYS)
+    return np.where(ends, np.float32(_CLIPPED), np.float32(1))
 
 
 def add(one: dict[str, Lines], other: dict[str, Lines]) -> dict[str, Lines]:

@@ -23,21 +23,21 @@ def origin(pattern: Pattern, jpeg: bool) -> str:
       pattern: What was found.
       jpeg: Whether the images are JPEG files.
     """
-    kind, period = pattern.kind, pattern.period
+    period = pattern.period
     said = []
     if own_blocks(pattern, jpeg):
         said.append("the blocks of 8 pixels of the JPEG files themselves")
-    elif 8 % period == 0 and kind.endswith("detail"):
+    elif 8 % period == 0 and pattern.detail:
         said.append("JPEG's blocks of 8 pixels, of these images or earlier")
-    if kind == "both" and pattern.grey > _STRONG:
+    if pattern.axes == "xy" and pattern.grey > _STRONG:
         said.append("a printer's halftone or an ordered dither")
-    if kind == "rows" and period == 2:
+    if pattern.axes == "y" and period == 2:
         said.append("interlaced video")
     if strides := _strides(period):
         said.append(strides)
     if period in _KNOWN:
         said.append(_KNOWN[period])
-    if kind.endswith("detail") or (period >= 24 and kind != "both"):
+    if pattern.detail or (period >= 24 and pattern.axes != "xy"):
         said.append(_DETAIL)
     if not said:
         said.append(
@@ -49,7 +49,7 @@ def origin(pattern: Pattern, jpeg: bool) -> str:
 
 def own_blocks(pattern: Pattern, jpeg: bool) -> bool:
     """Whether the files' own format explains a pattern."""
-    return jpeg and 16 % pattern.period == 0 and pattern.kind.endswith("detail")
+    return jpeg and 16 % pattern.period == 0 and pattern.detail
 
 
 def _strides(period):

@@ -8,7 +8,7 @@ import numpy as np
 
 from caejax.measure.images import Seen
 from caejax.measure.lines import KINDS, PERIODS, lattice
-from caejax.measure.result import NAMES
+from caejax.measure.result import where
 from caejax.measure.scores import FALSE_ALARMS, needed, scores, surprises
 from caejax.measure.search import Pattern, amplitudes
 from caejax.report.style import COLORS, PAGE, paper_style, save
@@ -44,7 +44,7 @@ def _draw_spectrum(axes, seen, found):
             markerfacecolor="none",
             color=color,
             markersize=7,
-            label=f"{pattern.period} {NAMES[pattern.kind]}",
+            label=f"{pattern.period} {where(pattern._asdict())}",
             clip_on=False,
         )
     if found:
@@ -62,7 +62,12 @@ def _right_half(y, x):
 def _draw_evidence(axes, seen):
     for kind, color in zip(KINDS, COLORS, strict=False):
         surprise = surprises(scores(seen.lines[kind], kind, seen.size), kind)
-        axes.plot(PERIODS, np.maximum(surprise, 0.1), color=color, label=NAMES[kind])
+        axes.plot(
+            PERIODS,
+            np.maximum(surprise, 0.1),
+            color=color,
+            label=kind.replace("_", ", "),
+        )
     axes.axhline(needed(FALSE_ALARMS), color="0.4", linestyle="--", linewidth=0.8)
     axes.set(
         title="evidence; found above the dashes",
@@ -85,7 +90,7 @@ def _draw_pattern(axes, seen, found):
         return
     strongest = max(found, key=lambda x: x.grey)
     period = strongest.period
-    tile = folded(seen, period, strongest.kind)
+    tile = folded(seen, period, strongest.detail)
     limit = max(float(np.abs(tile).max()), 1e-6)
     image = axes.imshow(
         np.tile(tile, (2, 2)), cmap="RdBu_r", vmin=-limit, vmax=limit, origin="upper"
@@ -94,15 +99,11 @@ def _draw_pattern(axes, seen, found):
     axes.set(title=f"period {period}, twice", xlabel="pixels")
 
 
-def folded(seen: Seen, period: int, kind: str) -> np.ndarray:
-    """A period (S, S) of what stands out, in grey levels; zero mean.
-
-    Of all kinds but detail, or of that alone, as the strongest pattern is.
-    """
-    plain = [x for x in KINDS if x.endswith("detail") == kind.endswith("detail")]
+def folded(seen: Seen, period: int, detail: bool) -> np.ndarray:
+    """A period (S, S) of what stands out, in grey levels; its mean is zero."""
     spectrum = np.zeros((period, period), complex)
-    shift = 0.0 if kind.endswith("detail") else 0.5
-    for other in plain:
+    shift = 0.0 if detail else 0.5
+    for other in (x for x in KINDS if x.endswith("detail") == detail):
         own, amplitude, _ = amplitudes(seen.lines[other], other, period)
         of = lattice(other)
         y, x = np.rint(of.frequency[own] * period).astype(int).T

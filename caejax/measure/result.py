@@ -5,14 +5,6 @@ from typing import Any
 
 THRESHOLD_DB = -60.0
 
-NAMES = {
-    "columns": "along x",
-    "rows": "along y",
-    "both": "along both",
-    "columns_detail": "detail along x",
-    "rows_detail": "detail along y",
-}
-
 
 class Measurement(dict[str, Any]):
     """A record of the patterns in images, and of what separates them from others.
@@ -39,8 +31,7 @@ def to_text(found: Measurement) -> str:
     if found["patterns"]:
         lines += [*_table(found["patterns"]), ""]
         lines += [
-            f"period {x['period']} {NAMES[x['kind']]}: {x['origin']}"
-            for x in found["patterns"]
+            f"period {x['period']} {where(x)}: {x['origin']}" for x in found["patterns"]
         ]
     if found["paired"]:
         lines.append(", ".join(f"{k} {v:.3f}" for k, v in found["paired"].items()))
@@ -52,7 +43,7 @@ def _table(patterns):
     rows += [
         [
             str(x["period"]),
-            NAMES[x["kind"]],
+            where(x),
             f"{x['grey']:.2f}",
             f"{x['db']:.1f}",
             "< 1e-99" if x["chance"] < 1e-99 else f"{x['chance']:.0e}",
@@ -65,3 +56,9 @@ def _table(patterns):
         "  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True))
         for row in rows
     ]
+
+
+def where(pattern: dict[str, Any]) -> str:
+    """Along which axes a pattern runs, in words."""
+    axes = {"x": "along x", "y": "along y", "xy": "along both"}[pattern["axes"]]
+    return f"of detail {axes}" if pattern["detail"] else axes

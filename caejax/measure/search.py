@@ -12,9 +12,10 @@ from caejax.metrics.units import GREYS
 
 _MOST = 12  # periods of a kind, before those that are parts of others are left out
 _PEAKS = 5
+_AXES = {"columns": "x", "rows": "y", "both": "xy"}
 
 
-class Pattern(NamedTuple):
+class Found(NamedTuple):
     """What was found of one kind.
 
     Attributes:
@@ -22,7 +23,6 @@ class Pattern(NamedTuple):
       period: In pixels.
       chance: How rarely a photograph without a pattern has anything as clear.
       grey: Its RMS in grey levels of 255, where the image is smooth.
-      db: The same relative to the full scale.
       peaks: Its strongest lines, [[fy, fx, grey], ...], in cycles a pixel.
       share: The share of images in which it is found by itself.
     """
@@ -31,17 +31,41 @@ class Pattern(NamedTuple):
     period: int
     chance: float
     grey: float
-    db: float
     peaks: list[list[float]]
-    share: float = 1.0
+    share: float
+
+
+class Pattern(NamedTuple):
+    """What was found of one period.
+
+    Attributes:
+      period: In pixels; parts of it may have less.
+      axes: "x" for columns, "y" for rows, "xy".
+      detail: Whether it is fine detail that is uneven, not the grey that repeats.
+      chance: How rarely a photograph without a pattern has anything as clear.
+      grey: Its RMS in grey levels of 255, where the image is smooth; of detail, that
+        of the unevenness of its size.
+      db: The same relative to the full scale.
+      share: The share of images in which it is found by itself.
+      peaks: Its strongest lines, [[fy, fx, grey], ...], in cycles a pixel.
+    """
+
+    period: int
+    axes: str
+    detail: bool
+    chance: float
+    grey: float
+    db: float
+    share: float
+    peaks: list[list[float]]
 
 
 def find(
     lines: dict[str, Lines],
     size: tuple[int, int],
-    singly: Sequence[Sequence[Pattern]] = (),
-) -> list[Pattern]:
-    """Finds the patterns, the surest first.
+    singly: Sequence[Sequence[Found]] = (),
+) -> list[Found]:
+    """Finds what stands out of each kind.
 
     Args:
       lines: What one image says, or many together.
@@ -49,33 +73,64 @@ def find(
       singly: What was found in each of several images by itself: what many have counts
         even where it does not begin at the same pixel in all of them.
     """
-    found = []
+    found: list[Found] = []
+    often = _often(singly)
     for kind in KINDS:
-        sure = _periods(lines[kind], kind, size)
-        for (other, period), often in _often(singly).items():
-            if other == kind:
-                sure[period] = min(often, sure.get(period, 1.0))
+        explained = _casting_shadows(found, kind)
+        sure = _periods(lines[kind], kind, size, explained)
+        for (other, period), luck in often.items():
+            if other == kind and not any(s % period == 0 for s in explained):
+                sure[period] = min(luck, sure.get(period, 1.0))
         for period in _wholes(sure):
-            parts = [sure[part] for part in sure if period % part == 0]
-            grey, peaks = strength(lines[kind], kind, period)
-            found.append(
+            luck = min(x for part, x in sure.items() if period % part == 0)
+            grey, peaks = strength(lines[kind], kind, period, explained)
+            alone = _own(singly, kind, period)
+            if not grey and alone:  # it begins elsewhere in each image
+                grey = float(np.mean(alone))
+            share = len(alone) / len(singly) if singly else 1.0
+            found.append(Found(kind, period, luck, grey, peaks, share))
+    return found
+
+
+def merge(found: Sequence[Found]) -> list[Pattern]:
+    """One pattern for all kinds of a period and of its parts, the surest first."""
+    merged = []
+    for detail in (False, True):
+        these = [x for x in found if x.kind.endswith("detail") == detail]
+        for period in _wholes({x.period for x in these}):
+            parts = [x for x in these if period % x.period == 0]
+            axes = {a for x in parts for a in _AXES[x.kind.removesuffix("_detail")]}
+            grey = float(np.sqrt(sum(x.grey**2 for x in parts)))
+            peaks = sorted((p for x in parts for p in x.peaks), key=lambda p: -p[2])
+            merged.append(
                 Pattern(
-                    kind,
                     period,
-                    min(parts),
-                    *_sizes(grey, singly, kind, period),
-                    peaks,
-                    _share(singly, kind, period),
+                    "".join(sorted(axes)),
+                    detail,
+                    min(x.chance for x in parts),
+                    grey,
+                    20 * float(np.log10(max(grey / GREYS, 1e-10))),
+                    max(x.share for x in parts),
+                    peaks[:_PEAKS],
                 )
             )
-    return sorted(_without_shadows(found), key=lambda x: (x.chance, -x.grey))
+    return sorted(merged, key=lambda x: (x.chance, -x.grey))
 
 
-def _periods(lines, kind, size):
+def _casting_shadows(found, kind):
+    """Periods of patterns that make detail uneven, too."""
+    if not kind.endswith("detail"):
+        return ()
+    kinds = (kind.removesuffix("_detail"), "both")
+    return tuple(x.period for x in found if x.kind in kinds)
+
+
+def _periods(lines, kind, size, explained):
     """The chance of each period that is found, what others explain left out."""
     sure: dict[int, float] = {}
     while len(sure) < _MOST:
-        surprise = surprises(scores(lines, kind, size, tuple(sure)), kind)
+        score = scores(lines, kind, size, (*explained, *sure))
+        surprise = surprises(score, kind)
         if np.isnan(surprise).all():
             break
         best = int(np.nanargmax(surprise))
@@ -95,7 +150,7 @@ def _often(singly):
     count = len(singly)
     if count < 2:
         return {}
-    seen = [{(x.kind, x.period) for x in patterns} for patterns in singly]
+    seen = [{(x.kind, x.period) for x in found} for found in singly]
     counts = {key: sum(key in keys for keys in seen) for key in set().union(*seen)}
     chances = {
         key: float(scipy.stats.binom.sf(n - 1, count, FALSE_ALARMS))
@@ -105,65 +160,41 @@ def _often(singly):
 
 
 def _own(singly, kind, period):
-    return [
-        x.grey
-        for patterns in singly
-        for x in patterns
-        if x.kind == kind and period % x.period == 0
+    """How strong it is in the images that have it or a part of it by themselves."""
+    own = [
+        [x.grey for x in found if x.kind == kind and period % x.period == 0]
+        for found in singly
     ]
+    return [max(greys) for greys in own if greys]
 
 
-def _share(singly, kind, period):
-    if not singly:
-        return 1.0
-    having = [
-        any(x.kind == kind and period % x.period == 0 for x in patterns)
-        for patterns in singly
-    ]
-    return float(np.mean(having))
-
-
-def _sizes(grey, singly, kind, period):
-    if grey == 0:  # it begins elsewhere in each image
-        grey = float(np.mean(_own(singly, kind, period) or [0.0]))
-    return grey, 20 * float(np.log10(max(grey / GREYS, 1e-10)))
-
-
-def strength(lines: Lines, kind: str, period: int) -> tuple[float, list[list[float]]]:
+def strength(
+    lines: Lines, kind: str, period: int, explained: Sequence[int] = ()
+) -> tuple[float, list[list[float]]]:
     """RMS of a pattern in grey levels, and its strongest lines.
 
     Of all lines of the period, its parts' too, those count that stand out by
-    themselves; what the floor adds to their power is taken off.
+    themselves; what the floor adds to their power is taken off. Lines of the periods
+    that explain them do not count.
     """
     of = lattice(kind)
-    own, _, power = amplitudes(lines, kind, period)
+    own, _, power = amplitudes(lines, kind, period, explained)
     peaks = sorted(np.flatnonzero(own), key=lambda i: -power[i])[:_PEAKS]
     shown = [[*map(float, of.frequency[i]), float(np.sqrt(power[i]))] for i in peaks]
     return float(np.sqrt(power[own].sum())), shown
 
 
 def amplitudes(
-    lines: Lines, kind: str, period: int
+    lines: Lines, kind: str, period: int, explained: Sequence[int] = ()
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Which lines are of a period and stand out; amplitudes and powers of all."""
     of = lattice(kind)
     own = (period % of.period == 0) & (lines.precision > 0)
+    for other in explained:
+        own &= other % of.period != 0
     own &= lines.excess > np.log(max(own.sum(), 1)) + 2
     precision = np.where(lines.precision > 0, lines.precision, np.inf)
     amplitude = lines.number / precision / of.response
     noise = 1 / precision / of.response**2
     power = of.twins * np.maximum(np.abs(amplitude) ** 2 - noise, 0)
     return own, amplitude, power
-
-
-def _without_shadows(found):
-    """Without detail that is uneven because of a pattern that is found, too."""
-    plain = [x for x in found if not x.kind.endswith("detail")]
-
-    def explained(x):
-        kinds = (x.kind.removesuffix("_detail"), "both")
-        return x.kind.endswith("detail") and any(
-            y.kind in kinds and y.period % x.period == 0 for y in plain
-        )
-
-    return [x for x in found if not explained(x)]

@@ -2,7 +2,7 @@
 
     python -m experiments.measure_calibration.study --data=DIR
 
-writes caejax/measure/chance.csv, which ships, and false_alarms.csv.
+writes caejax/measure/chance.csv, which ships, false_alarms.csv and detection.csv.
 """
 
 import argparse
@@ -14,7 +14,8 @@ import scipy.stats
 import caejax.measure
 from caejax.data.pictures import reduce_image
 from caejax.files.csv_files import write_csv
-from caejax.measure.scores import FALSE_ALARMS
+from caejax.measure.scores import FALSE_ALARMS, _table
+from experiments.measure_calibration.detection import measure_all
 from experiments.measure_calibration.fit import fit, rare, rows
 from experiments.measure_calibration.photographs import (
     chance_scores,
@@ -25,6 +26,7 @@ from experiments.measure_calibration.photographs import (
 
 HERE = Path(__file__).parent
 FOLDS = 10
+DETECTED = 24  # of CBSD68, on which patterns are planted
 
 
 def main() -> None:
@@ -42,6 +44,8 @@ def main() -> None:
         _rate("CBSD68, reduced by 3", rare(_scores(tested, _reduce), chance)),
     ]
     write_csv(HERE / "false_alarms.csv", [row for both in found for row in both])
+    _table.cache_clear()
+    write_csv(HERE / "detection.csv", measure_all(tested[:DETECTED]))
 
 
 def _scores(paths, change=lambda image: image):
