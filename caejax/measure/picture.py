@@ -20,10 +20,10 @@ def draw(path: Path, seen: Seen, found: Sequence[Pattern]) -> None:
     """Draws the mean spectrum, the evidence for each period, and a folded pattern."""
     with paper_style():
         figure, (left, middle, right) = plt.subplots(
-            1, 3, figsize=(PAGE, 2.6), width_ratios=(0.75, 1.35, 1)
+            1, 3, figsize=(PAGE, 3.0), width_ratios=(0.75, 1.35, 1)
         )
         _draw_spectrum(left, seen, found)
-        _draw_evidence(middle, seen)
+        _draw_evidence(middle, seen, found)
         _draw_pattern(right, seen, found)
         save(figure, path.with_suffix(".png"))
 
@@ -59,27 +59,32 @@ def _right_half(y, x):
     return (-y, -x) if x < 0 else (y, x)
 
 
-def _draw_evidence(axes, seen):
+def _draw_evidence(axes, seen, found):
+    periods = tuple(x.period for x in found)
+    parts = [any(whole % s == 0 for whole in periods) for s in PERIODS]
     for kind, color in zip(KINDS, COLORS, strict=False):
-        surprise = surprises(scores(seen.lines[kind], kind, seen.size), kind)
-        axes.plot(
-            PERIODS,
-            np.maximum(surprise, 0.1),
-            color=color,
-            label=kind.replace("_", ", "),
+        # What is found would else be seen beside itself, too.
+        alone, rest = (
+            surprises(scores(seen.lines[kind], kind, seen.size, explained), kind)
+            for explained in ((), periods)
         )
+        shown = np.maximum(np.where(parts, alone, rest), 0.1)
+        axes.plot(PERIODS, shown, color=color, label=kind.replace("_", ", "))
     axes.axhline(needed(FALSE_ALARMS), color="0.4", linestyle="--", linewidth=0.8)
+    powers = [10**n for n in range(-1, 6) if n < 3 or 10**n < axes.get_ylim()[1]]
     axes.set(
         title="evidence; found above the dashes",
         xlabel="period (pixels)",
         ylabel="-log10 of chance",
         yscale="log",
         xscale="log",
+        yticks=powers,
+        yticklabels=[f"{x:g}" for x in powers],
         xticks=(2, 3, 4, 6, 8, 16, 32, 64),
         xticklabels=("2", "3", "4", "6", "8", "16", "32", "64"),
     )
     axes.minorticks_off()
-    axes.legend()
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=3)
 
 
 def _draw_pattern(axes, seen, found):
