@@ -62,11 +62,14 @@ def _flat(scores):
 
 def _smooth(values):
     return np.asarray(
-        [np.median(values[max(0, i - 2) : i + 3]) for i in range(len(values))]
+        [np.nanmedian(values[max(0, i - 2) : i + 3]) for i in range(len(values))]
     )
 
 
 def _tail(values):
-    start = np.nanquantile(values, 1 - SHARE, axis=0)
+    seen = ~np.isnan(values).all(0)  # what nothing is known of stays so
+    start, scale = (np.full(values.shape[1], np.nan) for _ in range(2))
+    start[seen] = np.nanquantile(values[:, seen], 1 - SHARE, axis=0)
     beyond = np.where(values > start, values - start, np.nan)
-    return Tail(start, np.nanmean(beyond, axis=0))
+    scale[seen] = np.nanmean(beyond[:, seen], axis=0)
+    return Tail(start, scale)
