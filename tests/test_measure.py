@@ -1,6 +1,5 @@
 """Tests of the patterns that are found in images without a model."""
 
-import io
 import json
 
 import numpy as np
@@ -197,6 +196,12 @@ def test_the_command(tmp_path, capsys, monkeypatch):
     assert json.loads(capsys.readouterr().out)["clean"]
 
 
+def test_the_figure_is_not_written_over_an_image(tmp_path):
+    file = write(tmp_path / "a.png", as_bytes(noise()))
+    with pytest.raises(CaejaxError, match="would be written over"):
+        caejax.measure(tmp_path, figure=file)
+
+
 def test_what_cannot_be_read_is_one_line(tmp_path, capsys):
     out, ref = tmp_path / "out", tmp_path / "ref"
     for folder in (out, ref):
@@ -229,11 +234,3 @@ def test_arrays_that_do_not_fit():
         caejax.measure(np.zeros((32, 32)), np.zeros((32, 30)))
     with pytest.raises(CaejaxError, match="empty list"):
         caejax.measure([])
-
-
-def test_jpeg_is_read_as_apply_does(tmp_path):
-    file = io.BytesIO()
-    Image.fromarray(as_bytes(noise())).save(file, "png")
-    (tmp_path / "x.png").write_bytes(file.getvalue())
-    found = caejax.measure(tmp_path)
-    assert found["images"][0]["height"] == 160

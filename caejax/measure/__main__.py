@@ -43,7 +43,7 @@ def parse(argv: Sequence[str], program: str) -> argparse.Namespace:
         default=-60.0,
         metavar="DB",
         help="a pattern whose RMS is above this is a fault, in dB of full scale; -60 "
-        "is a quarter of a grey level of 255 (default: -60)",
+        "is a quarter of a grey level of 255; of uneven detail, 10 more (default: -60)",
     )
     add(
         "--figure",

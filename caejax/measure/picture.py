@@ -16,6 +16,11 @@ from caejax.report.style import COLORS, PAGE, paper_style, save
 _SHOWN = 3  # patterns whose lines are marked
 
 
+def place(path: Path) -> Path:
+    """Where a figure of this name is written: as a PNG file."""
+    return path.with_suffix(".png")
+
+
 def draw(path: Path, seen: Seen, found: Sequence[Pattern]) -> None:
     """Draws the mean spectrum, the evidence for each period, and a folded pattern."""
     with paper_style():
@@ -25,7 +30,7 @@ def draw(path: Path, seen: Seen, found: Sequence[Pattern]) -> None:
         _draw_spectrum(left, seen, found)
         _draw_evidence(middle, seen, found)
         _draw_pattern(right, seen, found)
-        save(figure, path.with_suffix(".png"))
+        save(figure, path)
 
 
 def _draw_spectrum(axes, seen, found):
