@@ -105,8 +105,9 @@ def test_many_images_show_what_none_shows_alone():
 
 
 def test_patterns_that_begin_elsewhere_in_each_image_are_found_by_their_number():
-    image = planted(noise(), pattern(4, 3, seed=3))
-    shifted = [as_bytes(np.roll(image, (i, i // 4), (0, 1))) for i in range(16)]
+    tile = pattern(4, 3, seed=3)
+    tiles = [np.roll(tile, (i, i // 4), (0, 1)) for i in range(16)]
+    shifted = [as_bytes(planted(noise(i, (80, 96)), x)) for i, x in enumerate(tiles)]
     found = caejax.measure(shifted)["patterns"]
     assert found[0]["period"] == 4
     assert found[0]["share"] > 0.9

@@ -114,7 +114,7 @@ def folded(seen: Seen, period: int, detail: bool) -> np.ndarray:
     spectrum = np.zeros((period, period), complex)
     shift = 0.0 if detail else 0.5
     for other in (x for x in KINDS if x.endswith("detail") == detail):
-        own, amplitude, _ = amplitudes(seen.lines[other], other, period)
+        _, own, amplitude, _ = amplitudes(seen.lines[other], other, period)
         of = lattice(other)
         y, x = np.rint(of.frequency[own] * period).astype(int).T
         # Differences lie half a pixel behind, and a quarter turn ahead, of the pixels.

@@ -6,12 +6,15 @@ from typing import NamedTuple
 import numpy as np
 import scipy.stats
 
-from caejax.measure.lines import KINDS, PERIODS, Lines, lattice
+from caejax.measure.lines import PERIODS, Lines, lattice
 from caejax.measure.scores import FALSE_ALARMS, chance, scores, surprises
 from caejax.metrics.units import GREYS
 
 _MOST = 12  # periods of a kind, before those that are parts of others are left out
 _PEAKS = 5
+_NOISY = 4.0  # times the usual noise of a period's lines: too much to be added up
+# What is found of both axes is what their own lines are of, too.
+_ORDER = ("both", "columns", "rows", "columns_detail", "rows_detail")
 _AXES = {"columns": "x", "rows": "y", "both": "xy"}
 
 
@@ -75,9 +78,10 @@ def find(
     """
     found: list[Found] = []
     often = _often(singly)
-    for kind in KINDS:
+    for kind in _ORDER:
         explained = _casting_shadows(found, kind)
-        sure = _periods(lines[kind], kind, size, explained)
+        known = () if kind.endswith("detail") else [x.period for x in found]
+        sure = _periods(lines[kind], kind, size, explained, known)
         for (other, period), luck in often.items():
             if other == kind and not any(s % period == 0 for s in explained):
                 sure[period] = min(luck, sure.get(period, 1.0))
@@ -85,9 +89,9 @@ def find(
             luck = min(x for part, x in sure.items() if period % part == 0)
             grey, peaks = strength(lines[kind], kind, period, explained)
             alone = _own(singly, kind, period)
-            if not grey and alone:  # it begins elsewhere in each image
-                grey = float(np.mean(alone))
             share = len(alone) / len(singly) if singly else 1.0
+            if alone:  # together it is weaker if it begins elsewhere in each image
+                grey = max(grey, share * float(np.mean(alone)))
             found.append(Found(kind, period, luck, grey, peaks, share))
     return found
 
@@ -125,12 +129,18 @@ def _casting_shadows(found, kind):
     return tuple(x.period for x in found if x.kind in kinds)
 
 
-def _periods(lines, kind, size, explained):
-    """The chance of each period that is found, what others explain left out."""
-    sure: dict[int, float] = {}
-    while len(sure) < _MOST:
-        score = scores(lines, kind, size, (*explained, *sure))
-        surprise = surprises(score, kind)
+def _periods(lines, kind, size, explained, known):
+    """The chance of each period that is found, what others explain left out.
+
+    Those that are known of other kinds go first: 33 looks much like 32.
+    """
+    surprise = surprises(scores(lines, kind, size, explained), kind)
+    parts = [s for s in PERIODS if any(whole % s == 0 for whole in known)]
+    lucks = {s: chance(surprise[PERIODS.index(s)]) for s in parts}
+    sure = {s: luck for s, luck in lucks.items() if luck < FALSE_ALARMS}
+    explained = (*explained, *known)
+    for _ in range(_MOST):
+        surprise = surprises(scores(lines, kind, size, (*explained, *sure)), kind)
         if np.isnan(surprise).all():
             break
         best = int(np.nanargmax(surprise))
@@ -173,28 +183,50 @@ def strength(
 ) -> tuple[float, list[list[float]]]:
     """RMS of a pattern in grey levels, and its strongest lines.
 
-    Of all lines of the period, its parts' too, those count that stand out by
-    themselves; what the floor adds to their power is taken off. Lines of the periods
-    that explain them do not count.
+    The power of all lines of the period, its parts' too, less what the floor adds; of
+    lines that say little, the lowest frequencies', only if they stand out. Lines of the
+    periods that explain them do not count.
     """
     of = lattice(kind)
-    own, _, power = amplitudes(lines, kind, period, explained)
-    peaks = sorted(np.flatnonzero(own), key=lambda i: -power[i])[:_PEAKS]
-    shown = [[*map(float, of.frequency[i]), float(np.sqrt(power[i]))] for i in peaks]
-    return float(np.sqrt(power[own].sum())), shown
+    own, out, _, power = amplitudes(lines, kind, period, explained)
+    peaks = sorted(np.flatnonzero(out), key=lambda i: -power[i])[:_PEAKS]
+    shown = [
+        [*map(float, of.frequency[i]), float(np.sqrt(max(power[i], 0)))] for i in peaks
+    ]
+    return float(np.sqrt(max(power[own | out].sum(), 0))), shown
+
+
+class Amplitudes(NamedTuple):
+    """The lines of a period, (n,) as in the kind's `lattice`.
+
+    Attributes:
+      certain: Those whose noise is not far above that of the others.
+      out: Those that stand out by themselves.
+      amplitude: All amplitudes in grey levels, complex.
+      power: Their powers with those of their mirror images, without bias, so signed.
+    """
+
+    certain: np.ndarray
+    out: np.ndarray
+    amplitude: np.ndarray
+    power: np.ndarray
 
 
 def amplitudes(
     lines: Lines, kind: str, period: int, explained: Sequence[int] = ()
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Which lines are of a period and stand out; amplitudes and powers of all."""
+) -> Amplitudes:
+    """The amplitudes of a period's lines and of its parts'."""
     of = lattice(kind)
     own = (period % of.period == 0) & (lines.precision > 0)
     for other in explained:
         own &= other % of.period != 0
-    own &= lines.excess > np.log(max(own.sum(), 1)) + 2
     precision = np.where(lines.precision > 0, lines.precision, np.inf)
-    amplitude = lines.number / precision / of.response
     noise = 1 / precision / of.response**2
-    power = of.twins * np.maximum(np.abs(amplitude) ** 2 - noise, 0)
-    return own, amplitude, power
+    usual = np.median(noise[own]) if own.any() else 0.0
+    amplitude = lines.number / precision / of.response
+    return Amplitudes(
+        own & (noise <= _NOISY * usual),
+        own & (lines.excess > np.log(max(own.sum(), 1)) + 2),
+        amplitude,
+        of.twins * (np.abs(amplitude) ** 2 - noise),
+    )
