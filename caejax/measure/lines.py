@@ -8,7 +8,7 @@ such a line stands out of the floor beside it. Five kinds of pattern are told ap
 | --- | --- | --- |
 | `columns`, `rows` | differences along one axis, averaged over the other | stripes |
 | `both` | differences along both axes | checks, and whatever needs both axes |
-| `columns_detail`, `rows_detail` | size of the fine detail along that axis | seams of any sign |
+| `columns_detail`, `rows_detail` | size of fine detail along the axis | seams of any sign |
 
 Everything is weighted by the inverse variance around a pixel: a pattern of half a grey
 level is found in the sky and not in the leaves.
@@ -31,7 +31,8 @@ LOBE = 2  # bins to each side of a line over which Hann's window spreads it
 
 _ROUNDING = 0.5  # grey levels; what is smoother than this is not trusted more
 _CLIPPED = 0.01  # the weight of black and white pixels, of which some images are made
-_CLIP = 3.0  # standard deviations of what is beside it, the most of detail that counts
+_WIDE = 33  # the same of detail: wide enough that a seam does not hide itself
+_CLIP = 4.0  # standard deviations, the most of detail that counts
 _AROUND = 9  # pixels, the side of the square in which the variance is taken
 _FINE = 16  # points of the spectrum of a profile for each bin
 _FLOOR_BINS = 12  # how far from a line its floor is taken, along one axis
@@ -100,10 +101,10 @@ def measure_lines(
         seen = np.minimum(seen[:, 1:], seen[:, :-1])
         found[kind] = _of_profile(kind, slope, seen * _weights(slope), shift)
         bend = np.abs(slope[:, 1:-1] - (slope[:, :-2] + slope[:, 2:]) / 2)
-        beside = _beside(uniform_filter(bend * bend, _AROUND)) + _ROUNDING**2
+        variance = uniform_filter(bend * bend, _WIDE) + _ROUNDING**2
         # Edges of objects are not worth more than seams.
-        bend = np.minimum(bend, _CLIP * np.sqrt(beside))
-        weights = seen[:, 1:-1] / beside
+        bend = np.minimum(bend, _CLIP * np.sqrt(variance))
+        weights = seen[:, 1:-1] / variance
         bend -= uniform_filter(bend, _AROUND)
         kind = f"{kind}_detail"
         found[kind] = _of_profile(kind, bend, weights, shift)
@@ -200,13 +201,6 @@ def _nothing(kind):
 
 def _weights(values):
     return 1 / (uniform_filter(values * values, _AROUND) + _ROUNDING**2)
-
-
-def _beside(variance):
-    """The smaller of the variances to the left and to the right: a seam is in none."""
-    reach = _AROUND // 2 + 2
-    wide = np.pad(variance, ((0, 0), (reach, reach)), mode="edge")
-    return np.minimum(wide[:, : -2 * reach], wide[:, 2 * reach :])
 
 
 def _lines(kind, spectrum, floor, seen):
