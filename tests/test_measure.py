@@ -125,6 +125,16 @@ def test_blocks_of_a_jpeg_file_are_named_and_are_no_fault(tmp_path):
     assert not eight["fault"]
 
 
+def test_seams_of_tiles_are_found_whatever_their_sign():
+    rng = np.random.default_rng(9)
+    tiles = np.kron(6 * rng.normal(size=(5, 5)), np.ones((32, 32)))
+    (only,) = caejax.measure(as_bytes(noise(shape=(160, 160), level=2.0) + tiles))[
+        "patterns"
+    ]
+    assert (only["period"], only["detail"]) == (32, True)
+    assert "tiles" in only["origin"]
+
+
 def test_what_is_black_and_white_only_is_measured_too():
     y, x = np.mgrid[:96, :96]
     board = np.uint8(255 * ((x // 2 + y // 2) % 2))

@@ -8,7 +8,7 @@ such a line stands out of the floor beside it. Five kinds of pattern are told ap
 | --- | --- | --- |
 | `columns`, `rows` | differences along one axis, averaged over the other | stripes |
 | `both` | differences along both axes | checks, and whatever needs both axes |
-| `columns_detail`, `rows_detail` | size of fine detail along the axis | seams of any sign |
+| `columns_detail`, `rows_detail` | size of fine detail there | seams of any sign |
 
 Everything is weighted by the inverse variance around a pixel: a pattern of half a grey
 level is found in the sky and not in the leaves.

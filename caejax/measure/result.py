@@ -34,7 +34,8 @@ def to_text(found: Measurement) -> str:
             f"period {x['period']} {where(x)}: {x['origin']}" for x in found["patterns"]
         ]
     if found["paired"]:
-        lines.append(", ".join(f"{k} {v:.3f}" for k, v in found["paired"].items()))
+        known = {k: v for k, v in found["paired"].items() if v is not None}
+        lines.append(", ".join(f"{k} {v:.3f}" for k, v in known.items()))
     return "\n".join([*lines, *found["about"], found["verdict"]])
 
 
