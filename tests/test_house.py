@@ -24,7 +24,7 @@ config
 training
 sweep
 report evaluation inference diagnose
-commands interface
+fix commands interface
 main apply __main__ __init__
 """
 

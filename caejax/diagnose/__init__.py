@@ -78,7 +78,7 @@ def _listed(inputs):
 
 def _of_torch(module, inputs, threshold_db):
     torch = sys.modules["torch"]
-    watching = _extra("torch_module", "torch")
+    watching = load_extra("caejax.diagnose.torch_module", "torch")
     tensors = [torch.as_tensor(x).detach() for x in inputs]
     trace = watching.trace_module(module, tensors)
     arrays = [x.float() if x.is_floating_point() else x for x in tensors]
@@ -99,16 +99,20 @@ def _of_file(path: Path, inputs, threshold_db):
         return _of_jax(
             function, [example] if inputs is None else _listed(inputs), threshold_db
         )
-    watching = _extra("onnx_file", "onnx")
+    watching = load_extra("caejax.diagnose.onnx_file", "onnx")
     model = watching.read(path)
     given = None if inputs is None else [np.asarray(x) for x in _listed(inputs)]
     return watching.inspect_model(model, given, threshold_db)
 
 
-def _extra(module, extra):
-    """A module that needs packages of an extra."""
+def load_extra(module: str, extra: str) -> types.ModuleType:
+    """A module of caejax that needs packages of an extra.
+
+    Raises:
+      CaejaxError: one of them is missing.
+    """
     try:
-        return importlib.import_module(f"caejax.diagnose.{module}")
+        return importlib.import_module(module)
     except ModuleNotFoundError as error:
         raise CaejaxError(
             f"the module {error.name} is missing; pip install 'caejax[{extra}]'"
