@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import linen as nn
+from PIL import Image
 
 import caejax
 from caejax.diagnose import __main__ as command
@@ -241,11 +242,11 @@ def test_what_cannot_be_diagnosed(model, inputs, words):
         caejax.diagnose(model, inputs)
 
 
-def onnx_file(path, nodes, weights, channels=3, opset=17, kind="float32"):
+def onnx_file(path, nodes, weights, channels=3, opset=17, sides=2):
     onnx = pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
     helper = onnx.helper
-    given = helper.make_tensor_value_info("x", 1, ["b", channels, "h", "w"])
+    given = helper.make_tensor_value_info("x", 1, ["b", channels, *"hwd"[:sides]])
     made = helper.make_tensor_value_info("y", 1, None)
     graph = helper.make_graph(
         [helper.make_node(*node[:3], **node[3]) for node in nodes],
@@ -298,3 +299,77 @@ def test_files_that_cannot_be_read(content, words, tmp_path, capsys):
     (tmp_path / "model.onnx").write_bytes(content)
     assert command.main([str(tmp_path / "model.onnx")]) == 1
     assert words in capsys.readouterr().err
+
+
+def test_the_part_behind_a_layer(torch, normal):
+    """A dirty layer, and behind it a clean one: in both libraries, from there on."""
+    module = torch.nn.Sequential(
+        torch.nn.ConvTranspose2d(3, 3, 3, 2, 1, 1),
+        torch.nn.ReLU(),
+        torch.nn.Upsample(scale_factor=2),
+        torch.nn.Conv2d(3, 3, 3, padding=1),
+    )
+    x = normal(1, 3, 16, 16)
+    assert not diagnose(module, x).clean
+    found = diagnose(module, x, behind="1")
+    assert found.clean
+    assert [place["name"] for place in found["places"]] == ["2"]
+    assert found["slope_ripple_db"] is None
+    assert "probed from 1 on" in str(found)
+    with pytest.raises(CaejaxError, match="nothing in the model is called 'one'"):
+        diagnose(module, x, behind="one")
+
+    def function(x):
+        y = (
+            jnp.repeat(jnp.repeat(x, 2, 1), 2, 2)
+            * jnp.tile(jnp.arange(2.0), 16)[:, None]
+        )
+        y = jax.named_call(jnp.sin, name="middle")(y)
+        return jnp.repeat(jnp.repeat(y, 2, 1), 2, 2)
+
+    assert not diagnose(function, normal(1, 16, 16, 3)).clean
+    assert diagnose(function, normal(1, 16, 16, 3), behind="middle").clean
+
+
+def test_images_set_the_colours(normal, tmp_path, capsys):
+    """A layer that draws of red alone, probed with grey, and from a tensor on."""
+    weight = np.ones((3, 1, 2, 2), np.float32)
+    weight[0, 0, 0, 0] = 2
+    path = onnx_file(
+        tmp_path / "model.onnx",
+        [
+            ("Relu", ["x"], ["features"], {}),
+            ("ConvTranspose", ["features", "w"], ["y"], {"strides": [2, 2]}),
+        ],
+        {"w": weight},
+    )
+    images = tmp_path / "images"
+    images.mkdir()
+    image = np.zeros((64, 64, 3), np.uint8)
+    image[..., 1] = 255
+    Image.fromarray(image).save(images / "green.png")
+    for more in ([], ["--from=features"]):
+        command.main([str(path), f"--images={images}", "--json=-", *more])
+        found = json.loads(capsys.readouterr().out)
+        seen = found["ripple_db"]
+        command.main([str(path), "--json=-", *more])
+        assert seen < json.loads(capsys.readouterr().out)["ripple_db"]
+    assert command.main([str(path), f"--images={tmp_path / 'none'}"]) == 1
+    assert "no such file or folder" in capsys.readouterr().err
+
+
+def test_prediction_and_probe_of_a_linear_chain(normal, tmp_path):
+    """In one to three dimensions, strides of two to four, both within 0.1 dB."""
+    for dims, stride, kernel in [(1, 4, 5), (2, 3, 4), (3, 2, 3)]:
+        path = onnx_file(
+            tmp_path / f"{dims}.onnx",
+            [
+                ("ConvTranspose", ["x", "w"], ["a"], {"strides": [stride] * dims}),
+                ("Conv", ["a", "v"], ["y"], {}),
+            ],
+            {"w": normal(3, 4, *[kernel] * dims), "v": normal(2, 4, *[1] * dims)},
+            sides=dims,
+        )
+        (place,) = diagnose(path)["places"]
+        assert place["dimensions"] == dims
+        assert place["predicted_db"] == pytest.approx(place["ripple_db"], abs=0.1)

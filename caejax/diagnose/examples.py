@@ -10,9 +10,7 @@ from caejax.data.pictures import read_image
 from caejax.errors import CaejaxError
 
 LIMIT = 64  # images are read of a folder
-_WHOLE = (
-    32  # sizes that are left open are cut to multiples of this where they can be
-)
+_WHOLE = 32  # sizes that are left open are cut to multiples of this where they can be
 
 
 def find(folder: Path, what: str = "--images") -> list[Path]:
@@ -27,9 +25,7 @@ def find(folder: Path, what: str = "--images") -> list[Path]:
         return [folder]
     paths = [*list_pictures(folder).paths, *sorted(folder.rglob("*.npy"))]
     if not paths:
-        raise CaejaxError(
-            f"{what} is {folder}, which holds neither images nor .npy"
-        )
+        raise CaejaxError(f"{what} is {folder}, which holds neither images nor .npy")
     return paths[:LIMIT]
 
 

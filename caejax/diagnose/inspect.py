@@ -10,12 +10,16 @@ import numpy as np
 from caejax.diagnose import phases, probe
 from caejax.diagnose.phases import decibels
 from caejax.diagnose.places import Place, find_places, scales
+from caejax.diagnose.reach import from_there, what_is_seen
 from caejax.diagnose.result import THRESHOLD_DB, Diagnosis
 from caejax.diagnose.trace import Trace
 
 
 def inspect(
-    trace: Trace, inputs: Sequence[np.ndarray], threshold_db: float = THRESHOLD_DB
+    trace: Trace,
+    inputs: Sequence[np.ndarray],
+    threshold_db: float = THRESHOLD_DB,
+    behind: str | None = None,
 ) -> Diagnosis:
     """Reads the kernels of a model's enlarging places, and measures what they draw.
 
@@ -25,15 +29,25 @@ def inspect(
         flat colours.
       threshold_db: a pattern on flat inputs above this, relative to the constant's
         own response, is a fault.
+      behind: the name of a layer, or in ONNX of a tensor, whose result is replaced by
+        features that are flat, of the mean and spread that the inputs give them; only
+        what lies behind it is looked at. None for the whole model.
+
+    Raises:
+      CaejaxError: nothing is called that, or its result has no spatial axes.
     """
     places = find_places(trace)
-    about = list(trace.about)
+    if behind is not None:
+        trace, places = from_there(trace, places, inputs, behind)
+    about = [*trace.about, *what_is_seen(trace)]
     if not places:
         return _nothing(about, threshold_db)
     larger = scales(trace, places)
     periods = [_period(place, larger) for place in places]
     whole = _common([p for p in periods if p])
     drawn = _measure(trace, inputs, places, periods, whole, larger, about)
+    if behind is not None:
+        drawn["slope"] = None  # what goes into the model does not go on
     rows = [
         _row(place, period, *values, threshold_db)
         for place, period, *values in zip(

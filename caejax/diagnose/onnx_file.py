@@ -290,15 +290,13 @@ def _changed(model, changes):
 
 
 def _put_value(graph, index, value):
-    """Replaces a result by an array, of the type that is there."""
+    """Replaces a result by an array."""
     node = graph.node[index]
     name, own = node.output[0], f"{node.output[0]}.own"
     node.output[0] = own
     graph.initializer.append(numpy_helper.from_array(value, f"{name}.value"))
-    made = [
-        helper.make_node("CastLike", [f"{name}.value", own], [name]),
-    ]
-    graph.node.insert(index + 1, made[0])
+    made = helper.make_node("CastLike", [f"{name}.value", own], [name])
+    graph.node.insert(index + 1, made)
 
 
 def _insert_mean(graph, index, groups, axis):
@@ -428,6 +426,7 @@ def inspect_model(
     model: onnx.ModelProto,
     inputs: Sequence[np.ndarray] | None,
     threshold_db: float,
+    behind: str | None = None,
 ) -> Diagnosis:
     """Diagnoses a model; where no inputs are given, at a size that shows its patterns.
 
@@ -435,13 +434,14 @@ def inspect_model(
       model: as `read` gives it.
       inputs: (B, C, n1, ..., nd); None for random ones.
       threshold_db: what is a fault.
+      behind: the name of the tensor behind which it is probed; None for all of it.
     """
     if inputs is not None:
-        return inspect(trace_model(model, inputs), inputs, threshold_db)
+        return inspect(trace_model(model, inputs), inputs, threshold_db, behind)
     size = SIZE
     while True:
         made = example(model, size)
-        found = inspect(trace_model(model, made), made, threshold_db)
+        found = inspect(trace_model(model, made), made, threshold_db, behind)
         open_axes = any(
             x.shape != y.shape
             for x, y in zip(made, example(model, 2 * size), strict=True)

@@ -122,6 +122,8 @@ class _Recorder(TorchDispatchMode):
         made = func(*args, **kwargs)
         if change.mean is not None:
             made = _mean(made, *change.mean)
+        if change.value is not None:
+            made = torch.as_tensor(change.value).to(made)
         tensors = [x for x in _flat(made) if isinstance(x, torch.Tensor)]
         if step.sources:  # what is made of weights alone does not depend on inputs
             for tensor in tensors:
