@@ -2,6 +2,8 @@
 
 import itertools
 import json
+import re
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -242,11 +244,13 @@ def test_what_cannot_be_diagnosed(model, inputs, words):
         caejax.diagnose(model, inputs)
 
 
-def onnx_file(path, nodes, weights, channels=3, opset=17, sides=2):
+def onnx_file(path, nodes, weights, channels=3, sides=2, shape=None):
     onnx = pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
     helper = onnx.helper
-    given = helper.make_tensor_value_info("x", 1, ["b", channels, *"hwd"[:sides]])
+    given = helper.make_tensor_value_info(
+        "x", 1, shape or ["b", channels, *"hwd"[:sides]]
+    )
     made = helper.make_tensor_value_info("y", 1, None)
     graph = helper.make_graph(
         [helper.make_node(*node[:3], **node[3]) for node in nodes],
@@ -255,7 +259,7 @@ def onnx_file(path, nodes, weights, channels=3, opset=17, sides=2):
         [made],
         [onnx.numpy_helper.from_array(x, name) for name, x in weights.items()],
     )
-    ids = [helper.make_opsetid("", opset)]
+    ids = [helper.make_opsetid("", 17)]
     onnx.save(helper.make_model(graph, opset_imports=ids, ir_version=8), path)
     return path
 
@@ -373,3 +377,89 @@ def test_prediction_and_probe_of_a_linear_chain(normal, tmp_path):
         (place,) = diagnose(path)["places"]
         assert place["dimensions"] == dims
         assert place["predicted_db"] == pytest.approx(place["ripple_db"], abs=0.1)
+
+
+def test_resizes_of_onnx_files(normal, tmp_path):
+    """By scales that are whole and that are not; clean on constants, all of them."""
+    for mode, scale in [("nearest", 2), ("linear", 3), ("cubic", 2), ("linear", 1.75)]:
+        path = onnx_file(
+            tmp_path / "model.onnx",
+            [
+                ("Resize", ["x", "", "s"], ["r"], {"mode": mode}),
+                ("Conv", ["r", "v"], ["y"], {}),
+            ],
+            {"s": np.array([1, 1, scale, scale], np.float32), "v": normal(2, 3, 3, 3)},
+        )
+        found = diagnose(path)
+        (place,) = found["places"]
+        assert (place["stride"], place["kernel"]) == ([scale, scale], [3, 3])
+        assert place["operation"] == f"Resize ({mode}) + Conv"
+        assert found.clean
+        assert ("no integer" in place["verdict"]) == (scale == 1.75)
+
+
+def test_a_blur_cleans_what_lies_before_it(normal, tmp_path):
+    path = onnx_file(
+        tmp_path / "model.onnx",
+        [
+            ("ConvTranspose", ["x", "w"], ["t"], {"strides": [2, 2], "pads": [1] * 4}),
+            ("Conv", ["t", "blur"], ["y"], {"group": 2}),
+        ],
+        {"w": normal(3, 2, 4, 4), "blur": np.full((2, 1, 2, 2), 0.25, np.float32)},
+    )
+    (place,) = diagnose(path)["places"]
+    assert place["operation"] == "ConvTranspose + fixed blur"
+    assert place["clean"]
+    assert max(place["gain_spread_db"], place["ripple_db"]) < -100
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_tokens_are_flat_along_their_number(swapped, normal, tmp_path):
+    """All patches' pixels alike: clean, and with the axes of patches swapped, too."""
+    perm = [0, 5, 1, 4, 2, 3] if swapped else [0, 5, 1, 3, 2, 4]
+    path = onnx_file(
+        tmp_path / "model.onnx",
+        [
+            ("MatMul", ["x", "w"], ["c"], {}),
+            ("Add", ["b", "c"], ["d"], {}),
+            ("Reshape", ["d", "s"], ["e"], {}),
+            ("Transpose", ["e"], ["f"], {"perm": perm}),
+            ("Reshape", ["f", "t"], ["y"], {}),
+        ],
+        {
+            "w": np.tile(normal(5, 1, 3), (1, 16, 1)).reshape(5, 48),
+            "b": np.tile(normal(3), 16),
+            "s": np.array([1, 8, 8, 4, 4, 3]),
+            "t": np.array([1, 3, 32, 32]),
+        },
+        shape=(1, 64, 5),
+    )
+    found = diagnose(path)
+    assert found.clean
+    assert found["places"][0]["stride"] == [4, 4]
+    assert not found["about"]
+
+
+def test_what_the_readme_says_of_the_record(normal, tmp_path, monkeypatch):
+    """Its fields are all there are, its test runs, its flags are those there are."""
+    text = (Path(__file__).parents[1] / "README.md").read_text()
+    onnx_file(
+        tmp_path / "decoder.onnx",
+        [("ConvTranspose", ["x", "w"], ["y"], {"strides": [2, 2]})],
+        {"w": normal(3, 1, 2, 2)},
+    )
+    monkeypatch.chdir(tmp_path)
+    found = diagnose("decoder.onnx")
+    rows = dict(re.findall(r"\| (`.*`) \| (.*) \|", text))
+    fields = [key for row in rows for key in re.findall(r"`(\w+)`", row)]
+    assert set(found) - {"threshold_db"} <= set(fields)
+    own = set(re.findall(r"`(\w+)`", rows["`places`"]))
+    assert own == set(found["places"][0])
+    (code,) = re.findall(r"```python\n(import caejax\n\n\ndef test_.*?)```", text, re.S)
+    names = {}
+    exec(code, names)
+    with pytest.raises(AssertionError):
+        names["test_no_checkerboards"]()
+    (words,) = re.findall(r"- run: caejax diagnose (.*)", text)
+    assert command.main(words.split()) == command.FOUND
+    assert json.loads((tmp_path / "ripple.json").read_text())["clean"] is False

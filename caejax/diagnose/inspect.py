@@ -10,7 +10,7 @@ import numpy as np
 from caejax.diagnose import phases, probe
 from caejax.diagnose.phases import decibels
 from caejax.diagnose.places import Place, find_places, scales
-from caejax.diagnose.reach import from_there, what_is_seen
+from caejax.diagnose.reach import from_there, reads_tokens, what_is_seen
 from caejax.diagnose.result import THRESHOLD_DB, Diagnosis
 from caejax.diagnose.trace import Trace
 
@@ -127,7 +127,8 @@ def _measure(trace, inputs, places, periods, whole, larger, about):
     if not whole:
         about.append("no place lies on a way to the result; nothing was probed")
         return nothing
-    given = [_flat(inputs, seed) for seed in range(probe.FLATS)]
+    tokens = reads_tokens(trace)
+    given = [_flat(inputs, seed, tokens) for seed in range(probe.FLATS)]
     at = [_at(whole, larger, x) for x in places]
     shown = _Shown(places, at, len(inputs))
     images = trace.run(given, watch=shown.watch)
@@ -152,7 +153,9 @@ def _measure(trace, inputs, places, periods, whole, larger, about):
     return {
         "ripple": found.db,
         "rms": float(np.sqrt(found.power)),
-        "slope": _on_slopes(trace, inputs, given[0], images[0], whole),
+        "slope": None
+        if tokens
+        else _on_slopes(trace, inputs, given[0], images[0], whole),
         "by_period": _by_period(images, whole),
         "local": [_worst(x) for x in shown.drawn],
         "predicted": [_worst(x) for x in shown.predicted],
@@ -224,11 +227,17 @@ class _Shown:
         self.predicted[n].append(decibels(made.var(axes).mean() / max(level, 1e-300)))
 
 
-def _flat(inputs, seed):
-    return [
-        probe.flats(x, seed + n) if x.ndim >= 3 and x.dtype.kind == "f" else x
-        for n, x in enumerate(inputs)
-    ]
+def _flat(inputs, seed, tokens):
+    """Inputs that are flat; tokens (B, N, C) have their channels last."""
+
+    def flat(x, seed):
+        if x.ndim < 3 or x.dtype.kind != "f":
+            return x
+        if tokens and x.ndim == 3:
+            return probe.flats(x.swapaxes(1, 2), seed).swapaxes(1, 2)
+        return probe.flats(x, seed)
+
+    return [flat(x, seed + n) for n, x in enumerate(inputs)]
 
 
 def _mean(found):

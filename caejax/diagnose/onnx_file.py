@@ -201,8 +201,9 @@ def trace_model(model: onnx.ModelProto, inputs: Sequence[np.ndarray]) -> Trace:
         return found
 
     every = [x for node in model.graph.node for x in node.output if x]
-    values = _values(model, _session(model, every), feed(inputs), every)
-    steps, of = _steps(model, values, names)
+    given = feed(inputs)
+    values = _values(model, _session(model, every), given, every)
+    steps, of = _steps(model, values, given)
     return Trace(steps, (of[result],), run, tensors=of)
 
 
@@ -327,7 +328,7 @@ def _insert_mean(graph, index, groups, axis):
 def _steps(model, values, inputs):
     fixed = {x.name: numpy_helper.to_array(x) for x in model.graph.initializer}
     of = dict.fromkeys(inputs, -1)
-    shapes = {}
+    shapes = {name: array.shape for name, array in inputs.items()}
     steps = []
     for index, node in enumerate(model.graph.node):
         sources = tuple(

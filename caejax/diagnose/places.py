@@ -86,7 +86,7 @@ def _transposed(step, users, channel):
     clean = phases.clean_transposed(step.weight, step.stride, step.dilation)
     change = None if clean is None else {step.index: Change(weight=clean)}
     note = "" if change else "some phases have no taps, so no kernel is clean"
-    found, blur = _behind(found, step, users, channel)
+    found, blur, output = _behind(found, step, users, channel)
     return Place(
         step.name,
         f"{step.label}{blur}",
@@ -95,7 +95,7 @@ def _transposed(step, users, channel):
         found,
         change,
         step.sources[0],
-        step.index,
+        output,
         note,
         None if blur else step.sources[0],
         step.groups,
@@ -105,12 +105,16 @@ def _transposed(step, users, channel):
 
 
 def _behind(found, step, users, channel):
-    """Mixes the phases as a fixed blur does that follows, if one does."""
+    """Mixes the phases as a fixed blur does that follows, if one does.
+
+    Returns:
+      The phases, what the operation is called by it, and the step that ends it.
+    """
     following = _next(step, users)
     blur = following and _blur(following, channel)
-    if blur is None:
-        return found, ""
-    return phases.blurred(found, blur), " + fixed blur"
+    if blur is None or found is None:
+        return found, "", step.index
+    return phases.blurred(found, blur), " + fixed blur", following.index
 
 
 def _next(step, users):
@@ -248,7 +252,7 @@ def _shuffle(end, source, blocks: Blocks, label, steps, users, channel):
     found = None
     if maker.groups == 1:
         found = phases.of_shuffle(maker.weight, blocks.order, maker.bias)
-    found, blur = _behind(found, end, users, channel) if found else (None, "")
+    found, blur, output = _behind(found, end, users, channel)
     return Place(
         maker.name,
         f"{maker.label} + {label}{blur}",
@@ -257,7 +261,7 @@ def _shuffle(end, source, blocks: Blocks, label, steps, users, channel):
         found,
         change,
         source.index,
-        end.index,
+        output,
         reads=maker.sources[0] if alone and not blur else None,
         layer=maker.index,
         order=blocks.order,

@@ -81,6 +81,23 @@ def _behind(trace, start):
     return reached
 
 
+def reads_tokens(trace: Trace) -> bool:
+    """Whether linear layers are the first that read the input, so that it is tokens.
+
+    Inputs of functions of JAX have their channels last anyway, and were moved.
+    """
+    steps = trace.steps if trace.channel == 1 else []
+    reached = {-1}
+    for step in steps:
+        if not reached & set(step.sources):
+            continue
+        if step.kind == "linear":
+            return True
+        if step.kind == "layout" and step.shape[-1:] == step.shape_in[-1:]:
+            reached.add(step.index)
+    return False
+
+
 # What operations are called, in lower case, and what it means for flat inputs.
 _SPATIAL = ("groupnorm", "group_norm", "instance", "layernorm", "layer_norm")
 _ATTENTION = ("softmax", "attention")
