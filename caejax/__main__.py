@@ -135,6 +135,11 @@ SUBCOMMANDS = {
         "caejax.measure.__main__",
         _alone,
     ),
+    "fix": Subcommand(
+        "Gives all phases of an ONNX file's or a run's kernels one gain.",
+        "caejax.fix.__main__",
+        _alone,
+    ),
 }
 
 _HELP = ("-h", "-help", "--help", "-?", "help")

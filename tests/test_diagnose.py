@@ -2,12 +2,15 @@
 
 import itertools
 import json
+import re
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import linen as nn
+from PIL import Image
 
 import caejax
 from caejax.diagnose import __main__ as command
@@ -241,11 +244,13 @@ def test_what_cannot_be_diagnosed(model, inputs, words):
         caejax.diagnose(model, inputs)
 
 
-def onnx_file(path, nodes, weights, channels=3, opset=17, kind="float32"):
+def onnx_file(path, nodes, weights, channels=3, sides=2, shape=None):
     onnx = pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
     helper = onnx.helper
-    given = helper.make_tensor_value_info("x", 1, ["b", channels, "h", "w"])
+    given = helper.make_tensor_value_info(
+        "x", 1, shape or ["b", channels, *"hwd"[:sides]]
+    )
     made = helper.make_tensor_value_info("y", 1, None)
     graph = helper.make_graph(
         [helper.make_node(*node[:3], **node[3]) for node in nodes],
@@ -254,7 +259,7 @@ def onnx_file(path, nodes, weights, channels=3, opset=17, kind="float32"):
         [made],
         [onnx.numpy_helper.from_array(x, name) for name, x in weights.items()],
     )
-    ids = [helper.make_opsetid("", opset)]
+    ids = [helper.make_opsetid("", 17)]
     onnx.save(helper.make_model(graph, opset_imports=ids, ir_version=8), path)
     return path
 
@@ -298,3 +303,163 @@ def test_files_that_cannot_be_read(content, words, tmp_path, capsys):
     (tmp_path / "model.onnx").write_bytes(content)
     assert command.main([str(tmp_path / "model.onnx")]) == 1
     assert words in capsys.readouterr().err
+
+
+def test_the_part_behind_a_layer(torch, normal):
+    """A dirty layer, and behind it a clean one: in both libraries, from there on."""
+    module = torch.nn.Sequential(
+        torch.nn.ConvTranspose2d(3, 3, 3, 2, 1, 1),
+        torch.nn.ReLU(),
+        torch.nn.Upsample(scale_factor=2),
+        torch.nn.Conv2d(3, 3, 3, padding=1),
+    )
+    x = normal(1, 3, 16, 16)
+    assert not diagnose(module, x).clean
+    found = diagnose(module, x, behind="1")
+    assert found.clean
+    assert [place["name"] for place in found["places"]] == ["2"]
+    assert found["slope_ripple_db"] is None
+    assert "probed from 1 on" in str(found)
+    with pytest.raises(CaejaxError, match="nothing in the model is called 'one'"):
+        diagnose(module, x, behind="one")
+
+    def function(x):
+        y = (
+            jnp.repeat(jnp.repeat(x, 2, 1), 2, 2)
+            * jnp.tile(jnp.arange(2.0), 16)[:, None]
+        )
+        y = jax.named_call(jnp.sin, name="middle")(y)
+        return jnp.repeat(jnp.repeat(y, 2, 1), 2, 2)
+
+    assert not diagnose(function, normal(1, 16, 16, 3)).clean
+    assert diagnose(function, normal(1, 16, 16, 3), behind="middle").clean
+
+
+def test_images_set_the_colours(normal, tmp_path, capsys):
+    """A layer that draws of red alone, probed with grey, and from a tensor on."""
+    weight = np.ones((3, 1, 2, 2), np.float32)
+    weight[0, 0, 0, 0] = 2
+    path = onnx_file(
+        tmp_path / "model.onnx",
+        [
+            ("Relu", ["x"], ["features"], {}),
+            ("ConvTranspose", ["features", "w"], ["y"], {"strides": [2, 2]}),
+        ],
+        {"w": weight},
+    )
+    images = tmp_path / "images"
+    images.mkdir()
+    image = np.zeros((64, 64, 3), np.uint8)
+    image[..., 1] = 255
+    Image.fromarray(image).save(images / "green.png")
+    for more in ([], ["--from=features"]):
+        command.main([str(path), f"--images={images}", "--json=-", *more])
+        found = json.loads(capsys.readouterr().out)
+        seen = found["ripple_db"]
+        command.main([str(path), "--json=-", *more])
+        assert seen < json.loads(capsys.readouterr().out)["ripple_db"]
+    assert command.main([str(path), f"--images={tmp_path / 'none'}"]) == 1
+    assert "no such file or folder" in capsys.readouterr().err
+
+
+def test_prediction_and_probe_of_a_linear_chain(normal, tmp_path):
+    """In one to three dimensions, strides of two to four, both within 0.1 dB."""
+    for dims, stride, kernel in [(1, 4, 5), (2, 3, 4), (3, 2, 3)]:
+        path = onnx_file(
+            tmp_path / f"{dims}.onnx",
+            [
+                ("ConvTranspose", ["x", "w"], ["a"], {"strides": [stride] * dims}),
+                ("Conv", ["a", "v"], ["y"], {}),
+            ],
+            {"w": normal(3, 4, *[kernel] * dims), "v": normal(2, 4, *[1] * dims)},
+            sides=dims,
+        )
+        (place,) = diagnose(path)["places"]
+        assert place["dimensions"] == dims
+        assert place["predicted_db"] == pytest.approx(place["ripple_db"], abs=0.1)
+
+
+def test_resizes_of_onnx_files(normal, tmp_path):
+    """By scales that are whole and that are not; clean on constants, all of them."""
+    for mode, scale in [("nearest", 2), ("linear", 3), ("cubic", 2), ("linear", 1.75)]:
+        path = onnx_file(
+            tmp_path / "model.onnx",
+            [
+                ("Resize", ["x", "", "s"], ["r"], {"mode": mode}),
+                ("Conv", ["r", "v"], ["y"], {}),
+            ],
+            {"s": np.array([1, 1, scale, scale], np.float32), "v": normal(2, 3, 3, 3)},
+        )
+        found = diagnose(path)
+        (place,) = found["places"]
+        assert (place["stride"], place["kernel"]) == ([scale, scale], [3, 3])
+        assert place["operation"] == f"Resize ({mode}) + Conv"
+        assert found.clean
+        assert ("no integer" in place["verdict"]) == (scale == 1.75)
+
+
+def test_a_blur_cleans_what_lies_before_it(normal, tmp_path):
+    path = onnx_file(
+        tmp_path / "model.onnx",
+        [
+            ("ConvTranspose", ["x", "w"], ["t"], {"strides": [2, 2], "pads": [1] * 4}),
+            ("Conv", ["t", "blur"], ["y"], {"group": 2}),
+        ],
+        {"w": normal(3, 2, 4, 4), "blur": np.full((2, 1, 2, 2), 0.25, np.float32)},
+    )
+    (place,) = diagnose(path)["places"]
+    assert place["operation"] == "ConvTranspose + fixed blur"
+    assert place["clean"]
+    assert max(place["gain_spread_db"], place["ripple_db"]) < -100
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_tokens_are_flat_along_their_number(swapped, normal, tmp_path):
+    """All patches' pixels alike: clean, and with the axes of patches swapped, too."""
+    perm = [0, 5, 1, 4, 2, 3] if swapped else [0, 5, 1, 3, 2, 4]
+    path = onnx_file(
+        tmp_path / "model.onnx",
+        [
+            ("MatMul", ["x", "w"], ["c"], {}),
+            ("Add", ["b", "c"], ["d"], {}),
+            ("Reshape", ["d", "s"], ["e"], {}),
+            ("Transpose", ["e"], ["f"], {"perm": perm}),
+            ("Reshape", ["f", "t"], ["y"], {}),
+        ],
+        {
+            "w": np.tile(normal(5, 1, 3), (1, 16, 1)).reshape(5, 48),
+            "b": np.tile(normal(3), 16),
+            "s": np.array([1, 8, 8, 4, 4, 3]),
+            "t": np.array([1, 3, 32, 32]),
+        },
+        shape=(1, 64, 5),
+    )
+    found = diagnose(path)
+    assert found.clean
+    assert found["places"][0]["stride"] == [4, 4]
+    assert not found["about"]
+
+
+def test_what_the_readme_says_of_the_record(normal, tmp_path, monkeypatch):
+    """Its fields are all there are, its test runs, its flags are those there are."""
+    text = (Path(__file__).parents[1] / "README.md").read_text()
+    onnx_file(
+        tmp_path / "decoder.onnx",
+        [("ConvTranspose", ["x", "w"], ["y"], {"strides": [2, 2]})],
+        {"w": normal(3, 1, 2, 2)},
+    )
+    monkeypatch.chdir(tmp_path)
+    found = diagnose("decoder.onnx")
+    rows = dict(re.findall(r"\| (`.*`) \| (.*) \|", text))
+    fields = [key for row in rows for key in re.findall(r"`(\w+)`", row)]
+    assert set(found) - {"threshold_db"} <= set(fields)
+    own = set(re.findall(r"`(\w+)`", rows["`places`"]))
+    assert own == set(found["places"][0])
+    (code,) = re.findall(r"```python\n(import caejax\n\n\ndef test_.*?)```", text, re.S)
+    names = {}
+    exec(code, names)
+    with pytest.raises(AssertionError):
+        names["test_no_checkerboards"]()
+    (words,) = re.findall(r"- run: caejax diagnose (.*)", text)
+    assert command.main(words.split()) == command.FOUND
+    assert json.loads((tmp_path / "ripple.json").read_text())["clean"] is False

@@ -25,7 +25,7 @@ training
 sweep
 report evaluation inference diagnose export
 measure
-commands interface
+fix commands interface
 main apply __main__ __init__
 """
 

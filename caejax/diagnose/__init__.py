@@ -23,7 +23,11 @@ __all__ = ["Diagnosis", "diagnose"]
 
 
 def diagnose(
-    model: Any, inputs: Any = None, *, threshold_db: float = THRESHOLD_DB
+    model: Any,
+    inputs: Any = None,
+    *,
+    threshold_db: float = THRESHOLD_DB,
+    behind: str | None = None,
 ) -> Diagnosis:
     """Finds the places where a model enlarges, and measures what they draw.
 
@@ -37,6 +41,9 @@ def diagnose(
         the mean and spread of their channels. Of files they may be left out.
       threshold_db: what the model draws of flat inputs, relative to its response to
         the constant itself, is a fault above this.
+      behind: a layer's name, or a tensor's of ONNX: only the part behind it is probed,
+        with flat features of the mean and spread that the inputs give them there. None
+        for the whole model.
 
     Returns:
       A record, a `dict` that prints as a table; `.clean` says whether all is well.
@@ -50,15 +57,38 @@ def diagnose(
       ([[2.0, 2.0]], False)
     """
     if isinstance(model, str | os.PathLike):
-        return _of_file(expand(model, "model"), inputs, threshold_db)
+        return _of_file(expand(model, "model"), inputs, threshold_db, behind)
     if _is_module(model):
-        return _of_torch(model, _listed(inputs), threshold_db)
+        return _of_torch(model, _listed(inputs), threshold_db, behind)
     if callable(model):
-        return _of_jax(model, _listed(inputs), threshold_db)
+        return _of_jax(model, _listed(inputs), threshold_db, behind)
     raise CaejaxError(
         f"a model is the path of an ONNX file or of a run, a torch.nn.Module or a JAX "
         f"function, and this is {type(model).__name__}"
     )
+
+
+def read_inputs(model: Path, folder: Path) -> list[np.ndarray]:
+    """What a model in a file takes, from a folder of images.
+
+    Args:
+      model: an ONNX file of one input, or a run's folder.
+      folder: of images, or of .npy files; see `caejax.diagnose.examples.read`.
+
+    Returns:
+      One input, the mean of the images.
+
+    Raises:
+      CaejaxError: a file that cannot be read, or images that do not fit.
+    """
+    examples = importlib.import_module("caejax.diagnose.examples")
+    if model.is_dir():
+        shape = importlib.import_module("caejax.diagnose.runs").input_shape(model)
+    else:
+        reading = load_extra("caejax.diagnose.onnx_file", "onnx")
+        shape = reading.input_shape(reading.read(model))
+    mean = examples.average([examples.read(x, shape) for x in examples.find(folder)])
+    return [np.moveaxis(mean, 1, -1) if model.is_dir() else mean]
 
 
 def _is_module(model):
@@ -76,39 +106,42 @@ def _listed(inputs):
     return list(inputs) if isinstance(inputs, list | tuple) else [inputs]
 
 
-def _of_torch(module, inputs, threshold_db):
+def _of_torch(module, inputs, threshold_db, behind):
     torch = sys.modules["torch"]
-    watching = _extra("torch_module", "torch")
+    watching = load_extra("caejax.diagnose.torch_module", "torch")
     tensors = [torch.as_tensor(x).detach() for x in inputs]
     trace = watching.trace_module(module, tensors)
     arrays = [x.float() if x.is_floating_point() else x for x in tensors]
-    return inspect(trace, [x.cpu().numpy() for x in arrays], threshold_db)
+    return inspect(trace, [x.cpu().numpy() for x in arrays], threshold_db, behind)
 
 
-def _of_jax(function, inputs, threshold_db):
+def _of_jax(function, inputs, threshold_db, behind):
     watching = importlib.import_module("caejax.diagnose.jax_function")
     arrays = [np.asarray(x) for x in inputs]
     trace = watching.trace_function(function, arrays)
-    return inspect(trace, channels_second(arrays), threshold_db)
+    return inspect(trace, channels_second(arrays), threshold_db, behind)
 
 
-def _of_file(path: Path, inputs, threshold_db):
+def _of_file(path: Path, inputs, threshold_db, behind):
     if path.is_dir():
         runs = importlib.import_module("caejax.diagnose.runs")
         function, example = runs.load(path)
-        return _of_jax(
-            function, [example] if inputs is None else _listed(inputs), threshold_db
-        )
-    watching = _extra("onnx_file", "onnx")
+        given = [example] if inputs is None else _listed(inputs)
+        return _of_jax(function, given, threshold_db, behind)
+    watching = load_extra("caejax.diagnose.onnx_file", "onnx")
     model = watching.read(path)
     given = None if inputs is None else [np.asarray(x) for x in _listed(inputs)]
-    return watching.inspect_model(model, given, threshold_db)
+    return watching.inspect_model(model, given, threshold_db, behind)
 
 
-def _extra(module, extra):
-    """A module that needs packages of an extra."""
+def load_extra(module: str, extra: str) -> types.ModuleType:
+    """A module of caejax that needs packages of an extra.
+
+    Raises:
+      CaejaxError: one of them is missing.
+    """
     try:
-        return importlib.import_module(f"caejax.diagnose.{module}")
+        return importlib.import_module(module)
     except ModuleNotFoundError as error:
         raise CaejaxError(
             f"the module {error.name} is missing; pip install 'caejax[{extra}]'"

@@ -45,6 +45,19 @@ def parse(argv: Sequence[str], program: str) -> argparse.Namespace:
         help="a pattern above this is a fault, relative to the response to the "
         "constant itself (default: -60)",
     )
+    add(
+        "--images",
+        metavar="DIR",
+        help="probe with the colours, or features, that these images (or .npy files) "
+        "have on average; without, with random ones",
+    )
+    add(
+        "--from",
+        dest="behind",
+        metavar="TENSOR",
+        help="probe only what lies behind this tensor of an ONNX file, or layer of a "
+        "run, with flat features of the mean and spread that the inputs give there",
+    )
     return parser.parse_args(argv)
 
 
@@ -61,7 +74,7 @@ def main(argv: Sequence[str], *, program: str = "python -m caejax.diagnose") -> 
 
 
 def _diagnose(args):
-    from caejax.diagnose import diagnose
+    from caejax.diagnose import diagnose, read_inputs
 
     model = expand(args.model, "MODEL")
     if not model.exists():
@@ -70,7 +83,10 @@ def _diagnose(args):
         from caejax.runtime.startup import start
 
         start()
-    found = diagnose(model, threshold_db=args.threshold)
+    inputs = None
+    if args.images is not None:
+        inputs = read_inputs(model, expand(args.images, "--images"))
+    found = diagnose(model, inputs, threshold_db=args.threshold, behind=args.behind)
     if args.json == "-":
         print(found.to_json())
     else:

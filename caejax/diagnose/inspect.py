@@ -10,12 +10,16 @@ import numpy as np
 from caejax.diagnose import phases, probe
 from caejax.diagnose.phases import decibels
 from caejax.diagnose.places import Place, find_places, scales
+from caejax.diagnose.reach import from_there, reads_tokens, what_is_seen
 from caejax.diagnose.result import THRESHOLD_DB, Diagnosis
 from caejax.diagnose.trace import Trace
 
 
 def inspect(
-    trace: Trace, inputs: Sequence[np.ndarray], threshold_db: float = THRESHOLD_DB
+    trace: Trace,
+    inputs: Sequence[np.ndarray],
+    threshold_db: float = THRESHOLD_DB,
+    behind: str | None = None,
 ) -> Diagnosis:
     """Reads the kernels of a model's enlarging places, and measures what they draw.
 
@@ -25,15 +29,25 @@ def inspect(
         flat colours.
       threshold_db: a pattern on flat inputs above this, relative to the constant's
         own response, is a fault.
+      behind: the name of a layer, or in ONNX of a tensor, whose result is replaced by
+        features that are flat, of the mean and spread that the inputs give them; only
+        what lies behind it is looked at. None for the whole model.
+
+    Raises:
+      CaejaxError: nothing is called that, or its result has no spatial axes.
     """
     places = find_places(trace)
-    about = list(trace.about)
+    if behind is not None:
+        trace, places = from_there(trace, places, inputs, behind)
+    about = [*trace.about, *what_is_seen(trace)]
     if not places:
         return _nothing(about, threshold_db)
     larger = scales(trace, places)
     periods = [_period(place, larger) for place in places]
     whole = _common([p for p in periods if p])
     drawn = _measure(trace, inputs, places, periods, whole, larger, about)
+    if behind is not None:
+        drawn["slope"] = None  # what goes into the model does not go on
     rows = [
         _row(place, period, *values, threshold_db)
         for place, period, *values in zip(
@@ -113,7 +127,8 @@ def _measure(trace, inputs, places, periods, whole, larger, about):
     if not whole:
         about.append("no place lies on a way to the result; nothing was probed")
         return nothing
-    given = [_flat(inputs, seed) for seed in range(probe.FLATS)]
+    tokens = reads_tokens(trace)
+    given = [_flat(inputs, seed, tokens) for seed in range(probe.FLATS)]
     at = [_at(whole, larger, x) for x in places]
     shown = _Shown(places, at, len(inputs))
     images = trace.run(given, watch=shown.watch)
@@ -138,7 +153,9 @@ def _measure(trace, inputs, places, periods, whole, larger, about):
     return {
         "ripple": found.db,
         "rms": float(np.sqrt(found.power)),
-        "slope": _on_slopes(trace, inputs, given[0], images[0], whole),
+        "slope": None
+        if tokens
+        else _on_slopes(trace, inputs, given[0], images[0], whole),
         "by_period": _by_period(images, whole),
         "local": [_worst(x) for x in shown.drawn],
         "predicted": [_worst(x) for x in shown.predicted],
@@ -210,11 +227,17 @@ class _Shown:
         self.predicted[n].append(decibels(made.var(axes).mean() / max(level, 1e-300)))
 
 
-def _flat(inputs, seed):
-    return [
-        probe.flats(x, seed + n) if x.ndim >= 3 and x.dtype.kind == "f" else x
-        for n, x in enumerate(inputs)
-    ]
+def _flat(inputs, seed, tokens):
+    """Inputs that are flat; tokens (B, N, C) have their channels last."""
+
+    def flat(x, seed):
+        if x.ndim < 3 or x.dtype.kind != "f":
+            return x
+        if tokens and x.ndim == 3:
+            return probe.flats(x.swapaxes(1, 2), seed).swapaxes(1, 2)
+        return probe.flats(x, seed)
+
+    return [flat(x, seed + n) for n, x in enumerate(inputs)]
 
 
 def _mean(found):

@@ -92,6 +92,8 @@ class _Run:
             groups, axis = change.mean
             mixed = np.moveaxis(np.asarray(made[0]), axis, -1) @ averaging(groups)
             made[0] = np.moveaxis(mixed, -1, axis).astype(made[0].dtype)
+        if change.value is not None:
+            made[0] = np.moveaxis(change.value, 1, -1).astype(made[0].dtype)
         self.steps.append(step._replace(shape=tuple(np.shape(made[0]))))
         if index in self._watch:
             self._watch[index](np.moveaxis(np.asarray(made[0]), -1, 1))

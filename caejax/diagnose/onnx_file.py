@@ -1,6 +1,6 @@
 """Watches an ONNX file while it runs."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -128,6 +128,40 @@ def _channels_of(model, name):
     )
 
 
+def input_shape(model: onnx.ModelProto) -> tuple[int | None, ...]:
+    """(C, n1, ..., nd) of a model's first input; None for sizes left open."""
+    given = _true_inputs(model)[0]
+    sizes = [x.dim_value or None for x in given.type.tensor_type.shape.dim][1:]
+    if _channel_axis(model, given.name) == -1:
+        sizes = [sizes[-1], *sizes[:-1]]
+    if not sizes[0]:
+        sizes[0] = example(model)[0].shape[1]
+    return tuple(sizes)
+
+
+def as_function(model: onnx.ModelProto) -> Callable[[np.ndarray], np.ndarray]:
+    """A model of one input, loaded, from (1, C, n1, ..., nd) to such an array.
+
+    Raises:
+      CaejaxError: it cannot be loaded, or takes more than one input.
+    """
+    if len(_true_inputs(model)) > 1:
+        raise CaejaxError(
+            "the ONNX file takes more inputs than one, so images alone cannot be sent "
+            "through it; leave --images out"
+        )
+    name = _true_inputs(model)[0].name
+    last = _channel_axis(model, name) == -1
+    wanted = [_beyond_transpose(model, model.graph.output[0].name)]
+    session = _session(model, wanted)
+
+    def run(array):
+        feed = {name: np.moveaxis(array, 1, -1) if last else array}
+        return _values(model, session, feed, wanted)[wanted[0]]
+
+    return run
+
+
 def trace_model(model: onnx.ModelProto, inputs: Sequence[np.ndarray]) -> Trace:
     """Runs a model once and notes what it does.
 
@@ -167,9 +201,10 @@ def trace_model(model: onnx.ModelProto, inputs: Sequence[np.ndarray]) -> Trace:
         return found
 
     every = [x for node in model.graph.node for x in node.output if x]
-    values = _values(model, _session(model, every), feed(inputs), every)
-    steps, of = _steps(model, values, names)
-    return Trace(steps, (of[result],), run)
+    given = feed(inputs)
+    values = _values(model, _session(model, every), given, every)
+    steps, of = _steps(model, values, given)
+    return Trace(steps, (of[result],), run, tensors=of)
 
 
 def _true_inputs(model):
@@ -250,7 +285,19 @@ def _changed(model, changes):
     for index in sorted(changes, reverse=True):
         if changes[index].mean is not None:
             _insert_mean(changed.graph, index, *changes[index].mean)
+        if changes[index].value is not None:
+            _put_value(changed.graph, index, changes[index].value)
     return changed
+
+
+def _put_value(graph, index, value):
+    """Replaces a result by an array."""
+    node = graph.node[index]
+    name, own = node.output[0], f"{node.output[0]}.own"
+    node.output[0] = own
+    graph.initializer.append(numpy_helper.from_array(value, f"{name}.value"))
+    made = helper.make_node("CastLike", [f"{name}.value", own], [name])
+    graph.node.insert(index + 1, made)
 
 
 def _insert_mean(graph, index, groups, axis):
@@ -281,7 +328,7 @@ def _insert_mean(graph, index, groups, axis):
 def _steps(model, values, inputs):
     fixed = {x.name: numpy_helper.to_array(x) for x in model.graph.initializer}
     of = dict.fromkeys(inputs, -1)
-    shapes = {}
+    shapes = {name: array.shape for name, array in inputs.items()}
     steps = []
     for index, node in enumerate(model.graph.node):
         sources = tuple(
@@ -327,9 +374,19 @@ def _known(step, node, values):
     if move is not None and len(step.sources) == 1:
         return step._replace(kind="layout", move=move)
     if node.op_type == "Add" and len(step.sources) == 1:
-        added = [np.asarray(values[x]) for x in node.input if x in values]
-        vectors = [x for x in added if x.ndim == 1]
-        return step._replace(bias=vectors[0]) if len(vectors) == 1 else step
+        return _added(step, node, values)
+    return step
+
+
+def _added(step, node, values):
+    """A number a channel that is added, along the last axis or the second."""
+    for name in node.input:
+        added = np.asarray(values.get(name, 0.0))
+        padded = (1,) * (len(step.shape) - added.ndim) + added.shape
+        if added.ndim == 0 or added.size != max(padded) or padded == step.shape:
+            continue
+        if added.size in (padded[-1], padded[min(1, len(padded) - 1)]):
+            return step._replace(bias=added.reshape(-1), holds=(None, name))
     return step
 
 
@@ -345,6 +402,7 @@ def _convolution(step, node, about, values):
         padding=tuple(about.get("pads", [0] * 2 * dims))[:dims],
         dilation=tuple(about.get("dilations", [1] * dims)),
         groups=about.get("group", 1),
+        holds=_names(node),
     )
 
 
@@ -357,13 +415,19 @@ def _linear(step, node, about, values):
     if not about.get("transB"):
         weight = weight.T
     bias = values.get(node.input[2]) if len(node.input) > 2 else None
-    return step._replace(kind="linear", weight=weight, bias=bias)
+    return step._replace(kind="linear", weight=weight, bias=bias, holds=_names(node))
+
+
+def _names(node):
+    """Of weight and bias."""
+    return node.input[1], node.input[2] if len(node.input) > 2 else None
 
 
 def inspect_model(
     model: onnx.ModelProto,
     inputs: Sequence[np.ndarray] | None,
     threshold_db: float,
+    behind: str | None = None,
 ) -> Diagnosis:
     """Diagnoses a model; where no inputs are given, at a size that shows its patterns.
 
@@ -371,13 +435,14 @@ def inspect_model(
       model: as `read` gives it.
       inputs: (B, C, n1, ..., nd); None for random ones.
       threshold_db: what is a fault.
+      behind: the name of the tensor behind which it is probed; None for all of it.
     """
     if inputs is not None:
-        return inspect(trace_model(model, inputs), inputs, threshold_db)
+        return inspect(trace_model(model, inputs), inputs, threshold_db, behind)
     size = SIZE
     while True:
         made = example(model, size)
-        found = inspect(trace_model(model, made), made, threshold_db)
+        found = inspect(trace_model(model, made), made, threshold_db, behind)
         open_axes = any(
             x.shape != y.shape
             for x, y in zip(made, example(model, 2 * size), strict=True)

@@ -31,6 +31,10 @@ class Place(NamedTuple):
         those and the kernel alone; else None.
       groups: of its channels.
       bias: (F,) that all phases share, or None.
+      layer: the step whose kernel it is, or None.
+      order: of channels that become pixels, which channel of the layer each phase
+        shows, (s1, ..., sd, F); else None.
+      added: the steps behind the layer that add biases to its channels.
     """
 
     name: str
@@ -45,6 +49,9 @@ class Place(NamedTuple):
     reads: int | None = None
     groups: int = 1
     bias: np.ndarray | None = None
+    layer: int | None = None
+    order: np.ndarray | None = None
+    added: tuple[int, ...] = ()
 
 
 def find_places(trace: Trace) -> list[Place]:
@@ -79,7 +86,7 @@ def _transposed(step, users, channel):
     clean = phases.clean_transposed(step.weight, step.stride, step.dilation)
     change = None if clean is None else {step.index: Change(weight=clean)}
     note = "" if change else "some phases have no taps, so no kernel is clean"
-    found, blur = _behind(found, step, users, channel)
+    found, blur, output = _behind(found, step, users, channel)
     return Place(
         step.name,
         f"{step.label}{blur}",
@@ -88,21 +95,26 @@ def _transposed(step, users, channel):
         found,
         change,
         step.sources[0],
-        step.index,
+        output,
         note,
         None if blur else step.sources[0],
         step.groups,
         step.bias,
+        layer=step.index,
     )
 
 
 def _behind(found, step, users, channel):
-    """Mixes the phases as a fixed blur does that follows, if one does."""
+    """Mixes the phases as a fixed blur does that follows, if one does.
+
+    Returns:
+      The phases, what the operation is called by it, and the step that ends it.
+    """
     following = _next(step, users)
     blur = following and _blur(following, channel)
-    if blur is None:
-        return found, ""
-    return phases.blurred(found, blur), " + fixed blur"
+    if blur is None or found is None:
+        return found, "", step.index
+    return phases.blurred(found, blur), " + fixed blur", following.index
 
 
 def _next(step, users):
@@ -221,7 +233,7 @@ def _layout_label(chain):
 
 
 def _shuffle(end, source, blocks: Blocks, label, steps, users, channel):
-    maker, alone = _maker(source, steps)
+    maker, alone, added = _maker(source, steps)
     groups = _groups(blocks, source.shape[blocks.channel_axis])
     change = {source.index: Change(mean=(groups, blocks.channel_axis))}
     if maker is None:
@@ -240,7 +252,7 @@ def _shuffle(end, source, blocks: Blocks, label, steps, users, channel):
     found = None
     if maker.groups == 1:
         found = phases.of_shuffle(maker.weight, blocks.order, maker.bias)
-    found, blur = _behind(found, end, users, channel) if found else (None, "")
+    found, blur, output = _behind(found, end, users, channel)
     return Place(
         maker.name,
         f"{maker.label} + {label}{blur}",
@@ -249,8 +261,11 @@ def _shuffle(end, source, blocks: Blocks, label, steps, users, channel):
         found,
         change,
         source.index,
-        end.index,
+        output,
         reads=maker.sources[0] if alone and not blur else None,
+        layer=maker.index,
+        order=blocks.order,
+        added=added,
     )
 
 
@@ -258,21 +273,26 @@ def _maker(step, steps):
     """The convolution or linear layer whose result this is, beyond pointwise steps.
 
     Returns:
-      The layer with the biases that are added behind it, and whether there is nothing
-      else behind it; (None, False) where there is no such layer.
+      The layer with the biases that are added behind it, whether there is nothing
+      else behind it, and the steps that add them; (None, False, ()) where there is no
+      such layer.
     """
-    bias, alone = None, True
+    alone, added = True, ()
     while step.kind not in ("convolution", "linear"):
         same = step.kind == "other" and step.shape == step.shape_in
         # The examples and places of a linear layer may lie along one axis or more.
         moved = step.kind == "layout" and step.shape[-1:] == step.shape_in[-1:]
         made = [steps[n] for n in step.sources if n in steps]
         if not (same or moved) or len(made) != 1:
-            return None, False
+            return None, False, ()
         alone &= moved or step.bias is not None
-        bias = bias if step.bias is None else step.bias
+        added += (step,) if step.bias is not None else ()
         step = made[0]
-    return (step if bias is None else step._replace(bias=bias)), alone
+    # What is added along another axis is no bias of the channels.
+    own = tuple(x for x in added if x.bias.shape == step.weight.shape[:1])
+    biases = [x.bias for x in (step, *own) if x.bias is not None]
+    whole = step._replace(bias=sum(biases)) if biases else step
+    return whole, alone and own == added, tuple(x.index for x in own)
 
 
 def _groups(blocks, count):

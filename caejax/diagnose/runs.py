@@ -12,6 +12,26 @@ from caejax.ops import paths
 _SIDE = 96  # pixels at least, of models that take any
 
 
+def input_shape(workdir: Path) -> tuple[int | None, ...]:
+    """(C, H, W) of a run's images; None for sides that may be any."""
+    found = trained.load(workdir)
+    height, width, channels = found.model.shape
+    if trained.takes_side(found, 2 * max(height, width)):
+        return channels, None, None
+    return channels, height, width
+
+
+def as_function(workdir: Path) -> Callable[[np.ndarray], np.ndarray]:
+    """A run's model, from images (1, C, H, W) in [0, 1] to such images."""
+    found = trained.load(workdir)
+    run = trained.reconstruct(found)
+
+    def model(image):
+        return np.moveaxis(np.asarray(run(np.moveaxis(image, 1, -1))), -1, 1)
+
+    return model
+
+
 def load(workdir: Path) -> tuple[Callable[[jax.Array], jax.Array], np.ndarray]:
     """The model of a run, up to its linear output, and an example of its inputs.
 

@@ -122,6 +122,8 @@ class _Recorder(TorchDispatchMode):
         made = func(*args, **kwargs)
         if change.mean is not None:
             made = _mean(made, *change.mean)
+        if change.value is not None:
+            made = torch.as_tensor(change.value).to(made)
         tensors = [x for x in _flat(made) if isinstance(x, torch.Tensor)]
         if step.sources:  # what is made of weights alone does not depend on inputs
             for tensor in tensors:
@@ -175,6 +177,7 @@ def _convolution(step, args):
         padding=_each(padding, dims),
         dilation=_each(dilation, dims),
         groups=groups,
+        holds=(weight, bias),
     )
 
 
@@ -193,11 +196,14 @@ def _linear(step, name, args, of):
         if weight.shape[0] > 1 and weight.stride(0):
             return step  # each example has a matrix of its own
         weight = weight[0]
+    weight = weight if name == "linear" else weight.T
+    bias = bias if bias is not None and bias.ndim == 1 else None
     return step._replace(
         kind="linear",
         label="Linear",
-        weight=_array(weight if name == "linear" else weight.T),
-        bias=_array(bias) if bias is not None and bias.ndim == 1 else None,
+        weight=_array(weight),
+        bias=None if bias is None else _array(bias),
+        holds=(weight, bias),
     )
 
 
@@ -205,7 +211,7 @@ def _added(step, args, of):
     """A vector that is added to the last axis, as a linear layer's biases are."""
     vectors = [x for x in args[:2] if isinstance(x, torch.Tensor) and x not in of]
     if len(step.sources) == len(vectors) == 1 and vectors[0].ndim == 1:
-        return step._replace(bias=_array(vectors[0]))
+        return step._replace(bias=_array(vectors[0]), holds=(None, vectors[0]))
     return step
 
 

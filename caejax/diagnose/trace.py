@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-NOTHING: Mapping[int, Any] = MappingProxyType({})
+NOTHING: Mapping[Any, Any] = MappingProxyType({})
 
 
 class Step(NamedTuple):
@@ -28,6 +28,8 @@ class Step(NamedTuple):
       groups: of channels.
       move: of a layout, what it does, for an array of any type.
       mode: of a resize, how.
+      holds: where the model keeps weight and bias: of PyTorch tensors that lie in its
+        memory and are laid out like `weight` and `bias`, of ONNX their names.
     """
 
     index: int
@@ -45,6 +47,7 @@ class Step(NamedTuple):
     groups: int = 1
     move: Callable[[np.ndarray], np.ndarray] | None = None
     mode: str = ""
+    holds: tuple[Any, Any] = (None, None)
 
 
 class Change(NamedTuple):
@@ -54,10 +57,12 @@ class Change(NamedTuple):
       weight: the kernel of a convolution, in place of its own; or None.
       mean: (groups, axis): the channels along the axis whose group is the same are
         replaced by their mean in the result; or None.
+      value: what the result is replaced by, with channels second; or None.
     """
 
     weight: np.ndarray | None = None
     mean: tuple[np.ndarray, int] | None = None
+    value: np.ndarray | None = None
 
 
 class Run(Protocol):
@@ -89,6 +94,7 @@ class Trace(NamedTuple):
       run: see `Run`.
       channel: the axis of the channels inside of the model, 1 or -1.
       about: what the user should know of how it was read.
+      tensors: steps by the names of their results, where those have names.
     """
 
     steps: list[Step]
@@ -96,6 +102,7 @@ class Trace(NamedTuple):
     run: "Run"
     channel: int = 1
     about: tuple[str, ...] = ()
+    tensors: Mapping[str, int] = NOTHING
 
 
 def spatial(shape: tuple[int, ...], channel: int) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from caejax.models import content
+from caejax.models import any_stride, content
 from caejax.models.kinds import (
     BOX,
     CONTENT,
@@ -41,7 +41,7 @@ _AROUND = ((0, 0), (1, 1), (1, 1), (0, 0))
 
 
 class Upsample(nn.Module):
-    """Doubles height and width: (B, H, W, C) to (B, 2H, 2W, features).
+    """Enlarges images, by default twice: (B, H, W, C) to (B, 2H, 2W, features).
 
     Parameters have the names and shapes of the stock layer: kernel
     (k, k, C, features) as in `nn.ConvTranspose` (SAME, stride 2) or `nn.Conv`
@@ -51,6 +51,10 @@ class Upsample(nn.Module):
     stock layers with the projected kernel. Kinds of `CONTENT` have a kernel and a bias
     more for each of `guide_shapes`.
 
+    Signals (B, n, C) and volumes (B, n1, n2, n3, C), and strides other than 2, are
+    enlarged by `caejax.models.any_stride`: kernels are (k, ..., C, features), and of
+    shuffles have stride ** d phases. Not all kinds have such a form.
+
     Attributes:
       features: number of output channels.
       kind: a name of `UPSAMPLING`.
@@ -59,6 +63,7 @@ class Upsample(nn.Module):
         defaults of libraries go without.
       dtype: the computation's type; parameters stay float32.
       valid: whether padding is VALID instead of SAME, for kinds with a `valid_growth`.
+      stride: by how much each axis is enlarged.
     """
 
     features: int
@@ -66,17 +71,33 @@ class Upsample(nn.Module):
     initializer: str = "he_normal"
     dtype: jnp.dtype = jnp.float32
     valid: bool = False
+    stride: int = STRIDE
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """(B, H, W, C) to (B, 2H, 2W, features), VALID to `valid_growth` more."""
-        kind = find_kind(self.kind)
-        shape = kernel_shape(kind, x.shape[-1], self.features)
-        kernel = self.param("kernel", initial_kernel, shape, kind, self.initializer)
+        """(B, H, W, C) to (B, 2H, 2W, features), VALID to `valid_growth` more.
+
+        Raises:
+          ValueError: a kind that has no form of that stride or dimension.
+        """
+        kind, dims = find_kind(self.kind), x.ndim - 2
+        general = (dims, self.stride) != (2, STRIDE)
+        if general:
+            kind = any_stride.adapted(self.kind, dims, self.stride)
+            shape = any_stride.kernel_shape(kind, dims, x.shape[-1], self.features)
+        else:
+            shape = kernel_shape(kind, x.shape[-1], self.features)
+        kernel = self.param(
+            "kernel", initial_kernel, shape, kind, self.initializer, self.stride
+        )
         fan_in = _torch_fan_in(shape, kind)
         bias = self.param(
             "bias", initial_bias, (self.features,), self.initializer, fan_in
         )
+        if general:
+            x = x.astype(self.dtype)
+            y = any_stride.apply(x, kernel, kind, self.stride, valid=self.valid)
+            return add_bias(y, bias)
         guides = {
             name: self.param(name, content.initial_guide, name, guide)
             for name, guide in guide_shapes(kind, x.shape[-1]).items()
@@ -87,7 +108,11 @@ class Upsample(nn.Module):
 
 
 def initial_kernel(
-    key: jax.Array, shape: tuple[int, ...], kind: Kind, initializer: str
+    key: jax.Array,
+    shape: tuple[int, ...],
+    kind: Kind,
+    initializer: str,
+    stride: int = STRIDE,
 ) -> jax.Array:
     """Draws a kernel parameter.
 
@@ -96,6 +121,7 @@ def initial_kernel(
       shape: the kernel's shape, as `kernel_shape` gives it.
       kind: the layer's kind.
       initializer: a name of `caejax.models.layers.INITIALIZERS`.
+      stride: of the layer.
 
     Returns:
       The kernel, float32, of that shape.
@@ -104,7 +130,12 @@ def initial_kernel(
     one = (*shape[:-1], shape[-1] // copies)
     kernel = jnp.tile(INITIALIZERS[initializer](key, one), copies)
     if kind.projected:
-        kernel = _one_gain(kernel, kind)
+        images_twice = (len(shape), stride) == (4, STRIDE)
+        kernel = (
+            _one_gain(kernel, kind)
+            if images_twice
+            else any_stride.one_gain(kernel, kind, len(shape) - 2, stride)
+        )
     if initializer == "torch_default":
         fan_in = math.prod(shape[:-1])
         return kernel * (fan_in / _torch_fan_in(shape, kind)) ** 0.5
@@ -127,8 +158,8 @@ def _one_gain(kernel, kind):
 
 def _torch_fan_in(shape, kind):
     """PyTorch takes the outputs of a transposed convolution for its inputs."""
-    k, _, channels, features = shape
-    return k * k * (features if kind.transposed else channels)
+    *taps, channels, features = shape
+    return math.prod(taps) * (features if kind.transposed else channels)
 
 
 def apply_kind(

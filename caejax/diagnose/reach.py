@@ -1,0 +1,133 @@
+"""What of a model a probe reaches, and the part of it behind one of its layers."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from caejax.diagnose import probe
+from caejax.diagnose.places import Place
+from caejax.diagnose.trace import NOTHING, Change, Trace
+from caejax.errors import CaejaxError, did_you_mean
+
+
+def from_there(
+    trace: Trace, places: Sequence[Place], inputs: Sequence[np.ndarray], name: str
+) -> tuple[Trace, list[Place]]:
+    """The part of a model behind one of its results.
+
+    Args:
+      trace: of the model.
+      places: of the model.
+      inputs: what gives the features there their mean and spread.
+      name: of a tensor, a layer, or a part that holds layers: its last result.
+
+    Returns:
+      The trace, in whose runs that result is flat, whatever goes into the model: of
+      the mean over space in the first of several runs, of random values around it in
+      the others; and the places behind it.
+
+    Raises:
+      CaejaxError: nothing is called that, or the result has no spatial axes.
+    """
+    start = _find(trace, name)
+    shown: list[np.ndarray] = []
+    trace.run([inputs], watch={start: shown.append})
+    features = shown[0]
+    if features.ndim < 3:
+        raise CaejaxError(
+            f"{name} has the shape {features.shape}, and features need spatial axes "
+            "to be flat along; name another layer"
+        )
+
+    def run(given, changes=NOTHING, watch=NOTHING):
+        return [
+            trace.run([x], {**changes, start: _flat(features, n, changes)}, watch)[0]
+            for n, x in enumerate(given)
+        ]
+
+    def _flat(features, seed, changes):
+        return changes.get(start, Change())._replace(value=probe.flats(features, seed))
+
+    behind = _behind(trace, start)
+    kept = [place for place in places if place.input in behind]
+    shape = "x".join(map(str, features.shape[1:]))
+    told = f"probed from {name} on, with flat features of {shape} there"
+    return trace._replace(run=run, about=(*trace.about, told)), kept
+
+
+def _find(trace, name):
+    if trace.tensors.get(name, -1) >= 0:
+        return trace.tensors[name]
+    found = [
+        step.index
+        for step in trace.steps
+        if step.sources
+        and (step.name == name or step.name.startswith((f"{name}.", f"{name}/")))
+    ]
+    if not found:
+        names = dict.fromkeys([*trace.tensors, *(step.name for step in trace.steps)])
+        raise CaejaxError(
+            f"nothing in the model is called {name!r}{did_you_mean(name, names)}"
+        )
+    return found[-1]
+
+
+def _behind(trace, start):
+    """The steps whose results depend on that of one, and itself."""
+    reached = {start}
+    for step in trace.steps:
+        if reached & set(step.sources):
+            reached.add(step.index)
+    return reached
+
+
+def reads_tokens(trace: Trace) -> bool:
+    """Whether linear layers are the first that read the input, so that it is tokens.
+
+    Inputs of functions of JAX have their channels last anyway, and were moved.
+    """
+    steps = trace.steps if trace.channel == 1 else []
+    reached = {-1}
+    for step in steps:
+        if not reached & set(step.sources):
+            continue
+        if step.kind == "linear":
+            return True
+        if step.kind == "layout" and step.shape[-1:] == step.shape_in[-1:]:
+            reached.add(step.index)
+    return False
+
+
+# What operations are called, in lower case, and what it means for flat inputs.
+_SPATIAL = ("groupnorm", "group_norm", "instance", "layernorm", "layer_norm")
+_ATTENTION = ("softmax", "attention")
+
+
+def what_is_seen(trace: Trace) -> list[str]:
+    """Sentences about what flat inputs show of this model, and what they do not."""
+    labels = " ".join(f"{step.label} {step.name}" for step in trace.steps).lower()
+    joined = any(
+        len(set(step.sources)) > 1 and step.label.lower() in _JOINING
+        for step in trace.steps
+    )
+    found = []
+    if joined:
+        found.append(
+            "branches join in it, as skips do: they are flat like all features, and "
+            "shares count each place with the others as they are"
+        )
+    if any(x in labels for x in _SPATIAL):
+        found.append(
+            "it normalises over space: of flat features, whose variance is nearly "
+            "nothing, that may enlarge what is drawn before it; of real features it is "
+            "less"
+        )
+    if any(x in labels for x in _ATTENTION):
+        found.append(
+            "it has attention, or a softmax: between flat features all weights are "
+            "alike, so what attention draws of real features is not seen"
+        )
+    return found
+
+
+_JOINING = ("add", "add_", "cat", "concat", "concatenate", "mul", "sum")

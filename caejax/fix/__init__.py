@@ -1,0 +1,229 @@
+"""Mends models that draw checkerboards: all phases of their kernels get one gain.
+
+By the least change, in closed form, and without another architecture; which need it,
+`caejax.diagnose` says. On the command line: `python -m caejax.fix MODEL --out=FILE`.
+"""
+
+import importlib
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from caejax.diagnose import diagnose, load_extra
+from caejax.errors import CaejaxError
+from caejax.files.paths import expand
+
+__all__ = ["Fixed", "fix", "fix_file"]
+
+
+class Fixed(dict[str, Any]):
+    """A record of what was changed in a model and what that did.
+
+    It is a `dict` of plain values; `str` of it is what the command prints.
+    """
+
+    def to_json(self) -> str:
+        """The record as JSON text."""
+        return json.dumps(self, indent=2, allow_nan=False)
+
+    def __str__(self) -> str:
+        return "\n".join(_lines(self))
+
+
+def fix(module: Any, inputs: Any = None) -> Any:
+    """Mends a copy of a PyTorch module.
+
+    Kernels of transposed convolutions and of layers whose channels become pixels, and
+    biases that differ by phase, are moved by the least change that gives all phases the
+    same gain. Weights that are computed of others, as by weight normalisation, become
+    plain parameters first.
+
+    Args:
+      module: a `torch.nn.Module`, which stays as it is.
+      inputs: what it is called with, or a list of that; a run shows what its forward
+        calls by functions, and whose channels are shuffled. Without, only layers of
+        PyTorch's own transposed convolutions are mended.
+
+    Returns:
+      The mended copy.
+
+    Raises:
+      CaejaxError: no module, or one that only a run can show.
+    """
+    torch = sys.modules.get("torch")
+    if torch is None or not isinstance(module, torch.nn.Module):
+        raise CaejaxError(
+            f"caejax.fix.fix mends a torch.nn.Module, and this is "
+            f"{type(module).__name__}; of ONNX files and runs it is fix_file"
+        )
+    mending = load_extra("caejax.fix.torch_module", "torch")
+    if inputs is not None:
+        inputs = inputs if isinstance(inputs, list | tuple) else [inputs]
+        inputs = [torch.as_tensor(x).detach() for x in inputs]
+    return mending.fix_module(module, inputs)[0]
+
+
+def fix_file(
+    model: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    images: str | os.PathLike[str] | None = None,
+    targets: str | os.PathLike[str] | None = None,
+    finetune: int = 0,
+) -> Fixed:
+    """Mends an ONNX file, or a finished run of caejax, into another.
+
+    Args:
+      model: an ONNX file or a run's folder, which stay as they are.
+      out: the file, or the run's folder, to write; it must not exist.
+      images: a folder of images to show how far outputs move on; None for none.
+      targets: a folder of what should come out for these, under the same names.
+      finetune: of a run, for how many epochs it is trained further, its phases tied.
+
+    Returns:
+      The record.
+
+    Raises:
+      CaejaxError: a model that cannot be read or run, an `out` that is there, or images
+        that do not fit.
+    """
+    model, out = expand(model, "MODEL"), expand(out, "--out")
+    if not model.exists():
+        raise CaejaxError(f"MODEL is {model}, and there is no such file or folder")
+    if out.exists():
+        raise CaejaxError(f"{out} exists; choose another --out")
+    images = None if images is None else expand(images, "--images")
+    targets = None if targets is None else expand(targets, "--targets")
+    if targets is not None and images is None:
+        raise CaejaxError("--targets are those of --images, which are missing")
+    if model.is_dir():
+        return _fix_run(model, out, images, targets, finetune)
+    if finetune:
+        raise CaejaxError("--finetune trains runs of caejax; an ONNX file cannot be")
+    return _fix_onnx(model, out, images, targets)
+
+
+def _fix_onnx(path: Path, out: Path, images, targets):
+    reading = load_extra("caejax.diagnose.onnx_file", "onnx")
+    mending = load_extra("caejax.fix.onnx_file", "onnx")
+    model = reading.read(path)
+    before = reading.inspect_model(model, None, -60.0)
+    mended, mends, left = mending.fix_model(model, reading.example(model))
+    after = reading.inspect_model(mended, None, -60.0)
+    moved = None
+    if images is not None:
+        moved = _effect(
+            reading.as_function(model),
+            reading.as_function(mended),
+            reading.input_shape(model),
+            images,
+            targets,
+        )
+    mending.write(mended, out)
+    return _record(path, out, before, after, mends, left, moved)
+
+
+def _fix_run(path: Path, out: Path, images, targets, epochs):
+    mending = importlib.import_module("caejax.fix.runs")
+    running = importlib.import_module("caejax.diagnose.runs")
+    mends = mending.fix_run(path, out)
+    before, after = diagnose(path), diagnose(out)
+    moved = None
+    if images is not None:
+        shape = running.input_shape(path)
+        old, new = running.as_function(path), running.as_function(out)
+        moved = _effect(old, new, shape, images, targets)
+    record = _record(path, out, before, after, mends, [], moved)
+    record["quality"] = {
+        "before_psnr_db": mending.psnr(path),
+        "after_psnr_db": mending.psnr(out),
+    }
+    if epochs:
+        tuned = out.with_name(f"{out.name}-tuned")
+        mending.finetune(out, tuned, epochs)
+        record["quality"] |= {
+            "finetuned_psnr_db": mending.psnr(tuned),
+            "finetuned_ripple_db": diagnose(tuned)["ripple_db"],
+            "finetuned_out": str(tuned),
+            "epochs": epochs,
+        }
+    return record
+
+
+def _effect(*args):
+    return importlib.import_module("caejax.fix.effect").measure(*args)
+
+
+def _record(path, out, before, after, mends, left, moved):
+    changes = [
+        {
+            "name": mend.name,
+            "what": "bias" if np.ndim(mend.old) == 1 else "kernel",
+            "moved": mend.moved,
+        }
+        for mend in mends
+    ]
+    return Fixed(
+        model=str(path),
+        out=str(out),
+        ripple_before_db=before["ripple_db"],
+        ripple_after_db=after["ripple_db"],
+        clean=after.clean,
+        changes=changes,
+        images=moved,
+        quality=None,
+        about=[*left, *after["about"]],
+    )
+
+
+def _lines(found):
+    for change in found["changes"]:
+        yield (
+            f"{change['name']}: its {change['what']} moves by "
+            f"{100 * change['moved']:.3g} % of its norm"
+        )
+    if not found["changes"]:
+        yield "nothing to mend: all phases have one gain already"
+    before, after = (_decibels(found[f"ripple_{x}_db"]) for x in ("before", "after"))
+    yield f"of flat inputs the model draws {after}, and drew {before}"
+    moved = found["images"]
+    if moved:
+        yield (
+            f"on {moved['count']} images old and new outputs are "
+            f"{_with_interval(moved['between'])} PSNR apart (peak {moved['peak']:.3g})"
+        )
+        if moved["targets"]:
+            near = moved["targets"]
+            yield (
+                f"against the targets {near['before']['mean_db']:.2f} dB become "
+                f"{near['after']['mean_db']:.2f}: {_with_interval(near['change'])}"
+            )
+    quality = found["quality"]
+    if quality:
+        yield (
+            f"on its own test images {quality['before_psnr_db']:.2f} dB PSNR become "
+            f"{quality['after_psnr_db']:.2f}"
+        )
+        if "epochs" in quality:
+            yield (
+                f"after {quality['epochs']} epochs with tied phases "
+                f"{quality['finetuned_psnr_db']:.2f}, and it draws "
+                f"{_decibels(quality['finetuned_ripple_db'])}; it is in "
+                f"{quality['finetuned_out']}"
+            )
+    yield from found["about"]
+    yield f"written to {found['out']}"
+
+
+def _decibels(value):
+    return "what was not measured" if value is None else f"{value:.1f} dB"
+
+
+def _with_interval(found):
+    ends = found["interval_db"]
+    text = f"{found['mean_db']:.2f} dB"
+    return text if ends is None else f"{text} [{ends[0]:.2f}, {ends[1]:.2f}]"

@@ -1,0 +1,85 @@
+"""The command `python -m caejax.fix MODEL --out=FILE`."""
+
+from caejax.runtime import stopping
+
+if __name__ == "__main__":
+    stopping.listen_to_the_end("interrupted")
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from caejax.errors import CaejaxError, exit_code
+from caejax.files.atomic import replacing
+from caejax.files.paths import expand
+
+LEFT = 3  # exit code: a pattern above the threshold is left
+
+_DESCRIPTION = """\
+Mends a model that draws checkerboards: kernels and biases are moved by the least change
+that gives all output phases the same gain; the architecture stays. MODEL is an ONNX
+file or the folder of a finished run of caejax, and stays as it is.
+
+Exit codes: 0 clean now, 3 a pattern above -60 dB is left, 1 something that cannot be
+read or written.
+"""
+
+
+def parse(argv: Sequence[str], program: str) -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(
+        prog=program,
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("model", metavar="MODEL", help="an ONNX file, or a run's folder")
+    add("--out", required=True, metavar="FILE", help="the ONNX file or folder to write")
+    add("--images", metavar="DIR", help="images (or .npy) to show how outputs move")
+    add("--targets", metavar="DIR", help="what should come out for these, same names")
+    add(
+        "--finetune",
+        type=int,
+        default=0,
+        metavar="EPOCHS",
+        help="train a run further with tied phases; into FILE-tuned",
+    )
+    add("--json", metavar="FILE", help="write the record there, too; - prints it alone")
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str], *, program: str = "python -m caejax.fix") -> int:
+    """Does what the command line says; returns the exit code."""
+    args = parse(argv, program)
+    return exit_code(lambda: _fix(args), "interrupted")
+
+
+def _fix(args):
+    from caejax.fix import fix_file
+
+    if args.finetune < 0:
+        raise CaejaxError(f"--finetune is {args.finetune}; it counts epochs")
+    if expand(args.model, "MODEL").is_dir():
+        from caejax.runtime.startup import start
+
+        start()
+    found = fix_file(
+        args.model,
+        args.out,
+        images=args.images,
+        targets=args.targets,
+        finetune=args.finetune,
+    )
+    if args.json == "-":
+        print(found.to_json())
+    else:
+        print(found)
+        if args.json:
+            with replacing(expand(args.json, "--json")) as file:
+                file.write(found.to_json().encode() + b"\n")
+    return 0 if found["clean"] else LEFT
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,76 @@
+"""Mends ONNX models."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+from caejax.diagnose.onnx_file import trace_model
+from caejax.files.atomic import replacing
+from caejax.fix.mends import Mend, find_mends
+
+_WHOLE = 2**31 - 1  # bytes that one file of ONNX may have
+
+
+def fix_model(
+    model: onnx.ModelProto, inputs: Sequence[np.ndarray]
+) -> tuple[onnx.ModelProto, list[Mend], list[str]]:
+    """Mends a copy of a model.
+
+    Args:
+      model: as `caejax.diagnose.onnx_file.read` gives it.
+      inputs: what it can be run with.
+
+    Returns:
+      The copy, what was changed in it, and sentences about what could not be.
+    """
+    mends, left = find_mends(trace_model(model, inputs))
+    mended = onnx.ModelProto()
+    mended.CopyFrom(model)
+    weights = {x.name: x for x in mended.graph.initializer}
+    for number, mend in enumerate(mends):
+        node = mended.graph.node[mend.step]
+        slot = list(node.input).index(mend.holds)
+        kept = weights.get(mend.holds)
+        value = _laid_out(mend, node, model, kept)
+        if kept is not None and _users(mended, mend.holds) == 1:
+            kept.CopyFrom(numpy_helper.from_array(value, kept.name))
+        else:  # others use it too, or a node makes it
+            name = f"{mend.holds}.fixed.{number}"
+            mended.graph.initializer.append(numpy_helper.from_array(value, name))
+            node.input[slot] = name
+    return mended, mends, left
+
+
+def _users(model, name):
+    return sum(name in node.input for node in model.graph.node)
+
+
+def _laid_out(mend, node, model, kept):
+    """The new values as the file has them: linear layers may be transposed."""
+    value = mend.new
+    if node.op_type in ("Gemm", "MatMul") and value.ndim == 2:
+        turned = any(x.name == "transB" and x.i for x in node.attribute)
+        value = value if turned else value.T
+    if kept is None:
+        if node.op_type == "Add" and mend.shape:
+            value = value.reshape(mend.shape)
+        return np.ascontiguousarray(value, np.float32)
+    old = numpy_helper.to_array(kept)
+    return np.ascontiguousarray(value.reshape(old.shape)).astype(old.dtype)
+
+
+def write(model: onnx.ModelProto, path: Path) -> None:
+    """Writes a model; weights beyond what one file may hold go beside it."""
+    if model.ByteSize() < _WHOLE:
+        with replacing(path) as file:
+            file.write(model.SerializeToString())
+        return
+    onnx.save(
+        model,
+        str(path),
+        save_as_external_data=True,
+        location=f"{path.name}.data",
+    )

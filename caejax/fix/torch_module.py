@@ -1,0 +1,111 @@
+"""Mends PyTorch modules."""
+
+import copy
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+from torch.nn.utils import parametrize
+
+from caejax.diagnose import phases
+from caejax.diagnose.torch_module import trace_module
+from caejax.errors import CaejaxError
+from caejax.fix.mends import find_mends
+
+_TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+
+
+def fix_module(
+    module: nn.Module, inputs: Sequence[torch.Tensor] | None
+) -> tuple[nn.Module, list[str]]:
+    """Mends a copy of a module.
+
+    Args:
+      module: the model.
+      inputs: what it is called with; None for what its parts say by themselves.
+
+    Returns:
+      The copy, and sentences about what could not be mended.
+
+    Raises:
+      CaejaxError: without inputs, parts whose channels become pixels and whose kernels
+        only a run shows.
+    """
+    mended = copy.deepcopy(module, _computed(module))
+    about = _write_out(mended)
+    if inputs is None:
+        _by_parts(mended)
+        return mended, about
+    mends, left = find_mends(trace_module(mended, inputs))
+    own = {
+        x.untyped_storage().data_ptr()
+        for x in (*mended.parameters(), *mended.buffers())
+    }
+    with torch.no_grad():
+        for mend in mends:
+            if mend.holds.untyped_storage().data_ptr() not in own:
+                left.append(
+                    f"{mend.name}: its weights are computed while it runs; it stays as "
+                    "it is"
+                )
+                continue
+            mend.holds.copy_(torch.as_tensor(mend.new))
+    return mended, about + left
+
+
+def _computed(module):
+    """Copies, by identity, of tensors that PyTorch does not copy: made of others."""
+    kept = (x for part in module.modules() for x in vars(part).values())
+    return {
+        id(x): x.detach().clone()
+        for x in kept
+        if isinstance(x, torch.Tensor) and not x.is_leaf
+    }
+
+
+def _write_out(module):
+    """Weights that are computed of others, as by weight normalisation, become plain."""
+    about = []
+    for name, part in module.named_modules():
+        if parametrize.is_parametrized(part):
+            # PyTorch's own way out would change the class, which the original shares.
+            values = {x: getattr(part, x).detach() for x in part.parametrizations}
+            part.__class__ = parametrize.type_before_parametrizations(part)
+            del part.parametrizations
+            for tensor, value in values.items():
+                part.register_parameter(tensor, nn.Parameter(value.clone()))
+            about.append(f"{name}: its weight is a plain parameter now")
+        elif hasattr(part, "weight_g") and hasattr(part, "weight_v"):
+            nn.utils.remove_weight_norm(part)
+            about.append(f"{name}: its weight is a plain parameter now")
+    return about
+
+
+def _by_parts(module):
+    seen = False
+    for name, part in module.named_modules():
+        if isinstance(part, nn.PixelShuffle):
+            raise CaejaxError(
+                f"{name or 'the module'} shuffles channels into pixels, and whose they "
+                "are only a run shows; call fix(module, inputs)"
+            )
+        if isinstance(part, _TRANSPOSED):
+            seen = True
+            _clean(part)
+    if not seen:
+        raise CaejaxError(
+            "the module has no layer of its own that enlarges; call fix(module, "
+            "inputs), which sees what it calls by functions"
+        )
+
+
+def _clean(layer):
+    if max(layer.stride) == 1:
+        return
+    weight = layer.weight.detach()
+    clean = phases.clean_transposed(
+        weight.double().cpu().numpy(), layer.stride, layer.dilation
+    )
+    if clean is not None:
+        with torch.no_grad():
+            layer.weight.copy_(torch.as_tensor(clean))

@@ -1,0 +1,131 @@
+"""Tests of mending: phases get one gain, and nothing else changes."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from caejax.diagnose import diagnose
+from caejax.errors import CaejaxError
+from caejax.fix import __main__ as command
+from caejax.fix import fix, fix_file
+from caejax.fix.effect import measure
+
+
+def test_pytorch_modules(torch, normal):
+    """Functional calls, linear layers of patches, biases, and weight normalisation."""
+    from torch.nn import functional as F
+
+    class Module(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            norm = torch.nn.utils.parametrizations.weight_norm
+            self.up = norm(torch.nn.ConvTranspose2d(4, 6, 5, 3, 1))
+            self.kernel = torch.nn.Parameter(torch.randn(12, 6, 3, 3))
+            self.bias = torch.nn.Parameter(torch.randn(12))
+            self.patches = torch.nn.Linear(3, 4)
+
+        def forward(self, x):
+            y = F.conv2d(self.up(x), self.kernel, self.bias, padding=1)
+            y = F.pixel_shuffle(y, 2)
+            b, c, h, w = y.shape
+            y = self.patches(y.permute(0, 2, 3, 1).reshape(b, h * w, c))
+            y = y.reshape(b, h, w, 2, 2, 1).permute(0, 5, 1, 3, 2, 4)
+            return y.reshape(b, 1, 2 * h, 2 * w)
+
+    torch.manual_seed(0)
+    module, x = Module(), torch.as_tensor(normal(1, 4, 20, 20))
+    old = {name: value.clone() for name, value in module.state_dict().items()}
+    mended = fix(module, x)
+    before, after = diagnose(module, x), diagnose(mended, x)
+    assert before["ripple_db"] > -30
+    assert after["ripple_db"] < -100
+    assert mended(x).shape == module(x).shape
+    assert all(torch.equal(old[name], x) for name, x in module.state_dict().items())
+    assert mended.bias.mean().item() == pytest.approx(module.bias.mean().item())
+
+
+def test_parts_without_a_run(torch):
+    up = torch.nn.ConvTranspose1d(2, 2, 5, 2)
+    x = torch.randn(1, 2, 40)
+    assert diagnose(fix(torch.nn.Sequential(up)), x)["ripple_db"] < -100
+    with pytest.raises(CaejaxError, match=r"call fix\(module, inputs\)"):
+        fix(torch.nn.Sequential(up, torch.nn.PixelShuffle(2)))
+    with pytest.raises(CaejaxError, match="sees what it calls by functions"):
+        fix(torch.nn.Conv1d(2, 2, 3))
+    with pytest.raises(CaejaxError, match="this is int"):
+        fix(3)
+
+
+@pytest.fixture
+def dirty(normal, tmp_path):
+    """An ONNX file whose every place draws a pattern, one kernel in two places."""
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    helper = onnx.helper
+    weights = {"w": normal(3, 3, 4, 4), "v": normal(12, 3, 3, 3), "b": normal(12)}
+    nodes = [
+        ("ConvTranspose", ["x", "w"], ["s"], {"strides": [3, 3], "pads": [1] * 4}),
+        ("ConvTranspose", ["s", "w"], ["t"], {"strides": [2, 2], "pads": [1] * 4}),
+        ("Conv", ["t", "v", "b"], ["u"], {"pads": [1] * 4}),
+        ("DepthToSpace", ["u"], ["y"], {"blocksize": 2, "mode": "CRD"}),
+    ]
+    graph = helper.make_graph(
+        [helper.make_node(*node[:3], **node[3]) for node in nodes],
+        "graph",
+        [helper.make_tensor_value_info("x", 1, ["b", 3, "h", "w"])],
+        [helper.make_tensor_value_info("y", 1, None)],
+        [onnx.numpy_helper.from_array(x, name) for name, x in weights.items()],
+    )
+    ids = [helper.make_opsetid("", 17)]
+    path = tmp_path / "model.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=ids, ir_version=8), path)
+    return path
+
+
+def test_onnx_files(dirty, tmp_path, capsys):
+    images = tmp_path / "images"
+    images.mkdir()
+    for n in range(3):
+        pixels = np.random.default_rng(n).integers(0, 256, (40, 40, 3), np.uint8)
+        Image.fromarray(pixels).save(images / f"{n}.png")
+    out, record = tmp_path / "clean.onnx", tmp_path / "record.json"
+    words = [str(dirty), f"--out={out}", f"--images={images}", f"--json={record}"]
+    assert command.main(words) == 0
+    found = json.loads(record.read_text())
+    assert found["ripple_before_db"] > -20
+    assert found["ripple_after_db"] < -100
+    assert diagnose(out).clean
+    assert not diagnose(dirty).clean
+    assert [x["what"] for x in found["changes"]] == [*["kernel"] * 3, "bias"]
+    low, high = found["images"]["between"]["interval_db"]
+    assert low < found["images"]["between"]["mean_db"] < high
+    assert "on 3 images old and new outputs are" in capsys.readouterr().out
+    assert command.main(words) == 1
+    assert "choose another --out" in capsys.readouterr().err
+    again = fix_file(out, tmp_path / "again.onnx")
+    assert again["changes"] == []
+
+
+def test_the_effect_by_hand(tmp_path):
+    for name in ("images", "targets"):
+        (tmp_path / name).mkdir()
+        for n in range(2):
+            grey = np.full((32, 32), 51 * (n + 1 + (name == "targets")), np.uint8)
+            Image.fromarray(grey).save(tmp_path / name / f"{n}.png")
+    found = measure(
+        lambda x: x,
+        lambda x: x + 0.1,
+        (1, None, None),
+        tmp_path / "images",
+        tmp_path / "targets",
+    )
+    assert found["between"]["mean_db"] == pytest.approx(20, abs=1e-4)
+    near = found["targets"]
+    assert near["before"]["mean_db"] == pytest.approx(20 * np.log10(5), abs=1e-4)
+    assert near["after"]["mean_db"] == pytest.approx(20, abs=1e-4)
+    (tmp_path / "targets" / "1.png").unlink()
+    with pytest.raises(CaejaxError, match="--targets lacks"):
+        measure(*[lambda x: x] * 2, (1, None, None), *tmp_path.glob("images"),
+                tmp_path / "targets")  # fmt: skip
