@@ -251,3 +251,30 @@ def test_tables_and_figures_are_made_from_the_csv_files_alone(tmp_path, monkeypa
             *("quality_ripple", "ripple_steps", "spectra", "flats"),
         )
     }
+
+
+def test_the_unet_is_held_against_other_estimators():
+    def run(level, seed, psnr):
+        row = {DECODER: plan.REFERENCE, "seed": seed, "status": "done"}
+        return row | {"corruption.level": level, "test/psnr": psnr}
+
+    runs = [run(0.1, s, 27 + 0.01 * s) for s in range(3)]
+    runs += [run(0.5, s, 20 + 0.01 * s) for s in range(3)]
+    others = [
+        {"reference": name, "corruption.level": level, "test/psnr": psnr}
+        for name, level, psnr in (
+            *(("bm3d", 0.1, 26.4), ("bm3d", 0.5, 19.6), ("tv", 0.5, 19.51)),
+            ("pca", 0.5, 10.0),
+        )
+    ]
+    arms = {
+        "references_bsds": kept(runs[::3])._replace(references=others),
+        "levels_bsds": kept([r for r in runs if r["seed"]]),
+    }
+    found = claims.leads(arms, "bsds")
+    assert [(x.estimator, x.n, x.verdict) for x in found] == [
+        ("bm3d", 3, "holds"),
+        ("bm3d", 3, "refuted"),
+        ("tv", 3, "open"),
+    ]
+    assert found[0].mean == pytest.approx(0.61)

@@ -15,7 +15,7 @@ from caejax.report.equivalence import MARGINS, equivalence
 from caejax.report.intervals import Crossed, crossed_interval, mean_interval
 from caejax.report.ranks import Correlation, Ranks, rank_correlation, rank_intervals
 from caejax.report.statistics import Contrast, contrast_table, holm
-from experiments.shared.rows import Row, select
+from experiments.shared.rows import Row, done, select
 from experiments.tying import plan
 from experiments.tying.plan import REFERENCE
 from experiments.tying.records import DECODER, Kept, by_seed
@@ -26,6 +26,7 @@ PATTERN = "test/lattice_grey_s8"  # of residuals, grey levels
 DIVERGED = 3.0  # dB below the median of its decoder
 SHORT = 0.05  # dB, what the last tenth of training may add at most
 LEVEL = 0.05
+BEATEN, LEAD = ("nlm", "tv", "bm3d"), 0.5  # dB, by which the U-Net is to be ahead
 
 Term = tuple[float, str, str]  # weight, the arm without its data, decoder
 
@@ -196,6 +197,44 @@ def _finding(claim, x, p):
         holds, refuted = sure and mean < b, sure and mean > b
     verdict = "holds" if holds else "refuted" if refuted else "open"
     return Finding(claim, len(x), mean, low, high, float(p), verdict)
+
+
+class Lead(NamedTuple):
+    """How far the U-Net is ahead of another estimator at a level of noise.
+
+    Attributes:
+      estimator: the estimator.
+      level: the level of noise.
+      n: the number of the U-Net's seeds.
+      mean, low, high: its mean PSNR minus the estimator's, with the 95 % interval over
+        seeds; the estimator has seen the noise of the first alone.
+      verdict: as in `Finding`, of being ahead by at least 0.5 dB.
+    """
+
+    estimator: str
+    level: float
+    n: int
+    mean: float
+    low: float
+    high: float
+    verdict: str
+
+
+def leads(arms: Mapping[str, Kept], data: str) -> list[Lead]:
+    """Claim K: the U-Net beats each estimator by 0.5 dB of PSNR, level by level."""
+    both = [arms[n] for n in (f"references_{data}", f"levels_{data}") if n in arms]
+    rows = [row for kept in both for row in done(kept.rows)]
+    found = []
+    for row in (row for kept in both for row in kept.references):
+        level = float(row["corruption.level"])
+        values = [float(r[PSNR]) for r in rows if float(r["corruption.level"]) == level]
+        x = np.array(values) - float(row[PSNR])
+        if row["reference"] in BEATEN and len(x) > 1:
+            low, high = mean_interval(x)
+            verdict = "holds" if low > LEAD else "refuted" if high < LEAD else "open"
+            numbers = level, len(x), float(x.mean()), low, high
+            found.append(Lead(row["reference"], *numbers, verdict))
+    return found
 
 
 def contrasts(

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from caejax.metrics import table
 from caejax.report.style import PAGE, bare, paper_style, save
@@ -103,6 +105,7 @@ def differences(rows: Sequence[Row], reference: Sequence[Row]) -> Figure | None:
         axis.axvline(0, color="black", lw=0.6)
         count = len({seed for _, seed in by_seed(rows, measure)})
         axis.set(xlim=(-1.08 * span, 1.08 * span))
+        axis.xaxis.set_major_locator(MaxNLocator(5))
         axis.set_xlabel(f"{table.title(measure)} - {plan.REFERENCE}'s, {count} seeds")
     axes[0].set_yticks(range(len(names)), names)
     axes[0].invert_yaxis()
@@ -154,6 +157,12 @@ def ties(arms: Mapping[str, Kept], data: str) -> Figure | None:
     return figure
 
 
+def _plain_numbers(axis: Axis) -> None:
+    """Ticks of a logarithmic axis as 0.1, 1, 10."""
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(NullFormatter())
+
+
 def _legend(figure, axis, columns=5):
     handles, labels = axis.get_legend_handles_labels()
     if handles:
@@ -177,7 +186,8 @@ def sizes(rows: Sequence[Row]) -> Figure | None:
             axis.plot(np.median(x), y, **points(_style(name)))
         axis.axvline(1, color="black", lw=0.6, ls=":")
         axis.set(xscale="log", xlim=(FLOOR / 1.5, None))
-        axis.set_xlabel(table.title(measure), fontsize=7)
+        _plain_numbers(axis.xaxis)
+        axis.set_xlabel(table.title(measure, short=True))
     axes[0].set_yticks(range(len(names)), names)
     axes[0].invert_yaxis()
     return figure
@@ -202,6 +212,7 @@ def scatter(rows: Sequence[Row]) -> Figure | None:
                 x[0], y[0], _bar(y), _bar(x), label=name, lw=0.8, **points(_style(name))
             )
         axis.set(xscale="log", xlabel=table.title(RIPPLE), ylabel=table.title(measure))
+        _plain_numbers(axis.xaxis)
     _legend(figure, axes[0])
     return figure
 
@@ -227,6 +238,8 @@ def curves(rows: Sequence[Row]) -> Figure | None:
         axis.axhline(1, color="black", lw=0.6, ls=":")
         axis.set_xscale("symlog", linthresh=10)
         axis.set(xlabel="step", title=f"period {s}", yscale="log", xlim=(-1, None))
+        _plain_numbers(axis.xaxis)
+        _plain_numbers(axis.yaxis)
     axes[0].set_ylabel(f"ripple, grey levels\n(rounding: at {FLOOR})")
     _legend(figure, axes[0])
     return figure
@@ -283,8 +296,9 @@ def flats(rows: Sequence[Row]) -> Figure | None:
     for axis, (name, picture) in zip(axes.ravel(), pictures.items(), strict=False):
         image = axis.imshow(picture, vmin=-max(span, 1), vmax=max(span, 1))
         row = found[(name,)][0]
-        size, seed = float(row["grey"]), row["seed"]
-        axis.set_title(f"{name}\n{size:.2f} grey levels, seed {seed}", fontsize=6)
+        size = float(row["grey"])
+        text = f"{size:.2f}" if size >= FLOOR else f"below {FLOOR}"
+        axis.set_title(f"{name}\n{text} grey levels, seed {row['seed']}", fontsize=6)
     figure.colorbar(image, ax=axes, label="grey levels about the mean", shrink=0.8)
     return figure
 

@@ -116,8 +116,8 @@ def arm_tables(name: str, arm: Kept, arms: Mapping[str, Kept]) -> list[str]:
         return []
     parts = [f"## {name}\n", means_table(rows)]
     if arm.references:
-        parts += ["Other estimators on the same noisy images.\n"]
-        parts += [reference_table(arm.references)]
+        text = "Other estimators on the same noisy images, all of the test images.\n"
+        parts += [text, reference_table(arm.references), *lead_table(name, arms)]
     if "corruption.level" in rows[0]:
         return parts
     plain = arms.get(f"plain_{plan.ARMS[name].data}")
@@ -160,11 +160,11 @@ def contrast_tables(
     header = ["decoder", "n", "mean [95 %]", "p (Holm)", "verdict", "within margin"]
     for measure in CONTRASTED:
         found = claims.contrasts(rows, measure, reference)
-        lines = []
+        lines, write = [], f".{table.digits(measure) + 1}f"
         for row in found:
             if row["mean"] is not None:
                 same = {True: "yes", False: "no", None: ""}[row.get("equal")]
-                text = bracketed(row["mean"], row["low"], row["high"], ".4g")
+                text = bracketed(row["mean"], row["low"], row["high"], write)
                 line = [row["name"], str(row["n"]), text, row["p_text"]]
                 lines.append([*line, row["verdict"], same])
         if lines:
@@ -247,6 +247,18 @@ def reference_table(rows: Sequence[Row]) -> str:
         for row in rows
     ]
     return to_markdown(header, lines)
+
+
+def lead_table(name: str, arms: Mapping[str, Kept]) -> list[str]:
+    """By how much the U-Net is ahead of other estimators, by level: claim K."""
+    found = claims.leads(arms, plan.ARMS[name].data)
+    header = ["K: the U-Net minus", "noise", "seeds", "PSNR (dB) [95 %]", "verdict"]
+    lines = [
+        [x.estimator, f"{x.level:g}", str(x.n), bracketed(x.mean, x.low, x.high)]
+        + [x.verdict]
+        for x in found
+    ]
+    return [to_markdown(header, lines)] if lines else []
 
 
 class Case(NamedTuple):
