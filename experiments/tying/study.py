@@ -90,6 +90,8 @@ def _folder(data, args):
 def do_arm(name: str, args: argparse.Namespace) -> None:
     """Does what is left of an arm, decoder after decoder, and keeps its CSV files."""
     arm, folder = plan.ARMS[name], args.runs / name
+    if arm.equal == "time" and not (args.out / times.FILE).exists():
+        times.write(args.out)
     config = arm_config(name, args)
     for only in _one_by_one(arm, args):
         try:

@@ -8,7 +8,6 @@ machine hits all; a time is the least of all turns. Time depends on the machine,
 times.csv names it.
 """
 
-import argparse
 import sys
 import time
 from collections.abc import Sequence
@@ -104,18 +103,24 @@ def read(out: Path) -> plan.Widths:
     }
 
 
+def write(out: Path) -> None:
+    """Measures and writes times.csv."""
+    rows = [row for data in plan.DATA for row in measure(data)]
+    out.mkdir(parents=True, exist_ok=True)
+    write_csv(out / FILE, rows)
+    for data in plan.DATA:
+        print(data, equal_widths(rows, data), flush=True)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Measures and writes times.csv; returns the exit code."""
     args = create_parser(__doc__, HERE).parse_args(argv)
-    return run_command(lambda: _write(args), "interrupted; nothing was written")
+    return run_command(lambda: _measure(args.out), "interrupted; nothing was written")
 
 
-def _write(args: argparse.Namespace) -> int:
+def _measure(out):
     start(plan.BATCH)
-    rows = [row for data in plan.DATA for row in measure(data)]
-    write_csv(args.out / FILE, rows)
-    for data in plan.DATA:
-        print(data, equal_widths(rows, data))
+    write(out)
     return 0
 
 
