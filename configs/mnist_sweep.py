@@ -22,6 +22,10 @@ def get_config():
     config.data.name = "mnist"
     config.data.val_fraction = 1 / 12
     config.train.epochs = 5
+    # Decoders are compared where training has settled.
+    config.optimizer.schedule = "cosine"
+    config.optimizer.warmup_steps = 100
+    config.train.ema_decay = 0.99
     config.sweep = {
         "bottleneck": {"field": "model.latent_channels", "values": (2, 4, 8, 16)},
         "decoder": {"field": "model.upsampling", "values": DECODERS},

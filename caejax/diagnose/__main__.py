@@ -6,14 +6,13 @@ if __name__ == "__main__":
     stopping.listen_to_the_end("interrupted")
 
 import argparse
-import math
 import sys
 from collections.abc import Sequence
 
 from caejax.errors import CaejaxError, exit_code
 from caejax.files.atomic import replacing
 from caejax.files.paths import expand
-from caejax.terminal.numbers import number
+from caejax.terminal.numbers import decibels
 
 FOUND = 3  # exit code: a pattern above the threshold
 
@@ -39,7 +38,7 @@ def parse(argv: Sequence[str], program: str) -> argparse.Namespace:
     add("--json", metavar="FILE", help="write the record there, too; - prints it alone")
     add(
         "--threshold",
-        type=_decibels,
+        type=decibels,
         default=-60.0,
         metavar="DB",
         help="a pattern above this is a fault, relative to the response to the "
@@ -59,12 +58,6 @@ def parse(argv: Sequence[str], program: str) -> argparse.Namespace:
         "run, with flat features of the mean and spread that the inputs give there",
     )
     return parser.parse_args(argv)
-
-
-def _decibels(text):
-    if math.isnan(value := number(text)):
-        raise ValueError  # nothing is above it
-    return value
 
 
 def main(argv: Sequence[str], *, program: str = "python -m caejax.diagnose") -> int:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from caejax.errors import CaejaxError, exit_code
 from caejax.files.atomic import replacing
 from caejax.files.paths import expand
+from caejax.terminal.numbers import whole
 
 LEFT = 3  # exit code: a pattern above the threshold is left
 
@@ -40,7 +41,7 @@ def parse(argv: Sequence[str], program: str) -> argparse.Namespace:
     add("--targets", metavar="DIR", help="what should come out for these, same names")
     add(
         "--finetune",
-        type=int,
+        type=whole,
         default=0,
         metavar="EPOCHS",
         help="train a run further with tied phases; into FILE-tuned",

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from caejax.errors import exit_code
 from caejax.files.atomic import replacing
 from caejax.files.paths import expand
+from caejax.terminal.numbers import decibels
 
 FOUND = 3  # exit code: a pattern above the threshold
 
@@ -39,7 +40,7 @@ def parse(argv: Sequence[str], program: str) -> argparse.Namespace:
     add("--json", metavar="FILE", help="write the record there, too; - prints it alone")
     add(
         "--threshold",
-        type=float,
+        type=decibels,
         default=-60.0,
         metavar="DB",
         help="a pattern whose RMS is above this is a fault, in dB of full scale; -60 "

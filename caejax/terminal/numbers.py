@@ -4,6 +4,7 @@ Python reads more: 1_0 as 10, 0x10 as 16, and digits of every script. Such words
 slips, and what they would have changed is not seen.
 """
 
+import math
 import re
 
 _WHOLE = re.compile(r"[+-]?[0-9]{1,4000}")  # longer ones are refused by Python itself
@@ -33,3 +34,14 @@ def number(text: str) -> float:
     if not _NUMBER.fullmatch(text.strip()):
         raise ValueError(f"{text:.40} is not a number")
     return float(text)
+
+
+def decibels(text: str) -> float:
+    """Reads a threshold in dB; inf and -inf are some.
+
+    Raises:
+      ValueError: it is no number, or nan, which nothing is above.
+    """
+    if math.isnan(value := number(text)):
+        raise ValueError(f"{text:.40} is no threshold")
+    return value

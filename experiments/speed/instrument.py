@@ -1,4 +1,4 @@
-"""How long `caejax.diagnose` takes: a 100 MB ONNX file, a decoder of 50 million weights.
+"""How long `caejax.diagnose` takes: an ONNX file of 100 MB, a decoder of 50 M weights.
 
     python -m experiments.speed.instrument
 
