@@ -35,12 +35,23 @@ MODELS = (
     ("deconv_k3", "stride_k3", "bfloat16"),
     ("nearest_k3", "max_pool", "float32"),
 )
-LAYERS = [
-    (kind, valid)
+LAYERS = {
+    kind + " valid" * valid: Upsample(4, kind, valid=valid)
     for kind in UPSAMPLING
     for valid in (False, True)
     if not valid or valid_growth(UPSAMPLING[kind]) is not None
-]
+} | {name: ConvEncoder((4,), 2, downsampling=name) for name in DOWNSAMPLING}
+PRODUCTS = (
+    "deconv_k3",
+    "deconv_k4 valid",
+    "deconv_k3_fir",
+    "bicubic_k3",
+    "shuffle_tied",
+    "carafe",
+    "dysample",
+    "max_pool",
+    "stride_k3",
+)
 SHORT = {"float32": "f32", "bfloat16": "bf16"}
 both_types = pytest.mark.parametrize("dtype", DTYPES)
 
@@ -241,13 +252,11 @@ def test_paths_of_a_cpu_go_to_accelerators_too(dtype):
 
 
 @pytest.mark.parametrize(
-    ("path", "dtype"), [("auto", "bfloat16"), ("matmul", "float32")]
-)
-@pytest.mark.parametrize(
-    "layer",
-    [Upsample(4, kind, valid=valid) for kind, valid in LAYERS]
-    + [ConvEncoder((4,), 2, downsampling=name) for name in DOWNSAMPLING],
-    ids=[kind + " valid" * valid for kind, valid in LAYERS] + list(DOWNSAMPLING),
+    ("layer", "path", "dtype"),
+    [(layer, "auto", "bfloat16") for layer in LAYERS.values()]
+    # A CPU's own path is no accelerator's choice: a layer of each form is enough.
+    + [(LAYERS[name], "matmul", "float32") for name in PRODUCTS],
+    ids=[*LAYERS, *(f"{name} as products" for name in PRODUCTS)],
 )
 def test_no_layer_and_no_gradient_is_dilated(layer, path, dtype):
     text = lower_gradients(layer.clone(dtype=DTYPES[dtype]), path)

@@ -23,25 +23,35 @@ def write(model: Trained, path: Path) -> str:
     # Of sizes that are not known, the library's own layers can be written down.
     fields = {"path": "stock"} if hasattr(module, "path") else {}
     module = module.clone(**fields)
-    open_size = model.config.model.encoder == "conv"
     height, width, channels = module.shape
-    sides = "h, w" if open_size else f"{height}, {width}"
-    least = ["b >= 1"] + (["h >= 1", "w >= 1"] if open_size else [])
-    shape = export.symbolic_shape(f"b, {sides}, {channels}", constraints=least)
-
-    def run(x, *level):
-        linear = module.apply({"params": model.params}, x, *level)
-        return visible(module, linear)
-
-    given = [jax.ShapeDtypeStruct(shape, jnp.float32)]
-    if module.noise_map:
-        given.append(jax.ShapeDtypeStruct(shape[:1], jnp.float32))
-    exported = export.export(jax.jit(run), platforms=PLATFORMS)(*given)
+    fixed = f"{height}, {width}"
+    for sides in ("h, w", fixed) if model.config.model.encoder == "conv" else (fixed,):
+        try:
+            exported = _lower(module, model.params, f"b, {sides}, {channels}")
+            break
+        except (TypeError, ValueError):
+            # Layers whose kernels follow the content ask for numbers of pixels.
+            if sides == fixed:
+                raise
     with replacing(path) as file:
         file.write(exported.serialize())
-    size = "any size" if open_size else f"{height} x {width}"
+    size = "any size" if sides != fixed else f"{height} x {width}"
     told = ", level (batch,) of 1" if module.noise_map else ""
     return (
         f"StableHLO for {', '.join(PLATFORMS)}: image (batch, height, width, "
         f"{channels}), {size}{told} -> denoised in [0, 1]"
     )
+
+
+def _lower(module, params, sides):
+    names = [name for name in ("b", "h", "w") if name in sides]
+    shape = export.symbolic_shape(sides, constraints=[f"{x} >= 1" for x in names])
+    given = [jax.ShapeDtypeStruct(shape, jnp.float32)]
+    if module.noise_map:
+        given.append(jax.ShapeDtypeStruct(shape[:1], jnp.float32))
+
+    @jax.jit
+    def run(x, *level):
+        return visible(module, module.apply({"params": params}, x, *level))
+
+    return export.export(run, platforms=PLATFORMS)(*given)
