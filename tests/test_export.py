@@ -80,13 +80,21 @@ def test_onnx_refuses_what_it_would_round_otherwise(tmp_path):
         export(random_model(dtype="bfloat16"), "onnx", tmp_path / "model.onnx")
 
 
-@pytest.mark.parametrize("fields", [UNET, POOLED])
-def test_stablehlo_runs_without_caejax(fields, tmp_path):
+@pytest.mark.parametrize(
+    ("fields", "size"),
+    [
+        (UNET, (13, 10)),
+        (POOLED, (13, 10)),
+        ({"upsampling": "dysample"}, (16, 16)),  # of its own size alone
+        ({"encoder": "dense"}, (16, 16)),
+    ],
+)
+def test_stablehlo_runs_without_caejax(fields, size, tmp_path):
     model, file = random_model(**fields), tmp_path / "model.stablehlo"
-    export(model, "stablehlo", file)
+    assert ("any size" in export(model, "stablehlo", file)) == (size != (16, 16))
     loaded = jax.export.deserialize(file.read_bytes())
     assert loaded.platforms == ("cpu", "cuda", "tpu")
-    images, levels, wanted = inputs_of(model, (13, 10))
+    images, levels, wanted = inputs_of(model, size)
     made = loaded.call(images, *levels)
     np.testing.assert_allclose(made, wanted, atol=1e-5)
 

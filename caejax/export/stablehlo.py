@@ -1,5 +1,6 @@
 """A model as StableHLO, which JAX runs without caejax."""
 
+import dataclasses
 from pathlib import Path
 
 import jax
@@ -21,8 +22,8 @@ def write(model: Trained, path: Path) -> str:
     """
     module = model.model
     # Of sizes that are not known, the library's own layers can be written down.
-    fields = {"path": "stock"} if hasattr(module, "path") else {}
-    module = module.clone(**fields)
+    if "path" in {field.name for field in dataclasses.fields(module)}:
+        module = module.clone(path="stock")
     height, width, channels = module.shape
     fixed = f"{height}, {width}"
     for sides in ("h, w", fixed) if model.config.model.encoder == "conv" else (fixed,):
