@@ -1,4 +1,4 @@
-"""How long `caejax.diagnose` takes: a 100 MB ONNX file, a decoder of 50 million weights.
+"""How long `caejax.diagnose` takes: on a 100 MB ONNX file, on a 50-million decoder.
 
     python -m experiments.speed.instrument
 
