@@ -38,10 +38,10 @@ def test_shuffles_by_hand(dims, stride, key, normal):
     layer, x, params = layer_and_parameters("shuffle_k3", dims, stride, key, normal)
     made = layer.apply({"params": params}, x)
     wide = nn.Conv(2 * stride**dims, (3,) * dims, use_bias=False)
-    phases = wide.apply({"params": {"kernel": params["kernel"]}}, x)
+    phases = np.asarray(wide.apply({"params": {"kernel": params["kernel"]}}, x))
     for n, phase in enumerate(np.ndindex(*(stride,) * dims)):
         taken = made[(slice(None), *(slice(p, None, stride) for p in phase))]
-        expected = phases[..., 2 * n : 2 * n + 2] + params["bias"]
+        expected = phases[..., 2 * n : 2 * n + 2] + np.asarray(params["bias"])
         np.testing.assert_allclose(taken, expected, rtol=1e-6, atol=1e-6)
 
 
@@ -49,13 +49,13 @@ def test_shuffles_by_hand(dims, stride, key, normal):
 @pytest.mark.parametrize(("dims", "stride"), [(1, 3), (2, 4)])
 def test_clean_kinds_are_clean(kind, dims, stride, key, normal):
     layer = Upsample(2, kind, stride=stride)
-    x = jnp.ones((1, *(9,) * dims, 3)) * normal(3)
+    x = np.broadcast_to(normal(3), (1, *(9,) * dims, 3))
     params = layer.init(key, x)["params"]
     params = jax.tree.map(lambda p: p + 0.1 * normal(*p.shape), params)
     made = layer.apply({"params": params}, x)
     inner = made[(slice(None), *(slice(3 * stride, 6 * stride),) * dims)]
     np.testing.assert_allclose(inner, jnp.broadcast_to(inner.mean(
-        tuple(range(1, dims + 1)), keepdims=True), inner.shape), atol=2e-6)  # fmt: skip
+        tuple(range(1, dims + 1)), keepdims=True), inner.shape), atol=5e-6)  # fmt: skip
 
 
 @pytest.mark.parametrize(

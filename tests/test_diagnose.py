@@ -326,7 +326,7 @@ def test_the_part_behind_a_layer(torch, normal):
     def function(x):
         y = (
             jnp.repeat(jnp.repeat(x, 2, 1), 2, 2)
-            * jnp.tile(jnp.arange(2.0), 16)[:, None]
+            * jnp.tile(jnp.arange(2.0), 16)[None, None, :, None]
         )
         y = jax.named_call(jnp.sin, name="middle")(y)
         return jnp.repeat(jnp.repeat(y, 2, 1), 2, 2)

@@ -71,7 +71,8 @@ def find_places(trace: Trace) -> list[Place]:
             found.append(_layout(step, steps, users, trace.channel))
         elif step.kind == "other":
             found.append(_unknown(step, trace.channel))
-    return [place for place in found if place]
+    # Several ways may lead on from one.
+    return list({place.output: place for place in found if place}.values())
 
 
 def _ends(step, users, trace):
@@ -197,14 +198,11 @@ def _layout(end, steps, users, channel):
         if step is None or step.kind != "layout":
             break
         chain.append(step)
-    moves = [x.move for x in reversed(chain)]
-
-    def move(array):
-        for one in moves:
-            array = one(array)
-        return array
-
-    blocks = find_blocks(chain[-1].shape_in, move, (channel, -1 if channel == 1 else 1))
+    blocks = _blocks(chain, channel)
+    # What enlarges by its name may be made tokens of, or something else, at once.
+    while blocks is None and (chain := chain[1:]):
+        if _enlarges_by_name(chain[0]):
+            end, blocks = chain[0], _blocks(chain, channel)
     if blocks is None:
         return None
     label = _layout_label(chain)
@@ -226,10 +224,24 @@ def _layout(end, steps, users, channel):
     )
 
 
+def _blocks(chain, channel):
+    """How a chain of moves, the last one first, makes channels pixels, if it does."""
+
+    def move(array):
+        for step in reversed(chain):
+            array = step.move(array)
+        return array
+
+    return find_blocks(chain[-1].shape_in, move, (channel, -1 if channel == 1 else 1))
+
+
 def _layout_label(chain):
-    labels = [x.label for x in reversed(chain)]
-    known = [x for x in labels if "shuffle" in x or "Depth" in x]
+    known = [x.label for x in reversed(chain) if _enlarges_by_name(x)]
     return known[0] if known else "reshape"
+
+
+def _enlarges_by_name(step):
+    return "shuffle" in step.label or "Depth" in step.label
 
 
 def _shuffle(end, source, blocks: Blocks, label, steps, users, channel):
@@ -337,6 +349,8 @@ def scales(trace: Trace, places: list[Place]) -> dict[int, tuple[float, ...]]:
 def _scale(step, dims, channel):
     if step.kind == "convolution" and len(step.stride) == dims:
         return tuple(1 / s for s in step.stride)
+    if step.kind == "layout":  # those that enlarge are places
+        return (1.0,) * dims
     if len(step.shape_in) != len(step.shape) or len(step.shape) != dims + 2:
         return (1.0,) * dims
     return tuple(

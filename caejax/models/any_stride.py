@@ -172,7 +172,8 @@ def _gains(kernel, kind, dims, stride):
     """Sums over the taps of each phase, their numbers, and the axes of phases."""
     if kind.phases > 1:
         parts = _parts(kernel, kind)
-        return parts.sum(0, keepdims=True), float(len(parts)), (2,)
+        counts = jnp.full((1, 1, kind.phases, 1), float(len(parts)))
+        return parts.sum(0, keepdims=True), counts, (2,)
     taps = jnp.ones((*kernel.shape[:dims], 1, 1))
     axes = tuple(range(dims))
     return _phase_sums(kernel, dims, stride), _phase_sums(taps, dims, stride), axes

@@ -1,4 +1,4 @@
-"""How long `caejax.diagnose` takes: an ONNX file of 100 MB, a decoder of 50 M weights.
+"""How long `caejax.diagnose` takes: on a 100 MB ONNX file, on a 50-million decoder.
 
     python -m experiments.speed.instrument
 
