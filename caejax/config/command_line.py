@@ -91,7 +91,9 @@ def _check_numbers(config, match):
     now = get(config, field)
     if isinstance(now, bool | str) or not value:
         return
-    words = [value] if isinstance(now, int | float) else _numbers_in(value)
+    # Where a number stands, there may be a tuple: (28, 40) for an image's size.
+    alone = isinstance(now, int | float) and not value.startswith("(")
+    words = [value] if alone else _numbers_in(value)
     for word in words:
         try:
             number(word)
