@@ -133,14 +133,15 @@ def _measure(trace, inputs, places, periods, whole, larger, about):
     shown = _Shown(places, at, len(inputs))
     images = trace.run(given, watch=shown.watch)
     try:
-        found = _mean([probe.pattern(y, whole) for y in images])
+        each = [probe.pattern(y, whole) for y in images]
     except ValueError as error:
         about.append(f"the result was not probed: {error}; give larger inputs")
         return nothing
 
+    found = _mean(each)
     seen = decibels(found.power / max(found.level, 1e-300)) > _ROUNDING_DB
     shares = [
-        _share(found, place, trace, given, whole) if period and seen else None
+        _share(each[:_SHARED], place, trace, given, whole) if period and seen else None
         for place, period in zip(places, periods, strict=True)
     ]
     if found.rest > max(1e-6 * found.level, found.power):
@@ -163,6 +164,7 @@ def _measure(trace, inputs, places, periods, whole, larger, about):
     }
 
 
+_SHARED = 2  # flat inputs that shares are measured on; each place runs the model anew
 _ROUNDING_DB = -100.0  # float32's; below that there is nothing to be shared out
 
 
@@ -244,13 +246,14 @@ def _mean(found):
     return probe.Pattern(*np.mean(found, 0))
 
 
-def _share(found, place, trace, given, whole):
+def _share(each, place, trace, given, whole):
     """How much less power there is with the place made clean."""
     if place.change is None:
         return None
+    found = _mean(each)
     if not place.change or not found.power:
         return 0.0
-    images = trace.run(given, place.change)
+    images = trace.run(given[: len(each)], place.change)
     without = _mean([probe.pattern(y, whole) for y in images])
     return float(1 - without.power / found.power)
 
