@@ -110,7 +110,7 @@ def _decoded(graph, module, params, x, features):
         x = upsample(graph, x, params[f"Upsample_{stage}"], kind, channels)
         own = features[len(widths) - 1 - stage]
         x = graph.cropped(x, own)
-        if module.skips != "none":
+        if module.skips in ("add", "concat"):
             kernel = np.asarray(params[f"skip_{stage}"]["kernel"])[None, None]
             skip = graph.conv(own, {"kernel": kernel})
             joined = {"add": ("Add", {}), "concat": ("Concat", {"axis": 1})}
