@@ -21,7 +21,7 @@ from caejax.models.layers import DTYPES
 from caejax.models.upsampling import Upsample
 from caejax.ops import paths
 from caejax.optimizers import create_optimizer
-from caejax.training import group, step
+from caejax.training import group, state, step
 from caejax.training.state import create_state
 from caejax.training.task import subject_of, task_from_config
 from caejax.training.varied import Recipe, read_values, shared
@@ -60,6 +60,8 @@ both_types = pytest.mark.parametrize("dtype", DTYPES)
 def accelerator(monkeypatch):
     """Has everything chosen as on an accelerator, whatever this machine has."""
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    for name in ("_compiled_init", "_compiled_start"):
+        monkeypatch.setattr(state, name, getattr(state, name).__wrapped__)
 
 
 def lower(function, *args):
