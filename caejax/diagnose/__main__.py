@@ -10,8 +10,9 @@ import sys
 from collections.abc import Sequence
 
 from caejax.errors import CaejaxError, exit_code
-from caejax.files.atomic import replacing
 from caejax.files.paths import expand
+from caejax.files.records import add_json, tell
+from caejax.terminal.commands import create_parser
 from caejax.terminal.numbers import decibels
 
 FOUND = 3  # exit code: a pattern above the threshold
@@ -27,15 +28,10 @@ Exit codes: 0 clean, 3 a pattern above --threshold, 1 something that cannot be r
 
 def parse(argv: Sequence[str], program: str) -> argparse.Namespace:
     """Reads the command line."""
-    parser = argparse.ArgumentParser(
-        prog=program,
-        description=_DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = create_parser(program, _DESCRIPTION)
     add = parser.add_argument
     add("model", metavar="MODEL", help="an ONNX file, or a run's folder")
-    add("--json", metavar="FILE", help="write the record there, too; - prints it alone")
+    add_json(parser)
     add(
         "--threshold",
         type=decibels,
@@ -80,13 +76,7 @@ def _diagnose(args):
     if args.images is not None:
         inputs = read_inputs(model, expand(args.images, "--images"))
     found = diagnose(model, inputs, threshold_db=args.threshold, behind=args.behind)
-    if args.json == "-":
-        print(found.to_json())
-    else:
-        print(found)
-        if args.json:
-            with replacing(expand(args.json, "--json")) as file:
-                file.write(found.to_json().encode() + b"\n")
+    tell(found, args.json)
     return 0 if found.clean else FOUND
 
 

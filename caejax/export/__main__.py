@@ -5,12 +5,12 @@ from caejax.runtime import stopping
 if __name__ == "__main__":
     stopping.listen_to_the_end("interrupted")
 
-import argparse
 import sys
 from collections.abc import Sequence
 
 from caejax.errors import CaejaxError, exit_code
 from caejax.files.paths import expand
+from caejax.terminal.commands import create_parser
 
 _DESCRIPTION = """\
 Writes a trained model as a file that other programs run.
@@ -26,12 +26,7 @@ convolutional.
 
 def main(argv: Sequence[str], *, program: str = "python -m caejax.export") -> int:
     """Does what the command line says; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog=program,
-        description=_DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = create_parser(program, _DESCRIPTION)
     add = parser.add_argument
     add(
         "--run",

@@ -10,8 +10,9 @@ import sys
 from collections.abc import Sequence
 
 from caejax.errors import CaejaxError, exit_code
-from caejax.files.atomic import replacing
 from caejax.files.paths import expand
+from caejax.files.records import add_json, tell
+from caejax.terminal.commands import create_parser
 from caejax.terminal.numbers import whole
 
 LEFT = 3  # exit code: a pattern above the threshold is left
@@ -28,12 +29,7 @@ read or written.
 
 def parse(argv: Sequence[str], program: str) -> argparse.Namespace:
     """Reads the command line."""
-    parser = argparse.ArgumentParser(
-        prog=program,
-        description=_DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = create_parser(program, _DESCRIPTION)
     add = parser.add_argument
     add("model", metavar="MODEL", help="an ONNX file, or a run's folder")
     add("--out", required=True, metavar="FILE", help="the ONNX file or folder to write")
@@ -46,7 +42,7 @@ def parse(argv: Sequence[str], program: str) -> argparse.Namespace:
         metavar="EPOCHS",
         help="train a run further with tied phases; into FILE-tuned",
     )
-    add("--json", metavar="FILE", help="write the record there, too; - prints it alone")
+    add_json(parser)
     return parser.parse_args(argv)
 
 
@@ -72,13 +68,7 @@ def _fix(args):
         targets=args.targets,
         finetune=args.finetune,
     )
-    if args.json == "-":
-        print(found.to_json())
-    else:
-        print(found)
-        if args.json:
-            with replacing(expand(args.json, "--json")) as file:
-                file.write(found.to_json().encode() + b"\n")
+    tell(found, args.json)
     return 0 if found["clean"] else LEFT
 
 

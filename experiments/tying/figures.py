@@ -253,13 +253,7 @@ def spectra(arrays: Mapping[str, Mapping[str, np.ndarray]]) -> Figure | None:
     names = [name for name in arrays if name != plan.REFERENCE]
     if not names:
         return None
-    columns = min(6, len(names))
-    lines = -(-len(names) // columns)
-    figure, axes = plt.subplots(
-        lines, columns, figsize=(PAGE, 0.4 + 1.25 * lines), squeeze=False
-    )
-    for axis in axes.ravel():
-        bare(axis)
+    figure, axes = _tiles(len(names), most=6, height=1.25)
     for axis, name in zip(axes.ravel(), names, strict=False):
         ratio = np.divide(
             arrays[name][SPECTRUM],
@@ -274,6 +268,18 @@ def spectra(arrays: Mapping[str, Mapping[str, np.ndarray]]) -> Figure | None:
     return figure
 
 
+def _tiles(count, most, height):
+    """A page of bare axes, at most so many beside each other, of a height in inches."""
+    columns = min(most, count)
+    lines = -(-count // columns)
+    figure, axes = plt.subplots(
+        lines, columns, figsize=(PAGE, 0.4 + height * lines), squeeze=False
+    )
+    for axis in axes.ravel():
+        bare(axis)
+    return figure, axes
+
+
 def flats(rows: Sequence[Row]) -> Figure | None:
     """What each decoder makes of a constant code, enlarged, the median seed."""
     found = by_columns(rows, [DECODER])
@@ -286,13 +292,7 @@ def flats(rows: Sequence[Row]) -> Figure | None:
         for (name,), some in found.items()
     }
     span = np.percentile([np.abs(p).max() for p in pictures.values()], 75)
-    columns = min(5, len(pictures))
-    lines = -(-len(pictures) // columns)
-    figure, axes = plt.subplots(
-        lines, columns, figsize=(PAGE, 0.4 + 1.65 * lines), squeeze=False
-    )
-    for axis in axes.ravel():
-        bare(axis)
+    figure, axes = _tiles(len(pictures), most=5, height=1.65)
     for axis, (name, picture) in zip(axes.ravel(), pictures.items(), strict=False):
         image = axis.imshow(picture, vmin=-max(span, 1), vmax=max(span, 1))
         row = found[(name,)][0]
