@@ -1,5 +1,6 @@
 """How the site is built: `sphinx-build -W -b html docs docs/_build`."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -34,8 +35,21 @@ html_math_renderer = "mathml"
 generate.write_all(DOCS / "_generated")
 
 
+_MOVED = {
+    r"(?:\.\./)+experiments/(\w+)/README\.md": r"/_generated/studies/\1.md",
+    r"notebooks/tour\.ipynb": "/tour.md",
+}
+
+
 def setup(app):
-    """Formulas become MathML, which browsers show without a network."""
+    """Formulas become MathML, which browsers show without a network.
+
+    What pages link to in the repository, and the site has as a page, is linked to there.
+    """
+
+    def link(app, docname, source):
+        for place, page in _MOVED.items():
+            source[0] = re.sub(rf"\]\({place}\)", f"]({page})", source[0])
 
     def visit(self, node):
         block = node.tagname == "math_block"
@@ -43,4 +57,5 @@ def setup(app):
         self.body.append(f'<div class="math">{mathml}</div>' if block else mathml)
         raise SkipNode
 
+    app.connect("source-read", link)
     app.add_html_math_renderer("mathml", (visit, None), (visit, None))

@@ -26,10 +26,7 @@ class _Page(HTMLParser):
 
 
 def broken(folder: Path) -> list[str]:
-    """A line for each link that leads nowhere, or out of the site for a script.
-
-    Addresses of other hosts are not asked, but nothing may be loaded from them.
-    """
+    """A line for each link that leads nowhere; other hosts are not asked."""
     pages = {path: _Page(path.read_text()) for path in sorted(folder.rglob("*.html"))}
     lines = []
     for path, page in pages.items():
@@ -44,9 +41,8 @@ def broken(folder: Path) -> list[str]:
             known = pages.get(target)
             if not target.exists():
                 lines.append(f"{path.relative_to(folder)}: no {link}")
-            elif parts.fragment and known:
-                if unquote(parts.fragment) not in known.anchors:
-                    lines.append(f"{path.relative_to(folder)}: no anchor {link}")
+            elif known and unquote(parts.fragment) not in {"", *known.anchors}:
+                lines.append(f"{path.relative_to(folder)}: no anchor {link}")
     return lines
 
 

@@ -7,6 +7,11 @@ from generate import api, commands, fields, notebook, studies, tables
 
 ROOT = Path(__file__).parents[2]
 
+
+def _contributing() -> str:
+    return (ROOT / "CONTRIBUTING.md").read_text().replace("](docs/", "](")
+
+
 PAGES: Mapping[str, Callable[[], str]] = {
     "fields.md": fields.page,
     "commands.md": commands.page,
@@ -21,6 +26,8 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "configs.md": tables.configs,
     "extras.md": tables.extras,
     "tour.md": lambda: notebook.page(ROOT / "docs/notebooks/tour.ipynb"),
+    "changelog.md": lambda: (ROOT / "CHANGELOG.md").read_text(),
+    "contributing.md": _contributing,
 }
 """By file, what makes its Markdown."""
 
