@@ -29,6 +29,8 @@ html_theme = "furo"
 html_title = "caejax"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_js_files = ["site.js"]
+highlight_language = "sh"  # of blocks that do not say theirs: commands
 html_copy_source = html_show_sphinx = False
 html_math_renderer = "mathml"
 
@@ -44,7 +46,7 @@ _MOVED = {
 def setup(app):
     """Formulas become MathML, which browsers show without a network.
 
-    What pages link to in the repository, and the site has as a page, is linked to there.
+    Links to what is in the repository, and is a page here, lead to that page.
     """
 
     def link(app, docname, source):

@@ -16,6 +16,7 @@ import pytest
 import yaml
 from helpers import blocks
 from helpers.blocks import PAGES, ROOT, Block, Session, blocks_of
+from helpers.browser import chromium
 
 import caejax
 from caejax.__main__ import SUBCOMMANDS
@@ -261,8 +262,8 @@ def test_docstrings_become_markdown(generate):
     )
     assert generate.api.to_markdown(text) == (
         "A sentence of `x*y` and 2 \\* 3.\n\nA paragraph:\n\n```text\ny = x [1]\n```"
-        "\n\n**Args**\n\n- `a`: first goes on.\n- `b`: second.\n\n**Returns:** It, (B, C)."
-        "\n\n**Raises**\n\n- `ValueError`: no."
+        "\n\n**Args**\n\n- `a`: first goes on.\n- `b`: second.\n\n"
+        "**Returns:** It, (B, C).\n\n**Raises**\n\n- `ValueError`: no."
     )
 
 
@@ -345,6 +346,38 @@ def test_the_page_of_taps_computes_what_caejax_does():
         equal = equal_gains(jnp.tile(one[:, None, None, None], (1, 2, 1, 1)))
         # Along one axis: the same for both columns of two equal ones.
         np.testing.assert_allclose(equal[:, 0, 0, 0], case["equal"], atol=1e-5)
+
+
+def test_the_page_of_taps_is_moved_by_keys():
+    static = DOCS / "_static"
+    with chromium() as browser:
+        page, complaints = browser.new_page(), []
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.set_content('<div id="taps"></div>')
+        page.add_style_tag(path=static / "site.css")
+        page.add_script_tag(path=static / "taps.js")
+        page.evaluate("taps.show(document.getElementById('taps'))")
+
+        def drawn():
+            return page.evaluate("document.querySelector('canvas').toDataURL()")
+
+        before = drawn()
+        assert "gains differ" in page.text_content(".taps-verdict")
+        page.focus("#taps-0")
+        page.keyboard.press("ArrowRight")
+        assert page.text_content("output[for=taps-0]") == "0.45"
+        assert drawn() != before
+        page.keyboard.press("Home")
+        assert page.text_content("output[for=taps-0]") == "-2.00"
+        page.get_by_text("One gain for all phases").press("Enter")
+        assert page.text_content(".taps-verdict").startswith("Flat")
+        assert "flat grey" in page.get_attribute("canvas", "aria-label")
+        page.select_option("#taps-kind", "Nearest and 3")
+        for _ in range(3):
+            page.focus("#taps-1")
+            page.keyboard.press("ArrowLeft")
+            assert page.text_content(".taps-verdict").startswith("Flat")
+        assert not complaints
 
 
 def test_the_site_finds_all_of_its_pages():
