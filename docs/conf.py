@@ -43,6 +43,13 @@ _MOVED = {
 }
 
 
+def _more(index):
+    """Lines of the last table of contents: pages that no other has, then the end's."""
+    listed = {*index.splitlines(), "index"}
+    pages = sorted(path.stem for path in DOCS.glob("*.md"))
+    return ["", *(page for page in pages if page not in listed), "changelog", ""]
+
+
 def setup(app):
     """Formulas become MathML, which browsers show without a network.
 
@@ -52,6 +59,8 @@ def setup(app):
     def link(app, docname, source):
         for place, page in _MOVED.items():
             source[0] = re.sub(rf"\]\({place}\)", f"]({page})", source[0])
+        if docname == "index":
+            source[0] = source[0].replace("\nchangelog\n", "\n".join(_more(source[0])))
 
     def visit(self, node):
         block = node.tagname == "math_block"

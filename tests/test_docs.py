@@ -89,6 +89,16 @@ def test_what_pages_say_runs(page, world, tmp_path, monkeypatch, tables_as_they_
             session.do(block)
 
 
+@pytest.mark.parametrize(
+    "page", sorted(ROOT.glob("experiments/*/README.md")), ids=lambda x: x.parent.name
+)
+def test_studies_are_called_as_they_can_be(page):
+    """They take hours: their commands and flags have to be there."""
+    session = Session()
+    for block in blocks_of(page):
+        session.do(block._replace(why="hours"))
+
+
 def test_the_tour_runs(world, tmp_path, monkeypatch, generate):
     cells = generate.notebook.cells(DOCS / "notebooks/tour.ipynb")
     monkeypatch.chdir(tmp_path)

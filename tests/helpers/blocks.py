@@ -222,10 +222,22 @@ def check_other(words: list[str]) -> None:
     if words[:2] == ["pip", "install"]:
         for extra in re.findall(r"\[(\w+)\]", line):
             assert f'"{extra}": [' in (ROOT / "setup.py").read_text(), line
+    elif words[:2] == ["python", "-m"]:
+        check_study(words)
     elif words[0] == "bash":
         assert (ROOT / words[1]).is_file(), line
     else:
         assert words == ["pytest"] or words[0] == "tensorboard" or line in steps, line
+
+
+def check_study(words: list[str]) -> None:
+    """Checks a study's command: the module is there, and its files name the flags."""
+    module = ROOT.joinpath(*words[2].split(".")).with_suffix(".py")
+    assert module.is_file(), words
+    files = (*module.parent.glob("*.py"), *ROOT.glob("experiments/shared/*.py"))
+    text = "".join(path.read_text() for path in files)
+    for flag in re.findall(r"--[\w-]+", " ".join(words[3:])):
+        assert re.search(rf"[\"\']({flag}|{flag[2:]})[\"\']", text), (words, flag)
 
 
 def check_command(words: list[str], files: set[str]) -> None:
