@@ -108,7 +108,8 @@ def tiny(config: ConfigDict) -> ConfigDict:
     config.executor.name = "serial"
     axes = config.sweep.to_dict()
     for i, axis in enumerate(axes.values()):
-        axis["values"] = axis["values"][: 1 if i else 2]
+        if "values" in axis:
+            axis["values"] = axis["values"][: 1 if i else 2]
     config.sweep = axes
     return config
 
