@@ -115,7 +115,15 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         '`({"corruption.level": 0.0, "loss": "bce"},)`.',
         "executor.name": "How a sweep's runs are done.",
         "executor.workers": "Of `processes`: runs at a time, 0 for one a core. Of "
-        "`vmap`: at most so many runs in a group, 0 for as many as fit in memory.",
+        "`vmap`: at most so many runs in a group, 0 for as many as fit in memory. Of "
+        "`ray`: tasks, 0 for as many as the cluster has room for.",
+        "executor.cpus": "Of `ray`: CPUs that a task takes, parts of one, too.",
+        "executor.gpus": "Of `ray`: GPUs that a task takes, parts of one, too; without "
+        "a GPU it computes on its CPUs.",
+        "executor.group": "Of `ray`: whether its tasks train groups of runs in one "
+        "program, as `vmap` does.",
+        "references": "What to compare with, measured once the runs are done, "
+        '`("median", "pca", "nlm")`, as `--references` of `caejax eval` has them.',
     }
 )
 """By dotted field. Parameters of a corruption, a loss or a source say it themselves."""

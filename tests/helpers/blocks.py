@@ -106,6 +106,8 @@ def tiny(config: ConfigDict) -> ConfigDict:
     config.train.batch_size, config.train.epochs = 8, 1
     config.train.probe_steps = ()
     config.executor.name = "serial"
+    if "references" in config:
+        config.references = ()
     axes = config.sweep.to_dict()
     for i, axis in enumerate(axes.values()):
         if "values" in axis:
