@@ -15,7 +15,7 @@ const taps = (() => {
     "Transposed, 3": { count: 3, fixed: [1], start: [1, 1, 1] },
     "Transposed, 4": { count: 4, fixed: [1], start: [0.4, 1, 1, 0.2] },
     "Transposed, 5": { count: 5, fixed: [1], start: [0.2, 0.6, 1, 0.6, 0.2] },
-    "Transposed, 6": { count: 6, fixed: [1], start: [0.1, 0.5, 1, 0.8, 0.3, 0.1] },
+    "Transposed, 6": { count: 6, fixed: [1], start: [0.1, 0.5, 1, 0.9, 0.3, 0.1] },
     "Nearest and 3": { count: 3, fixed: [1, 1], start: [0.2, 1, -0.4] },
     "Bilinear and 3": { count: 3, fixed: [0.25, 0.75, 0.75, 0.25], start: [0.2, 1, -0.4] },
   };
