@@ -49,7 +49,7 @@ def filters():
 def constants():
     """What three untrained stages make of a constant code."""
     kinds = ("deconv_k3", "deconv_k4", "nearest_k3")
-    figure, axes = plt.subplots(1, len(kinds), figsize=(PAGE, 2.4))
+    figure, axes = plt.subplots(1, len(kinds), figsize=(PAGE, 2.6))
     for ax, kind in zip(axes, kinds, strict=True):
         x = jnp.ones((1, 8, 8, 8))
         for stage, features in enumerate((8, 8, 1)):
@@ -78,7 +78,7 @@ def planted():
     pattern = np.tile(tile, (side // period,) * 2)[..., None].astype(np.float32)
     noise = np.random.default_rng(2).normal(0, rms, target.shape).astype(np.float32)
     residual = jnp.asarray(pattern + noise)
-    figure, axes = plt.subplots(1, 4, figsize=(PAGE, 2.0))
+    figure, axes = plt.subplots(1, 4, figsize=(PAGE, 2.2))
     axes[0].imshow((target + residual)[0, ..., 0], vmin=0, vmax=1)
     axes[0].set_title("with pattern and noise")
     axes[1].imshow(residual[0, ..., 0], vmin=-4 * rms, vmax=4 * rms)
@@ -86,7 +86,6 @@ def planted():
     axes[2].imshow(phase_means(residual, period).mean(0)[..., 0])
     axes[2].set_title("means of its 4 x 4 phases")
     power = np.asarray(spectrum(residual, period).mean(0))
-    power = power.reshape(power.shape[:2])
     shown = np.log10(np.fft.fftshift(power) + 1e-6)
     axes[3].imshow(shown, vmin=-4.5, vmax=-1.5)
     axes[3].set_title("its spectrum")

@@ -2,10 +2,12 @@
 
 import ast
 import inspect
+import math
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from caejax.config import default
 from caejax.config.load import config_names, find_config
 from caejax.corruptions import CORRUPTIONS
 from caejax.data import SOURCES
@@ -67,6 +69,8 @@ def _params(entry):
 
 
 def _range(parameter):
+    if math.isinf(parameter.high):
+        return f"at least {parameter.low:g}"
     return f"{parameter.low:g} to {parameter.high:g}"
 
 
@@ -97,16 +101,13 @@ def losses() -> str:
 
 def sources() -> str:
     """Where images come from, and which fields of config.data each takes."""
-    rows = []
+    rows, fields = [], default().data
     for name, entry in SOURCES.items():
         read = resolve(entry.function)
-        taken = [p for p in inspect.signature(read).parameters if p not in _INNER]
+        taken = [p for p in inspect.signature(read).parameters if p in fields]
         says = first_sentence(inspect.getmodule(read).__doc__)
         rows.append((f"`{name}`", says, ", ".join(f"`{p}`" for p in taken)))
     return table(("name", "reads", "takes, of `config.data`"), rows)
-
-
-_INNER = {"recorded", "tell"}
 
 
 def executors() -> str:
