@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import jax.numpy as jnp
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import yaml
@@ -107,6 +108,7 @@ def test_the_tour_runs(world, tmp_path, monkeypatch, generate):
         for i, (kind, text) in enumerate(cells):
             if kind == "code":
                 exec(compile(text, f"cell {i}", "exec"), names)
+    plt.close("all")
     assert sum(kind == "code" for kind, _ in cells) > 4
 
 

@@ -2,9 +2,9 @@
 
 A page's blocks are run in their order, in a folder of the page's own. What it uses and
 does not make is there: photographs in `photos` and `noisy`, finished runs `runs/digits`
-and `runs/mine`, finished sweeps `runs/quickstart` and `runs/my_sweep`, and
-`decoder.onnx`, which draws a grid. Models are small, images few and sweeps of two runs
-(`tiny`), whatever a page says.
+and `runs/mine`, finished sweeps `runs/quickstart` and `runs/my_sweep`, the README's
+`my_sweep.py`, and `decoder.onnx`, which draws a grid. Models are small, images few and
+sweeps of two runs (`tiny`), whatever a page says.
 """
 
 import contextlib
@@ -112,7 +112,7 @@ def tiny(config: ConfigDict) -> ConfigDict:
     for i, axis in enumerate(axes.values()):
         if "values" in axis:
             axis["values"] = axis["values"][: 1 if i else 2]
-    config.sweep = axes
+    config.sweep, config.sweep_exclude = axes, ()
     return config
 
 
@@ -143,10 +143,15 @@ def make_world(folder: Path) -> None:
     colour = tiny_config()
     colour.data.channels = 3
     save_checkpoints(folder / "runs/mine", colour, seeds=[0])
-    call(["run", "--config=quickstart", f"--workdir={folder / 'runs/quickstart'}"])
+    (sweep,) = (x for x in blocks_of(PAGES[0]) if x.text.startswith("# my_sweep.py"))
+    (folder / "my_sweep.py").write_text(sweep.text)
+    run_command(
+        ["caejax", "run", "--config=quickstart"]
+        + [f"--workdir={folder / 'runs/quickstart'}"]
+    )
     shutil.copytree(folder / "runs/quickstart", folder / "runs/my_sweep")
-    call(
-        ["run", "--config=mnist_denoise", "--config.data.source=glyphs"]
+    run_command(
+        ["caejax", "run", "--config=mnist_denoise", "--config.data.source=glyphs"]
         + [f"--workdir={folder / 'runs/digits'}"]
     )
 
@@ -172,6 +177,7 @@ def place_world(world: Path, folder: Path, page: Path) -> None:
     """Copies what a page uses and does not make into its folder."""
     text = page.read_text()
     made = set(re.findall(r" run --config.*--workdir=(\S+)", text))
+    made |= set(re.findall(r"caejax\.train\(\w+, \"(.+?)\"", text))
     for path in (*world.glob("*"), *(world / "runs").glob("*")):
         name = path.relative_to(world).as_posix()
         if name in text and name not in made | {"runs"}:
@@ -243,13 +249,8 @@ def check_study(words: list[str]) -> None:
         assert re.search(rf"[\"\']({flag}|{flag[2:]})[\"\']", text), (words, flag)
 
 
-def check_command(words: list[str], files: set[str]) -> None:
-    """Checks a command of caejax that is not run: flags, fields, names.
-
-    Args:
-      words: the command.
-      files: config files that the page has.
-    """
+def check_command(words: list[str]) -> None:
+    """Checks a command of caejax that is not run: flags, fields, names."""
     own = caejax_words(words)
     if own is None:
         return check_other(words)
@@ -262,18 +263,17 @@ def check_command(words: list[str], files: set[str]) -> None:
         if flag.startswith("--config."):
             config_lib.get(config, flag.removeprefix("--config."))
         elif flag == "--config":
-            assert value in files or value in config_names(), word
+            assert value in config_names() or Path(value).is_file(), word
         elif flag.startswith("-"):
             assert re.search(rf"{flag.replace('--', '--(.no.)?')}\b", told), word
     return None
 
 
 class Session:
-    """A page on its way: what its code has defined, and what files it has."""
+    """A page on its way: what its code has defined."""
 
     def __init__(self):
         self.names: dict[str, Any] = {"__name__": "page"}
-        self.files: set[str] = set()
 
     def do(self, block: Block) -> None:
         """Runs a block in the working directory, or checks it."""
@@ -282,7 +282,7 @@ class Session:
         assert block.language in ("", "sh", "yaml"), f"{block}: nobody runs that"
         for words in commands_in(block):
             if block.why:
-                check_command(words, self.files)
+                check_command(words)
             else:
                 run_command(words)
         return None
@@ -292,7 +292,6 @@ class Session:
         code = compile("\n" * (block.line - 1) + block.text, where, "exec")
         if named := re.match(r"# (\w+\.py)\n", block.text):
             Path(named.group(1)).write_text(block.text + "\n")
-            self.files.add(named.group(1))
         missing = block.needs and importlib.util.find_spec(block.needs) is None
         if block.why or missing:
             return
