@@ -4,6 +4,7 @@ JAX is not imported here, so the kinds of `caejax.models.kinds.UPSAMPLING` are n
 once more, in its order; a test holds the two together.
 """
 
+import re
 import zlib
 from collections.abc import Sequence
 
@@ -61,13 +62,16 @@ def styles(names: Sequence[str]) -> dict[str, dict[str, str]]:
     """The look of each series of a figure, by its name.
 
     Args:
-      names: the series' names. Those whose first line is a decoder have its colour;
-        several of one decoder differ in marker and line. Others go by their place.
+      names: the series' names. Those of which a part, up to a comma or the line's end,
+        is a decoder have its colour; several of one decoder differ in marker and line.
+        Others go by their place.
     """
-    found, used = {}, []
+    found: dict[str, dict[str, str]] = {}
+    used: list[str] = []
     for place, name in enumerate(names):
-        decoder = name.split("\n")[0]
-        if decoder not in SENTENCES:
+        parts = re.split(r", |\n", name)
+        decoder = next((part for part in parts if part in SENTENCES), None)
+        if decoder is None:
             found[name] = series_style(place)
             continue
         turn = used.count(decoder)

@@ -6,7 +6,6 @@ from caejax.corruptions import CORRUPTIONS
 from caejax.errors import lookup
 from caejax.metrics.table import METRICS, PERIODS, ROUNDING_DB, column, formatted
 from caejax.report.fields import DECODER, choices_and_conditions
-from caejax.report.figures import label
 from caejax.report.judgement import Rival, rivals
 from caejax.report.leads import (
     INPUT,
@@ -22,6 +21,7 @@ from caejax.report.leads import (
     scores_of,
 )
 from caejax.report.read import RunFiles, SweepFiles
+from caejax.report.settings import label
 from caejax.report.statistics import TOO_FEW
 
 RIPPLE = column(METRICS["dc_ripple_db"], max(PERIODS), "test")  # sees 2 and 4, too

@@ -42,21 +42,31 @@ def sweep_table(
       wanted: the columns of results.csv to show, by default `columns`; those that no
         run has are left out.
     """
-    fields, rows = with_references(sweep)
-    groups: dict[tuple, list[Row]] = {}
-    for row in rows:
-        if row["status"] == "done":
-            groups.setdefault(tuple(row[f] for f in fields), []).append(row)
-    shown = _known(sweep, columns() if wanted is None else wanted)
+    fields, groups = by_setting(sweep)
+    shown = known(sweep, columns() if wanted is None else wanted)
     header = [*fields, "seeds", *_headings(shown)]
     lines = [
-        [*map(str, setting), str(len(rows)), *(_cell(rows, name) for name in shown)]
+        [*map(str, setting), str(len(rows)), *(cell(rows, name) for name in shown)]
         for setting, rows in groups.items()
     ]
     return header, lines
 
 
-def _known(sweep, names):
+def by_setting(sweep: SweepFiles) -> tuple[list[str], dict[tuple, list[Row]]]:
+    """The fields of a sweep's settings, and each setting's rows of finished runs.
+
+    References are settings of their own; see `with_references`.
+    """
+    fields, rows = with_references(sweep)
+    groups: dict[tuple, list[Row]] = {}
+    for row in rows:
+        if row["status"] == "done":
+            groups.setdefault(tuple(row[f] for f in fields), []).append(row)
+    return fields, groups
+
+
+def known(sweep: SweepFiles, names: Sequence[str]) -> list[str]:
+    """Those of some columns of results.csv that a run has."""
     return [name for name in names if any(name in row for row in sweep.rows)]
 
 
@@ -64,7 +74,8 @@ def _headings(names):
     return [title(name, short=True) for name in names]
 
 
-def _cell(rows: Sequence[Row], name: str) -> str:
+def cell(rows: Sequence[Row], name: str) -> str:
+    """A column's mean over rows and, in brackets, their range; "" where none has it."""
     values = [row[name] for row in rows if name in row]
     if not values:
         return ""
@@ -79,13 +90,13 @@ def _cell(rows: Sequence[Row], name: str) -> str:
 def runs_table(sweep: SweepFiles) -> tuple[list[str], list[list[str]]]:
     """Header and cells: a line a run, those that failed among them."""
     fields = list(dict.fromkeys([*sweep.fields, "seed"]))
-    shown = _known(sweep, columns())
+    shown = known(sweep, columns())
     header = [*fields, "status", *_headings(shown), "run"]
     lines = [
         [
             *(str(row[f]) for f in fields),
             row["status"],
-            *(_cell([row], name) for name in shown),
+            *(cell([row], name) for name in shown),
             row["run_id"],
         ]
         for row in sweep.rows
