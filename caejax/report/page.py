@@ -123,10 +123,7 @@ def write_run(workdir: Path, run: RunFiles, figures: Figures) -> None:
         all_numbers=views.all_numbers(run.summary),
         selects={},
         csv=[
-            {
-                "name": "summary.csv",
-                "href": _data("text/csv", values.getvalue().encode()),
-            },
+            {"name": "summary.csv", "href": summary},
             *_csv_files(workdir, ("references.csv", "levels.csv")),
         ],
         figures=figures,
