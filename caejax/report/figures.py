@@ -21,6 +21,7 @@ from caejax.report.channels import (
     planes,
     show_image,
 )
+from caejax.report.crops import TIMES, enlarged, is_large, windows_of
 from caejax.report.decoders import styles
 from caejax.report.fields import decoder_fields, naming_fields
 from caejax.report.read import RunFiles, SweepFiles
@@ -31,6 +32,9 @@ _PANEL = 1.65  # inches of a panel with axes, at least
 _CELL = 0.62  # inches of a picture, at least
 _LARGE = 1.15  # and at most
 _GAP = 0.12  # of a picture's width, between examples and the tile below
+_EACH = 0.8  # inches of an example, about
+_TALL = 9.0  # inches of a page
+_DPI = 200  # of figures
 _TICKS = 6  # more values than that are not all written at their axis
 _GREYS = 255
 
@@ -38,18 +42,32 @@ QUALITY, RIPPLE = "test/psnr", METRICS["dc_ripple_db"]
 
 
 def reconstructions(run: RunFiles, width: float = PAGE) -> Figure:
-    """Targets, inputs and outputs of a run, and its response to constant codes."""
-    rows = {name: run.samples[name] for name in ("target", "input", "output")}
+    """Targets, inputs and outputs of a run, and its response to constant codes.
+
+    As many examples as there is room for at their full size; of large ones, a part of
+    each is enlarged.
+    """
+    names = ("target", "input", "output")
+    target = run.samples["target"]
+    room = int(width * _DPI / target.shape[2])
+    count = max(1, min(len(target), round(width / _EACH), room))
+    rows = {name: run.samples[name][:count] for name in names}
+    if is_large(target):
+        windows = windows_of(target[:count])
+        parts = {f"{k}, {TIMES} x": enlarged(x, windows) for k, x in rows.items()}
+        rows |= parts
     if "flat" in run.samples:
-        rows["ripple"] = ripple(run.samples["flat"], ripple_scale([run]))
-    count = min(len(rows["target"]), max(2, round(width / 0.8)))
-    size = width / count
+        rows["ripple"] = ripple(run.samples["flat"][:count], ripple_scale([run]))
+    size = min(width / count, _TALL / len(rows))
     ratios = [planes(images) for images in rows.values()]
     figure, axes = plt.subplots(
-        len(rows), 1, figsize=(width, size * sum(ratios) + 0.2), height_ratios=ratios
+        len(rows),
+        1,
+        figsize=(size * count, size * sum(ratios) + 0.3),
+        height_ratios=ratios,
     )
     for axis, (name, images) in zip(axes, rows.items(), strict=True):
-        show_image(axis, strip(images[:count]))
+        show_image(axis, strip(images))
         axis.set_ylabel(name)
     head(figure, setting_of(run.config))
     return figure
@@ -151,6 +169,7 @@ def decoder_grid(
     first = next(iter(runs.values()))
     shown = {name: first.samples[name] for name in ("target", "input")}
     examples = min(examples, len(shown["target"]))
+    windows = windows_of(shown["target"][: examples // 2])
     most = max(1, int(width / _CELL) - len(shown))
     bands = -(-len(runs) // most)
     each = -(-len(runs) // bands)
@@ -159,14 +178,16 @@ def decoder_grid(
     longest = max(len(line) for name in [*names, "target"] for line in name.split("\n"))
     turned = longest * 0.065 > cell
     room = aspect(first.samples["flat"][0])
-    tall = aspect(strip(shown["target"][:examples], down=True)) + _GAP + room
+    column_of = _with_parts(shown["target"][:examples], windows)
+    tall = aspect(strip(column_of, down=True)) + _GAP + room
     tall = cell * tall + 0.4 + (0.065 * longest if turned else 0.2)
     size = cell * (each + len(shown)), tall * bands + 0.25
     figure, axes = plt.subplots(bands, each + len(shown), figsize=size, squeeze=False)
     scale = ripple_scale(list(runs.values()))
     for band, row in enumerate(axes):
         for axis, (name, images) in zip(row, shown.items(), strict=False):
-            _column(axis, name, images[:examples], turned, room)
+            images = _with_parts(images[:examples], windows)
+            _column(axis, name, images, turned, room)
         # Beside the tiles, below target and input.
         text = f"ripple on a constant code, black −{scale:.2g}, white +{scale:.2g}"
         _say(row[0], text, cell)
@@ -174,13 +195,21 @@ def decoder_grid(
         for axis, name in zip(row[2:], chosen, strict=False):
             run = runs[name]
             tile = ripple(run.samples["flat"][:1], scale)[0]
-            images = run.samples["output"][:examples]
+            images = _with_parts(run.samples["output"][:examples], windows)
             _column(axis, name, images, turned, room, tile)
             axis.set_xlabel(drawn_by(run.summary), fontsize=7)
         for axis in row[2 + len(chosen) :]:
             axis.set_visible(False)
     head(figure, setting_of_compared(sweep, runs))
     return figure
+
+
+def _with_parts(images, windows):
+    """Examples; of large ones the first half, and below a part of each enlarged."""
+    half = len(windows)
+    if not half or not is_large(images):
+        return images
+    return np.concatenate([images[:half], enlarged(images[:half], windows)])
 
 
 def _column(axis, name, images, turned, room, tile=None):
