@@ -216,7 +216,8 @@ def test_intervals_over_seeds_decide_who_is_better(ahead, said):
 
 def test_a_reference_of_each_bottleneck_meets_the_models_of_that_bottleneck():
     field = "model.latent_channels"
-    files = sweep({(2, "a"): [9.0], (8, "a"): [19.0]}, fields=(field, DECODER))
+    psnr = {(2, "a"): [9.0], (2, "b"): [1.0], (8, "a"): [19.0], (8, "b"): [1.0]}
+    files = sweep(psnr, fields=(field, DECODER))
     rows = reference("pca", [10.0], **{field: 2}) + reference("pca", [16], **{field: 8})
     files = files._replace(references=rows)
     judged = findings.held_against_references(files, leads.leads(files))

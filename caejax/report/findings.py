@@ -380,6 +380,8 @@ def run_answer(run: RunFiles) -> list[str]:
 
 def run_rivals(run: RunFiles) -> list[Rival]:
     """A run's references against its model, the strongest first; not the input."""
+    if not run.references:
+        return []
     row = {"seed": run.config["seed"], **run.summary}
     references = [row for row in run.references if row["reference"] != "input"]
     return rivals([row], references, [], PSNR)
