@@ -81,9 +81,13 @@ def _main(argv):
             f"{argv[1]!r} is not a flag; flags look like --config=FILE, and what has "
             "spaces is quoted"
         )
-    for flag in (_REFERENCES, _LEVELS, _DATA_DIR):
+    for flag in (_REFERENCES, _REFERENCE_IMAGES, _LEVELS, _DATA_DIR):
         if flag.value and _MODE.value != "eval":
             raise CaejaxError(f"--{flag.name} is for --mode=eval; add that")
+    if _REFERENCE_IMAGES.value and not _REFERENCES.value:
+        raise CaejaxError("--reference-images is for --references; add that")
+    if _CALIBRATE.value and _MODE.value != "show":
+        raise CaejaxError("--calibrate is for --mode=show; add that")
     options = Options(
         config=_config(_CONFIG.value, overrides),
         workdir=expand_folder(_WORKDIR.value, "--workdir") if _WORKDIR.value else None,
@@ -103,6 +107,7 @@ def _config(file, overrides):
     if file:
         config = load_config(file)
         command_line.apply(config, overrides, file)
+        command_line.check_counts(config, overrides, _MODE.value)
         return config
     if overrides:
         raise CaejaxError(f"{overrides[0]} changes a config; add --config=FILE")

@@ -53,7 +53,7 @@ def needed_config(options: Options) -> ConfigDict:
       CaejaxError: none is given.
     """
     if options.config is None:
-        raise CaejaxError("--config is missing; try --config=configs/quickstart.py")
+        raise CaejaxError("--config is missing; try --config=quickstart")
     return options.config
 
 

@@ -4,7 +4,6 @@ import functools
 import json
 import math
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -20,6 +19,7 @@ from caejax.evaluation.classical import CLASSICAL, denoise, missing_packages, tu
 from caejax.evaluation.pca import Components, fit_components, project
 from caejax.evaluation.posterior import posterior_mean
 from caejax.evaluation.runs import FinishedRun, Row, Table, each, finished_runs
+from caejax.files.paths import Written, expand
 from caejax.metrics.evaluator import compare
 from caejax.metrics.noise import compiled_corruption, noise_key
 from caejax.ops.images import as_float
@@ -82,7 +82,7 @@ def parse_references(words: Sequence[str]) -> list[str]:
 
 
 def measure_references(
-    workdir: Path, names: Sequence[str], images: int = 0
+    workdir: Written, names: Sequence[str], images: int = 0
 ) -> list[Row]:
     """Measures references on the test images of a run or a sweep.
 
@@ -110,6 +110,7 @@ def measure_references(
     Raises:
       CaejaxError: no finished run.
     """
+    workdir = expand(workdir, "workdir")
     settings = _settings(finished_runs(workdir))
     if not settings:
         raise CaejaxError(f"{workdir} has no run whose data are known")
@@ -227,18 +228,21 @@ def _estimate(setting, row, noisy) -> tuple[np.ndarray, Row]:
         words = ", ".join(f"{name} {value:g}" for name, value in best.items())
         tuned = {"parameters": words, "tuned_on": _tuned_on(setting, len(val.clean))}
         return denoise(name, noisy, best), tuned
-    train = json.dumps(config.data.to_dict()), setting.data
+    train, found = (json.dumps(config.data.to_dict()), setting.data), {}
     if name == "pca":
         largest = max(setting.latents)
         components = _components(*train, min(largest, noisy[0].size))
         basis = components.basis[: row["latent_size"]]
+        if len(basis) < row["latent_size"]:
+            found["parameters"] = f"{len(basis)} components, in which all images vary"
         components = components._replace(basis=basis)
         estimate = functools.partial(project, components=components)
     else:
         level = config.corruption.level
         estimate = functools.partial(posterior_mean, train=_train(*train), sigma=level)
     parts = [noisy[i : i + _BATCH] for i in range(0, len(noisy), _BATCH)]
-    return np.concatenate([np.asarray(estimate(jnp.asarray(x))) for x in parts]), {}
+    parts = [np.asarray(estimate(jnp.asarray(x))) for x in parts]
+    return np.concatenate(parts), found
 
 
 def _tuned_on(setting, count):

@@ -1,22 +1,22 @@
 """Draws everything anew for a run's or a sweep's folder."""
 
-from pathlib import Path
-
 from caejax.errors import CaejaxError
 from caejax.files.atomic import write_atomically
 from caejax.files.locks import FILES_LOCK, holding
+from caejax.files.paths import Written, expand
 from caejax.report import figures, findings, page, patterns, references, tables
 from caejax.report.read import is_sweep, read_run, read_sweep
 from caejax.report.style import paper_style, save
 from caejax.terminal.lines import tell
 
 
-def report(workdir: Path) -> None:
+def report(workdir: Written) -> None:
     """Makes figures, tables and pages from the folder's files alone.
 
     Raises:
       CaejaxError: the folder holds no run, or one that is not finished.
     """
+    workdir = expand(workdir, "workdir")
     draw = _report_sweep if is_sweep(workdir) else _report_run
     with holding(workdir / FILES_LOCK), paper_style():
         draw(workdir)

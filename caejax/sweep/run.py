@@ -13,6 +13,7 @@ from caejax.config.stored import read_stored
 from caejax.errors import CaejaxError
 from caejax.files.atomic import write_atomically
 from caejax.files.locks import FILES_LOCK, holding, sharing
+from caejax.files.paths import Written, expand_folder
 from caejax.runtime import stopping
 from caejax.sweep import progress, results
 from caejax.sweep.attempt import Do, Report
@@ -30,7 +31,7 @@ from caejax.training.folder import (
 from caejax.training.images import load_data
 from caejax.training.loop import course
 from caejax.training.memory import check_memory
-from caejax.training.run import Course
+from caejax.training.run import Course, few_steps
 
 # Shared by all commands that work on the sweep, and their config.
 _COMMANDS_LOCK = ".commands.lock"
@@ -57,7 +58,7 @@ def _of_others(config, workdir):
 
 def run_sweep(
     config: ConfigDict,
-    workdir: Path,
+    workdir: Written,
     do: Do = train_quietly,
     *,
     only: Callable[[SweepRun], bool] = lambda run: True,
@@ -79,6 +80,7 @@ def run_sweep(
     Raises:
       CaejaxError: a sweep that cannot be expanded, or a folder of something else.
     """
+    workdir = expand_folder(workdir, "workdir")
     named, runs = _runs(workdir, config)
     wanted = _with_starts(runs, [run for run in runs if only(run)])
     executor, settings = find_executor(config)
@@ -142,11 +144,12 @@ def _check_data(workdir, runs):
     left = results.unfinished(runs, workdir / "runs")
     if left and not swept:
         check_memory(left[0].config)
-        note = load_data(
+        images, data = load_data(
             left[0].config, _data_of(workdir, left[0]), _paths_of(workdir)
-        ).recorded.note
-        if note:
-            tell(note)
+        )
+        warnings = (few_steps(run.config, len(images["train"])) for run in left)
+        for line in filter(None, (data.note, next(filter(None, warnings), ""))):
+            tell(line)
 
 
 def _data_of(workdir, run):

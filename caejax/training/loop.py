@@ -18,6 +18,7 @@ from caejax.config import image_size, resolve
 from caejax.config.check import check
 from caejax.errors import CaejaxError
 from caejax.files.atomic import replacing, write_json
+from caejax.files.paths import Written, expand
 from caejax.runtime import ahead, devices, stopping
 from caejax.terminal.bars import run_view
 from caejax.training import folder, memory, recorded
@@ -43,7 +44,9 @@ from caejax.training.task import model_from_config, subject_of
 from caejax.training.values import look_at, measured, row, samples, summary
 
 
-def train(config: ConfigDict, workdir: Path, *, verbose: bool = True) -> dict[str, Any]:
+def train(
+    config: ConfigDict, workdir: Written, *, verbose: bool = True
+) -> dict[str, Any]:
     """Trains one model, or what is left to do of it, and returns its summary.
 
     Args:
@@ -56,6 +59,7 @@ def train(config: ConfigDict, workdir: Path, *, verbose: bool = True) -> dict[st
       CaejaxError: a config or data that cannot be used, a folder of another run,
         or a loss that is not finite.
     """
+    workdir = expand(workdir, "workdir")
     return alone(course(config, workdir, verbose=verbose))
 
 
@@ -361,7 +365,7 @@ def _epoch_line(run, step, train, val):
     )
 
 
-def evaluate_again(config: ConfigDict | None, workdir: Path) -> dict[str, float]:
+def evaluate_again(config: ConfigDict | None, workdir: Written) -> dict[str, float]:
     """Measures a folder's trained model on a test split.
 
     Args:
@@ -373,6 +377,7 @@ def evaluate_again(config: ConfigDict | None, workdir: Path) -> dict[str, float]
       CaejaxError: the folder holds no trained model, or its data are no longer what
         it was trained on.
     """
+    workdir = expand(workdir, "workdir")
     own, data = trained_config(workdir), recorded.read(workdir)
     if config is not None:
         _check_size(own, config)
