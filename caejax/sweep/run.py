@@ -223,9 +223,10 @@ def _reported(workdir, runs, wanted, settle) -> Iterator[Report]:
     """Keeps the tables of all runs up to date, and says how far the wanted ones are."""
     folder = workdir / "runs"
     states = {run.id: results.status(folder / run.id) for run in wanted}
-    with progress.live(states) as say:
+    with progress.live(wanted, folder, states) as say:
         if already := list(states.values()).count("done"):
-            say(f"{already} of {len(wanted)} runs are done already")
+            line = f"{already} of {len(wanted)} runs are done already"
+            say(line, [line])
 
         def report(run: SweepRun, state: str) -> None:
             _look_elsewhere(states, folder)
@@ -236,7 +237,8 @@ def _reported(workdir, runs, wanted, settle) -> Iterator[Report]:
             if state in progress.FINISHED:
                 _write_tables(workdir, runs)
             (row,) = results.collect([run], folder)
-            say(_line(run, state, row))
+            news = run, state, row
+            say(progress.line_of(*news), progress.brief_of(*news))
 
         yield report
     settle()
@@ -255,13 +257,3 @@ def _write_tables(workdir, runs):
     # Rows are read under the lock, so that no command writes older ones than another.
     with holding(workdir / FILES_LOCK):
         results.write(workdir, results.collect(runs, workdir / "runs"))
-
-
-def _line(run, state, row):
-    values = "  ".join(f"{field}={value}" for field, value in run.values.items())
-    line = f"{run.id}  {values}  {state}"
-    if state == "done" and "test/psnr" in row:
-        line += f"  psnr {row['test/psnr']:.2f} dB"
-    if state == "failed":
-        line += f": {row['error']}"
-    return line

@@ -3,6 +3,7 @@
 import contextlib
 import sys
 import unicodedata
+from collections.abc import Sequence
 
 # Control characters, what turns the direction of writing, ends of lines that are no
 # newlines, and bytes of names that are no text.
@@ -27,6 +28,23 @@ def _escaped(character):
     if character.isascii():
         return repr(character)[1:-1]
     return character.encode("ascii", "backslashreplace").decode()
+
+
+def fitted(parts: Sequence[str], width: int) -> str:
+    """Those parts for which so many columns have room; the first one in any case."""
+    line, *rest = parts
+    for part in rest:
+        if len(line) + 2 + len(part) <= width:
+            line = f"{line}  {part}"
+    return line
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: "20 s", "3 min", "2 h 5 min"."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
 
 
 def tell(text: str) -> None:

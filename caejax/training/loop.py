@@ -201,8 +201,7 @@ def _train_epochs(run, state, progress, log, save):
     with ahead.compiling(lambda: _look_ahead(run), subject_of(run.task)):
         state, _, _ = yield Request(run, state, _zero_sums(), stop=0)
     stopping.check()
-    title = f"{run.epochs} epochs"
-    with run_view(total, title, verbose=run.verbose) as view:
+    with run_view(total, run.epochs, verbose=run.verbose) as view:
         view.say(f"training for {total:,} steps")
         # An epoch may have been stopped between its last step and its end.
         while progress.begun or int(state.step) < total:
@@ -271,7 +270,7 @@ def _write_epoch(run, step, train, val, log, view):
     log.write(row(run, step, "train", train))
     _check_finite(val["loss"], "validation loss", run, step)
     log.write(row(run, step, "val", val))
-    view.say(_epoch_line(run, step, train, val))
+    view.say(*_epoch_line(run, step, train, val))
 
 
 def _first_step(run, state, progress):
@@ -359,9 +358,11 @@ def _stale(run, progress):
 
 def _epoch_line(run, step, train, val):
     return (
-        f"epoch {epoch_of(run, step):g}/{run.epochs}  loss {train['loss']:.4f}  "
-        f"val loss {val['loss']:.4f}  val psnr {val['psnr']:.2f} dB  "
-        f"{train['images_per_second']:,.0f} images/s"
+        f"epoch {epoch_of(run, step):g}/{run.epochs}",
+        f"loss {train['loss']:.4f}",
+        f"val loss {val['loss']:.4f}",
+        f"val psnr {val['psnr']:.2f} dB",
+        f"{train['images_per_second']:,.0f} images/s",
     )
 
 
