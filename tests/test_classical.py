@@ -93,3 +93,33 @@ def test_bm3d_removes_noise():
     clean, noisy = smooth_images(1)[:1], smooth_images(1, 0.2)[:1]
     output = denoise("bm3d", noisy, {"sigma": 0.2})
     assert ((output - clean) ** 2).mean() < 0.3 * ((noisy - clean) ** 2).mean()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_non_local_means_are_those_of_the_formula_and_of_scikit_image(channels):
+    noisy = smooth_images(channels, 0.2)[:2]
+    found = denoise("nlm", noisy, {"h": 0.3, "patch_size": 3})
+    wide = np.pad(noisy, ((0, 0), (7, 7), (7, 7), (0, 0)), "reflect")
+    patches = np.lib.stride_tricks.sliding_window_view(wide, (3, 3), (1, 2))
+    for y, x in ((0, 0), (9, 5), (15, 11)):
+        near = patches[:, y : y + 13, x : x + 13]
+        own = patches[:, y + 6, x + 6][:, None, None]
+        weights = np.exp(-((near - own) ** 2).mean((3, 4, 5)) / 0.3**2)
+        mean = np.einsum("nyx,nyxc->nc", weights, near[..., 1, 1])
+        expected = mean / weights.sum((1, 2))[:, None]
+        np.testing.assert_allclose(found[:, y, x], expected, atol=1e-5)
+    skimage = pytest.importorskip("skimage.restoration")
+    theirs = skimage.denoise_nl_means(
+        noisy[0], 3, patch_distance=6, h=0.3, channel_axis=-1
+    )
+    # Whose exponential is an approximation, by some hundredths.
+    theirs = theirs.reshape(noisy[0].shape)
+    np.testing.assert_allclose(found[0], theirs, atol=0.01)
+
+
+def test_what_needs_no_package_says_so(monkeypatch):
+    monkeypatch.setitem(sys.modules, "skimage", None)
+    assert missing_packages("median") == missing_packages("nlm") == []
+    noisy = smooth_images(1, 0.2)
+    for name in ("median", "nlm"):
+        denoise(name, noisy, CLASSICAL[name].grid[0])

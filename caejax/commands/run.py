@@ -1,18 +1,21 @@
-"""`run`: trains one model or a whole sweep, or what is left to do of it."""
+"""`run`: trains one model or a whole sweep, or what is left of it, and reports."""
 
 from caejax.commands.options import Options, needed_config, needed_workdir
 from caejax.errors import CaejaxError
+from caejax.evaluation.references import measure_references, parse_references
 from caejax.files.locks import holding
 from caejax.report.report import report
 from caejax.runtime.startup import start
 from caejax.sweep.executors import start_for
 from caejax.sweep.run import run_sweep
+from caejax.terminal.notes import note
 from caejax.training.loop import train
 
 
 def main(options: Options) -> int:
     """Does it; returns the exit code."""
     config, workdir = needed_config(options), needed_workdir(options)
+    parse_references(config.references)  # an unknown one is said before the training
     if config.sweep:
         start_for(config, cores=options.cores, cache=options.cache)
         return _sweep(config, workdir)
@@ -28,15 +31,24 @@ def _train(config, workdir):
                 "another --workdir"
             )
         train(config, workdir)
-    report(workdir)
+    _finish(config, workdir)
     return 0
+
+
+def _finish(config, workdir):
+    if config.references:
+        try:
+            measure_references(workdir, parse_references(config.references))
+        except CaejaxError as error:
+            note(f"the report goes without config.references: {error}")
+    report(workdir)
 
 
 def _sweep(config, workdir):
     rows = run_sweep(config, workdir)
     failed = [row["run_id"] for row in rows if row["status"] != "done"]
     if len(failed) < len(rows):
-        report(workdir)
+        _finish(config, workdir)
     if failed:
         raise CaejaxError(
             f"{len(failed)} of {len(rows)} runs failed: {', '.join(failed)}; "

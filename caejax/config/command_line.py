@@ -11,6 +11,7 @@ from absl import flags
 from ml_collections import ConfigDict, config_flags
 
 from caejax.config import default, get, override
+from caejax.config.ids import NOT_OF_A_RUN
 from caejax.config.sections import SWITCHES, has
 from caejax.config.values import shown
 from caejax.errors import CaejaxError
@@ -97,7 +98,7 @@ def check_counts(config: ConfigDict, overrides: Sequence[str], mode: str) -> Non
                     f"config.{field} is set, but --mode=eval takes data and corruption "
                     "alone from a config, the rest from the run; leave it out"
                 )
-        elif field.split(".")[0] not in ("sweep", "sweep_exclude", "executor"):
+        elif field.split(".")[0] not in NOT_OF_A_RUN:
             _check_not_swept(config, field)
 
 

@@ -5,6 +5,7 @@ from caejax.files.atomic import write_atomically
 from caejax.files.locks import FILES_LOCK, holding
 from caejax.files.paths import Written, expand
 from caejax.report import figures, findings, page, patterns, references, tables
+from caejax.report.denoisers import denoisers
 from caejax.report.read import is_sweep, read_run, read_sweep
 from caejax.report.style import paper_style, save
 from caejax.terminal.lines import tell
@@ -62,7 +63,7 @@ def _report_sweep(workdir):
         raise CaejaxError(
             f"no run of {workdir} is finished, so there is nothing to report; {why}"
         )
-    drawn = {"checkerboard": figures.decoder_grid(sweep)}
+    drawn = {"denoisers": denoisers(sweep), "checkerboard": figures.decoder_grid(sweep)}
     for field in figures.numeric_fields(sweep):
         drawn[f"quality_{field.split('.')[-1]}"] = figures.against(sweep, field)
     drawn["dc_ripple_steps"] = figures.ripple_steps(sweep)

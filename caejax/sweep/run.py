@@ -107,7 +107,7 @@ def _runs(workdir, config):
         return config, runs
     named = config.copy_and_resolve_references()
     named.data.dir = read_config(workdir).data.dir
-    if _sweep_of(path) != _without_executor(named):
+    if _sweep_of(path) != _of_runs(named):
         return config, runs
     return named, [
         old._replace(config=new.config)
@@ -177,7 +177,7 @@ def _joined(workdir, config, runs, wanted) -> Iterator[Callable[[], None]]:
             alone = stack.enter_context(sharing(workdir / _COMMANDS_LOCK))
             if alone:
                 _claim(workdir, config, wanted)
-            elif _sweep_of(workdir / _CLAIM) != _without_executor(config):
+            elif _sweep_of(workdir / _CLAIM) != _of_runs(config):
                 raise CaejaxError(
                     f"another command does a sweep in {workdir}, and not this one; "
                     "wait for it or choose another --workdir"
@@ -202,12 +202,13 @@ def _settle(workdir, config, runs):
 
 
 def _sweep_of(path):
-    return _without_executor(read_stored(path))
+    return _of_runs(read_stored(path))
 
 
-def _without_executor(config):
+def _of_runs(config):
+    """What a config says of its runs, not of how they get done and what comes then."""
     values = json.loads(config_lib.to_json(config))
-    return {name: value for name, value in values.items() if name != "executor"}
+    return {k: v for k, v in values.items() if k not in ("executor", "references")}
 
 
 def _started_runs(workdir):

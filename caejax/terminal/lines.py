@@ -1,6 +1,7 @@
 """Lines for people, whatever is in the names that they tell of."""
 
 import contextlib
+import shutil
 import sys
 import unicodedata
 from collections.abc import Sequence
@@ -50,6 +51,13 @@ def duration(seconds: float) -> str:
 def tell(text: str) -> None:
     """Prints a line."""
     print(printable(text), flush=True)
+
+
+def tell_parts(*parts: str) -> None:
+    """Prints a line of those parts for which a terminal has room, or of all."""
+    terminal = sys.stdout.isatty()
+    width = shutil.get_terminal_size().columns if terminal else sys.maxsize
+    tell(fitted(parts, width))
 
 
 def write_any_text() -> None:
