@@ -5,7 +5,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from caejax.config.ids import setting_id
-from caejax.metrics.table import PERIODS
+from caejax.metrics.table import METRICS, PERIODS, column
 from caejax.report.channels import aspect, show_image
 from caejax.report.figures import comparable_runs, ripple, ripple_scale
 from caejax.report.read import RunFiles, SweepFiles
@@ -78,10 +78,8 @@ def _references(sweep, run: RunFiles):
     for row in sweep.references:
         images = sweep.reference_samples.get((row["setting"], row["reference"]))
         if row["setting"] == setting and images is not None and images.shape == size:
-            found[row["reference"]] = (
-                f"{row['reference']}\n{_db(row, 'test/psnr')}",
-                images,
-            )
+            title = f"{row['reference']}\n{_db(row, 'test/psnr')}"
+            found[row["reference"]] = title, images
     return dict(found[name] for name in _ORDER if name in found)
 
 
@@ -91,13 +89,10 @@ def _db(values, name):
 
 def _grey_levels(run):
     """RMS of what a decoder draws on a constant code, as the output shows it."""
-    worst = max(PERIODS)
-    for name in (
-        f"test/dc_ripple_image_grey_s{worst}",
-        f"test/dc_ripple_grey_s{worst}",
-    ):
-        if name in run.summary:
-            return f"{run.summary[name]:.2g} of 255"
+    for name in ("dc_ripple_image_grey", "dc_ripple_grey"):
+        value = run.summary.get(column(METRICS[name], max(PERIODS), "test"))
+        if value is not None:
+            return f"{value:.2g} of 255"
     return ""
 
 

@@ -224,9 +224,10 @@ def _read_reference_samples(workdir, rows):
     """Of PCA, those of the largest code."""
     found = {}
     for row in sorted(rows, key=lambda row: row.get("latent_size") or 0):
-        with contextlib.suppress(OSError, ValueError, KeyError, zipfile.BadZipFile):
-            with reference_samples(workdir, row).open("rb") as file:
-                found[row["setting"], row["reference"]] = np.load(file)["output"]
+        path = reference_samples(workdir, row)
+        lost = (OSError, ValueError, KeyError, zipfile.BadZipFile)
+        with contextlib.suppress(*lost), path.open("rb") as file:
+            found[row["setting"], row["reference"]] = np.load(file)["output"]
     return found
 
 
