@@ -17,10 +17,10 @@ from caejax.report.read import RunFiles, SweepFiles, read_environment
 from caejax.terminal.lines import printable
 
 CAPTIONS = {
-    "denoisers": "Test images, corrupted, and what denoisers that are not trained (tuned "
-    "on validation images) and each decoder make of them, with PSNRs over the test split; "
-    "the part of the first image that has most in it, enlarged; and below what each "
-    "decoder makes of a constant code, in grey levels (RMS).",
+    "denoisers": "Test images, corrupted, and what denoisers that are not trained "
+    "(tuned on validation images) and each decoder make of them, with PSNRs over the "
+    "test split; the part of the first image that has most in it, enlarged; and below "
+    "what each decoder makes of a constant code, in grey levels (RMS).",
     "checkerboard": "Test images, and below what each decoder makes of a constant "
     "code: it ought to be flat. All runs share the other swept values.",
     "dc_ripple_steps": "DC ripple while training: mean and range over all runs.",
