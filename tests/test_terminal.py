@@ -6,7 +6,7 @@ import pytest
 from helpers.terminal import lines_shown
 
 from caejax.terminal.bars import counting_bar, run_view, time_left
-from caejax.terminal.lines import duration, fitted
+from caejax.terminal.lines import duration, fitted, tell, tell_parts
 from caejax.terminal.tables import print_table
 
 
@@ -28,6 +28,20 @@ def test_parts_are_kept_as_there_is_room():
     assert fitted(parts, 13) == "abc  defgh"
     assert fitted(parts, 9) == "abc  ij"
     assert fitted(parts, 2) == "abc"
+
+
+def test_lines_are_broken_between_words_on_a_terminal(terminal, capsys):
+    text = "some words of a line that is long, and /a/path-that/is-one/word"
+    tell(text)
+    tell_parts("abc", "x" * 30)
+    assert capsys.readouterr().out == f"{text}\nabc  {'x' * 30}\n"
+    terminal(25)
+    tell(text)
+    tell_parts("abc", "x" * 30)
+    *lines, last = capsys.readouterr().out.splitlines()
+    assert " ".join(lines) == text
+    assert max(map(len, lines[:-1])) <= 25
+    assert last == "abc"
 
 
 def test_times_are_told_as_people_do():

@@ -33,7 +33,7 @@ def _report_run(workdir):
     }
     _save(drawn, workdir)
     page.write_run(workdir, run, list(drawn))
-    tables.print_essentials(run.summary, str(workdir / "summary.json"))
+    tables.print_essentials(run.summary, "summary.json")
     references.print_references(run.references)
     tell(f"{workdir / 'report.html'} shows it all")
 

@@ -3,6 +3,7 @@
 import contextlib
 import shutil
 import sys
+import textwrap
 import unicodedata
 from collections.abc import Sequence
 
@@ -49,8 +50,14 @@ def duration(seconds: float) -> str:
 
 
 def tell(text: str) -> None:
-    """Prints a line."""
-    print(printable(text), flush=True)
+    """Prints a line; on a terminal that is narrower some, broken between words."""
+    text = printable(text)
+    if sys.stdout.isatty():
+        width = shutil.get_terminal_size().columns
+        text = textwrap.fill(
+            text, width, break_long_words=False, break_on_hyphens=False
+        )
+    print(text, flush=True)
 
 
 def tell_parts(*parts: str) -> None:
