@@ -104,10 +104,7 @@ def check_counts(config: ConfigDict, overrides: Sequence[str], mode: str) -> Non
 
 def _check_not_swept(config, field):
     for name, axis in config.sweep.items():
-        if not isinstance(axis, ConfigDict):
-            continue  # which the sweep will refuse
-        swept = axis.get("field", "config")
-        swept = [swept] if isinstance(swept, str) else list(swept)
+        swept, values = _plain_axis(axis)
         if "config" in swept:
             raise CaejaxError(
                 f"config.{field} is set, but the axis {name!r} of config.sweep takes "
@@ -121,19 +118,31 @@ def _check_not_swept(config, field):
             )
         for switch in set(swept) & set(SWITCHES):
             section = f"{SWITCHES[switch].section}."
-            values = [_of(value, swept, switch) for value in axis["values"]]
-            if field.startswith(section) and not any(
-                has(switch, value, field.removeprefix(section)) for value in values
-            ):
+            key, chosen = field.removeprefix(section), swept.index(switch)
+            if key != field and not any(has(switch, x[chosen], key) for x in values):
                 raise CaejaxError(
                     f"config.{field} is set, but of the axis {name!r} of config.sweep "
                     f"no {switch} has such a field; leave it out"
                 )
 
 
-def _of(value, swept, field):
-    """What a value of an axis of fields that change together sets one of them to."""
-    return value if len(swept) == 1 else value[swept.index(field)]
+def _plain_axis(axis):
+    """An axis's fields, and a value for each in every point; ([], []) if it is none.
+
+    That, the sweep will refuse.
+    """
+    try:
+        short = (
+            {"field": "config", "values": axis["config"]} if "config" in axis else {}
+        )
+        field, values = (short or axis)["field"], (short or axis)["values"]
+        if isinstance(field, str):
+            return [field], [[value] for value in values]
+        swept, values = list(field), [list(value) for value in values]
+    except (KeyError, TypeError):
+        return [], []
+    fine = all(len(value) == len(swept) for value in values)
+    return (swept, values) if fine else ([], [])
 
 
 def _narrowed(config, field, axis):
