@@ -220,7 +220,7 @@ def test_first_pages_are_said(tmp_path):
 )
 def test_another_kind_than_the_pictures_own_is_said(channels, words, tmp_path):
     for part in ("train", "test"):
-        save(tmp_path / part / "grey.png", 9)
+        save(tmp_path / part / "grey.png", len(part))
     for name, colour in (("red", (255, 0, 0)), ("flat", (7, 7, 7))):
         Image.new("RGB", (4, 4), colour).save(tmp_path / "train" / f"{name}.png")
     assert find(tmp_path, val_fraction=0.0, channels=channels).note.endswith(words)

@@ -14,6 +14,11 @@ FIELDS = ["model.upsampling", "seed"]
 DECODERS = ("deconv_k3", "nearest_k3")
 CONFIG = default().to_dict()
 SETTING = setting_id(CONFIG)
+GREYS = (0.0, 0.25, 0.5, 0.75, 1.0)
+GALLERY = np.float32(
+    [np.full((8, 8, 1), grey) for grey in GREYS] + [np.eye(8)[..., None]]
+)
+BOARD = np.float32(0.02 * (-1) ** np.indices((8, 8)).sum(0))[..., None]
 IMAGES = np.linspace(0, 1, 5 * 8 * 6, dtype=np.float32).reshape(5, 8, 6, 1)
 
 
@@ -24,8 +29,8 @@ def sweep(**references):
         row = {"run_id": str(i), "status": "done", "seed": 0, "test/psnr": 20.0 + i}
         rows.append(row | {"model.upsampling": name})
         samples = dict.fromkeys(("target", "input", "output", "flat"), IMAGES)
+        samples |= {"gallery_input": GALLERY, "gallery_output": GALLERY + i * BOARD}
         summary = {"test/psnr": 20.0 + i, "test/psnr_noisy": 9.96}
-        summary |= {"test/dc_ripple_grey_s8": 3.14159 * i}
         runs[str(i)] = RunFiles(CONFIG, summary, [], samples)
     found = [
         {"reference": name, "setting": SETTING, "test/psnr": value}
@@ -49,7 +54,7 @@ def test_columns_are_in_order_and_say_what_they_reach():
         "nearest_k3\n21.0 dB",
     ]
     below = [axis.get_xlabel() for axis in figure.axes if axis.get_xlabel()]
-    assert below == ["0 of 255", "3.1 of 255"]
+    assert below == ["0 of 255", "5.1 of 255"]
     plt.close(figure)
 
 
@@ -64,6 +69,14 @@ def test_the_part_with_most_in_it_is_enlarged():
     image[6, 5] = 0.5
     rows, columns = denoisers._fullest(image)
     assert (rows, columns) == (slice(3, 7), slice(3, 6))
+
+
+def test_a_light_grey_and_a_ramp_are_found_among_colours():
+    assert denoisers._plain(GALLERY) == [3, 5]
+    colours = np.float32([(1, 0, 0), (0.5, 0.5, 0.5), (0.75, 0.75, 0.7), (0, 0, 0)])
+    flat = np.broadcast_to(colours[:, None, None], (4, 8, 8, 3))
+    ramps = np.repeat(GALLERY[5:], 3, axis=-1)
+    assert denoisers._plain(np.concatenate([flat, ramps])) == [1, 4]
 
 
 @pytest.mark.parametrize("size", [None, 32])

@@ -5,15 +5,15 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from caejax.config.ids import setting_id
-from caejax.metrics.table import METRICS, PERIODS, column
 from caejax.report.channels import aspect, show_image
-from caejax.report.figures import comparable_runs, ripple, ripple_scale
+from caejax.report.figures import comparable_runs
 from caejax.report.read import RunFiles, SweepFiles
 from caejax.report.style import PAGE, strip
 
 _EXAMPLES = 4
 _ENLARGED = 2  # times
-_TEXT = 0.45  # inches above and below the pictures
+_TEXT = 0.35  # inches above and below the pictures
+_GREY, _GREYS = 0.75, 255
 # From the least to the most that a denoiser knows.
 _ORDER = ("median", "tv", "wavelet", "nlm", "bm3d", "pca", "posterior")
 
@@ -21,10 +21,11 @@ _ORDER = ("median", "tv", "wavelet", "nlm", "bm3d", "pca", "posterior")
 def denoisers(sweep: SweepFiles, width: float = PAGE) -> Figure | None:
     """Test images, corrupted, and what references and each decoder make of them.
 
-    Below, the part of the first image that has most in it, enlarged, and what each
-    decoder makes of a constant code. PSNRs are means over the test split, sizes of
-    patterns RMS in grey levels of 255. All columns share the swept values of the best
-    PSNR, but for the decoder.
+    Below, the part of the first image that has most in it, enlarged; and what each
+    model makes of a flat grey image and of a ramp, which no noise was added to. PSNRs
+    are means over the test split, sizes of patterns the RMS in grey levels of 255 of
+    what is drawn on the flat one. All columns share the swept values of the best PSNR,
+    but for the decoder.
 
     Returns:
       The figure; None where no reference has been measured on all test images.
@@ -46,12 +47,14 @@ def denoisers(sweep: SweepFiles, width: float = PAGE) -> Figure | None:
         },
     }
     count = min(_EXAMPLES, len(first.samples["target"]))
+    drawn = all("gallery_output" in run.samples for run in runs.values())
+    plain = _plain(first.samples["gallery_input"]) if drawn else []
     size, each = width / len(columns), aspect(first.samples["target"][0])
     figure, axes = plt.subplots(
-        3,
+        2 + len(plain),
         len(columns),
-        figsize=(width, size * each * (count + 2) + 2 * _TEXT),
-        height_ratios=(count, 1, 1),
+        figsize=(width, size * (each * (count + 1) + len(plain)) + _TEXT * 2),
+        height_ratios=(count * each, each, *[1] * len(plain)),
         squeeze=False,
     )
     window = _fullest(first.samples["target"][0])
@@ -59,15 +62,17 @@ def denoisers(sweep: SweepFiles, width: float = PAGE) -> Figure | None:
         top.set_title(name, fontsize=7)
         show_image(top, strip(images[:count], down=True))
         show_image(middle, images[0][window])
-    scale = ripple_scale(list(runs.values()))
-    own = axes[2, -len(runs) :]
-    for axis, run in zip(own, runs.values(), strict=True):
-        show_image(axis, ripple(run.samples["flat"][:1], scale)[0])
-        axis.set_xlabel(_grey_levels(run), fontsize=7)
-    for axis in axes[2, : -len(runs)]:
-        axis.axis("off")
-    axes[1, 0].set_ylabel("enlarged", fontsize=7)
-    own[0].set_ylabel("constant code", fontsize=7)
+    for row, index in zip(axes[2:], plain, strict=True):
+        show_image(row[0], first.samples["gallery_input"][index])
+        for axis in row[1 : -len(runs)]:
+            axis.axis("off")
+        for axis, run in zip(row[-len(runs) :], runs.values(), strict=True):
+            image = run.samples["gallery_output"][index]
+            show_image(axis, image)
+            if index == plain[0]:
+                axis.set_xlabel(f"{_GREYS * _deviation(image):.2g} of 255", fontsize=7)
+    for row, text in zip(axes[1:], ("enlarged", "flat grey", "ramp"), strict=False):
+        row[0].set_ylabel(text, fontsize=7)
     return figure
 
 
@@ -87,13 +92,16 @@ def _db(values, name):
     return f"{values[name]:.1f} dB" if name in values else ""
 
 
-def _grey_levels(run):
-    """RMS of what a decoder draws on a constant code, as the output shows it."""
-    for name in ("dc_ripple_image_grey", "dc_ripple_grey"):
-        value = run.summary.get(column(METRICS[name], max(PERIODS), "test"))
-        if value is not None:
-            return f"{value:.2g} of 255"
-    return ""
+def _plain(gallery: np.ndarray) -> list[int]:
+    """Places of a light grey and of the first ramp among images (N, H, W, C)."""
+    flat = gallery.std((1, 2)).max(-1) < 1e-6
+    grey = flat & (np.ptp(gallery[:, 0, 0], axis=-1) < 1e-6)
+    distance = np.where(grey, np.abs(gallery[:, 0, 0, 0] - _GREY), np.inf)
+    return [int(distance.argmin()), int(flat.argmin())]
+
+
+def _deviation(image):
+    return float(image.std((0, 1)).mean())
 
 
 def _fullest(image: np.ndarray) -> tuple[slice, slice]:

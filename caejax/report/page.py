@@ -19,8 +19,9 @@ from caejax.terminal.lines import printable
 CAPTIONS = {
     "denoisers": "Test images, corrupted, and what denoisers that are not trained "
     "(tuned on validation images) and each decoder make of them, with PSNRs over the "
-    "test split; the part of the first image that has most in it, enlarged; and below "
-    "what each decoder makes of a constant code, in grey levels (RMS).",
+    "test split; the part of the first image that has most in it, enlarged; and what "
+    "each model makes of a flat grey image and of a ramp, to which no noise was added: "
+    "the number is the RMS of the pattern on the flat one, in grey levels.",
     "checkerboard": "Test images, and below what each decoder makes of a constant "
     "code: it ought to be flat. All runs share the other swept values.",
     "dc_ripple_steps": "DC ripple while training: mean and range over all runs.",
