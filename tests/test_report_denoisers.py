@@ -14,10 +14,8 @@ FIELDS = ["model.upsampling", "seed"]
 DECODERS = ("deconv_k3", "nearest_k3")
 CONFIG = default().to_dict()
 SETTING = setting_id(CONFIG)
-GREYS = (0.0, 0.25, 0.5, 0.75, 1.0)
-GALLERY = np.float32(
-    [np.full((8, 8, 1), grey) for grey in GREYS] + [np.eye(8)[..., None]]
-)
+FLATS = [np.full((8, 8, 1), grey) for grey in (0.0, 0.25, 0.5, 0.75, 1.0)]
+GALLERY = np.float32([*FLATS, np.eye(8)[..., None]])
 BOARD = np.float32(0.02 * (-1) ** np.indices((8, 8)).sum(0))[..., None]
 IMAGES = np.linspace(0, 1, 5 * 8 * 6, dtype=np.float32).reshape(5, 8, 6, 1)
 
