@@ -4,6 +4,8 @@ from collections.abc import Iterable, Sequence
 
 from caejax.terminal.lines import printable
 
+_BOUNDLESS = 1 << 16  # columns
+
 
 def print_table(
     header: Sequence[str],
@@ -30,6 +32,8 @@ def print_table(
 
     console, lines = Console(highlight=False, markup=False), list(lines)
 
+    boundless = console.options.update(max_width=_BOUNDLESS)
+
     def table(count):
         found = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
         for name in header[:count]:
@@ -39,7 +43,7 @@ def print_table(
         return found
 
     def fits(count):
-        return console.measure(table(count)).minimum <= console.width
+        return console.measure(table(count), options=boundless).maximum <= console.width
 
     count = next(filter(fits, range(len(header), 1, -1)), 1)
     left = len(header) - count
