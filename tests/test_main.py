@@ -172,6 +172,10 @@ CASES = {
     ),
     "a word for a level": (["--mode=eval", "--levels=0,hi"], "'hi', which is no level"),
     "references without --mode=eval": (["--references=all"], "add that"),
+    "an unknown reference of a config": (
+        ["--config.references=('medain',)"],
+        "'medain' .did you mean 'median'",
+    ),
     "a time without --mode=show": (["--calibrate"], "--calibrate is for --mode=show"),
     "a field that an axis sets": (
         ["--config=TMP/sweep.py", "--config.corruption.level=0.3"],
@@ -330,18 +334,20 @@ def test_show_trains_only_when_asked(folder, in_process, monkeypatch):
 def test_a_sweep_writes_results_figures_tables_and_page(folder, in_process):
     workdir = folder / "sweep"
     flags = [f"--config={folder / 'sweep.py'}", f"--workdir={workdir}"]
-    code, output, error = in_process(*flags)
+    code, output, error = in_process(*flags, "--config.references=('median', 'pca')")
     assert code == 0, error
     assert "PSNR" in output
+    assert (workdir / "references.csv").read_text().count("\nmedian,") == 2
     assert (workdir / "results.csv").read_text().count(",done,") == 4
     figures = {path.name for path in (workdir / "figures").iterdir()}
-    names = ("checkerboard", "dc_ripple_steps", "quality_level", *PATTERNS)
+    names = ("denoisers", "checkerboard", "dc_ripple_steps", "quality_level")
+    names = (*names, *PATTERNS)
     assert figures == {f"{n}.{suffix}" for n in names for suffix in ("png", "pdf")}
     page = (workdir / "report.html").read_text()
     assert "data:image/png;base64," in page
     assert "http" not in page
     table = (workdir / "tables" / "results.md").read_text()
-    assert table.count("\n") == 2 + 4
+    assert table.count("\n") == 2 + 4 + 2 * 2
     written = {path.name for path in (workdir / "tables").iterdir()}
     assert written == {
         f"{n}.{kind}" for n in ("results", "best") for kind in ("md", "tex")

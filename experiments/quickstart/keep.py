@@ -30,7 +30,9 @@ COLUMNS = (
     "params",
 )
 _SHOWN = 4  # examples
-_ARRAYS = ("target", "input", "output", "flat")
+_EXAMPLES = ("target", "input", "output", "flat")
+_ARRAYS = (*_EXAMPLES, "gallery_input", "gallery_output", "gallery_ripple")
+LIGHT_GREY = 3  # of the gallery
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -71,7 +73,10 @@ def _keep_drawn(workdir, sweep: SweepFiles):
 
 def _keep_arrays(path, kept, names):
     with np.load(path) as arrays:
-        shown = {name: arrays[name][:_SHOWN] for name in names}
+        shown = {
+            name: arrays[name][:_SHOWN] if name in _EXAMPLES else arrays[name]
+            for name in names
+        }
     kept.parent.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(kept, **shown)
 
