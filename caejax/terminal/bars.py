@@ -55,11 +55,11 @@ def run_view(total: int, epochs: int, *, verbose: bool) -> Iterator[RunView]:
         yield RunView(1, _ignore, lambda *parts: print("  ".join(parts), flush=True))
         return
     now = [0.0, "compiling"]  # how much is done, and what is shown of it
-    began: list[tuple[int, float]] = []  # not before all is compiled
+    began = None  # all is compiled
 
     def update(step, loss, psnr, images_per_second):
-        began.append((step, time.monotonic()))
-        first, start = began[0]
+        nonlocal began
+        first, start = began = began or (step, time.monotonic())
         done = (step - first) / (total - first) if total > first else 1.0
         now[:] = (
             step / total,
@@ -69,7 +69,6 @@ def run_view(total: int, epochs: int, *, verbose: bool) -> Iterator[RunView]:
             *time_left(done, time.monotonic() - start),
             f"{images_per_second:,.0f} images/s",
         )
-        del began[1:]
 
     with below(lambda width: meter(now[0], now[1:], width)) as say:
         yield RunView(_PIECES, update, say)
