@@ -15,13 +15,19 @@ from caejax import __version__
 from caejax.files.atomic import write_atomically
 from caejax.report import advice, explained, findings, views
 from caejax.report.citation import bibtex
+from caejax.report.figures import comparable_runs, setting_of_compared
 from caejax.report.panels import CHART, panels, png
 from caejax.report.read import RunFiles, SweepFiles, read_environment
-from caejax.report.settings import label
+from caejax.report.settings import label, setting_of
 from caejax.report.tables import number
 from caejax.terminal.lines import printable
 
 CAPTIONS = {
+    "denoisers": "Test images, corrupted, and what denoisers that are not trained "
+    "(tuned on validation images) and each decoder make of them, with PSNRs over the "
+    "test split; the part of the first image that has most in it, enlarged; and what "
+    "each model makes of a flat grey image and of a ramp, to which no noise was added: "
+    "the number is the RMS of the pattern on the flat one, in grey levels.",
     "checkerboard": "Test images and what each decoder makes of them. Below each, "
     "what it draws by itself: its linear output for a constant code, minus the mean, "
     "which ought to be flat; and its strength in the image (RMS, of 255 grey levels).",
@@ -41,7 +47,12 @@ CAPTIONS = {
     "noise_matrix": "PSNR of models trained at one noise level and tested at another, "
     "mean over all their other settings.",
 }
-PICTURES = ("checkerboard", "reconstructions", "gallery")  # come first on the page
+PICTURES = (
+    "denoisers",
+    "checkerboard",
+    "reconstructions",
+    "gallery",
+)  # come first on the page
 _FACTS = {
     "params": "parameters",
     "epochs": "epochs",
@@ -93,6 +104,7 @@ def write_sweep(workdir: Path, sweep: SweepFiles, figures: Figures) -> None:
         left_out=len(done) - len(shown),
         failed=[row for row in sweep.rows if row["status"] == "failed"],
         config=sweep.config,
+        setting=setting_of_compared(sweep, comparable_runs(sweep)),
     )
 
 
@@ -131,10 +143,13 @@ def write_run(workdir: Path, run: RunFiles, figures: Figures) -> None:
         left_out=0,
         failed=[],
         config=run.config,
+        setting=setting_of(run.config),
     )
 
 
-def _write(workdir: Path, *, figures: Figures, config: Mapping, **content: Any):
+def _write(
+    workdir: Path, *, figures: Figures, config: Mapping, setting: str, **content: Any
+):
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -145,7 +160,11 @@ def _write(workdir: Path, *, figures: Figures, config: Mapping, **content: Any):
     )
     environment.filters["code"] = _code
     made = read_environment(workdir)
-    drawn = [_figure(workdir, name, narrow) for name, narrow in figures.items()]
+    captions = CAPTIONS | {"denoisers": f"{CAPTIONS['denoisers']} All at {setting}."}
+    drawn = [
+        _figure(workdir, name, narrow, captions.get(name, _CAPTION))
+        for name, narrow in figures.items()
+    ]
     text = environment.get_template("page.html.jinja").render(
         content,
         title=workdir.resolve().name,
@@ -173,12 +192,12 @@ def _code(text: str) -> Markup:
     return Markup("").join(parts)
 
 
-def _figure(workdir, name, narrow):
+def _figure(workdir, name, narrow, caption):
     file = workdir / "figures" / name
     wide = _sized(file.with_suffix(".png").read_bytes())
     return {
         "name": name,
-        "caption": CAPTIONS.get(name, _CAPTION),
+        "caption": caption,
         **wide,
         "narrow": _sized(narrow) if narrow else None,
         "pdf": _data("application/pdf", file.with_suffix(".pdf").read_bytes()),

@@ -6,8 +6,6 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
-from rich.console import Console
-from rich.table import Table
 
 from caejax.metrics.table import formatted, title
 from caejax.report.decoders import styles
@@ -15,6 +13,7 @@ from caejax.report.fields import DECODER
 from caejax.report.figures import QUALITY, below
 from caejax.report.read import RunFiles, SweepFiles
 from caejax.report.style import COLUMN, PAGE
+from caejax.terminal.tables import print_table
 
 Row = dict[str, Any]
 
@@ -88,19 +87,23 @@ def print_references(rows: Sequence[Row]) -> None:
     """Prints rows of references.csv, if any."""
     if not rows:
         return
-    table = Table(*_HEADER)
-    for row in rows:
-        table.add_row(_name(row), *_cells(row))
-    Console().print(table)
+    lines = [_HEADER, *([_name(row), *_cells(row)] for row in rows)]
+    # Where room is short, what the values are of is left out before they are.
+    header, *lines = [[line[0], *line[-2:], *line[1:-2]] for line in lines]
+    print_table(header, lines)
 
 
 def print_levels(rows: Sequence[Row]) -> None:
     """Prints the mean PSNR by training and test level."""
     for name, (train, test, psnr) in _matrices(rows).items():
-        table = Table("trained at", *map(str, test), title=f"{title(QUALITY)}, {name}")
-        for level, line in zip(train, psnr, strict=True):
-            table.add_row(str(level), *(f"{x:.2f}" for x in line))
-        Console().print(table)
+        print_table(
+            ("trained at", *map(str, test)),
+            [
+                (str(level), *(f"{x:.2f}" for x in line))
+                for level, line in zip(train, psnr, strict=True)
+            ],
+            above=f"{title(QUALITY)}, {name}",
+        )
 
 
 def noise_matrix(rows: Sequence[Row], width: float = PAGE) -> Figure:

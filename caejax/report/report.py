@@ -9,7 +9,9 @@ from matplotlib.figure import Figure
 from caejax.errors import CaejaxError
 from caejax.files.atomic import write_atomically
 from caejax.files.locks import FILES_LOCK, holding
+from caejax.files.paths import Written, expand
 from caejax.report import figures, leads, page, patterns, references, tables
+from caejax.report.denoisers import denoisers
 from caejax.report.read import is_sweep, read_run, read_sweep
 from caejax.report.settings import setting_of
 from caejax.report.style import NARROW, PAGE, paper_style, save, to_png
@@ -18,12 +20,13 @@ from caejax.terminal.lines import tell
 Recipe = Callable[..., Figure | None]  # of a figure, given its width
 
 
-def report(workdir: Path) -> None:
+def report(workdir: Written) -> None:
     """Makes figures, tables and pages from the folder's files alone.
 
     Raises:
       CaejaxError: the folder holds no run, or one that is not finished.
     """
+    workdir = expand(workdir, "workdir")
     draw = _report_sweep if is_sweep(workdir) else _report_run
     with holding(workdir / FILES_LOCK), paper_style():
         draw(workdir)
@@ -38,7 +41,7 @@ def _report_run(workdir):
         **_noise_matrix(run.levels),
     }
     page.write_run(workdir, run, _draw(recipes, workdir))
-    tables.print_values(run.summary)
+    tables.print_essentials(run.summary, "summary.json")
     references.print_references(run.references)
     tell(f"{workdir / 'report.html'} shows it all")
 
@@ -78,7 +81,10 @@ def _report_sweep(workdir):
             f"no run of {workdir} is finished, so there is nothing to report; {why}"
         )
     compared = figures.comparable_runs(sweep)
-    recipes = {"checkerboard": partial(figures.decoder_grid, sweep)}
+    recipes = {
+        "denoisers": partial(denoisers, sweep),
+        "checkerboard": partial(figures.decoder_grid, sweep),
+    }
     for field in figures.numeric_fields(sweep):
         name = f"quality_{field.split('.')[-1]}"
         recipes[name] = partial(figures.against, sweep, field)

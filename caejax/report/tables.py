@@ -5,15 +5,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from caejax.metrics.table import brief_columns, formatted, shown_columns, title
+from caejax.metrics.table import brief_columns, find, formatted, shown_columns, title
 from caejax.report.read import SweepFiles
 from caejax.report.references import with_references
 from caejax.terminal.lines import printable
+from caejax.terminal.tables import print_table
 
 Row = dict[str, Any]
 
@@ -174,26 +171,51 @@ def _escape(character):
 
 
 def print_sweep(sweep: SweepFiles) -> None:
-    """Prints the sweep's table, as much of it as 80 columns have room for."""
-    header, lines = sweep_table(sweep)
-    fields = header[: header.index("seeds")]
-    shown = [*fields, *_headings(brief_columns())]
-    kept = [i for i, name in enumerate(header) if name in shown]
-    note = "mean over seeds; tables/results.md has the ranges"
-    table = Table(title=note, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for i in kept:
-        table.add_column(header[i].split(".")[-1], no_wrap=header[i] in fields)
-    for line in lines:
-        table.add_row(*(Text(printable(line[i].split(" [")[0])) for i in kept))
-    Console().print(table)
+    """Prints the sweep's table, as much of it as the terminal has room for."""
+    header, lines = sweep_table(sweep, brief_columns())
+    kept = [i for i, name in enumerate(header) if name != "seeds"]
+    print_table(
+        [header[i].split(".")[-1] for i in kept],
+        [[line[i].split(" [")[0] for i in kept] for line in lines],
+        above="mean over seeds; tables/results.md has the ranges",
+    )
+
+
+# What most people want to know of a run, at most; in units of the image where the
+# output has an activation.
+_ESSENTIAL = (
+    *("psnr", "psnr_noisy", "ssim", "loss"),
+    *("dc_ripple_grey_s8", "lattice_grey_s2", "lattice_grey_s8"),
+    *("params", "train_seconds", "epochs"),
+)
+_OF_THE_IMAGE = {"dc_ripple_grey_s8": "dc_ripple_image_grey_s8"}
+
+
+def print_essentials(values: dict[str, float], more: str) -> None:
+    """Prints of the values of one run those that say most.
+
+    Args:
+      values: the values, by their names in files.
+      more: where all of them are.
+    """
+    by_name = {name.removeprefix("test/"): name for name in values}
+    wanted = (_OF_THE_IMAGE.get(name, name) for name in _ESSENTIAL)
+    pairs = zip(wanted, _ESSENTIAL, strict=True)
+    names = [by_name.get(image, by_name.get(name)) for image, name in pairs]
+    print_table(
+        ("what", "value", "name"),
+        [(title(name), _formatted(name, values[name]), name) for name in names if name],
+        below=f"all {len(values)} values: {more}",
+    )
+
+
+def _formatted(name, value):
+    return formatted(name, value) if find(name) else number(value)
 
 
 def print_values(values: dict[str, float]) -> None:
-    """Prints the values of one run."""
-    table = Table("name", "value")
-    for name, value in values.items():
-        table.add_row(name, number(value))
-    Console().print(table)
+    """Prints all values of one run."""
+    print_table(("name", "value"), [(k, number(v)) for k, v in values.items()])
 
 
 def number(value: float) -> str:

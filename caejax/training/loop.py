@@ -18,6 +18,7 @@ from caejax.config import image_size, resolve
 from caejax.config.check import check
 from caejax.errors import CaejaxError
 from caejax.files.atomic import replacing, write_json
+from caejax.files.paths import Written, expand
 from caejax.runtime import ahead, devices, stopping
 from caejax.terminal.bars import run_view
 from caejax.training import folder, memory, recorded
@@ -54,7 +55,9 @@ _CURVE = 5  # points of the training's curve an epoch, of so many steps each at 
 _APART = 20
 
 
-def train(config: ConfigDict, workdir: Path, *, verbose: bool = True) -> dict[str, Any]:
+def train(
+    config: ConfigDict, workdir: Written, *, verbose: bool = True
+) -> dict[str, Any]:
     """Trains one model, or what is left to do of it, and returns its summary.
 
     Args:
@@ -67,6 +70,7 @@ def train(config: ConfigDict, workdir: Path, *, verbose: bool = True) -> dict[st
       CaejaxError: a config or data that cannot be used, a folder of another run,
         or a loss that is not finite.
     """
+    workdir = expand(workdir, "workdir")
     return alone(course(config, workdir, verbose=verbose))
 
 
@@ -209,8 +213,7 @@ def _train_epochs(run, state, progress, log, save):
     with ahead.compiling(lambda: _look_ahead(run), subject_of(run.task)):
         state, _, _ = yield Request(run, state, _zero_sums(), stop=0)
     stopping.check()
-    title = f"{run.epochs} epochs"
-    with run_view(total, title, verbose=run.verbose) as view:
+    with run_view(total, run.epochs, verbose=run.verbose) as view:
         view.say(f"training for {total:,} steps")
         # An epoch may have been stopped between its last step and its end.
         while progress.begun or int(state.step) < total:
@@ -286,7 +289,7 @@ def _write_epoch(run, step, train, val, log, view):
     log.write(row(run, step, "train", train))
     _check_finite(val["loss"], "validation loss", run, step)
     log.write(row(run, step, "val", val))
-    view.say(_epoch_line(run, step, train, val))
+    view.say(*_epoch_line(run, step, train, val))
 
 
 def _total(run):
@@ -386,13 +389,15 @@ def _stale(run, progress):
 
 def _epoch_line(run, step, train, val):
     return (
-        f"epoch {epoch_of(run, step):g}/{run.epochs}  loss {train['loss']:.4f}  "
-        f"val loss {val['loss']:.4f}  val psnr {val['psnr']:.2f} dB  "
-        f"{train['images_per_second']:,.0f} images/s"
+        f"epoch {epoch_of(run, step):g}/{run.epochs}",
+        f"loss {train['loss']:.4f}",
+        f"val loss {val['loss']:.4f}",
+        f"val psnr {val['psnr']:.2f} dB",
+        f"{train['images_per_second']:,.0f} images/s",
     )
 
 
-def evaluate_again(config: ConfigDict | None, workdir: Path) -> dict[str, float]:
+def evaluate_again(config: ConfigDict | None, workdir: Written) -> dict[str, float]:
     """Measures a folder's trained model on a test split.
 
     Args:
@@ -404,6 +409,7 @@ def evaluate_again(config: ConfigDict | None, workdir: Path) -> dict[str, float]
       CaejaxError: the folder holds no trained model, or its data are no longer what
         it was trained on.
     """
+    workdir = expand(workdir, "workdir")
     own, data = trained_config(workdir), recorded.read(workdir)
     if config is not None:
         _check_size(own, config)
