@@ -172,7 +172,7 @@ def test_the_page_says_it_all(page):
         "What to do next",
         "Until a model beats it, PCA is the better choice",
         "Every pixel doubled, then a convolution 3 x 3",
-        "Gaussian noise of standard deviation 0.1 and 0.5",
+        "Gaussian noise of standard deviation 0.1 or 0.5",
         "@software{caejax,",
         "nearest_k3 always has the highest mean PSNR of 2 seeds: 11.03 dB at",
         "Free of checkerboards on constant codes: nearest_k3",

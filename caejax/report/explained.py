@@ -41,7 +41,9 @@ def explain_sweep(sweep: SweepFiles) -> dict[str, str]:
 
     def find(field):
         values = [str(row[field]) for row in rows if field in row]
-        return several(list(dict.fromkeys(values))) if values else _at(sweep, field)
+        return (
+            several(list(dict.fromkeys(values)), "or") if values else _at(sweep, field)
+        )
 
     return _explain(find, runs, {row.get("params") for row in rows} - {None})
 
@@ -93,7 +95,7 @@ def _explain(find, runs, params):
 
 def _model(find, params):
     encoder = find("model.encoder")
-    count = several([f"{n:,}" for n in sorted(params)]) if params else ""
+    count = several([f"{n:,}" for n in sorted(params)], "or") if params else ""
     size = f"; {count} parameters" if count else ""
     code = f"a code of {find('model.latent_channels')} channels"
     if encoder == "conv":
@@ -128,7 +130,7 @@ def _training(find, runs):
     if not loss or not name:
         return ""
     steps = sorted({run.summary["steps"] for run in runs if "steps" in run.summary})
-    long = f", {several([f'{n:,}' for n in steps])} steps" if steps else ""
+    long = f", {several([f'{n:,}' for n in steps], 'or')} steps" if steps else ""
     batch, rate = find("train.batch_size"), find("optimizer.learning_rate")
     return (
         f"{find('train.epochs')} epochs{long} in batches of {batch}, with {name}, "

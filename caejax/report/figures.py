@@ -35,6 +35,8 @@ _GAP = 0.12  # of a picture's width, between examples and the tile below
 _EACH = 0.8  # inches of an example, about
 _TALL = 9.0  # inches of a page
 _DPI = 200  # of figures
+_LINEAR = 10  # steps, up to which their axis is not logarithmic
+_PADDING = 0.1  # inches between pictures side by side
 _TICKS = 6  # more values than that are not all written at their axis
 _GREYS = 255
 
@@ -130,7 +132,10 @@ def _plot(axis, points, name, style):
 
 
 def _ripple_axis(axis):
-    axis.set_xscale("symlog", linthresh=10)
+    if axis.dataLim.x1 > _LINEAR:
+        axis.set_xscale("symlog", linthresh=_LINEAR)
+        axis.xaxis.set_major_formatter("{x:g}")
+        axis.xaxis.set_minor_formatter("")
     axis.set(xlabel="step", ylabel=title(RIPPLE.name))
 
 
@@ -180,7 +185,7 @@ def decoder_grid(
     room = aspect(first.samples["flat"][0])
     column_of = _with_parts(shown["target"][:examples], windows)
     tall = aspect(strip(column_of, down=True)) + _GAP + room
-    tall = cell * tall + 0.4 + (0.065 * longest if turned else 0.2)
+    tall = (cell - _PADDING) * tall + 0.3 + (0.065 * longest if turned else 0.2)
     size = cell * (each + len(shown)), tall * bands + 0.25
     figure, axes = plt.subplots(bands, each + len(shown), figsize=size, squeeze=False)
     scale = ripple_scale(list(runs.values()))
@@ -222,6 +227,7 @@ def _column(axis, name, images, turned, room, tile=None):
         _put(axis, tile, end + _GAP)
     bare(axis)
     axis.set(xlim=(0, 1), ylim=(end + _GAP + room, 0), aspect="equal")
+    axis.set_facecolor("none")  # words of the first column reach below the second
     count = planes(images)
     if count > 1 and axis.get_subplotspec().is_first_col():
         number_channels(axis, (np.arange(count) + 0.5) * end / count)

@@ -59,12 +59,12 @@ def settings_of(sweep: SweepFiles, fields: Iterable[str] = ()) -> str:
     return ", ".join(text for text in told if text)
 
 
-def several(values: list[str]) -> str:
-    """Values as words: all of a few, the ends of many."""
+def several(values: list[str], word: str = "and") -> str:
+    """Values as words, the last behind a word: all of a few, the ends of many."""
     if len(values) > _SHOWN:
         return f"{values[0]} to {values[-1]} ({len(values)} values)"
     *first, last = values
-    return f"{', '.join(first)} and {last}" if first else last
+    return f"{', '.join(first)} {word} {last}" if first else last
 
 
 def _data(config):
