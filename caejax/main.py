@@ -4,7 +4,7 @@ Modes: `run` trains one model, or the whole sweep if the config defines one, and
 goes on where an earlier command was stopped; `eval` measures a trained model
 again, models at other noise levels, or what to compare them with; `report` draws
 figures and tables anew from the files in the folder; `show` prints what would be run
-and, for a sweep, about how long it takes.
+and, with --calibrate, about how long it takes.
 """
 
 from caejax.runtime import stopping
@@ -43,7 +43,7 @@ _CACHE = flags.DEFINE_bool(
     "cache", True, "Keep compiled programs in the user's cache folder."
 )
 _CALIBRATE = flags.DEFINE_bool(
-    "calibrate", None, "Estimate the time in --mode=show; by default for sweeps."
+    "calibrate", False, "With --mode=show: train two short runs, to tell the time."
 )
 _REFERENCES = flags.DEFINE_list(
     "references",
@@ -65,6 +65,9 @@ _DATA_DIR = flags.DEFINE_string(
     None,
     "With --mode=eval: where the data of the run or sweep are now, if they were moved.",
 )
+_ALL = flags.DEFINE_bool(
+    "all", False, "With --mode=eval: print all values, not those that say most."
+)
 _MODE = flags.DEFINE_enum("mode", "run", MODES, "What to do.")
 
 
@@ -81,9 +84,13 @@ def _main(argv):
             f"{argv[1]!r} is not a flag; flags look like --config=FILE, and what has "
             "spaces is quoted"
         )
-    for flag in (_REFERENCES, _LEVELS, _DATA_DIR):
+    for flag in (_REFERENCES, _REFERENCE_IMAGES, _LEVELS, _DATA_DIR, _ALL):
         if flag.value and _MODE.value != "eval":
             raise CaejaxError(f"--{flag.name} is for --mode=eval; add that")
+    if _REFERENCE_IMAGES.value and not _REFERENCES.value:
+        raise CaejaxError("--reference-images is for --references; add that")
+    if _CALIBRATE.value and _MODE.value != "show":
+        raise CaejaxError("--calibrate is for --mode=show; add that")
     options = Options(
         config=_config(_CONFIG.value, overrides),
         workdir=expand_folder(_WORKDIR.value, "--workdir") if _WORKDIR.value else None,
@@ -94,6 +101,7 @@ def _main(argv):
         reference_images=_REFERENCE_IMAGES.value,
         levels=_LEVELS.value,
         data_dir=_DATA_DIR.value or "",
+        all_values=_ALL.value,
     )
     # One mode does not wait for the libraries of another.
     return importlib.import_module(f"caejax.commands.{_MODE.value}").main(options)
@@ -103,6 +111,7 @@ def _config(file, overrides):
     if file:
         config = load_config(file)
         command_line.apply(config, overrides, file)
+        command_line.check_counts(config, overrides, _MODE.value)
         return config
     if overrides:
         raise CaejaxError(f"{overrides[0]} changes a config; add --config=FILE")

@@ -15,8 +15,8 @@ from caejax.data import SOURCES, split_indices
 from caejax.errors import CaejaxError
 from caejax.models.size import image_flops
 from caejax.runtime import devices
-from caejax.sweep.progress import duration
 from caejax.sweep.spec import SweepRun
+from caejax.terminal.lines import duration
 from caejax.training.images import load_images
 from caejax.training.loop import train
 from caejax.training.run import Run, create_run, initial_state

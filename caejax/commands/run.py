@@ -1,4 +1,6 @@
-"""`run`: trains one model or a whole sweep, or what is left to do of it."""
+"""`run`: trains one model or a whole sweep, or what is left of it, and reports."""
+
+import importlib
 
 from caejax.commands.options import Options, needed_config, needed_workdir
 from caejax.errors import CaejaxError
@@ -7,12 +9,16 @@ from caejax.report.report import report
 from caejax.runtime.startup import start
 from caejax.sweep.executors import start_for
 from caejax.sweep.run import run_sweep
+from caejax.terminal.lines import tell
+from caejax.terminal.notes import note
 from caejax.training.loop import train
 
 
 def main(options: Options) -> int:
     """Does it; returns the exit code."""
     config, workdir = needed_config(options), needed_workdir(options)
+    if config.references:  # an unknown one is said before the training
+        _references(config)
     if config.sweep:
         start_for(config, cores=options.cores, cache=options.cache)
         return _sweep(config, workdir)
@@ -28,15 +34,36 @@ def _train(config, workdir):
                 "another --workdir"
             )
         train(config, workdir)
-    report(workdir)
+    _finish(config, workdir)
     return 0
+
+
+def _references(config):
+    """The module that measures references, which most runs do not wait for; and names.
+
+    Raises:
+      CaejaxError: a name is not known, or needs packages that are not there.
+    """
+    found = importlib.import_module("caejax.evaluation.references")
+    return found, found.parse_references(config.references)
+
+
+def _finish(config, workdir):
+    if config.references:
+        tell("what to compare with, on the same corrupted test images:")
+        try:
+            found, names = _references(config)
+            found.measure_references(workdir, names)
+        except CaejaxError as error:
+            note(f"the report goes without config.references: {error}")
+    report(workdir)
 
 
 def _sweep(config, workdir):
     rows = run_sweep(config, workdir)
     failed = [row["run_id"] for row in rows if row["status"] != "done"]
     if len(failed) < len(rows):
-        report(workdir)
+        _finish(config, workdir)
     if failed:
         raise CaejaxError(
             f"{len(failed)} of {len(rows)} runs failed: {', '.join(failed)}; "

@@ -67,6 +67,9 @@ def default(encoder: str = "conv") -> ConfigDict:
     # Of a sweep's runs; workers of "processes", 0 is one a core, and at most so many
     # runs in a group of "vmap", 0 is as many as fit in memory.
     config.executor = ConfigDict({"name": "serial", "workers": 0})
+    # What to compare with, measured once the runs are done: ("median", "pca", "nlm"),
+    # as --references of --mode=eval has them.
+    config.references = ()
     for field, name in (("model.encoder", encoder), ("loss", config.loss)):
         choose(config, field, name)
     config.lock()

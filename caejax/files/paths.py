@@ -15,6 +15,7 @@ from caejax.errors import CaejaxError
 # What `os.path.expandvars` leaves where there is no such variable.
 _VARIABLE = re.compile(r"\$(\w+|\{[^}]*\})")
 Written = str | bytes | os.PathLike[str] | os.PathLike[bytes]
+"""A path as functions of Python take it."""
 
 
 def expand(path: Written, what: str, within: Path = Path()) -> Path:
