@@ -314,10 +314,10 @@ def test_jpeg_is_that_of_pillow(quality, channels, subsample, size):
     fixed = {"worst": float(quality), "best": float(quality)}
     fixed["subsample"] = subsample
     made = camera("jpeg", np.float32(pixels[None] / 255), 1.0, **fixed)[0]
-    off = 255 * np.abs(made - theirs)
+    off = np.rint(255 * np.abs(made - theirs))
     change = 255 * np.abs(pixels / 255 - theirs).mean()
     assert off.mean() < 0.2 * change
-    assert off.max() <= (1 if channels == 1 else 5)
+    assert off.max() <= 1
 
 
 def test_jpeg_draws_a_quality_an_image(images):
@@ -325,10 +325,10 @@ def test_jpeg_draws_a_quality_an_image(images):
     made = camera("jpeg", alike, 1.0)
     assert len(np.unique(made.reshape(16, -1), axis=0)) > 8
     weak, strong = (
-        np.abs(camera("jpeg", images, 1.0, worst=q, best=q) - images).mean()
+        np.abs(camera("jpeg", images, 1.0, worst=q, best=q, subsample=0) - images)
         for q in (90.0, 15.0)
     )
-    assert weak < strong / 2
+    assert weak.mean() < strong.mean() / 2
 
 
 def test_blur_is_that_of_scipy(images):

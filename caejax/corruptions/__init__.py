@@ -107,7 +107,7 @@ CORRUPTIONS: dict[str, Corruption] = {
         "caejax.corruptions.camera:jpeg",
         _STRENGTH,
         DENOISE,
-        "all together",
+        "each by itself",
         params={
             "worst": Parameter(10.0, 1.0, 100.0, "Lowest quality that is drawn."),
             "best": Parameter(95.0, 1.0, 100.0, "Highest quality that is drawn."),

@@ -1,4 +1,11 @@
-"""How surprising lines are, by what photographs without a pattern have by chance."""
+"""How surprising lines are, by what photographs without a pattern have by chance.
+
+A line's power over the mean of m powers beside it is above q with the probability
+(1 + q / m)^-m if all are noise of one level (it is Fisher's F). What a period's lines
+say together is by theory, too. Photographs are more than noise, though, so how large
+the most surprising of all periods gets was counted on photographs: `chance.csv`, by
+`experiments/measure_calibration`.
+"""
 
 import csv
 import functools
@@ -7,28 +14,29 @@ from typing import NamedTuple
 
 import numpy as np
 
-from caejax.measure.lines import KINDS, Lines, lattice, near
+from caejax.measure.lines import Lines, lattice, near
 
 FALSE_ALARMS = 0.01  # of images without a pattern, all kinds and periods together
 _LEAK = 2e-3  # of an explained line's power, what its window spreads beyond the lobe
-SHARE = 0.1  # of chance, whose tail is taken to be exponential
 
 
 class Tail(NamedTuple):
-    """The upper tail of what chance gives, from the quantile of `SHARE` on.
+    """The upper tail of what chance gives, taken to be exponential.
 
     Attributes:
-      start: That quantile.
-      scale: How far the tail goes on average beyond it.
+      share: The share of chance that is in it.
+      start: Where it starts: the quantile of 1 - `share`.
+      scale: How far it goes on average beyond that.
     """
 
-    start: np.ndarray
-    scale: np.ndarray
+    share: float
+    start: float
+    scale: float
 
     def surprise(self, value: np.ndarray) -> np.ndarray:
-        """-log10 of the probability that chance gives as much; below 1, a guess."""
+        """-log10 of the probability that chance gives as much; below it, a guess."""
         beyond = (value - self.start) / self.scale
-        return -np.log10(SHARE) + beyond / np.log(10)
+        return -np.log10(self.share) + beyond / np.log(10)
 
 
 def scores(
@@ -40,8 +48,8 @@ def scores(
 ) -> np.ndarray:
     """How far each period's lines stand out, (63,); NaN where none is left to see.
 
-    With n lines of excess q, exponentially distributed, the larger of -log10 of the
-    probabilities of their largest and, by Chernoff's bound, of their sum.
+    With n lines whose probabilities have the logarithms -g, the larger of -log10 of the
+    probabilities of their largest g and, by Chernoff's bound, of their sum.
 
     Args:
       lines: What was measured.
@@ -72,32 +80,28 @@ def scores(
 
 
 def surprises(score: np.ndarray, kind: str) -> np.ndarray:
-    """`scores` by how rarely photographs reach them: -log10 of that, (63,)."""
-    table = _table()
-    return table[kind].surprise(score)
+    """`scores` by how rarely a photograph's largest of this kind is as large, (63,).
+
+    -log10 of that, so that kinds can be compared.
+    """
+    return _table()[kind].surprise(score)
 
 
 def chance(surprise: float) -> float:
     """How rarely the largest surprise of a photograph is as large; at most 1."""
-    return float(min(1, 10 ** -_table()["all"].surprise(surprise)))
+    return float(min(1, 10 ** -_table()["all"].surprise(np.asarray(surprise))))
 
 
 @functools.cache
 def _table():
     text = resources.files("caejax.measure").joinpath("chance.csv").read_text()
-    rows = list(csv.DictReader(text.splitlines()))
     return {
-        kind: Tail(*(_column(rows, kind, name) for name in Tail._fields))
-        for kind in (*KINDS, "all")
+        row["kind"]: Tail(*(float(row[name]) for name in Tail._fields))
+        for row in csv.DictReader(text.splitlines())
     }
-
-
-def _column(rows, kind, name):
-    values = [float(row[name]) for row in rows if row["kind"] == kind]
-    return np.asarray(values) if kind != "all" else values[0]
 
 
 def needed(chance: float) -> float:
     """The surprise that is as rare as that; the inverse of `chance`."""
     tail = _table()["all"]
-    return float(tail.start + tail.scale * np.log(SHARE / chance))
+    return float(tail.start + tail.scale * np.log(tail.share / chance))

@@ -1,19 +1,21 @@
-"""Tails of chance: fitted to photographs, and tested on others."""
+"""What chance gives: fitted to photographs, and tested on others."""
 
 from typing import NamedTuple
 
 import numpy as np
 
-from caejax.measure.lines import KINDS, PERIODS
-from caejax.measure.scores import SHARE, Tail
+from caejax.measure.lines import KINDS
+from caejax.measure.scores import FALSE_ALARMS, Tail
+
+KINDS_SHARE = 0.1  # of photographs, to which the tail of a kind is fitted
 
 
 class Chance(NamedTuple):
     """What photographs give by chance.
 
     Attributes:
-      each: By kind, the tails of the scores of all periods, (63,).
-      overall: The tail of an image's largest surprise.
+      each: By kind, the tail of the largest score of a photograph.
+      overall: The tail of its largest surprise, from the false alarms on.
     """
 
     each: dict[str, Tail]
@@ -21,55 +23,50 @@ class Chance(NamedTuple):
 
 
 def fit(scores: np.ndarray) -> Chance:
-    """Fits the tails to scores (photographs, ways, kinds, periods), NaN where unseen.
+    """Counts on scores (photographs, looks, kinds, periods), NaN where unseen.
 
-    A period's tail is the median of those of five periods around it: fewer numbers to
-    fit, and what photographs really have at 4 and 8, being JPEG files, stays out.
+    A look is one at a size of the photograph and a place of the lines. Each is allowed
+    the share of false alarms, so that of the looks the worst decides: there the fourth
+    largest of 432 photographs is where alarms begin (as in conformal prediction: one
+    more photograph is beyond it with the probability 4 / 433).
     """
+    tops = np.nanmax(scores, axis=3)
     each = {
-        kind: Tail(*map(_smooth, _tail(_flat(scores[:, :, i]))))
-        for i, kind in enumerate(KINDS)
+        kind: _tail(tops[:, :, i].ravel(), KINDS_SHARE) for i, kind in enumerate(KINDS)
     }
-    return Chance(each, _tail(largest(scores, each).reshape(-1, 1)))
+    found = largest(scores, each)
+    allowed = int(FALSE_ALARMS * (len(found) + 1))
+    starts = np.sort(found, axis=0)[-allowed]
+    scale = _tail(found[:, starts.argmax()], KINDS_SHARE).scale
+    return Chance(each, Tail(FALSE_ALARMS, float(starts.max()), scale))
 
 
 def largest(scores: np.ndarray, each: dict[str, Tail]) -> np.ndarray:
-    """The largest surprise of each photograph and way."""
-    found = [each[kind].surprise(scores[:, :, i]) for i, kind in enumerate(KINDS)]
-    return np.nanmax(np.stack(found, 2), axis=(2, 3))
+    """The largest surprise of each photograph and look."""
+    tops = np.nanmax(scores, axis=3)
+    found = [each[kind].surprise(tops[:, :, i]) for i, kind in enumerate(KINDS)]
+    return np.max(found, axis=0)
 
 
-def rare(scores: np.ndarray, chance: Chance) -> np.ndarray:
-    """-log10 of how rarely chance gives each photograph's largest surprise."""
-    return chance.overall.surprise(largest(scores, chance.each))
+def alarms(scores: np.ndarray, chance: Chance) -> np.ndarray:
+    """Which photographs and looks have a false alarm."""
+    return largest(scores, chance.each) > chance.overall.start
 
 
 def rows(chance: Chance) -> list[dict[str, object]]:
     """The table that ships in the package."""
-    table = [
-        {"kind": kind, "period": s, "start": f"{start:.4f}", "scale": f"{scale:.4f}"}
-        for kind, tail in chance.each.items()
-        for s, start, scale in zip(PERIODS, tail.start, tail.scale, strict=True)
+    tails = {**chance.each, "all": chance.overall}
+    return [
+        {
+            "kind": kind,
+            "share": tail.share,
+            "start": f"{tail.start:.4f}",
+            "scale": f"{tail.scale:.4f}",
+        }
+        for kind, tail in tails.items()
     ]
-    start, scale = (x.item() for x in chance.overall)
-    overall = {"start": f"{start:.4f}", "scale": f"{scale:.4f}"}
-    return [*table, {"kind": "all", "period": 0, **overall}]
 
 
-def _flat(scores):
-    return scores.reshape(-1, scores.shape[-1])
-
-
-def _smooth(values):
-    return np.asarray(
-        [np.nanmedian(values[max(0, i - 2) : i + 3]) for i in range(len(values))]
-    )
-
-
-def _tail(values):
-    seen = ~np.isnan(values).all(0)  # what nothing is known of stays so
-    start, scale = (np.full(values.shape[1], np.nan) for _ in range(2))
-    start[seen] = np.nanquantile(values[:, seen], 1 - SHARE, axis=0)
-    beyond = np.where(values > start, values - start, np.nan)
-    scale[seen] = np.nanmean(beyond[:, seen], axis=0)
-    return Tail(start, scale)
+def _tail(values, share):
+    start = np.quantile(values, 1 - share)
+    return Tail(share, float(start), float((values[values > start] - start).mean()))
