@@ -20,6 +20,7 @@ def inspect(
     inputs: Sequence[np.ndarray],
     threshold_db: float = THRESHOLD_DB,
     behind: str | None = None,
+    examples: Sequence[Sequence[np.ndarray]] = (),
 ) -> Diagnosis:
     """Reads the kernels of a model's enlarging places, and measures what they draw.
 
@@ -32,20 +33,22 @@ def inspect(
       behind: the name of a layer, or in ONNX of a tensor, whose result is replaced by
         features that are flat, of the mean and spread that the inputs give them; only
         what lies behind it is looked at. None for the whole model.
+      examples: more of such inputs, that colours and features have the mean of all.
 
     Raises:
       CaejaxError: nothing is called that, or its result has no spatial axes.
     """
     places = find_places(trace)
     if behind is not None:
-        trace, places = from_there(trace, places, inputs, behind)
+        trace, places = from_there(trace, places, [inputs, *examples], behind)
     about = [*trace.about, *what_is_seen(trace)]
     if not places:
         return _nothing(about, threshold_db)
     larger = scales(trace, places)
     periods = [_period(place, larger) for place in places]
     whole = _common([p for p in periods if p])
-    drawn = _measure(trace, inputs, places, periods, whole, larger, about)
+    given = [inputs, *examples]
+    drawn = _measure(trace, given, places, periods, whole, larger, about)
     if behind is not None:
         drawn["slope"] = None  # what goes into the model does not go on
     rows = [
@@ -114,7 +117,7 @@ def _common(periods):
     return tuple(math.lcm(*axis) for axis in zip(*periods, strict=True))
 
 
-def _measure(trace, inputs, places, periods, whole, larger, about):
+def _measure(trace, examples, places, periods, whole, larger, about):
     nothing = {
         "ripple": None,
         "rms": None,
@@ -128,7 +131,8 @@ def _measure(trace, inputs, places, periods, whole, larger, about):
         about.append("no place lies on a way to the result; nothing was probed")
         return nothing
     tokens = reads_tokens(trace)
-    given = [_flat(inputs, seed, tokens) for seed in range(probe.FLATS)]
+    inputs = examples[0]
+    given = [_flat(examples, seed, tokens) for seed in range(probe.FLATS)]
     at = [_at(whole, larger, x) for x in places]
     shown = _Shown(places, at, len(inputs))
     images = trace.run(given, watch=shown.watch)
@@ -229,17 +233,19 @@ class _Shown:
         self.predicted[n].append(decibels(made.var(axes).mean() / max(level, 1e-300)))
 
 
-def _flat(inputs, seed, tokens):
+def _flat(examples, seed, tokens):
     """Inputs that are flat; tokens (B, N, C) have their channels last."""
 
-    def flat(x, seed):
+    def flat(alike, seed):
+        x = alike[0]
         if x.ndim < 3 or x.dtype.kind != "f":
             return x
         if tokens and x.ndim == 3:
-            return probe.flats(x.swapaxes(1, 2), seed).swapaxes(1, 2)
-        return probe.flats(x, seed)
+            return probe.flats([y.swapaxes(1, 2) for y in alike], seed).swapaxes(1, 2)
+        return probe.flats(alike, seed)
 
-    return [flat(x, seed + n) for n, x in enumerate(inputs)]
+    inputs = enumerate(zip(*examples, strict=True))
+    return [flat(alike, seed + n) for n, alike in inputs]
 
 
 def _mean(found):

@@ -1,4 +1,4 @@
-"""The photographs that chance is counted on, those it is tested on, and their scores."""
+"""Photographs that chance is counted on, those it is tested on, and their scores."""
 
 import os
 from collections.abc import Callable, Sequence
