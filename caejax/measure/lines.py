@@ -303,23 +303,22 @@ def _turns(count, frequency):
 
 def _at_period(values, period):
     """The spectrum of (H, W) at the new lines of a period."""
-    whole = len(values) // period * period
-    rows = values[:whole].reshape(-1, period, values.shape[1]).sum(0)
-    rows[: len(values) - whole] += values[whole:]
-    turns = _column_turns(values.shape[1], period)
-    spectrum = np.fft.fft(rows @ turns, axis=0)
+    spectrum = scipy.fft.fft2(_folded_sum(_folded_sum(values, period).T, period).T)
     y, x = np.rint(_both_lines(period) * period).astype(int).T
     return spectrum[y, x]
+
+
+def _folded_sum(values, period):
+    """What lies whole periods apart along the first axis, added up."""
+    whole = len(values) // period * period
+    sums = values[:whole].reshape(-1, period, values.shape[1]).sum(0)
+    sums[: len(values) - whole] += values[whole:]
+    return sums
 
 
 @functools.cache
 def _both_lines(period):
     return _new_lines("both", period)
-
-
-@functools.lru_cache(maxsize=256)
-def _column_turns(count, period):
-    return np.stack([_turns(count, k / period) for k in range(period)], -1)
 
 
 def _floors(weighted):
