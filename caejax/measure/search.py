@@ -221,12 +221,31 @@ def amplitudes(
     for other in explained:
         own &= other % of.period != 0
     precision = np.where(lines.precision > 0, lines.precision, np.inf)
-    noise = 1 / precision / of.response**2
+    floor = _floor(precision, kind, period)
+    noise = floor / of.response**2
     usual = np.median(noise[own]) if own.any() else 0.0
-    amplitude = lines.number / precision / of.response
+    seen = lines.number / precision
+    amplitude = seen / of.response
+    excess = np.abs(seen) ** 2 / np.maximum(floor, 1e-30)
     return Amplitudes(
         own & (noise <= _NOISY * usual),
-        own & (lines.excess > np.log(max(own.sum(), 1)) + 2),
+        own & (excess > np.log(max(own.sum(), 1)) + 2),
         amplitude,
         of.twins * (np.abs(amplitude) ** 2 - noise),
     )
+
+
+def _floor(precision, kind, period):
+    """The noise of lines; where the period's own lie, that of the parts between them.
+
+    Beside a line of a part lie lines of the whole, and are no floor.
+    """
+    floor = 1 / precision
+    if kind != "both":
+        of = lattice(kind)
+        own = period % of.period == 0
+        whole = (of.period == period) & (floor > 0)
+        place = of.frequency.max(1)
+        if whole.any():
+            floor[own] = np.interp(place[own], place[whole], floor[whole])
+    return floor
