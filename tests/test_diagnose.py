@@ -487,3 +487,21 @@ def test_what_the_readme_says_of_the_record(normal, tmp_path, monkeypatch):
     (words,) = re.findall(r"- run: caejax diagnose (.*)", text)
     assert command.main(words.split()) == command.FOUND
     assert json.loads((tmp_path / "ripple.json").read_text())["clean"] is False
+
+
+def test_each_period_is_shared_out_among_places(normal, tmp_path):
+    """Two layers of stride and kernel 2: of the last alone is the period 2."""
+    path = onnx_file(
+        tmp_path / "model.onnx",
+        [
+            ("ConvTranspose", ["x", "w"], ["a"], {"strides": [2, 2]}),
+            ("ConvTranspose", ["a", "v"], ["y"], {"strides": [2, 2]}),
+        ],
+        {"w": normal(3, 2, 2, 2), "v": normal(2, 2, 2, 2)},
+    )
+    found = diagnose(path)
+    first, last = (place["share_by_period"] for place in found["places"])
+    assert set(first) == set(last) == {"2", "4"}
+    assert (first["2"], last["2"]) == pytest.approx((0, 1), abs=1e-6)
+    assert first["4"] == pytest.approx(1, abs=1e-6)
+    assert "period 4: " in str(found)

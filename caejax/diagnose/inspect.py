@@ -59,6 +59,7 @@ def inspect(
             drawn["predicted"],
             drawn["local"],
             drawn["shares"],
+            drawn["shares_by_period"],
             strict=True,
         )
     ]
@@ -126,6 +127,7 @@ def _measure(trace, examples, places, periods, whole, larger, about):
         "local": [None] * len(places),
         "predicted": [None] * len(places),
         "shares": [None] * len(places),
+        "shares_by_period": [{}] * len(places),
     }
     if not whole:
         about.append("no place lies on a way to the result; nothing was probed")
@@ -145,7 +147,9 @@ def _measure(trace, examples, places, periods, whole, larger, about):
     found = _mean(each)
     seen = decibels(found.power / max(found.level, 1e-300)) > _ROUNDING_DB
     shares = [
-        _share(each[:_SHARED], place, trace, given, whole) if period and seen else None
+        _shares(images[:_SHARED], place, trace, given, whole)
+        if period and seen
+        else (None, {})
         for place, period in zip(places, periods, strict=True)
     ]
     if found.rest > max(1e-6 * found.level, found.power):
@@ -161,10 +165,14 @@ def _measure(trace, examples, places, periods, whole, larger, about):
         "slope": None
         if tokens
         else _on_slopes(trace, inputs, given[0], images[0], whole),
-        "by_period": _by_period(images, whole),
+        "by_period": {
+            period: decibels(power / max(found.level, 1e-300))
+            for period, power in _powers(images, whole).items()
+        },
         "local": [_worst(x) for x in shown.drawn],
         "predicted": [_worst(x) for x in shown.predicted],
-        "shares": shares,
+        "shares": [total for total, _ in shares],
+        "shares_by_period": [each for _, each in shares],
     }
 
 
@@ -252,16 +260,23 @@ def _mean(found):
     return probe.Pattern(*np.mean(found, 0))
 
 
-def _share(each, place, trace, given, whole):
-    """How much less power there is with the place made clean."""
+def _shares(images, place, trace, given, whole):
+    """How much less power there is with the place made clean: in all, by period.
+
+    Of periods that have no power but rounding's there is no share.
+    """
     if place.change is None:
-        return None
-    found = _mean(each)
+        return None, {}
+    found = _mean([probe.pattern(y, whole) for y in images])
+    least = found.level * 10 ** (_ROUNDING_DB / 10)
+    powers = {p: x for p, x in _powers(images, whole).items() if x > least}
     if not place.change or not found.power:
-        return 0.0
-    images = trace.run(given[: len(each)], place.change)
-    without = _mean([probe.pattern(y, whole) for y in images])
-    return float(1 - without.power / found.power)
+        return 0.0, dict.fromkeys(powers, 0.0)
+    cleaned = trace.run(given[: len(images)], place.change)
+    without = _mean([probe.pattern(y, whole) for y in cleaned])
+    left = _powers(cleaned, whole)
+    by_period = {p: 1 - left[p] / power for p, power in powers.items()}
+    return float(1 - without.power / found.power), by_period
 
 
 def _on_slopes(trace, inputs, flat, made, whole):
@@ -279,21 +294,20 @@ def _on_slopes(trace, inputs, flat, made, whole):
     return max(probe.slope_pattern(y - made, whole, axis) for axis, y in images)
 
 
-def _by_period(images, whole):
-    """The pattern that each period adds to those of its divisors, in dB."""
+def _powers(images, whole):
+    """The power of the pattern that each period adds to those of its divisors."""
     longest = max(whole)
     found, before = {}, 0.0
     for period in (p for p in range(2, longest + 1) if longest % p == 0):
         cut = tuple(math.gcd(period, x) for x in whole)
         total = _mean([probe.pattern(y, cut) for y in images])
         if period & (period - 1) == 0 or period == longest:
-            power = max(total.power - before, 0.0)
-            found[str(period)] = decibels(power / max(total.level, 1e-300))
+            found[str(period)] = max(total.power - before, 0.0)
             before = total.power
     return found
 
 
-def _row(place: Place, period, predicted, local, share, threshold_db):
+def _row(place: Place, period, predicted, local, share, by_period, threshold_db):
     kernel = place.phases
     row = {
         "name": place.name,
@@ -308,6 +322,7 @@ def _row(place: Place, period, predicted, local, share, threshold_db):
         "predicted_db": predicted,
         "ripple_db": local,
         "share": share,
+        "share_by_period": by_period,
     }
     return row | _words(place, row, threshold_db)
 
