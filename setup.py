@@ -67,6 +67,7 @@ setup(
     package_data={
         "caejax": ["py.typed"],
         "caejax.weights": ["*.safetensors"],
+        "caejax.measure": ["chance.csv"],
         "caejax.report": ["*.jinja", "page.css", "page.js"],
     },
     cmdclass={"build_py": BuildWithConfigs},

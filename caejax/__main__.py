@@ -130,6 +130,11 @@ SUBCOMMANDS = {
         "caejax.export.__main__",
         _alone,
     ),
+    "measure": Subcommand(
+        "Finds patterns of any period in images, and what usually has these.",
+        "caejax.measure.__main__",
+        _alone,
+    ),
     "fix": Subcommand(
         "Gives all phases of an ONNX file's or a run's kernels one gain.",
         "caejax.fix.__main__",

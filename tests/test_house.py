@@ -25,6 +25,7 @@ config
 training
 sweep
 report evaluation inference diagnose export
+measure
 fix commands interface
 main apply __main__ __init__
 """

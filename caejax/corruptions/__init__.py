@@ -60,6 +60,8 @@ class Corruption(NamedTuple):
 _DEVIATION = Parameter(0.5, doc="Standard deviation of what is added.")
 _PROBABILITY = Parameter(0.5, 0.0, 1.0, "Probability that a pixel is changed.")
 _SIZE = Parameter(0.5, 0.0, 1.0, "Most of the image's side that the shape takes.")
+_STRENGTH = Parameter(0.5, 0.0, 1.0, "How strong it is, 0 for not at all.")
+_WEIGHT = Parameter(1.0, doc="How often it is drawn, relative to the others.")
 _SALT = Parameter(0.5, 0.0, 1.0, "Share of the changed pixels that become white.")
 
 CORRUPTIONS: dict[str, Corruption] = {
@@ -80,6 +82,61 @@ CORRUPTIONS: dict[str, Corruption] = {
         DENOISE,
         "all together",
         params={"salt": _SALT},
+    ),
+    "poisson_gaussian": Corruption(
+        "caejax.corruptions.camera:poisson_gaussian",
+        _DEVIATION,
+        DENOISE,
+        "each by itself",
+        params={
+            "shot": Parameter(1.0, doc="Shot noise at white, as a part of the level."),
+            "read": Parameter(0.2, doc="Read noise, as a part of the level."),
+        },
+    ),
+    "speckle": Corruption(
+        "caejax.corruptions.camera:speckle",
+        _DEVIATION,
+        DENOISE,
+        "each by itself",
+        params={
+            "offset": Parameter(0.0, doc="Added to a value before it is multiplied."),
+            "shared": Parameter(0.0, 0.0, 1.0, "Share that channels have in common."),
+        },
+    ),
+    "jpeg": Corruption(
+        "caejax.corruptions.camera:jpeg",
+        _STRENGTH,
+        DENOISE,
+        "each by itself",
+        params={
+            "worst": Parameter(10.0, 1.0, 100.0, "Lowest quality that is drawn."),
+            "best": Parameter(95.0, 1.0, 100.0, "Highest quality that is drawn."),
+            "subsample": Parameter(1, 0, 1, "Whether the chroma is halved."),
+        },
+    ),
+    "blur": Corruption(
+        "caejax.corruptions.camera:blur",
+        _STRENGTH,
+        DENOISE,
+        "each by itself",
+        params={
+            "width": Parameter(2.0, 0.0, 16.0, "Pixels of deviation at level 1."),
+            "noise": Parameter(0.05, doc="Deviation of the noise at level 1."),
+        },
+    ),
+    "mixture": Corruption(
+        "caejax.corruptions.camera:mixture",
+        _DEVIATION,
+        DENOISE,
+        "each by itself",
+        params={
+            "gaussian": _WEIGHT,
+            "poisson_gaussian": _WEIGHT,
+            "speckle": _WEIGHT,
+            "jpeg": _WEIGHT,
+            "blur": _WEIGHT,
+            "strength": Parameter(4.0, doc="Level of jpeg and blur, in levels."),
+        },
     ),
     "cross": Corruption(
         "caejax.corruptions.shapes:cross", _SIZE, INPAINT, "all together"
