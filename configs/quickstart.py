@@ -20,6 +20,7 @@ def get_config():
     config.model.output_activation = "linear"
     config.loss = "mse"
     config.optimizer.learning_rate = 3e-3
+    config.optimizer.schedule = "cosine"
     config.train.batch_size = 32
     config.train.epochs = 4
     config.sweep = {
