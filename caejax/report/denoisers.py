@@ -70,7 +70,7 @@ def denoisers(sweep: SweepFiles, width: float = PAGE) -> Figure | None:
             image = run.samples["gallery_output"][index]
             show_image(axis, image)
             if index == plain[0]:
-                axis.set_xlabel(f"{_GREYS * _deviation(image):.2g} of 255", fontsize=7)
+                axis.set_xlabel(f"{_GREYS * _deviation(image):.1f} of 255", fontsize=7)
     for row, text in zip(axes[1:], ("enlarged", "flat grey", "ramp"), strict=False):
         row[0].set_ylabel(text, fontsize=7)
     return figure
