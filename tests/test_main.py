@@ -295,7 +295,7 @@ def test_eval_measures_again_and_elsewhere(folder, in_process):
     code, output, _ = in_process("--mode=eval", f"--workdir={folder / 'run'}")
     assert code == 0
     assert "psnr_noisy" in output
-    assert "PSNR of the input (dB)" in output
+    assert "input's PSNR (dB)" in output
     assert "phase_var_cv_s2" not in output
     _, all_values, _ = in_process("--mode=eval", f"--workdir={folder / 'run'}", "--all")
     assert "phase_var_cv_s2" in all_values

@@ -52,7 +52,7 @@ def test_columns_are_in_order_and_say_what_they_reach():
         "nearest_k3\n21.0 dB",
     ]
     below = [axis.get_xlabel() for axis in figure.axes if axis.get_xlabel()]
-    assert below == ["0 of 255", "5.1 of 255"]
+    assert below == ["0.0 of 255", "5.1 of 255"]
     plt.close(figure)
 
 

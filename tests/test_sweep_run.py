@@ -114,7 +114,7 @@ def test_a_run_in_other_hands_is_waited_for(tmp_path, capsys):
     assert (tmp_path / "log").read_text().split() == "began 1 began 2 began 0".split()
     lines = capsys.readouterr().out.splitlines()
     assert sum("running elsewhere" in line for line in lines) == 1
-    assert "[3 of 3 done, 0 running]" in lines[-1]
+    assert "[3 of 3 done, 0 running, after" in lines[-1]
 
 
 def test_failures_of_a_command_at_work_are_left_to_it(tmp_path):

@@ -102,7 +102,7 @@ def test_tables_leave_out_last_columns_for_which_there_is_no_room(monkeypatch, c
         print_table(header, lines, above="[title]", below="end")
         return capsys.readouterr().out.splitlines()
 
-    for columns, count in ((80, 4), (39, 3), (20, 2), (5, 1)):
+    for columns, count in ((80, 4), (39, 3), (20, 2), (12, 1)):
         found = shown(columns)
         assert found[0].strip() == "[title]"
         assert found[-1].strip() == "end"

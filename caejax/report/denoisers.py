@@ -72,7 +72,7 @@ def denoisers(sweep: SweepFiles, width: float = PAGE) -> Figure | None:
             image = run.samples["gallery_output"][index]
             show_image(axis, image)
             if index == plain[0]:
-                text = f"{_GREYS * _deviation(image):.2g} of 255"
+                text = f"{_GREYS * _deviation(image):.1f} of 255"
                 axis.set_xlabel(text, fontsize=7, rotation=turned)
     for row, text in zip(axes[1:], ("enlarged", "flat grey", "ramp"), strict=False):
         row[0].set_ylabel(text, fontsize=7)

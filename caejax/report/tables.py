@@ -204,7 +204,10 @@ def print_essentials(values: dict[str, float], more: str) -> None:
     names = [by_name.get(image, by_name.get(name)) for image, name in pairs]
     print_table(
         ("what", "value", "name"),
-        [(title(name), _formatted(name, values[name]), name) for name in names if name],
+        [
+            (title(name, short=True), _formatted(name, values[name]), name)
+            for name in filter(None, names)
+        ],
         below=f"all {len(values)} values: {more}",
     )
 
