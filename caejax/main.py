@@ -16,6 +16,7 @@ if __name__ == "__main__":
     )  # before libraries are imported, which takes a while
 
 import importlib  # noqa: E402
+import os  # noqa: E402
 import sys  # noqa: E402
 from collections.abc import Sequence  # noqa: E402
 
@@ -25,6 +26,7 @@ from caejax.commands.options import Options, WholeNumber  # noqa: E402
 from caejax.config import command_line  # noqa: E402
 from caejax.config.load import load_config  # noqa: E402
 from caejax.errors import CaejaxError, print_error  # noqa: E402
+from caejax.files import locks  # noqa: E402
 from caejax.files.paths import expand_folder  # noqa: E402
 
 MODES = ("run", "eval", "report", "show")
@@ -41,6 +43,12 @@ _CORES = flags.DEFINE(
 )
 _CACHE = flags.DEFINE_bool(
     "cache", True, "Keep compiled programs in the user's cache folder."
+)
+_LOCKS = flags.DEFINE_bool(
+    "locks",
+    True,
+    "Lock runs against other commands; --nolocks on file systems that cannot, for a "
+    "folder that no other command uses.",
 )
 _CALIBRATE = flags.DEFINE_bool(
     "calibrate", None, "Estimate the time in --mode=show; by default for sweeps."
@@ -84,6 +92,8 @@ def _main(argv):
     for flag in (_REFERENCES, _LEVELS, _DATA_DIR):
         if flag.value and _MODE.value != "eval":
             raise CaejaxError(f"--{flag.name} is for --mode=eval; add that")
+    if not _LOCKS.value:
+        os.environ[locks.VARIABLE] = "1"  # for worker processes, too
     options = Options(
         config=_config(_CONFIG.value, overrides),
         workdir=expand_folder(_WORKDIR.value, "--workdir") if _WORKDIR.value else None,

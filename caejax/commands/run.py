@@ -3,7 +3,9 @@
 from caejax.commands.options import Options, needed_config, needed_workdir
 from caejax.errors import CaejaxError
 from caejax.files.locks import holding
+from caejax.files.reach import present
 from caejax.report.report import report
+from caejax.runtime import stopping
 from caejax.runtime.startup import start
 from caejax.sweep.executors import start_for
 from caejax.sweep.run import run_sweep
@@ -27,13 +29,15 @@ def _train(config, workdir):
                 f"another command trains in {workdir}; wait for it or choose "
                 "another --workdir"
             )
-        train(config, workdir)
+        with present(workdir, stopping.stop_because):
+            train(config, workdir)
     report(workdir)
     return 0
 
 
 def _sweep(config, workdir):
-    rows = run_sweep(config, workdir)
+    with present(workdir, stopping.stop_because):
+        rows = run_sweep(config, workdir)
     failed = [row["run_id"] for row in rows if row["status"] != "done"]
     if len(failed) < len(rows):
         report(workdir)

@@ -199,8 +199,10 @@ def _start(folder, do, core):
     )
     # Started along with the first worker, it would let Ctrl-C through again.
     resource_tracker.ensure_running()
-    # A worker never sees Ctrl-C, or that its terminal is gone: this process ends it.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
+    # A worker never sees Ctrl-C, that its terminal is gone or that a scheduler tells
+    # all processes of a job: this process ends it.
+    unheard = set(stopping.SIGNALS) - {signal.SIGTERM}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, unheard)
     try:
         process.start()
     finally:
