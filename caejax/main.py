@@ -4,7 +4,8 @@ Modes: `run` trains one model, or the whole sweep if the config defines one, and
 goes on where an earlier command was stopped; `eval` measures a trained model
 again, models at other noise levels, or what to compare them with; `report` draws
 figures and tables anew from the files in the folder; `show` prints what would be run
-and, for a sweep, about how long it takes.
+and, for a sweep, about how long it takes; `slurm` writes a batch script of Slurm that
+does it on a cluster.
 """
 
 from caejax.runtime import stopping
@@ -29,7 +30,7 @@ from caejax.errors import CaejaxError, print_error  # noqa: E402
 from caejax.files import locks  # noqa: E402
 from caejax.files.paths import expand_folder  # noqa: E402
 
-MODES = ("run", "eval", "report", "show")
+MODES = ("run", "eval", "report", "show", "slurm")
 
 _CONFIG = flags.DEFINE_string(
     "config", None, "Config file; --config.section.field=value overrides a field."
@@ -73,6 +74,13 @@ _DATA_DIR = flags.DEFINE_string(
     None,
     "With --mode=eval: where the data of the run or sweep are now, if they were moved.",
 )
+_JOBS = flags.DEFINE(
+    WholeNumber(lower_bound=0, upper_bound=10_000),
+    "jobs",
+    0,
+    "With --mode=slurm: jobs that share a sweep, or machines of one; 0: by the "
+    "calibration.",
+)
 _MODE = flags.DEFINE_enum("mode", "run", MODES, "What to do.")
 
 
@@ -94,6 +102,8 @@ def _main(argv):
             raise CaejaxError(f"--{flag.name} is for --mode=eval; add that")
     if not _LOCKS.value:
         os.environ[locks.VARIABLE] = "1"  # for worker processes, too
+    if _JOBS.value and _MODE.value != "slurm":
+        raise CaejaxError("--jobs is for --mode=slurm; add that")
     options = Options(
         config=_config(_CONFIG.value, overrides),
         workdir=expand_folder(_WORKDIR.value, "--workdir") if _WORKDIR.value else None,
@@ -104,6 +114,7 @@ def _main(argv):
         reference_images=_REFERENCE_IMAGES.value,
         levels=_LEVELS.value,
         data_dir=_DATA_DIR.value or "",
+        jobs=_JOBS.value,
     )
     # One mode does not wait for the libraries of another.
     return importlib.import_module(f"caejax.commands.{_MODE.value}").main(options)

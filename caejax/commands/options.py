@@ -32,6 +32,8 @@ class Options(NamedTuple):
       reference_images: the number of test images that slow references are given; 0
         for all.
       levels: the noise levels as text, for `eval`.
+      jobs: how many jobs, or machines of one, a batch script asks for; 0 leaves that
+        to a calibration.
       data_dir: where the data are now that were moved, for `eval`; "" if nowhere else.
     """
 
@@ -44,6 +46,7 @@ class Options(NamedTuple):
     reference_images: int = 0
     levels: Sequence[str] = ()
     data_dir: str = ""
+    jobs: int = 0
 
 
 def needed_config(options: Options) -> ConfigDict:

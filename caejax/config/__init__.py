@@ -64,9 +64,19 @@ def default(encoder: str = "conv") -> ConfigDict:
     config.sweep = ConfigDict()
     # Points to be left out: ({"corruption.level": 0.0, "loss": "bce"},).
     config.sweep_exclude = ()
-    # Of a sweep's runs; workers of "processes", 0 is one a core, and at most so many
-    # runs in a group of "vmap", 0 is as many as fit in memory.
-    config.executor = ConfigDict({"name": "serial", "workers": 0})
+    config.executor = ConfigDict(
+        {
+            "name": "serial",
+            # Processes, 0 is one a core; runs in a group of one program, 0 is as many
+            # as fit in memory; tasks on a cluster, 0 is as many as it has room for.
+            "workers": 0,
+            # What a task on a cluster takes, parts of one, too; without a GPU it
+            # computes on its CPUs.
+            "cpus": 1.0,
+            "gpus": 0.0,
+            "group": False,  # whether its tasks train groups of runs in one program
+        }
+    )
     for field, name in (("model.encoder", encoder), ("loss", config.loss)):
         choose(config, field, name)
     config.lock()

@@ -16,6 +16,8 @@ from caejax.errors import CaejaxError
 
 # Held while tables, figures or a sweep's own files are written into a folder.
 FILES_LOCK = ".files.lock"
+# Shared by all commands that work on a sweep.
+COMMANDS_LOCK = ".commands.lock"
 
 # Set by --nolocks, and inherited by worker processes: nothing is locked.
 VARIABLE = "CAEJAX_NOLOCKS"

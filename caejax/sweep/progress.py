@@ -4,19 +4,25 @@ import collections
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
 
 from caejax.terminal.lines import printable, tell
 
 FINISHED = ("done", "failed")
+NOWHERE: Mapping[str, str] = MappingProxyType({})
 
 
 @contextlib.contextmanager
-def live(states: dict[str, str]) -> Iterator[Callable[[str], None]]:
+def live(
+    states: dict[str, str], places: Mapping[str, str] = NOWHERE
+) -> Iterator[Callable[[str], None]]:
     """Shows how far a sweep is: a bar below all else on a terminal.
 
     Args:
       states: the runs' states by id. Who is shown the sweep changes them as it goes on.
+      places: the machines that do runs, by the runs' ids; changed likewise. Each is a
+        line below the bar.
 
     Yields:
       `say(text)`, which prints a line, elsewhere with how far the sweep is before it.
@@ -30,19 +36,34 @@ def live(states: dict[str, str]) -> Iterator[Callable[[str], None]]:
     if not sys.stdout.isatty():
         yield lambda text: tell(f"[{summary()}] {text}")
         return
+    from rich.console import Group
     from rich.live import Live
     from rich.progress_bar import ProgressBar
     from rich.table import Table
     from rich.text import Text
 
-    def bar():
+    def view():
         grid = Table.grid(padding=(0, 1))
         done = ProgressBar(len(states), _finished(states), width=30)
         grid.add_row(done, Text(summary()))
-        return grid
+        machines = Table.grid(padding=(0, 2))
+        for machine, runs in by_machine(states, places).items():
+            machines.add_row(*map(Text, map(printable, (machine, " ".join(runs)))))
+        return Group(grid, machines)
 
-    with Live(get_renderable=bar, refresh_per_second=2) as view:
-        yield lambda text: view.console.print(Text(printable(text)))
+    with Live(get_renderable=view, refresh_per_second=2) as shown:
+        yield lambda text: shown.console.print(Text(printable(text)))
+
+
+def by_machine(
+    states: Mapping[str, str], places: Mapping[str, str]
+) -> dict[str, list[str]]:
+    """The ids of the runs that each machine does now, by the machine's name."""
+    found = collections.defaultdict(list)
+    for name, machine in list(places.items()):
+        if states[name] == "running":
+            found[machine].append(name)
+    return dict(sorted(found.items()))
 
 
 def _finished(states):

@@ -12,7 +12,7 @@ from caejax import config as config_lib
 from caejax.config.stored import read_stored
 from caejax.errors import CaejaxError
 from caejax.files.atomic import write_atomically
-from caejax.files.locks import FILES_LOCK, holding, sharing
+from caejax.files.locks import COMMANDS_LOCK, FILES_LOCK, holding, sharing
 from caejax.runtime import stopping
 from caejax.sweep import progress, results
 from caejax.sweep.attempt import Do, Report
@@ -32,9 +32,7 @@ from caejax.training.loop import course
 from caejax.training.memory import check_memory
 from caejax.training.run import Course
 
-# Shared by all commands that work on the sweep, and their config.
-_COMMANDS_LOCK = ".commands.lock"
-_CLAIM = ".sweep.json"
+_CLAIM = ".sweep.json"  # the config of all commands that work on the sweep
 
 
 def train_quietly(config: ConfigDict, workdir: Path) -> Course:
@@ -171,7 +169,7 @@ def _joined(workdir, config, runs, wanted) -> Iterator[Callable[[], None]]:
         )
     with contextlib.ExitStack() as stack:
         with holding(workdir / FILES_LOCK):
-            alone = stack.enter_context(sharing(workdir / _COMMANDS_LOCK))
+            alone = stack.enter_context(sharing(workdir / COMMANDS_LOCK))
             if alone:
                 _claim(workdir, config, wanted)
             elif _sweep_of(workdir / _CLAIM) != _without_executor(config):
@@ -220,20 +218,24 @@ def _reported(workdir, runs, wanted, settle) -> Iterator[Report]:
     """Keeps the tables of all runs up to date, and says how far the wanted ones are."""
     folder = workdir / "runs"
     states = {run.id: results.status(folder / run.id) for run in wanted}
-    with progress.live(states) as say:
+    places: dict[str, str] = {}
+    with progress.live(states, places) as say:
         if already := list(states.values()).count("done"):
             say(f"{already} of {len(wanted)} runs are done already")
 
-        def report(run: SweepRun, state: str) -> None:
+        def report(run: SweepRun, state: str, where: str = "") -> None:
             _look_elsewhere(states, folder)
-            if state == states[run.id]:
+            if (state, where) == (states[run.id], places.get(run.id, "")):
                 return
             states[run.id] = state
+            places.pop(run.id, None)
+            if where:
+                places[run.id] = where
             settle()
             if state in progress.FINISHED:
                 _write_tables(workdir, runs)
             (row,) = results.collect([run], folder)
-            say(_line(run, state, row))
+            say(_line(run, state, row, where))
 
         yield report
     settle()
@@ -254,9 +256,9 @@ def _write_tables(workdir, runs):
         results.write(workdir, results.collect(runs, workdir / "runs"))
 
 
-def _line(run, state, row):
+def _line(run, state, row, where):
     values = "  ".join(f"{field}={value}" for field, value in run.values.items())
-    line = f"{run.id}  {values}  {state}"
+    line = f"{run.id}  {values}  {state}" + f" on {where}" * bool(where)
     if state == "done" and "test/psnr" in row:
         line += f"  psnr {row['test/psnr']:.2f} dB"
     if state == "failed":
