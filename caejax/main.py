@@ -23,7 +23,7 @@ from collections.abc import Sequence  # noqa: E402
 
 from absl import app, flags, logging  # noqa: E402
 
-from caejax.commands.options import Options, WholeNumber  # noqa: E402
+from caejax.commands.options import Options, Processes, WholeNumber  # noqa: E402
 from caejax.config import command_line  # noqa: E402
 from caejax.config.load import load_config  # noqa: E402
 from caejax.errors import CaejaxError, print_error  # noqa: E402
@@ -81,6 +81,27 @@ _JOBS = flags.DEFINE(
     "With --mode=slurm: jobs that share a sweep, or machines of one; 0: by the "
     "calibration.",
 )
+_DISTRIBUTED = flags.DEFINE_bool(
+    "distributed",
+    False,
+    "Do one run by several processes, on all of their devices; each is this command. "
+    "Slurm, TPU pods and MPI say which there are, else the next three do.",
+)
+_ADDRESS = flags.DEFINE_string(
+    "coordinator_address", "", "With --distributed: HOST:PORT of process 0."
+)
+_COUNT = flags.DEFINE(
+    WholeNumber(lower_bound=1),
+    "num_processes",
+    None,
+    "With --distributed: the number of processes.",
+)
+_INDEX = flags.DEFINE(
+    WholeNumber(lower_bound=0),
+    "process_id",
+    None,
+    "With --distributed: this process's number, from 0 on.",
+)
 _MODE = flags.DEFINE_enum("mode", "run", MODES, "What to do.")
 
 
@@ -115,9 +136,24 @@ def _main(argv):
         levels=_LEVELS.value,
         data_dir=_DATA_DIR.value or "",
         jobs=_JOBS.value,
+        processes=_processes(),
     )
     # One mode does not wait for the libraries of another.
     return importlib.import_module(f"caejax.commands.{_MODE.value}").main(options)
+
+
+def _processes():
+    given = _ADDRESS.value, _COUNT.value, _INDEX.value
+    if not _DISTRIBUTED.value:
+        if any(value not in ("", None) for value in given):
+            raise CaejaxError(
+                "--coordinator_address, --num_processes and --process_id are for "
+                "--distributed; add that"
+            )
+        return None
+    if _MODE.value not in ("run", "slurm"):
+        raise CaejaxError("--distributed is for --mode=run; leave it out")
+    return Processes(*given)
 
 
 def _config(file, overrides):

@@ -64,6 +64,9 @@ def default(encoder: str = "conv") -> ConfigDict:
     config.sweep = ConfigDict()
     # Points to be left out: ({"corruption.level": 0.0, "loss": "bce"},).
     config.sweep_exclude = ()
+    # Fields that are tuned before a sweep, {"optimizer.learning_rate": (3e-4, 1e-3),
+    # "by": "decoder", "seeds": (100, 101)}: see caejax.sweep.tune.
+    config.tune = _PairsField(())
     config.executor = ConfigDict(
         {
             "name": "serial",
@@ -91,6 +94,15 @@ class _PathField(FieldReference):
     def set(self, value, type_safe=True):
         if isinstance(value, os.PathLike):
             value = os.fspath(value)
+        super().set(value, type_safe)
+
+
+class _PairsField(FieldReference):
+    """A field that may be given a dict, whose names may have dots: it holds pairs."""
+
+    def set(self, value, type_safe=True):
+        if isinstance(value, Mapping):
+            value = tuple(values.plain(value, "tune").items())
         super().set(value, type_safe)
 
 

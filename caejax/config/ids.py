@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 # Sections that say which runs there are and how they get done, not what a run is.
-NOT_OF_A_RUN = ("sweep", "sweep_exclude", "executor")
+NOT_OF_A_RUN = ("sweep", "sweep_exclude", "tune", "executor")
 # Fields that are newer than ids, of which they are no part at these values.
 _NEWER = {
     "code_penalty": 0.0,

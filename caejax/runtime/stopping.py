@@ -219,6 +219,16 @@ def _listen(stopped: str | None) -> Callable[[], None]:
 
 
 @contextlib.contextmanager
+def deaf() -> Iterator[None]:
+    """While entered, signals do nothing: another process answers them."""
+    restore = _handle(signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        restore()
+
+
+@contextlib.contextmanager
 def heeding_ctrl_c() -> Iterator[None]:
     """Defers Ctrl-C to safe points, in a program that is not a command of ours.
 
