@@ -263,7 +263,9 @@ def with_chosen(
             tuple(group.values()) + tuple(best.values())
             for group, best in zip(groups, chosen, strict=True)
         ),
-        **{"after": a for x in tune.by if (a := config.sweep[x].get("after"))},
     }
+    for name in tune.by:
+        if after := config.sweep[name].get("after"):
+            axes["_".join(tune.by)]["after"] = after
     config.sweep = ConfigDict(axes)
     return config
