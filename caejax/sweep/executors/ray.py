@@ -151,6 +151,13 @@ class _Flight(NamedTuple):
         """Begins a task that does runs; returns a reference to their states."""
         return self.task.remote(runs, *self.shared, self.news.actor)
 
+    def wait(self, tasks):
+        """Waits a moment for tasks; returns those that have ended."""
+        if not tasks:
+            time.sleep(POLL)
+            return []
+        return self.engine.wait(tasks, num_returns=len(tasks), timeout=POLL)[0]
+
     def land(self, task):
         """The states of a task's runs by id, or the error that it died of.
 
@@ -199,7 +206,7 @@ def _direct(parts, folder, flight, report, most):
                     later.append((time.monotonic() + _AGAIN, part))
                 elif left:
                     flying[flight.submit(part)] = part
-            landed = _wait(flight, flying)
+            landed = flight.wait(list(flying))
             at_work = {run.id: run for part in flying.values() for run in part}
             for name, state, machine in flight.news.hear():
                 if name in at_work:
@@ -216,14 +223,6 @@ def _direct(parts, folder, flight, report, most):
                     later.append((time.monotonic() + delay, part))
     finally:
         flight.stop(list(flying))
-
-
-def _wait(flight, flying):
-    if not flying:
-        time.sleep(POLL)
-        return []
-    tasks = list(flying)
-    return flight.engine.wait(tasks, num_returns=len(tasks), timeout=POLL)[0]
 
 
 def _after_death(part, folder, deaths, error):
