@@ -86,7 +86,7 @@ def test_two_processes_train_as_one_does_and_one_goes_on(tmp_path, written):
     assert "epoch 1/1" in said[0]
     assert "epoch" not in said[1]  # the first reports
     about = json.loads((tmp_path / "two" / "environment.json").read_text())
-    assert (about["processes"], about["devices"]) == (2, 2)
+    assert (about["process_count"], about["devices"]) == (2, 2)
     assert (tmp_path / "two" / "report.html").exists()
     train(config_of(2), tmp_path / "two", verbose=False)
     train(config_of(2), tmp_path / "one", verbose=False)

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import json
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -32,6 +33,7 @@ from caejax.training.loop import course
 from caejax.training.memory import check_memory
 from caejax.training.run import Course
 
+_CHEAP = 0.1  # seconds for the tables, which may always be taken
 _CLAIM = ".sweep.json"  # the config of all commands that work on the sweep
 
 
@@ -68,7 +70,8 @@ def run_sweep(
 
     Args:
       config: a config with sweep axes.
-      workdir: the sweep's folder. Its tables are written anew after every run.
+      workdir: the sweep's folder. Its tables are written anew after every run, or
+        after some where that takes long.
       do: the function that does one run; for worker processes it must be a
         function of a module.
       only: tells whether to do a run now; those that it starts from are done, too.
@@ -217,6 +220,7 @@ def _started_runs(workdir):
 def _reported(workdir, runs, wanted, settle) -> Iterator[Report]:
     """Keeps the tables of all runs up to date, and says how far the wanted ones are."""
     folder = workdir / "runs"
+    tables = _Tables(workdir, runs)
     states = {run.id: results.status(folder / run.id) for run in wanted}
     places: dict[str, str] = {}
     with progress.live(states, places) as say:
@@ -233,13 +237,31 @@ def _reported(workdir, runs, wanted, settle) -> Iterator[Report]:
                 places[run.id] = where
             settle()
             if state in progress.FINISHED:
-                _write_tables(workdir, runs)
+                tables.write_if_cheap()
             (row,) = results.collect([run], folder)
             say(_line(run, state, row, where))
 
         yield report
     settle()
     _write_tables(workdir, runs)
+
+
+class _Tables:
+    """The tables of a sweep, which take a tenth of its time at most.
+
+    All runs are read for them: of thousands that takes longer than some runs do.
+    """
+
+    def __init__(self, workdir, runs):
+        self._workdir, self._runs = workdir, runs
+        self._due = 0.0
+
+    def write_if_cheap(self):
+        began = time.monotonic()
+        if began >= self._due:
+            _write_tables(self._workdir, self._runs)
+            took = time.monotonic() - began
+            self._due = began + 10 * took if took > _CHEAP else 0.0
 
 
 def _look_elsewhere(states, folder):

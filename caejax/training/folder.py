@@ -237,7 +237,7 @@ def environment() -> dict[str, Any]:
         "device": device.device_kind,
         "backend": device.platform,
         "devices": jax.device_count(),
-        **({"processes": together.count()} if together.count() > 1 else {}),
+        **({"process_count": together.count()} if together.count() > 1 else {}),
         "cpu_cores": len(usable_cores()),
     }
 
