@@ -167,13 +167,16 @@ def test_a_sweep_survives_a_preemption_and_a_lost_node(tmp_path):
     (folder / "slurm.sh").write_text(text)
     with slurm_cluster.cluster(tmp_path / "slurm") as cluster:
         assert "Submitted" in cluster.ask("sbatch", str(folder / "slurm.sh"))
-        wait(lambda: len(list(folder.glob("runs/*/checkpoints/last/[1-9]*"))) >= 2)
+        last = "checkpoints/last/[1-9]*"
+        wait(lambda: all(any(x.glob(last)) for x in folder.glob("runs/*")))
+        wait(lambda: len(list(folder.glob(f"runs/*/{last}"))) >= 2)
         cluster.ask("scancel", "--signal=USR1", "--batch", "1_1")
         cluster.lose("n2")
-        wait(lambda: "requeue" in cluster.ask("scontrol", "show", "job"))
-        cluster.node("n2")
-        cluster.ask("scontrol", "update", "nodename=n2", "state=resume")
+        # As it is found to be after a while.
+        cluster.ask("scontrol", "update", "nodename=n2", "state=down", "reason=lost")
         wait(lambda: not cluster.ask("squeue", "-h"))
+        begun = "".join(cluster.ask("scontrol", "show", "job").splitlines())
+    assert begun.count("Restarts=1") == 2
     rows = run_sweep(config, tmp_path / "alone")
     assert [row["status"] for row in rows] == ["done", "done"]
     tables = [(x / "results.csv").read_bytes() for x in (folder, tmp_path / "alone")]

@@ -144,11 +144,15 @@ def nodes(monkeypatch):
     """A cluster of two nodes of one CPU each, on 127.0.0.1 alone."""
     pytest.importorskip("ray")
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    monkeypatch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     monkeypatch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     with cluster._keeping_signals():
         import ray
+        from ray._private import ray_constants
         from ray.cluster_utils import Cluster
 
+        # Else Ray looks for 127.0.0.1 under this machine's address in its network.
+        monkeypatch.setattr(ray_constants, "ENABLE_RAY_CLUSTER", False)
         own = {"object_store_memory": 80 * 2**20, "node_ip_address": "127.0.0.1"}
         head = {"num_cpus": 1, "include_dashboard": False, **own}
         found = Cluster(initialize_head=True, head_node_args=head)

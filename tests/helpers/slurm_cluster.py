@@ -15,7 +15,7 @@ _CONFIG = """
 ClusterName=test
 SlurmctldHost=localhost(127.0.0.1)
 AuthType=auth/munge
-AuthInfo=socket={folder}/munge.socket
+AuthInfo=socket={folder}/munge.socket,cred_expire=5
 CredType=cred/munge
 MpiDefault=none
 ProctrackType=proctrack/linuxproc
@@ -42,7 +42,6 @@ MinJobAge=300
 JobRequeue=1
 SchedulerType=sched/backfill
 SchedulerParameters=bf_interval=1,sched_min_interval=100000,batch_sched_delay=0
-RequeueExitHold=
 CommunicationParameters=NoInAddrAny,NoCtldInAddrAny
 NodeName=n[1-2] NodeHostname=localhost NodeAddr=127.0.0.1 Port=[17001-17002] CPUs=1 \
 RealMemory=1000 State=UNKNOWN
@@ -88,10 +87,24 @@ class Slurm:
 
     def lose(self, name: str) -> None:
         """A node is gone, with all that runs on it."""
-        for pid in _children(self._daemons[name].pid):
+        self._daemons[name].kill()
+        self._daemons.pop(name).wait()
+        for pid in self._steps(name):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        self._daemons.pop(name).wait()
+
+    def _steps(self, node):
+        """What runs on a node for its jobs, parents first: those of a step's shell."""
+        marks = {f"SLURMD_NODENAME={node}", f"SLURM_CONF={self._folder}/slurm.conf"}
+        found = {}
+        for folder in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                environment = (folder / "environ").read_bytes().decode(errors="replace")
+                if marks <= set(environment.split("\0")):
+                    stat = (folder / "stat").read_text()
+                    found[int(folder.name)] = int(stat.rpartition(")")[2].split()[1])
+        above = set(found.values()) - set(found) - {0, 1, os.getpid()}
+        return [*above, *found]
 
     def ask(self, *command: str) -> str:
         """What a program of Slurm says."""
@@ -113,19 +126,6 @@ class Slurm:
         for daemon in self._daemons.values():
             daemon.kill()
             daemon.wait()
-
-
-def _children(pid):
-    """A process and all that came from it, the steps of Slurm's jobs too."""
-    parents = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            fields = stat.read_text().rpartition(")")[2].split()
-            parents[int(stat.parent.name)] = int(fields[1])
-    found = [pid]
-    for one in found:
-        found += [child for child, parent in parents.items() if parent == one]
-    return found
 
 
 @contextlib.contextmanager

@@ -283,6 +283,7 @@ def _connect(engine):
             num_cpus=len(usable_cores()),
             include_dashboard=False,
             object_store_memory=_STORE,
+            _node_ip_address="127.0.0.1",  # not to be reached from elsewhere
             **quiet,
         )
 
