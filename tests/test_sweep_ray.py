@@ -4,6 +4,7 @@ import collections
 import contextlib
 import sys
 import threading
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -145,6 +146,9 @@ def nodes(monkeypatch):
     pytest.importorskip("ray")
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     monkeypatch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+    monkeypatch.setenv("RAY_worker_niceness", "0")  # beside other tests
+    tests = Path(__file__).parent  # nodes' processes import what the driver does
+    monkeypatch.setenv("PYTHONPATH", f"{tests.parent}:{tests}")
     monkeypatch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     with cluster._keeping_signals():
         import ray

@@ -199,11 +199,13 @@ def read_checkpoint(
 def _manager(folder: Path, keep: int) -> "ocp.CheckpointManager":
     import orbax.checkpoint as ocp
 
+    # Of several processes the first alone has to do with files.
+    own = {}
+    if together.count() > 1:
+        folder.mkdir(parents=True, exist_ok=True)
+        own = {"multiprocessing_options": _alone(), "create": False}
     options = ocp.CheckpointManagerOptions(
-        max_to_keep=keep,
-        enable_async_checkpointing=False,
-        # Of several processes the first alone has to do with files.
-        **({"multiprocessing_options": _alone()} if together.count() > 1 else {}),
+        max_to_keep=keep, enable_async_checkpointing=False, **own
     )
     with _quietly():
         return ocp.CheckpointManager(as_text(folder), options=options)
