@@ -22,6 +22,11 @@ _REPLY = 600.0  # seconds for another process to answer
 _LOST = 30  # seconds without a sign of life after which a process is lost
 _KEPT = 16  # messages, so that a slow process still finds its own
 
+_SETTINGS = {
+    "jax_cpu_collectives_implementation": "gloo",
+    "jax_enable_preemption_service": False,  # it would take SIGTERM for itself
+}
+
 _numbers = itertools.count()
 
 
@@ -40,7 +45,9 @@ def join(address: str = "", count: int | None = None, index: int | None = None) 
     bind = os.environ.get("JAX_COORDINATOR_BIND_ADDRESS")
     if host in ("localhost", "127.0.0.1"):
         bind = bind or f"127.0.0.1:{port}"  # not to be reached from elsewhere
-    jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    for name, value in _SETTINGS.items():
+        if name in jax.config.values:  # versions of JAX differ
+            jax.config.update(name, value)
     try:
         jax.distributed.initialize(
             address or None,
