@@ -19,6 +19,20 @@ class WholeNumber(flags.IntegerParser):
         return whole(argument) if isinstance(argument, str) else argument
 
 
+class Processes(NamedTuple):
+    """Which processes do one run.
+
+    Attributes:
+      address: HOST:PORT of process 0; "" leaves all to the scheduler.
+      count: the number of processes.
+      index: this process's number.
+    """
+
+    address: str = ""
+    count: int | None = None
+    index: int | None = None
+
+
 class Options(NamedTuple):
     """The flags of `caejax.main`.
 
@@ -32,6 +46,9 @@ class Options(NamedTuple):
       reference_images: the number of test images that slow references are given; 0
         for all.
       levels: the noise levels as text, for `eval`.
+      jobs: how many jobs, or machines of one, a batch script asks for; 0 leaves that
+        to a calibration.
+      processes: with which other processes this one does a run; None for none.
       data_dir: where the data are now that were moved, for `eval`; "" if nowhere else.
       all_values: whether `eval` prints all values, not those that say most.
     """
@@ -46,6 +63,8 @@ class Options(NamedTuple):
     levels: Sequence[str] = ()
     data_dir: str = ""
     all_values: bool = False
+    jobs: int = 0
+    processes: Processes | None = None
 
 
 def needed_config(options: Options) -> ConfigDict:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 # Which runs there are, how they get done and what is done after them: not what one is.
-NOT_OF_A_RUN = ("sweep", "sweep_exclude", "executor", "references")
+NOT_OF_A_RUN = ("sweep", "sweep_exclude", "tune", "executor", "references")
 # Fields that are newer than ids, of which they are no part at these values.
 _NEWER = {
     "code_penalty": 0.0,

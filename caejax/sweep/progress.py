@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from caejax.sweep.spec import SweepRun
@@ -22,11 +23,15 @@ _TAIL = 1 << 15  # bytes at the end of metrics.jsonl, enough for some epochs
 # say(text, brief): a line for files, and its parts for terminals, the most important
 # first; none for what is seen there anyway.
 Say = Callable[[str, Sequence[str]], None]
+NOWHERE: Mapping[str, str] = MappingProxyType({})
 
 
 @contextlib.contextmanager
 def live(
-    runs: Sequence[SweepRun], folder: Path, states: Mapping[str, str]
+    runs: Sequence[SweepRun],
+    folder: Path,
+    states: Mapping[str, str],
+    places: Mapping[str, str] = NOWHERE,
 ) -> Iterator[Say]:
     """Shows how far a sweep is: on a terminal by a line for each run at work.
 
@@ -34,6 +39,7 @@ def live(
       runs: the runs that are to be done.
       folder: the folder that holds a folder for each run.
       states: the runs' states by id. Who is shown the sweep changes them as it goes on.
+      places: the machines that do runs, by the runs' ids; changed likewise.
 
     Yields:
       `say(text, brief)`, which prints a line; elsewhere than on a terminal with how far
@@ -56,7 +62,7 @@ def live(
         running = [run for run in runs if states[run.id] in _RUNNING]
         rows = [last_row(folder / run.id / "metrics.jsonl") for run in running]
         lines = [
-            one_line(running_line(run, row, width))
+            one_line(running_line(run, row, width, places.get(run.id, "")))
             for run, row in zip(running[:_SHOWN], rows, strict=False)
         ]
         if more := len(running) - _SHOWN if len(running) > _SHOWN else 0:
@@ -79,15 +85,19 @@ def _share(run, row):
     return min(1.0, row.get("epoch", 0) / run.config.train.epochs)
 
 
-def running_line(run: SweepRun, row: Mapping[str, Any], width: int) -> str:
+def running_line(
+    run: SweepRun, row: Mapping[str, Any], width: int, where: str = ""
+) -> str:
     """A running run's epoch, loss and PSNR, and by what it differs from the others.
 
     Args:
       run: the run.
       row: its last row of training, {} before there is one.
       width: the columns that there are; the line may be longer.
+      where: the machine that does it, "" for this one.
     """
-    parts = [f"epoch {row.get('epoch', 0):g}/{run.config.train.epochs}"]
+    parts = [f"on {printable(where)}"] * bool(where)
+    parts += [f"epoch {row.get('epoch', 0):g}/{run.config.train.epochs}"]
     if row:
         parts += [f"loss {row['loss']:.4f}", f"psnr {row['psnr']:.2f} dB"]
     line = "  ".join(parts)
@@ -171,10 +181,11 @@ def _running(counts):
     return sum(counts[state] for state in _RUNNING)
 
 
-def line_of(run: SweepRun, state: str, row: Mapping[str, Any]) -> str:
-    """A run's new state, in one line for files."""
+def line_of(run: SweepRun, state: str, row: Mapping[str, Any], where: str = "") -> str:
+    """A run's new state and the machine that it is on, in one line for files."""
     values = "  ".join(f"{field}={value}" for field, value in run.values.items())
-    return "  ".join([run.id, values, _with_error(state, row), *_psnr(state, row)])
+    news = _with_error(state, row) + f" on {where}" * bool(where)
+    return "  ".join([run.id, values, news, *_psnr(state, row)])
 
 
 def brief_of(run: SweepRun, state: str, row: Mapping[str, Any]) -> list[str]:

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import json
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from caejax import config as config_lib
 from caejax.config.stored import read_stored
 from caejax.errors import CaejaxError
 from caejax.files.atomic import write_atomically
-from caejax.files.locks import FILES_LOCK, holding, sharing
+from caejax.files.locks import COMMANDS_LOCK, FILES_LOCK, holding, sharing
 from caejax.files.paths import Written, expand_folder
 from caejax.runtime import stopping
 from caejax.sweep import progress, results
@@ -33,9 +34,8 @@ from caejax.training.loop import course
 from caejax.training.memory import check_memory
 from caejax.training.run import Course, few_steps
 
-# Shared by all commands that work on the sweep, and their config.
-_COMMANDS_LOCK = ".commands.lock"
-_CLAIM = ".sweep.json"
+_CHEAP = 0.1  # seconds for the tables, which may always be taken
+_CLAIM = ".sweep.json"  # the config of all commands that work on the sweep
 
 
 def train_quietly(config: ConfigDict, workdir: Path) -> Course:
@@ -71,7 +71,8 @@ def run_sweep(
 
     Args:
       config: a config with sweep axes.
-      workdir: the sweep's folder. Its tables are written anew after every run.
+      workdir: the sweep's folder. Its tables are written anew after every run, or
+        after some where that takes long.
       do: the function that does one run; for worker processes it must be a
         function of a module.
       only: tells whether to do a run now; those that it starts from are done, too.
@@ -174,7 +175,7 @@ def _joined(workdir, config, runs, wanted) -> Iterator[Callable[[], None]]:
         )
     with contextlib.ExitStack() as stack:
         with holding(workdir / FILES_LOCK):
-            alone = stack.enter_context(sharing(workdir / _COMMANDS_LOCK))
+            alone = stack.enter_context(sharing(workdir / COMMANDS_LOCK))
             if alone:
                 _claim(workdir, config, wanted)
             elif _sweep_of(workdir / _CLAIM) != _of_runs(config):
@@ -223,27 +224,50 @@ def _started_runs(workdir):
 def _reported(workdir, runs, wanted, settle) -> Iterator[Report]:
     """Keeps the tables of all runs up to date, and says how far the wanted ones are."""
     folder = workdir / "runs"
+    tables = _Tables(workdir, runs)
     states = {run.id: results.status(folder / run.id) for run in wanted}
-    with progress.live(wanted, folder, states) as say:
+    places: dict[str, str] = {}
+    with progress.live(wanted, folder, states, places) as say:
         if already := list(states.values()).count("done"):
             line = f"{already} of {len(wanted)} runs are done already"
             say(line, [line])
 
-        def report(run: SweepRun, state: str) -> None:
+        def report(run: SweepRun, state: str, where: str = "") -> None:
             _look_elsewhere(states, folder)
-            if state == states[run.id]:
+            if (state, where) == (states[run.id], places.get(run.id, "")):
                 return
             states[run.id] = state
+            places.pop(run.id, None)
+            if where:
+                places[run.id] = where
             settle()
             if state in progress.FINISHED:
-                _write_tables(workdir, runs)
+                tables.write_if_cheap()
             (row,) = results.collect([run], folder)
             news = run, state, row
-            say(progress.line_of(*news), progress.brief_of(*news))
+            say(progress.line_of(*news, where), progress.brief_of(*news))
 
         yield report
     settle()
     _write_tables(workdir, runs)
+
+
+class _Tables:
+    """The tables of a sweep, which take a tenth of its time at most.
+
+    All runs are read for them: of thousands that takes longer than some runs do.
+    """
+
+    def __init__(self, workdir, runs):
+        self._workdir, self._runs = workdir, runs
+        self._due = 0.0
+
+    def write_if_cheap(self):
+        began = time.monotonic()
+        if began >= self._due:
+            _write_tables(self._workdir, self._runs)
+            took = time.monotonic() - began
+            self._due = began + 10 * took if took > _CHEAP else 0.0
 
 
 def _look_elsewhere(states, folder):

@@ -19,9 +19,9 @@ from caejax.config.check import check
 from caejax.errors import CaejaxError
 from caejax.files.atomic import replacing, write_json
 from caejax.files.paths import Written, expand
-from caejax.runtime import ahead, devices, stopping
+from caejax.runtime import ahead, devices, stopping, together
 from caejax.terminal.bars import run_view
-from caejax.training import folder, memory, recorded
+from caejax.training import across, folder, memory, recorded
 from caejax.training.board import load_tensorboard
 from caejax.training.checkpoint import Checkpoints
 from caejax.training.images import data_of
@@ -40,7 +40,8 @@ from caejax.training.run import (
     initial_state,
     new_state,
 )
-from caejax.training.step import compiled_steps, zero_sums
+from caejax.training.state import TrainState
+from caejax.training.step import Sums, compiled_steps, zero_sums
 from caejax.training.task import model_from_config, subject_of
 from caejax.training.values import (
     examples,
@@ -347,8 +348,25 @@ def _zero_sums():
 
 
 def _steps(run, state, sums, stop):
-    """Takes steps until so many are done, from one shard after the other if any."""
-    steps = compiled_steps(run.task)
+    """Takes steps until so many are done, along with other processes if any."""
+    if together.count() == 1:
+        return take(run, state, sums, stop)
+    across.announce(run, state, sums, stop)
+    state, sums = take(run, state, sums, stop)
+    across.took(state, sums)
+    return state, sums
+
+
+def take(run: Run, state: TrainState, sums: Sums, stop: int) -> tuple[TrainState, Sums]:
+    """Takes steps until so many are done, from one shard after the other if any.
+
+    Args:
+      run: the run.
+      state, sums: before the steps; both are donated.
+      stop: the number of steps done in all at which to stop.
+    """
+    several = together.count() > 1
+    steps = across.spread_steps(run) if several else compiled_steps(run.task)
     if run.shard_at is None:
         return steps(state, sums, run.images["train"], stop, run.seed, run.level)
     step = int(state.step)
