@@ -1,6 +1,7 @@
 import json
 import shutil
 import subprocess
+from functools import partial
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -178,21 +179,19 @@ def test_no_text_is_cropped(names, width):
     setting = figures.setting_of_compared(files, compared)
     with style.paper_style():
         for draw in (
-            lambda: figures.decoder_grid(files, width),
-            lambda: figures.against(files, "corruption.level", width),
-            lambda: figures.ripple_steps(files, width),
-            lambda: patterns.spectra(compared, setting, width),
-            lambda: patterns.phase_means(compared, setting, width),
-            lambda: patterns.gallery(compared, setting, width),
-            lambda: figures.curves(files.runs["0"], width),
-            lambda: figures.reconstructions(files.runs["0"], width),
+            partial(figures.decoder_grid, files),
+            partial(figures.against, files, "corruption.level"),
+            partial(figures.ripple_steps, files),
+            partial(patterns.spectra, compared, setting),
+            partial(patterns.phase_means, compared, setting),
+            partial(patterns.gallery, compared, setting),
+            partial(figures.curves, files.runs["0"]),
+            partial(figures.reconstructions, files.runs["0"]),
         ):
-            figure = draw()
-            assert (
-                "0.123456" in figure.get_suptitle() or "salt" in figure.get_suptitle()
-            )
+            figure = draw(width=width)
+            assert "salt_and_pepper" in figure.get_suptitle()
             assert figure.get_figwidth() <= width + 1e-9
-            assert cropped(figure) == []
+            assert cropped(figure) == [], draw.func.__name__
             plt.close(figure)
 
 
@@ -219,7 +218,7 @@ def test_ripple_tiles_lie_under_their_columns():
     assert len(drawn) == 12
     for axis in drawn:
         examples, tile = (image.get_extent() for image in axis.images)
-        assert examples[:2] == tile[:2] == (0, 1)
+        assert [*examples[:2]] == [*tile[:2]] == [0, 1]
         assert tile[3] > examples[2]  # below; heights grow downwards
     plt.close(figure)
 

@@ -156,7 +156,7 @@ def mark_rounding(axis: Axes) -> None:
         fontsize=6,
         color="0.35",
     )
-    axis.set_ylim(low, high)
+    axis.set_ylim(low, max(high, ROUNDING_DB + 5))
 
 
 def decoder_grid(
@@ -194,7 +194,7 @@ def decoder_grid(
             images = _with_parts(images[:examples], windows)
             _column(axis, name, images, turned, room)
         # Beside the tiles, below target and input.
-        text = f"ripple on a constant code, black −{scale:.2g}, white +{scale:.2g}"
+        text = f"what it draws on a constant code, ±{scale:.2g}; RMS of 255 grey levels"
         _say(row[0], text, cell)
         chosen = names[band * each : (band + 1) * each]
         for axis, name in zip(row[2:], chosen, strict=False):
@@ -257,7 +257,7 @@ def _say(axis, text, cell):
 
 
 def drawn_by(summary: Mapping[str, float]) -> str:
-    """How strong the pattern is that a decoder draws by itself, in words."""
+    """RMS in grey levels of what a decoder draws by itself, as a text."""
     worst = summary.get(column(RIPPLE, max(PERIODS), "test"))
     if worst is None:
         return ""
@@ -265,7 +265,7 @@ def drawn_by(summary: Mapping[str, float]) -> str:
         return "none"
     seen = summary.get(column(METRICS["dc_ripple_image_db"], max(PERIODS), "test"))
     grey_levels = _GREYS * 10 ** ((worst if seen is None else seen) / 20)
-    return f"{grey_levels:.2g} grey levels"
+    return f"{grey_levels:.2g}"
 
 
 def comparable_runs(sweep: SweepFiles) -> dict[str, RunFiles]:

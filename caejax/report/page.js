@@ -91,10 +91,10 @@ function testOf(table, word) {
     const heads = [...table.tHead.rows[0].cells];
     const equal = (row, i) => valueOf(row, i) === Number(word);
     const has = (i) => [...table.tBodies[0].rows].some((row) => equal(row, i));
-    const set = heads.flatMap((head, i) =>
-      head.dataset.kind === "setting" && has(i) ? [i] : [],
-    );
-    const among = set.length ? set : columns.map((_, i) => i);
+    const of = (kind) =>
+      heads.flatMap((head, i) => (head.dataset.kind === kind && has(i) ? [i] : []));
+    const set = of("setting");
+    const among = set.length ? set : of("value");
     return (row) => among.some((i) => equal(row, i));
   }
   return (row) => row.textContent.toLowerCase().includes(word);

@@ -53,7 +53,8 @@ def spectra(runs: Runs, setting: str = "", width: float = PAGE) -> Figure | None
         axis.set_title(name, pad=9)  # above the wedges
         axis.set(xticks=[-0.5, 0, 0.5], yticks=[-0.5, 0, 0.5])
         axis.grid(False)
-    figure.supxlabel("cycles per pixel", fontsize=8)
+    # Not for the figure as a whole, where the legend is.
+    axes[-1].set_xlabel("cycles per pixel")
     bar = figure.colorbar(image, ax=list(axes), **_BAR)
     bar.set_label("log10 share of power")
     figure.legend(
