@@ -13,18 +13,23 @@ import scipy.stats
 
 import caejax.measure
 from caejax.files.csv_files import write_csv
+from caejax.measure import search
+from caejax.measure.lines import measure_lines
 from caejax.measure.scores import _table
 from experiments.measure_calibration.detection import measure_all
 from experiments.measure_calibration.fit import alarms, fit, rows
 from experiments.measure_calibration.photographs import (
     LOOKS,
+    Look,
     chance_scores,
+    grey,
     over,
     photographs,
 )
 
 HERE = Path(__file__).parent
 FOLDS = 9
+SEARCHED = [Look("whole", "all, as the command searches")]
 DETECTED = 16  # of CBSD68, on which patterns are planted
 
 
@@ -36,13 +41,15 @@ def main() -> None:
     scores = np.asarray(over(used, chance_scores))
     chance = fit(scores)
     write_csv(Path(caejax.measure.__file__).parent / "chance.csv", rows(chance))
+    _table.cache_clear()
     unseen = alarms(np.asarray(over(tested, chance_scores)), chance)
     found = [
-        *_rates(f"{len(used)}, a ninth by the others", _crossed(scores)),
-        *_rates("CBSD68", unseen),
+        *_rates(f"{len(used)}, a ninth by the others", _crossed(scores), LOOKS),
+        *_rates(f"the same {len(used)}", _searched(used), SEARCHED),
+        *_rates("CBSD68", unseen, LOOKS),
+        *_rates("CBSD68", _searched(tested), SEARCHED),
     ]
     write_csv(HERE / "false_alarms.csv", found)
-    _table.cache_clear()
     write_csv(HERE / "detection.csv", measure_all(tested[:DETECTED]))
 
 
@@ -54,9 +61,20 @@ def _crossed(scores):
     return found
 
 
-def _rates(name, found):
+def _searched(paths):
+    """Which have a pattern that JPEG's blocks do not explain, (photographs, 1)."""
+
+    def alarm(path):
+        image = grey(path)
+        patterns = search.merge(search.find(measure_lines(image), image.shape))
+        return any(8 % x.period for x in patterns)
+
+    return np.asarray(over(paths, alarm))[:, None]
+
+
+def _rates(name, found, looks):
     """A row for each look."""
-    for look, column in zip(LOOKS, found.T, strict=True):
+    for look, column in zip(looks, found.T, strict=True):
         count = int(column.sum())
         low, high = scipy.stats.binomtest(count, len(column)).proportion_ci()
         yield {
