@@ -13,9 +13,9 @@ from helpers.sweep_jobs import fake_config, sweep_config
 
 from caejax.errors import CaejaxError
 from caejax.files.locks import holding
+from caejax.sweep import progress
 from caejax.sweep.attempt import attempt
 from caejax.sweep.executors import ray as cluster
-from caejax.sweep.progress import by_machine
 from caejax.sweep.run import run_sweep
 from caejax.sweep.spec import expand
 
@@ -134,10 +134,12 @@ def test_parts_are_of_runs_that_are_alike_and_of_equal_size():
     assert len(list(cluster._parts(runs, 100))) == 12
 
 
-def test_who_does_what_is_shown_by_machine():
-    states = {"a": "running", "b": "running", "c": "done", "d": "running"}
-    places = {"a": "two", "b": "one", "c": "one", "d": "two"}
-    assert by_machine(states, places) == {"one": ["b"], "two": ["a", "d"]}
+def test_who_does_what_is_shown():
+    axes = {"field": "model.upsampling", "values": ("nearest_k3",)}
+    (run,) = expand(sweep_config(decoder=axes))
+    there = progress.running_line(run, {}, 80, where="node-two")
+    assert there == f"on node-two  {progress.running_line(run, {}, 68)}"
+    assert "done on node-two" in progress.line_of(run, "done", {}, "node-two")
 
 
 @pytest.fixture

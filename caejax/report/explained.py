@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from caejax.corruptions import CORRUPTIONS
+from caejax.data import SOURCES
 from caejax.report import decoders
 from caejax.report.fields import DECODER
 from caejax.report.read import RunFiles, SweepFiles
@@ -14,23 +16,6 @@ _DOWN = {
     "stride_k3": "a strided convolution 3 x 3",
     "stride_k4": "a strided convolution 4 x 4",
 }
-_CORRUPTIONS = {
-    "none": "Nothing is done to the input: the model only has to reconstruct.",
-    "gaussian": "Gaussian noise of standard deviation {level} is added to the input, "
-    "whose values lie in 0 to 1, and what leaves that range is cut off.",
-    "masking": "A share of {level} of the input's pixels is set to zero.",
-    "salt_and_pepper": "A share of {level} of the input's pixels becomes black or "
-    "white.",
-    "cross": "A cross of up to {level} of the image's side is cut out of the input.",
-    "box": "A box of up to {level} of the image's side is cut out of the input.",
-}
-_SOURCES = {
-    "glyphs": "drawn digits that look like handwriting",
-    "dead_leaves": "discs of random colours that cover each other, as shapes do in "
-    "photographs",
-    "bsds500": "patches of the photographs of BSDS500",
-}
-
 Fields = Mapping[str, Any]
 
 
@@ -143,7 +128,8 @@ def _data(find, runs):
     source, name = find("data.source"), find("data.name")
     if not source:
         return ""
-    what = _SOURCES.get(source, f"images of the source {source}")
+    known = SOURCES.get(source)
+    what = (known and known.what) or f"images of the source {source}"
     named = f" ({name})" if name else ""
     shapes = {
         run.samples["target"].shape[1:] for run in runs if "target" in run.samples
@@ -159,7 +145,7 @@ def _data(find, runs):
         else ""
     )
     count = find("data.limit") or (
-        find("data.train_size") if source in ("glyphs", "dead_leaves") else ""
+        find("data.train_size") if known and known.drawn else ""
     )
     count = f"{count} examples for training" if count else ""
     tail = ", ".join(filter(None, (sizes, count)))
@@ -171,5 +157,7 @@ def _corruption(find):
     name = find("corruption.name")
     if not name:
         return ""
-    text = _CORRUPTIONS.get(name, "The input is corrupted by {name} at level {level}.")
+    known = CORRUPTIONS.get(name)
+    text = known and known.sentence
+    text = text or "The input is corrupted by {name} at level {level}."
     return text.format(name=name, level=find("corruption.level"))
