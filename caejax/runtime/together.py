@@ -104,12 +104,13 @@ def hear() -> Iterator[dict[str, Any]]:
 
 def reply(topic: str, text: str) -> None:
     """Answers process 0."""
-    _state().client.key_value_set(f"caejax/{topic}/{index()}", text)
+    _state().client.key_value_set(f"caejax/{topic}/{index()}", json.dumps(text))
 
 
 def replies(topic: str) -> dict[int, str]:
     """What all other processes answer, by their numbers."""
-    return {i: _get(f"caejax/{topic}/{i}", _REPLY) for i in range(1, count())}
+    others = range(1, count())
+    return {i: json.loads(_get(f"caejax/{topic}/{i}", _REPLY)) for i in others}
 
 
 def _get(key, seconds=None):
@@ -120,7 +121,9 @@ def _get(key, seconds=None):
         except RuntimeError as error:
             waited += _PATIENCE
             if "DEADLINE_EXCEEDED" not in str(error):
-                raise
+                raise CaejaxError(
+                    "--distributed: process 0 has ended; the same command goes on"
+                ) from error
             if seconds is not None and waited >= seconds:
                 raise CaejaxError(
                     f"--distributed: process {key.rpartition('/')[2]} does not "

@@ -114,7 +114,7 @@ def announce(run: Run, state: TrainState, sums: Sums, stop: int) -> None:
         _raise_any(together.replies("data"))
         _Last.run = run
     fresh = state is not _Last.state or sums is not _Last.sums
-    together.tell(stop=stop, fresh=fresh)
+    together.tell(stop=int(stop), fresh=fresh)
     if fresh:
         together.from_first(jax.tree.map(np.asarray, (state, sums)))
 

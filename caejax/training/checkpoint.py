@@ -284,6 +284,8 @@ def _read(path: Path, like: TrainState) -> Restored:
 def _restore(path, name, like=None):
     import orbax.checkpoint as ocp
 
+    if like is not None and together.count() > 1:
+        like = jax.tree.map(np.asarray, like)  # as it is saved then
     args = ocp.args.JsonRestore() if like is None else ocp.args.StandardRestore(like)
     handlers = {
         "about": ocp.JsonCheckpointHandler(),
