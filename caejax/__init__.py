@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from caejax.errors import CaejaxError
 
 if TYPE_CHECKING:
-    from caejax import diagnose, metrics
+    from caejax import diagnose, measure, metrics
     from caejax.interface import (
         Model,
         decode,
@@ -36,12 +36,13 @@ __all__ = [
     "load",
     "load_config",
     "load_data",
+    "measure",
     "metrics",
     "reconstruct",
     "train",
 ]
 
-_MODULES = {"diagnose", "metrics"}
+_MODULES = {"diagnose", "measure", "metrics"}
 _OF_INTERFACE = {*__all__} - {*globals()} - _MODULES
 
 

@@ -98,6 +98,11 @@ SUBCOMMANDS = {
         "caejax.main",
         _as_mode,
     ),
+    "slurm": Subcommand(
+        "Writes a batch script that does a config on a cluster with Slurm.",
+        "caejax.main",
+        _as_mode,
+    ),
     "denoise": Subcommand(
         "Denoises your images, or a run's own data, with a trained model.",
         "caejax.apply",
@@ -128,6 +133,11 @@ SUBCOMMANDS = {
     "export": Subcommand(
         "Writes a trained model as safetensors, StableHLO or ONNX.",
         "caejax.export.__main__",
+        _alone,
+    ),
+    "measure": Subcommand(
+        "Finds patterns of any period in images, and what usually has these.",
+        "caejax.measure.__main__",
         _alone,
     ),
     "fix": Subcommand(

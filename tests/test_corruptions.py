@@ -2,22 +2,29 @@
 
 import functools
 import inspect
+import io
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.ndimage
+import scipy.stats
+import skimage.util
+from PIL import Image
 
 from caejax.corruptions import CORRUPTIONS, choose
 from caejax.corruptions import corrupt as corrupt_by
 from caejax.parameters import resolve
 
-NOISES = ["gaussian", "masking", "salt_and_pepper"]
+CAMERA = ["poisson_gaussian", "speckle", "jpeg", "blur", "mixture"]
+NOISES = ["gaussian", "masking", "salt_and_pepper", *CAMERA]
 SHAPES = ["cross", "box"]
 FUNCTIONS = {name: resolve(entry.function) for name, entry in CORRUPTIONS.items()}
 COMPILED = {
     name: jax.jit(functools.partial(corrupt_by, choose(name))) for name in CORRUPTIONS
 }
+ONCE = jax.jit(corrupt_by, static_argnums=0)
 LEVEL = 0.6
 GREY = np.full((16, 30, 40, 3), 0.5, np.float32)
 
@@ -77,7 +84,10 @@ def test_level_zero_changes_nothing(name, key, images):
     np.testing.assert_array_equal(corrupt(name, key, images, 0.0), images)
 
 
-@pytest.mark.parametrize("name", [*NOISES, *SHAPES])
+# Grey files of one quality are alike: see the tests of these two.
+@pytest.mark.parametrize(
+    "name", [x for x in (*NOISES, *SHAPES) if x not in ("jpeg", "mixture")]
+)
 def test_depends_on_the_key_and_on_the_image(name, images):
     first, again, other = (
         np.asarray(corrupt(name, jax.random.key(seed), images)) for seed in (1, 1, 2)
@@ -130,9 +140,9 @@ def test_noise_that_is_not_clipped_is_normal(key):
 @pytest.mark.parametrize("name", CORRUPTIONS)
 def test_a_level_each_is_that_of_the_image(name, key, images):
     levels = np.linspace(0.1, 0.9, len(images), dtype=np.float32)
-    each = np.asarray(corrupt_by(choose(name), key, images, levels))
+    each = np.asarray(corrupt(name, key, images, levels))
     for i in (0, 7, 15):
-        one = corrupt_by(choose(name), key, images, levels[i])
+        one = corrupt(name, key, images, levels[i])
         np.testing.assert_allclose(each[i], one[i], atol=1e-6)
 
 
@@ -256,3 +266,93 @@ def test_higher_level_blackens_more(name, images):
     areas = [blackened(name, 0, level, images).mean() for level in (0.2, 0.5, 0.9)]
     assert areas == sorted(areas)
     assert areas[0] < areas[-1]
+
+
+def camera(name, images, level, **params):
+    choice = choose(name, clip=False, **params)
+    return np.asarray(ONCE(choice, jax.random.key(3), images, level))
+
+
+def test_photons_are_those_of_numpy():
+    rng = np.random.default_rng(0)
+    images = np.full((1, 100, 100, 2), [0.7, 0.05], np.float32)
+    level, a = 0.2, (0.5 * 0.2) ** 2
+    made = camera("poisson_gaussian", images, level, shot=0.5, read=0.3)
+    noise = 0.3 * level * rng.normal(size=images.shape)
+    other = a * rng.poisson(images / a) + noise
+    for channel, x in enumerate((0.7, 0.05)):
+        mine, theirs = (y[..., channel].ravel() for y in (made, other))
+        assert mine.mean() == pytest.approx(x, abs=0.005)
+        assert mine.var() == pytest.approx(a * x + (0.3 * level) ** 2, rel=0.06)
+        assert scipy.stats.ks_2samp(mine, theirs).pvalue > 0.01
+    without = camera("poisson_gaussian", images, level, shot=0.0, read=0.3)
+    assert (without - images).std() == pytest.approx(0.3 * level, rel=0.03)
+
+
+def test_speckle_is_that_of_scikit_image():
+    images = np.full((1, 100, 100, 3), 0.4, np.float32)
+    made = camera("speckle", images, 0.3)
+    theirs = skimage.util.random_noise(
+        images, mode="speckle", rng=0, var=0.3**2, clip=False
+    )
+    assert scipy.stats.ks_2samp(made.ravel(), theirs.ravel()).pvalue > 0.01
+    noise = camera("speckle", 0 * images, 0.3, offset=0.5, shared=0.8).reshape(-1, 3)
+    assert noise.std() == pytest.approx(0.3 * 0.5, rel=0.03)
+    assert np.corrcoef(noise[:, 0], noise[:, 2])[0, 1] == pytest.approx(0.8, abs=0.03)
+
+
+@pytest.mark.parametrize(
+    ("channels", "subsample", "size"),
+    [(1, 0, (45, 61)), (3, 0, (45, 61)), (3, 1, (45, 61)), (3, 1, (46, 58))],
+)
+def test_jpeg_is_that_of_pillow(channels, subsample, size):
+    rng = np.random.default_rng(0)
+    values = 128 + 4 * rng.normal(size=(*size, channels)).cumsum(0).cumsum(1) / 6
+    pixels = values.clip(0, 255).astype(np.uint8)
+    qualities = np.float32([15, 20, 49, 80, 95])
+    images = np.repeat(np.float32(pixels[None] / 255), len(qualities), axis=0)
+    fixed = {"worst": 1.0, "best": 1.0, "subsample": subsample}
+    made = camera("jpeg", images, (100 - qualities) / 99, **fixed)
+    for quality, mine in zip(qualities, np.rint(255 * made), strict=True):
+        file = io.BytesIO()
+        picture = Image.fromarray(pixels[..., 0] if channels == 1 else pixels)
+        picture.save(file, "jpeg", quality=int(quality), subsampling=2 * subsample)
+        theirs = np.float32(Image.open(file)).reshape(pixels.shape)
+        off = np.abs(mine - theirs)
+        assert (off > 0).mean() < 0.01
+        # Luma and chroma may each be rounded the other way.
+        assert off.max() <= (1 if channels == 1 else 2)
+        assert np.abs(pixels - theirs).max() > 1
+
+
+def test_jpeg_draws_a_quality_an_image(images):
+    alike = np.repeat(images[:1], 16, axis=0)
+    made = camera("jpeg", alike, 1.0)
+    assert len(np.unique(made.reshape(16, -1), axis=0)) > 8
+    weak, strong = (
+        np.abs(camera("jpeg", images, 1.0, worst=q, best=q, subsample=0) - images)
+        for q in (90.0, 15.0)
+    )
+    assert weak.mean() < strong.mean() / 2
+
+
+def test_blur_is_that_of_scipy(images):
+    made = camera("blur", images, 0.5, width=3.0, noise=0.0)
+    theirs = scipy.ndimage.gaussian_filter(
+        images, 1.5, axes=(1, 2), mode="nearest", radius=12
+    )
+    np.testing.assert_allclose(made, theirs, atol=1e-5)
+    noise = camera("blur", GREY, 0.5, noise=0.2) - GREY
+    assert noise.std() == pytest.approx(0.1, rel=0.03)
+
+
+def test_mixture_draws_one_way_an_image():
+    images = np.full((200, 8, 8, 1), 0.5, np.float32)
+    others = dict.fromkeys(("poisson_gaussian", "jpeg", "blur"), 0.0)
+    made = camera("mixture", images, 0.2, **others, gaussian=3.0, speckle=1.0)
+    spreads = made.std(axis=(1, 2, 3))  # 0.2 of noise, 0.1 of speckle
+    assert (spreads > 0.14).mean() == pytest.approx(0.75, abs=0.09)
+    levels = np.where(np.arange(200) < 100, 0, 0.2).astype(np.float32)
+    made = camera("mixture", images, levels)
+    np.testing.assert_array_equal(made[:100], images[:100])
+    assert (made[100:] != images[100:]).any()

@@ -362,6 +362,30 @@ def test_images_set_the_colours(normal, tmp_path, capsys):
     assert "no such file or folder" in capsys.readouterr().err
 
 
+def test_features_of_images_are_averaged_and_not_the_images(normal, tmp_path, capsys):
+    """Of black and white behind a threshold at grey, half is left; of grey nothing."""
+    weight = np.ones((3, 1, 2, 2), np.float32)
+    weight[:, 0, 0, 0] = 2
+    path = onnx_file(
+        tmp_path / "model.onnx",
+        [
+            ("Sub", ["x", "half"], ["less"], {}),
+            ("Relu", ["less"], ["features"], {}),
+            ("ConvTranspose", ["features", "w"], ["y"], {"strides": [2, 2]}),
+        ],
+        {"w": weight, "half": np.full((1, 3, 1, 1), 0.5, np.float32)},
+    )
+    for value, side in [(0, 64), (255, 96)]:
+        image = np.full((side, 64, 3), value, np.uint8)
+        (tmp_path / "images").mkdir(exist_ok=True)
+        Image.fromarray(image).save(tmp_path / "images" / f"{value}.png")
+    words = [str(path), f"--images={tmp_path / 'images'}", "--from=features"]
+    assert command.main([*words, "--json=-"]) == 3
+    found = json.loads(capsys.readouterr().out)
+    # Phases of 2, 1, 1 and 1: a variance of 3/16, of a mean of 5/4.
+    assert found["ripple_db"] == pytest.approx(10 * np.log10(3 / 25), abs=0.1)
+
+
 def test_prediction_and_probe_of_a_linear_chain(normal, tmp_path):
     """In one to three dimensions, strides of two to four, both within 0.1 dB."""
     for dims, stride, kernel in [(1, 4, 5), (2, 3, 4), (3, 2, 3)]:
@@ -464,3 +488,21 @@ def test_what_is_documented_of_the_record(normal, tmp_path, monkeypatch):
     (words,) = re.findall(r"- run: caejax diagnose (.*)", text)
     assert command.main(words.split()) == command.FOUND
     assert json.loads((tmp_path / "ripple.json").read_text())["clean"] is False
+
+
+def test_each_period_is_shared_out_among_places(normal, tmp_path):
+    """Two layers of stride and kernel 2: of the last alone is the period 2."""
+    path = onnx_file(
+        tmp_path / "model.onnx",
+        [
+            ("ConvTranspose", ["x", "w"], ["a"], {"strides": [2, 2]}),
+            ("ConvTranspose", ["a", "v"], ["y"], {"strides": [2, 2]}),
+        ],
+        {"w": normal(3, 2, 2, 2), "v": normal(2, 2, 2, 2)},
+    )
+    found = diagnose(path)
+    first, last = (place["share_by_period"] for place in found["places"])
+    assert set(first) == set(last) == {"2", "4"}
+    assert (first["2"], last["2"]) == pytest.approx((0, 1), abs=1e-6)
+    assert first["4"] == pytest.approx(1, abs=1e-6)
+    assert "period 4: " in str(found)

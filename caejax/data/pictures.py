@@ -73,6 +73,15 @@ def read_image(file: Path | BinaryIO, channels: int, *, name: str) -> np.ndarray
     return in_channels(read_picture(file, name=name).values, channels)
 
 
+def told_channels(values: np.ndarray, channels: int) -> tuple[str, ...]:
+    """What `in_channels` makes of (H, W, 1 or 3) that cannot be undone, in words."""
+    if values.shape[-1] < channels:
+        return ("the grey is repeated in each colour",)
+    if values.shape[-1] > channels and not (values == values[..., :1]).all():
+        return ("the colours are made grey",)
+    return ()
+
+
 def in_channels(values: np.ndarray, channels: int) -> np.ndarray:
     """Makes (H, W, 1 or 3) grey or colour, as `read_image` says."""
     if channels == values.shape[-1]:

@@ -28,6 +28,7 @@ def diagnose(
     *,
     threshold_db: float = THRESHOLD_DB,
     behind: str | None = None,
+    examples: Sequence[Any] = (),
 ) -> Diagnosis:
     """Finds the places where a model enlarges, and measures what they draw.
 
@@ -44,6 +45,8 @@ def diagnose(
       behind: a layer's name, or a tensor's of ONNX: only the part behind it is probed,
         with flat features of the mean and spread that the inputs give them there. None
         for the whole model.
+      examples: more inputs, each like `inputs`: flat colours, or features behind a
+        layer, then have the mean and spread that all of them give.
 
     Returns:
       A record, a `dict` that prints as a table; `.clean` says whether all is well.
@@ -57,11 +60,12 @@ def diagnose(
       ([[2.0, 2.0]], False)
     """
     if isinstance(model, str | os.PathLike):
-        return _of_file(expand(model, "model"), inputs, threshold_db, behind)
+        found = expand(model, "model")
+        return _of_file(found, inputs, threshold_db, behind, examples)
     if _is_module(model):
-        return _of_torch(model, _listed(inputs), threshold_db, behind)
+        return _of_torch(model, _listed(inputs), threshold_db, behind, examples)
     if callable(model):
-        return _of_jax(model, _listed(inputs), threshold_db, behind)
+        return _of_jax(model, _listed(inputs), threshold_db, behind, examples)
     raise CaejaxError(
         f"a model is the path of an ONNX file or of a run, a torch.nn.Module or a JAX "
         f"function, and this is {type(model).__name__}"
@@ -69,14 +73,14 @@ def diagnose(
 
 
 def read_inputs(model: Path, folder: Path) -> list[np.ndarray]:
-    """What a model in a file takes, from a folder of images.
+    """What a model in a file takes, of each image of a folder.
 
     Args:
       model: an ONNX file of one input, or a run's folder.
       folder: of images, or of .npy files; see `caejax.diagnose.examples.read`.
 
     Returns:
-      One input, the mean of the images.
+      An input an image, all of one size.
 
     Raises:
       CaejaxError: a file that cannot be read, or images that do not fit.
@@ -87,8 +91,9 @@ def read_inputs(model: Path, folder: Path) -> list[np.ndarray]:
     else:
         reading = load_extra("caejax.diagnose.onnx_file", "onnx")
         shape = reading.input_shape(reading.read(model))
-    mean = examples.average([examples.read(x, shape) for x in examples.find(folder)])
-    return [np.moveaxis(mean, 1, -1) if model.is_dir() else mean]
+    read = [examples.read(x, shape) for x in examples.find(folder)]
+    arrays: list[np.ndarray] = examples.of_one_size(read)
+    return [np.moveaxis(x, 1, -1) for x in arrays] if model.is_dir() else arrays
 
 
 def _is_module(model):
@@ -106,32 +111,39 @@ def _listed(inputs):
     return list(inputs) if isinstance(inputs, list | tuple) else [inputs]
 
 
-def _of_torch(module, inputs, threshold_db, behind):
+def _of_torch(module, inputs, threshold_db, behind, examples):
     torch = sys.modules["torch"]
     watching = load_extra("caejax.diagnose.torch_module", "torch")
     tensors = [torch.as_tensor(x).detach() for x in inputs]
     trace = watching.trace_module(module, tensors)
-    arrays = [x.float() if x.is_floating_point() else x for x in tensors]
-    return inspect(trace, [x.cpu().numpy() for x in arrays], threshold_db, behind)
+
+    def arrays(tensors):
+        found = [x.float() if x.is_floating_point() else x for x in tensors]
+        return [x.cpu().numpy() for x in found]
+
+    more = [[torch.as_tensor(x).detach() for x in _listed(y)] for y in examples]
+    return inspect(trace, arrays(tensors), threshold_db, behind, [*map(arrays, more)])
 
 
-def _of_jax(function, inputs, threshold_db, behind):
+def _of_jax(function, inputs, threshold_db, behind, examples):
     watching = importlib.import_module("caejax.diagnose.jax_function")
     arrays = [np.asarray(x) for x in inputs]
     trace = watching.trace_function(function, arrays)
-    return inspect(trace, channels_second(arrays), threshold_db, behind)
+    more = [channels_second([np.asarray(x) for x in _listed(y)]) for y in examples]
+    return inspect(trace, channels_second(arrays), threshold_db, behind, more)
 
 
-def _of_file(path: Path, inputs, threshold_db, behind):
+def _of_file(path: Path, inputs, threshold_db, behind, examples):
     if path.is_dir():
         runs = importlib.import_module("caejax.diagnose.runs")
         function, example = runs.load(path)
         given = [example] if inputs is None else _listed(inputs)
-        return _of_jax(function, given, threshold_db, behind)
+        return _of_jax(function, given, threshold_db, behind, examples)
     watching = load_extra("caejax.diagnose.onnx_file", "onnx")
     model = watching.read(path)
     given = None if inputs is None else [np.asarray(x) for x in _listed(inputs)]
-    return watching.inspect_model(model, given, threshold_db, behind)
+    more = [[np.asarray(x) for x in _listed(y)] for y in examples]
+    return watching.inspect_model(model, given, threshold_db, behind, more)
 
 
 def load_extra(module: str, extra: str) -> types.ModuleType:

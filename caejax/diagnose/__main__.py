@@ -72,10 +72,16 @@ def _diagnose(args):
         from caejax.runtime.startup import start
 
         start()
-    inputs = None
+    inputs, more = None, []
     if args.images is not None:
-        inputs = read_inputs(model, expand(args.images, "--images"))
-    found = diagnose(model, inputs, threshold_db=args.threshold, behind=args.behind)
+        inputs, *more = read_inputs(model, expand(args.images, "--images"))
+    found = diagnose(
+        model,
+        inputs,
+        threshold_db=args.threshold,
+        behind=args.behind,
+        examples=more,
+    )
     tell(found, args.json)
     return 0 if found.clean else FOUND
 

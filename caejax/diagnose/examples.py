@@ -80,7 +80,7 @@ def _array(path, axes, channels):
     return values
 
 
-def average(arrays: Sequence[np.ndarray]) -> np.ndarray:
-    """The mean of arrays (1, C, n1, ..., nd), each cut to the size of the smallest."""
+def of_one_size(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Arrays (1, C, n1, ..., nd), each cut to the size of the smallest."""
     sides = np.min([x.shape for x in arrays], 0)
-    return np.mean([x[tuple(map(slice, sides))] for x in arrays], 0)
+    return [x[tuple(map(slice, sides))] for x in arrays]

@@ -20,6 +20,7 @@ def inspect(
     inputs: Sequence[np.ndarray],
     threshold_db: float = THRESHOLD_DB,
     behind: str | None = None,
+    examples: Sequence[Sequence[np.ndarray]] = (),
 ) -> Diagnosis:
     """Reads the kernels of a model's enlarging places, and measures what they draw.
 
@@ -32,20 +33,22 @@ def inspect(
       behind: the name of a layer, or in ONNX of a tensor, whose result is replaced by
         features that are flat, of the mean and spread that the inputs give them; only
         what lies behind it is looked at. None for the whole model.
+      examples: more of such inputs, that colours and features have the mean of all.
 
     Raises:
       CaejaxError: nothing is called that, or its result has no spatial axes.
     """
     places = find_places(trace)
     if behind is not None:
-        trace, places = from_there(trace, places, inputs, behind)
+        trace, places = from_there(trace, places, [inputs, *examples], behind)
     about = [*trace.about, *what_is_seen(trace)]
     if not places:
         return _nothing(about, threshold_db)
     larger = scales(trace, places)
     periods = [_period(place, larger) for place in places]
     whole = _common([p for p in periods if p])
-    drawn = _measure(trace, inputs, places, periods, whole, larger, about)
+    given = [inputs, *examples]
+    drawn = _measure(trace, given, places, periods, whole, larger, about)
     if behind is not None:
         drawn["slope"] = None  # what goes into the model does not go on
     rows = [
@@ -56,6 +59,7 @@ def inspect(
             drawn["predicted"],
             drawn["local"],
             drawn["shares"],
+            drawn["shares_by_period"],
             strict=True,
         )
     ]
@@ -114,7 +118,7 @@ def _common(periods):
     return tuple(math.lcm(*axis) for axis in zip(*periods, strict=True))
 
 
-def _measure(trace, inputs, places, periods, whole, larger, about):
+def _measure(trace, examples, places, periods, whole, larger, about):
     nothing = {
         "ripple": None,
         "rms": None,
@@ -123,12 +127,14 @@ def _measure(trace, inputs, places, periods, whole, larger, about):
         "local": [None] * len(places),
         "predicted": [None] * len(places),
         "shares": [None] * len(places),
+        "shares_by_period": [{}] * len(places),
     }
     if not whole:
         about.append("no place lies on a way to the result; nothing was probed")
         return nothing
     tokens = reads_tokens(trace)
-    given = [_flat(inputs, seed, tokens) for seed in range(probe.FLATS)]
+    inputs = examples[0]
+    given = [_flat(examples, seed, tokens) for seed in range(probe.FLATS)]
     at = [_at(whole, larger, x) for x in places]
     shown = _Shown(places, at, len(inputs))
     images = trace.run(given, watch=shown.watch)
@@ -141,7 +147,9 @@ def _measure(trace, inputs, places, periods, whole, larger, about):
     found = _mean(each)
     seen = decibels(found.power / max(found.level, 1e-300)) > _ROUNDING_DB
     shares = [
-        _share(each[:_SHARED], place, trace, given, whole) if period and seen else None
+        _shares(images[:_SHARED], place, trace, given, whole)
+        if period and seen
+        else (None, {})
         for place, period in zip(places, periods, strict=True)
     ]
     if found.rest > max(1e-6 * found.level, found.power):
@@ -157,10 +165,14 @@ def _measure(trace, inputs, places, periods, whole, larger, about):
         "slope": None
         if tokens
         else _on_slopes(trace, inputs, given[0], images[0], whole),
-        "by_period": _by_period(images, whole),
+        "by_period": {
+            period: decibels(power / max(found.level, 1e-300))
+            for period, power in _powers(images, whole).items()
+        },
         "local": [_worst(x) for x in shown.drawn],
         "predicted": [_worst(x) for x in shown.predicted],
-        "shares": shares,
+        "shares": [total for total, _ in shares],
+        "shares_by_period": [each for _, each in shares],
     }
 
 
@@ -229,33 +241,42 @@ class _Shown:
         self.predicted[n].append(decibels(made.var(axes).mean() / max(level, 1e-300)))
 
 
-def _flat(inputs, seed, tokens):
+def _flat(examples, seed, tokens):
     """Inputs that are flat; tokens (B, N, C) have their channels last."""
 
-    def flat(x, seed):
+    def flat(alike, seed):
+        x = alike[0]
         if x.ndim < 3 or x.dtype.kind != "f":
             return x
         if tokens and x.ndim == 3:
-            return probe.flats(x.swapaxes(1, 2), seed).swapaxes(1, 2)
-        return probe.flats(x, seed)
+            return probe.flats([y.swapaxes(1, 2) for y in alike], seed).swapaxes(1, 2)
+        return probe.flats(alike, seed)
 
-    return [flat(x, seed + n) for n, x in enumerate(inputs)]
+    inputs = enumerate(zip(*examples, strict=True))
+    return [flat(alike, seed + n) for n, alike in inputs]
 
 
 def _mean(found):
     return probe.Pattern(*np.mean(found, 0))
 
 
-def _share(each, place, trace, given, whole):
-    """How much less power there is with the place made clean."""
+def _shares(images, place, trace, given, whole):
+    """How much less power there is with the place made clean: in all, by period.
+
+    Of periods that have no power but rounding's there is no share.
+    """
     if place.change is None:
-        return None
-    found = _mean(each)
+        return None, {}
+    found = _mean([probe.pattern(y, whole) for y in images])
+    least = found.level * 10 ** (_ROUNDING_DB / 10)
+    powers = {p: x for p, x in _powers(images, whole).items() if x > least}
     if not place.change or not found.power:
-        return 0.0
-    images = trace.run(given[: len(each)], place.change)
-    without = _mean([probe.pattern(y, whole) for y in images])
-    return float(1 - without.power / found.power)
+        return 0.0, dict.fromkeys(powers, 0.0)
+    cleaned = trace.run(given[: len(images)], place.change)
+    without = _mean([probe.pattern(y, whole) for y in cleaned])
+    left = _powers(cleaned, whole)
+    by_period = {p: 1 - left[p] / power for p, power in powers.items()}
+    return float(1 - without.power / found.power), by_period
 
 
 def _on_slopes(trace, inputs, flat, made, whole):
@@ -273,21 +294,20 @@ def _on_slopes(trace, inputs, flat, made, whole):
     return max(probe.slope_pattern(y - made, whole, axis) for axis, y in images)
 
 
-def _by_period(images, whole):
-    """The pattern that each period adds to those of its divisors, in dB."""
+def _powers(images, whole):
+    """The power of the pattern that each period adds to those of its divisors."""
     longest = max(whole)
     found, before = {}, 0.0
     for period in (p for p in range(2, longest + 1) if longest % p == 0):
         cut = tuple(math.gcd(period, x) for x in whole)
         total = _mean([probe.pattern(y, cut) for y in images])
         if period & (period - 1) == 0 or period == longest:
-            power = max(total.power - before, 0.0)
-            found[str(period)] = decibels(power / max(total.level, 1e-300))
+            found[str(period)] = max(total.power - before, 0.0)
             before = total.power
     return found
 
 
-def _row(place: Place, period, predicted, local, share, threshold_db):
+def _row(place: Place, period, predicted, local, share, by_period, threshold_db):
     kernel = place.phases
     row = {
         "name": place.name,
@@ -302,6 +322,7 @@ def _row(place: Place, period, predicted, local, share, threshold_db):
         "predicted_db": predicted,
         "ripple_db": local,
         "share": share,
+        "share_by_period": by_period,
     }
     return row | _words(place, row, threshold_db)
 

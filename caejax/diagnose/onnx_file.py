@@ -428,6 +428,7 @@ def inspect_model(
     inputs: Sequence[np.ndarray] | None,
     threshold_db: float,
     behind: str | None = None,
+    examples: Sequence[Sequence[np.ndarray]] = (),
 ) -> Diagnosis:
     """Diagnoses a model; where no inputs are given, at a size that shows its patterns.
 
@@ -436,9 +437,11 @@ def inspect_model(
       inputs: (B, C, n1, ..., nd); None for random ones.
       threshold_db: what is a fault.
       behind: the name of the tensor behind which it is probed; None for all of it.
+      examples: more of such inputs.
     """
     if inputs is not None:
-        return inspect(trace_model(model, inputs), inputs, threshold_db, behind)
+        trace = trace_model(model, inputs)
+        return inspect(trace, inputs, threshold_db, behind, examples)
     size = SIZE
     while True:
         made = example(model, size)

@@ -36,15 +36,18 @@ class Pattern(NamedTuple):
         return decibels(self.power / max(self.level, 1e-300))
 
 
-def flats(example: np.ndarray, seed: int) -> np.ndarray:
+def flats(examples: Sequence[np.ndarray], seed: int) -> np.ndarray:
     """Inputs without structure: each channel one value.
 
     Args:
-      example: (B, C, n1, ..., nd); values are drawn from the range of each channel.
-      seed: 0 for the means of the example, others for random values.
+      examples: each (B, C, n1, ..., nd); values are drawn from the range of each
+        channel over all of them.
+      seed: 0 for the means of the examples, others for random values.
     """
+    example = examples[0]
     axes = tuple(range(2, example.ndim))
-    mean, spread = example.mean(axes, keepdims=True), example.std()
+    mean = np.mean([x.mean(axes, keepdims=True) for x in examples], 0)
+    spread = np.concatenate([x.ravel() for x in examples]).std()
     if seed:
         rng = np.random.default_rng(seed)
         mean = mean + spread * rng.standard_normal(mean.shape)

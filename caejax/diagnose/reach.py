@@ -11,14 +11,17 @@ from caejax.errors import CaejaxError, did_you_mean
 
 
 def from_there(
-    trace: Trace, places: Sequence[Place], inputs: Sequence[np.ndarray], name: str
+    trace: Trace,
+    places: Sequence[Place],
+    inputs: Sequence[Sequence[np.ndarray]],
+    name: str,
 ) -> tuple[Trace, list[Place]]:
     """The part of a model behind one of its results.
 
     Args:
       trace: of the model.
       places: of the model.
-      inputs: what gives the features there their mean and spread.
+      inputs: of several runs, what gives the features there their mean and spread.
       name: of a tensor, a layer, or a part that holds layers: its last result.
 
     Returns:
@@ -31,7 +34,7 @@ def from_there(
     """
     start = _find(trace, name)
     shown: list[np.ndarray] = []
-    trace.run([inputs], watch={start: shown.append})
+    trace.run(inputs, watch={start: shown.append})
     features = shown[0]
     if features.ndim < 3:
         raise CaejaxError(
@@ -41,12 +44,12 @@ def from_there(
 
     def run(given, changes=NOTHING, watch=NOTHING):
         return [
-            trace.run([x], {**changes, start: _flat(features, n, changes)}, watch)[0]
+            trace.run([x], {**changes, start: _flat(n, changes)}, watch)[0]
             for n, x in enumerate(given)
         ]
 
-    def _flat(features, seed, changes):
-        return changes.get(start, Change())._replace(value=probe.flats(features, seed))
+    def _flat(seed, changes):
+        return changes.get(start, Change())._replace(value=probe.flats(shown, seed))
 
     behind = _behind(trace, start)
     kept = [place for place in places if place.input in behind]

@@ -36,8 +36,21 @@ def to_text(found: Diagnosis) -> str:
         for sentence in (place["verdict"], place["cure"])
         if sentence
     ]
-    lines += [*found["about"], found["verdict"]]
+    lines += [*_by_period(found), *found["about"], found["verdict"]]
     return "\n".join(lines)
+
+
+def _by_period(found):
+    """Which places draw each period, where there are several."""
+    drawn = found["ripple_db_by_period"]
+    for period in drawn if len(drawn) > 1 else ():
+        shares = [
+            f"{place['name']} {100 * place['share_by_period'][period]:.0f} %"
+            for place in found["places"]
+            if place["share_by_period"].get(period)
+        ]
+        if shares:
+            yield f"period {period}: {drawn[period]:.1f} dB, by {', '.join(shares)}"
 
 
 _COLUMNS = {

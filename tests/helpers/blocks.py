@@ -1,8 +1,8 @@
 """Blocks of code and commands in documentation, collected and run in this process.
 
 A page's blocks are run in their order, in a folder of the page's own. What it uses and
-does not make is there: photographs in `photos` and `noisy`, finished runs `runs/digits`
-and `runs/mine`, finished sweeps `runs/quickstart` and `runs/my_sweep`, the README's
+does not make is there: photographs in `photos`, `noisy`, `denoised` and `clean`, finished
+runs `runs/digits` and `runs/mine`, finished sweeps `runs/quickstart` and `runs/my_sweep`, the README's
 `my_sweep.py`, and `decoder.onnx`, which draws a grid. Models are small, images few and
 sweeps of two runs (`tiny`), whatever a page says.
 """
@@ -106,8 +106,7 @@ def tiny(config: ConfigDict) -> ConfigDict:
     config.train.batch_size, config.train.epochs = 8, 1
     config.train.probe_steps = ()
     config.executor.name = "serial"
-    if "references" in config:
-        config.references = ()
+    config.references = ()
     axes = config.sweep.to_dict()
     for i, axis in enumerate(axes.values()):
         if "values" in axis:
@@ -134,7 +133,7 @@ def all_tiny(patch: Any) -> Iterator[None]:
 def make_world(folder: Path) -> None:
     """Makes what pages use, see above."""
     rng = np.random.default_rng(0)
-    for name, count in (("photos", 6), ("noisy", 2)):
+    for name, count in (("photos", 6), ("noisy", 2), ("clean", 2), ("denoised", 2)):
         (folder / name).mkdir(parents=True)
         for i in range(count):
             image = Image.fromarray(rng.integers(0, 255, (5, 6, 3), np.uint8))
@@ -177,6 +176,7 @@ def place_world(world: Path, folder: Path, page: Path) -> None:
     """Copies what a page uses and does not make into its folder."""
     text = page.read_text()
     made = set(re.findall(r" run --config.*--workdir=(\S+)", text))
+    made |= set(re.findall(r"--out=(\S+)", text))
     made |= set(re.findall(r"caejax\.train\(\w+, \"(.+?)\"", text))
     for path in (*world.glob("*"), *(world / "runs").glob("*")):
         name = path.relative_to(world).as_posix()

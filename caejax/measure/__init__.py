@@ -1,0 +1,147 @@
+"""Finds out whether images have a pattern, of which period, how strong and whence.
+
+`caejax.measure(out, ref)` and `caejax.measure.measure(out, ref)` are the same; on the
+command line it is `python -m caejax.measure OUT [REF]`.
+"""
+
+import os
+import sys
+import types
+from collections.abc import Callable
+from typing import Any
+
+from caejax.errors import CaejaxError
+from caejax.files.paths import expand
+from caejax.measure import files, picture, search
+from caejax.measure.images import Seen, see_all
+from caejax.measure.lines import KINDS, PERIODS, largest_period
+from caejax.measure.origins import origin, own_blocks
+from caejax.measure.result import THRESHOLD_DB, Measurement
+from caejax.measure.scores import FALSE_ALARMS
+
+__all__ = ["Measurement", "measure"]
+
+# Photographs that were JPEG files once have blocks of 0.2 to 0.5 grey levels, which
+# nobody sees.
+_DETAIL_DB = 10
+
+
+def measure(
+    out: Any, ref: Any = None, *, threshold_db: float = THRESHOLD_DB, figure: Any = None
+) -> Measurement:
+    """Finds patterns of periods from 2 to 64 pixels in images.
+
+    With references the differences from these are searched, in which far weaker
+    patterns are found, and paired metrics are reported besides. Colours are searched
+    by their luma.
+
+    Args:
+      out: the path of an image or of a folder; or images in memory, one or many or a
+        list: uint8, uint16, or floats in [0, 1].
+      ref: what they should be, of the same names and sizes; a path or images.
+      threshold_db: a pattern that is stronger is a fault: its RMS, of full scale. Of
+        uneven detail, such as blocks, it is 10 dB more; the blocks of JPEG files
+        themselves are named and are none.
+      figure: a path where a figure is drawn: the mean spectrum, the evidence for each
+        period, and the strongest pattern.
+
+    Returns:
+      A record, a `dict` that prints as a table; `.clean` says whether all is well.
+
+    Raises:
+      CaejaxError: an image that cannot be read, or that does not fit its reference.
+
+    Example:
+      >>> stripes = np.tile(np.uint8([100, 104]), (64, 32))
+      >>> [(x["kind"], x["period"]) for x in caejax.measure(stripes)["patterns"]]
+      [('columns', 2)]
+    """
+    drawn = None if figure is None else picture.place(expand(figure, "figure"))
+    pairs, said = _pairs(out, ref, drawn)
+    seen = see_all(pairs)
+    found = search.merge(search.find(seen.lines, seen.size, seen.singly))
+    if drawn is not None:
+        picture.draw(drawn, seen, found)
+    patterns = [_record(x, seen, threshold_db) for x in found]
+    return Measurement(
+        clean=not any(x["fault"] for x in patterns),
+        threshold_db=threshold_db,
+        false_alarms=FALSE_ALARMS,
+        patterns=patterns,
+        paired=seen.paired,
+        images=seen.images,
+        about=[*said, *_about(seen, patterns)],
+        verdict=_verdict(patterns, len(seen.images), threshold_db),
+    )
+
+
+def _pairs(out, ref, drawn):
+    """Images and their references, each read by a call, and what is to be said."""
+    if not isinstance(out, str | os.PathLike):
+        return files.from_arrays(out, ref), []
+    folder = expand(out, "OUT")
+    found, said = files.pairs(folder, None if ref is None else expand(ref, "REF"))
+    for path in (path for both in found for path in both if path and drawn):
+        if path.resolve() == drawn.resolve():
+            raise CaejaxError(
+                f"{path} is an image to be read, and the figure would be written over "
+                "it; choose another --figure"
+            )
+    calls = [
+        lambda one=one, other=other: files.read(one, other, folder)
+        for one, other in found
+    ]
+    return calls, [said] if said else []
+
+
+def _record(pattern, seen, threshold_db):
+    own = own_blocks(pattern, seen.jpeg)
+    limit = threshold_db + (_DETAIL_DB if pattern.detail else 0)
+    return {
+        **pattern._asdict(),
+        "origin": origin(pattern, seen.jpeg),
+        "fault": pattern.db > limit and not own,
+    }
+
+
+def _about(seen: Seen, patterns):
+    said = []
+    largest = {largest_period(seen.size, kind) for kind in KINDS}
+    if not max(largest):
+        said.append("the images are too small for any period: 8 pixels are the least")
+    elif min(largest) < PERIODS[-1]:
+        height, width = seen.size
+        said.append(
+            f"the smallest image is {width}x{height}: in all together periods are "
+            f"looked for up to {largest_period(seen.size, 'both')} along both axes, "
+            f"{largest_period(seen.size, 'columns')} along x and "
+            f"{largest_period(seen.size, 'rows')} along y, as four must fit"
+        )
+    if any(16 % x["period"] == 0 for x in patterns) and seen.jpeg:
+        said.append(
+            "the files are JPEG files: whether a period of 2, 4, 8 or 16 is theirs or "
+            "a model's is told by PNG files"
+        )
+    return said
+
+
+def _verdict(patterns, count, threshold_db):
+    images = f"{count} image{'s' * (count > 1)}"
+    faults = [x for x in patterns if x["fault"]]
+    if not faults:
+        return f"clean: no pattern above {threshold_db:g} dBFS in {images}"
+    periods = ", ".join(map(str, sorted({x["period"] for x in faults})))
+    strongest = max(x["grey"] for x in faults)
+    return (
+        f"pattern of period {periods} in {images}, up to {strongest:.2f} grey levels "
+        f"of 255, above {threshold_db:g} dBFS"
+    )
+
+
+class _Callable(types.ModuleType):
+    """The module is its function, too."""
+
+    __call__: Callable[..., Measurement] = staticmethod(measure)
+
+
+sys.modules[__name__].__class__ = _Callable

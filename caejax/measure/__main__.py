@@ -1,0 +1,75 @@
+"""The command `python -m caejax.measure OUT [REF]`."""
+
+from caejax.runtime import stopping
+
+if __name__ == "__main__":
+    stopping.listen_to_the_end("interrupted")
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from caejax.errors import exit_code
+from caejax.files.records import add_json, tell
+from caejax.terminal.commands import create_parser
+from caejax.terminal.numbers import decibels
+
+FOUND = 3  # exit code: a pattern above the threshold
+
+_DESCRIPTION = """\
+Finds periodic patterns in images, whatever made these: the period, from 2 to 64 pixels
+along either axis and along both, how sure it is, how strong, and what usually has it.
+OUT and REF are images or folders of them. With REF, which has the same names and sizes,
+the differences are searched, and PSNR, SSIM and the patterns' metrics reported.
+
+Exit codes: 0 clean, 3 a pattern above --threshold, 1 something that cannot be read.
+"""
+
+
+def parse(argv: Sequence[str], program: str) -> argparse.Namespace:
+    """Reads the command line."""
+    parser = create_parser(program, _DESCRIPTION)
+    add = parser.add_argument
+    add("out", metavar="OUT", help="an image, or a folder of images")
+    add("ref", metavar="REF", nargs="?", help="what they should be")
+    add_json(parser)
+    add(
+        "--threshold",
+        type=decibels,
+        default=-60.0,
+        metavar="DB",
+        help="a pattern whose RMS is above this is a fault, in dB of full scale; -60 "
+        "is a quarter of a grey level of 255; of uneven detail, 10 more (default: -60)",
+    )
+    add(
+        "--figure",
+        default="measure.png",
+        metavar="FILE",
+        help="draw the mean spectrum and the folded period there, as PNG; '' for none "
+        "(default: measure.png)",
+    )
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str], *, program: str = "python -m caejax.measure") -> int:
+    """Does what the command line says; returns the exit code."""
+    args = parse(argv, program)
+    return exit_code(lambda: _measure(args), "interrupted")
+
+
+def _measure(args):
+    if args.ref is not None:
+        from caejax.runtime.startup import start
+
+        start()
+    from caejax.measure import measure
+
+    found = measure(
+        args.out, args.ref, threshold_db=args.threshold, figure=args.figure or None
+    )
+    tell(found, args.json)
+    return 0 if found.clean else FOUND
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

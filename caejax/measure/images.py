@@ -1,0 +1,98 @@
+"""What is measured of each image, and added up over all."""
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.fft
+from scipy.ndimage import uniform_filter
+
+from caejax.data.pictures import in_channels
+from caejax.measure import lines, paired, search
+from caejax.measure.files import Pair
+from caejax.metrics.units import GREYS
+
+SPECTRUM = 256  # points of the mean spectrum along either axis
+
+
+class Seen(NamedTuple):
+    """What images say.
+
+    Attributes:
+      lines: Of all together, by kind.
+      size: (H, W), each the smallest that there is.
+      singly: What is found in each by itself.
+      images: A record of each.
+      paired: Means of the paired metrics; empty without references.
+      jpeg: Whether all are JPEG files.
+      spectrum: (256, 129) mean power of fine detail over frequencies, fy from -1/2.
+    """
+
+    lines: dict[str, lines.Lines]
+    size: tuple[int, int]
+    singly: list[list[search.Found]]
+    images: list[dict[str, Any]]
+    paired: dict[str, float]
+    jpeg: bool
+    spectrum: np.ndarray
+
+
+def see_all(calls: Sequence[Callable[[], Pair]]) -> Seen:
+    """Measures images, on all cores; each is read when its turn comes."""
+    total, spectrum = None, 0.0
+    sizes, singly, records, jpeg, metrics = [], [], [], True, paired.Paired()
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        for pair, found, own, power in pool.map(_see, calls):
+            total = found if total is None else lines.add(total, found)
+            spectrum = spectrum + power / len(calls)
+            sizes.append(pair.out.shape[:2])
+            singly.append(own)
+            jpeg &= pair.jpeg
+            values = {} if pair.ref is None else metrics.add(pair.out, pair.ref)
+            records.append(
+                {
+                    "name": pair.name,
+                    "height": pair.out.shape[0],
+                    "width": pair.out.shape[1],
+                    **values,
+                    "patterns": [x._asdict() for x in search.merge(own)],
+                }
+            )
+    size = (min(h for h, _ in sizes), min(w for _, w in sizes))
+    return Seen(total, size, singly, records, metrics.means(), jpeg, spectrum)
+
+
+def _see(call):
+    pair = call()
+    grey = GREYS * in_channels(pair.out, 1)[..., 0]
+    trust = lines.unclipped(grey)
+    if pair.ref is not None:
+        grey = grey - GREYS * in_channels(pair.ref, 1)[..., 0]
+    found = lines.measure_lines(grey, trust=trust)
+    return pair, found, search.find(found, grey.shape), _spectrum(grey)
+
+
+def _spectrum(grey):
+    """Power of fine detail, smooth and busy places alike, on a grid for all sizes."""
+    detail = grey - uniform_filter(grey, 5)
+    detail = detail / np.sqrt(uniform_filter(detail**2, 9) + 0.25)
+    windows = [np.hanning(n + 2)[1:-1] for n in detail.shape]
+    power = np.abs(scipy.fft.rfft2(detail * np.outer(*windows))) ** 2
+    power = np.fft.fftshift(power, axes=0)
+    y = np.arange(-SPECTRUM // 2, SPECTRUM // 2) / SPECTRUM
+    x = np.arange(SPECTRUM // 2 + 1) / SPECTRUM
+    rows = _coarse(power, y, np.fft.fftshift(np.fft.fftfreq(len(detail))))
+    shown = _coarse(rows.T, x, np.fft.rfftfreq(detail.shape[1])).T
+    return shown / max(shown.mean(), 1e-30)
+
+
+def _coarse(power, places, frequencies):
+    """The largest power of each place along the first axis, so that no line is lost."""
+    nearest = np.abs(frequencies[:, None] - places).argmin(1)
+    coarse = np.full((len(places), power.shape[1]), -1.0)
+    np.maximum.at(coarse, nearest, power)
+    empty = np.flatnonzero(coarse[:, 0] < 0)
+    coarse[empty] = power[np.abs(frequencies[:, None] - places[empty]).argmin(0)]
+    return coarse

@@ -1,0 +1,65 @@
+"""What a measurement says, as a record and as text."""
+
+import json
+from typing import Any
+
+THRESHOLD_DB = -60.0
+
+
+class Measurement(dict[str, Any]):
+    """A record of the patterns in images, and of what separates them from others.
+
+    It is a `dict` of plain values; `str` of it is what the command prints.
+    """
+
+    @property
+    def clean(self) -> bool:
+        """Whether no pattern is above the threshold."""
+        return bool(self["clean"])
+
+    def to_json(self) -> str:
+        """The record as JSON text."""
+        return json.dumps(self, indent=2, allow_nan=False)
+
+    def __str__(self) -> str:
+        return to_text(self)
+
+
+def to_text(found: Measurement) -> str:
+    """The record as a table and sentences."""
+    lines = []
+    if found["patterns"]:
+        lines += [*_table(found["patterns"]), ""]
+        lines += [
+            f"period {x['period']} {where(x)}: {x['origin']}" for x in found["patterns"]
+        ]
+    if found["paired"]:
+        known = {k: v for k, v in found["paired"].items() if v is not None}
+        lines.append(", ".join(f"{k} {v:.3f}" for k, v in known.items()))
+    return "\n".join([*lines, *found["about"], found["verdict"]])
+
+
+def _table(patterns):
+    rows = [["period", "where", "grey levels", "dBFS", "chance", "images"]]
+    rows += [
+        [
+            str(x["period"]),
+            where(x),
+            f"{x['grey']:.2f}",
+            f"{x['db']:.1f}",
+            "< 1e-99" if x["chance"] < 1e-99 else f"{x['chance']:.0e}",
+            f"{100 * x['share']:.0f} %",
+        ]
+        for x in patterns
+    ]
+    widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]
+    return [
+        "  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True))
+        for row in rows
+    ]
+
+
+def where(pattern: dict[str, Any]) -> str:
+    """Along which axes a pattern runs, in words."""
+    axes = {"x": "along x", "y": "along y", "xy": "along both"}[pattern["axes"]]
+    return f"of detail {axes}" if pattern["detail"] else axes

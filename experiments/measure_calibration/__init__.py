@@ -1,0 +1,1 @@
+"""What chance gives `caejax measure` on photographs, and what it finds of patterns."""
