@@ -114,8 +114,8 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "sweep_exclude": "Points of a sweep to be left out, "
         '`({"corruption.level": 0.0, "loss": "bce"},)`.',
         "tune": "Fields that are tuned before a sweep, "
-        '`{"optimizer.learning_rate": (3e-4, 1e-3), "by": "decoder", "seeds": (100, 101)}`'
-        ": see how a sweep is defined.",
+        '`{"optimizer.learning_rate": (3e-4, 1e-3), "by": "decoder", '
+        '"seeds": (100, 101)}`.',
         "executor.name": "How a sweep's runs are done.",
         "executor.workers": "Of `processes`: runs at a time, 0 for one a core. Of "
         "`vmap`: at most so many runs in a group, 0 for as many as fit in memory. Of "

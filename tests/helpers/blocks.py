@@ -1,10 +1,10 @@
 """Blocks of code and commands in documentation, collected and run in this process.
 
 A page's blocks are run in their order, in a folder of the page's own. What it uses and
-does not make is there: photographs in `photos`, `noisy`, `denoised` and `clean`, finished
-runs `runs/digits` and `runs/mine`, finished sweeps `runs/quickstart` and `runs/my_sweep`, the README's
-`my_sweep.py`, and `decoder.onnx`, which draws a grid. Models are small, images few and
-sweeps of two runs (`tiny`), whatever a page says.
+does not make is there: photographs in `photos`, `noisy`, `denoised` and `clean`, runs
+`runs/digits` and `runs/mine`, sweeps `runs/quickstart` and `runs/my_sweep`, all finished,
+the README's `my_sweep.py`, and `decoder.onnx`, which draws a grid. Models are small,
+images few and sweeps of two runs (`tiny`), whatever a page says.
 """
 
 import contextlib
