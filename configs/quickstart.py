@@ -13,8 +13,9 @@ def get_config():
     """Returns the config of the sweep."""
     config = default()
     config.data.train_size = 4000
-    config.data.test_size = 300
-    config.model.widths = (16, 32)
+    config.data.test_size = 200
+    config.data.val_fraction = 0.05
+    config.model.widths = (8, 24)
     config.model.latent_channels = 8
     # So that what is drawn has the images' own unit, and no saturation hides it.
     config.model.output_activation = "linear"
@@ -23,6 +24,7 @@ def get_config():
     config.optimizer.schedule = "cosine"
     config.train.batch_size = 32
     config.train.epochs = 4
+    config.train.probe_steps = (10, 100)
     config.sweep = {
         "decoder": {
             "field": "model.upsampling",

@@ -9,9 +9,7 @@ from PIL import Image
 
 from caejax.config.load import load_config
 from caejax.files.csv_files import read_csv
-from caejax.report.denoisers import denoisers
 from caejax.report.read import read_sweep
-from caejax.report.style import paper_style, save
 from caejax.sweep.spec import expand
 from experiments.quickstart import keep
 
@@ -59,8 +57,7 @@ def test_a_pattern_is_seen_on_reconstructions_but_for_the_clean_decoder():
 
 
 def test_the_figure_is_drawn_again_pixel_for_pixel(tmp_path):
-    with paper_style():
-        save(denoisers(read_sweep(keep.DRAWN)), tmp_path / "denoisers")
+    keep.draw(tmp_path)
     drawn, kept = (
         Image.open(folder / "denoisers.png") for folder in (tmp_path, keep.HERE)
     )

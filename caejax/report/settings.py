@@ -5,6 +5,7 @@ from typing import Any
 
 from caejax.metrics.table import title
 from caejax.report.read import SweepFiles
+from caejax.terminal.lines import printable
 
 LABELS = {
     "corruption.level": "noise level",
@@ -36,7 +37,7 @@ def setting_of(config: Mapping[str, Any], fields: Iterable[str] = ()) -> str:
             told.append(f"{label(field)} {_find(config, field)}")
     if "seed" in config:
         told.append(f"seed {config['seed']}")
-    return ", ".join(text for text in told if text)
+    return printable(", ".join(text for text in told if text))
 
 
 def settings_of(sweep: SweepFiles, fields: Iterable[str] = ()) -> str:
@@ -56,7 +57,7 @@ def settings_of(sweep: SweepFiles, fields: Iterable[str] = ()) -> str:
         if values:
             name = label(field) + ("s" if field == "seed" and len(values) > 1 else "")
             told.append(f"{name} {several(values)}")
-    return ", ".join(text for text in told if text)
+    return printable(", ".join(text for text in told if text))
 
 
 def several(values: list[str], word: str = "and") -> str:

@@ -1,6 +1,6 @@
 """Keeps here what the quickstart has made, and enough of it to draw its figure again.
 
-python -m experiments.quickstart.keep --workdir=runs/quickstart
+python -m experiments.quickstart.keep --workdir=runs/quickstart   (or --redraw)
 """
 
 import shutil
@@ -12,8 +12,10 @@ import numpy as np
 
 from caejax.config.ids import setting_id
 from caejax.files.csv_files import read_csv, write_csv
+from caejax.report.denoisers import denoisers
 from caejax.report.figures import comparable_runs
 from caejax.report.read import SweepFiles, read_sweep
+from caejax.report.style import paper_style, save
 from caejax.report.tables import sweep_table, to_markdown
 from caejax.terminal.commands import create_parser
 
@@ -38,16 +40,32 @@ LIGHT_GREY = 3  # of the gallery
 def main(argv: Sequence[str] | None = None) -> int:
     """Copies it; returns the exit code."""
     parser = create_parser("experiments.quickstart.keep", __doc__)
-    parser.add_argument("--workdir", type=Path, required=True, metavar="DIR")
-    workdir = parser.parse_args(argv).workdir
+    chosen = parser.add_mutually_exclusive_group(required=True)
+    chosen.add_argument("--workdir", type=Path, metavar="DIR")
+    text = "draw the figure anew of what is kept, as its style has changed"
+    chosen.add_argument("--redraw", action="store_true", help=text)
+    flags = parser.parse_args(argv)
+    if flags.redraw:
+        draw(HERE)
+    else:
+        _keep(flags.workdir)
+        print(table())
+    return 0
+
+
+def draw(folder: Path) -> None:
+    """Draws the figure of what is kept into a folder, as denoisers.png."""
+    with paper_style():
+        save(denoisers(read_sweep(DRAWN)), folder / "denoisers")
+
+
+def _keep(workdir):
     for name in ("results.csv", "references.csv"):
         shutil.copyfile(workdir / name, HERE / name)
     for name in FIGURES:
         shutil.copyfile(workdir / "figures" / f"{name}.png", HERE / f"{name}.png")
     shutil.rmtree(DRAWN, ignore_errors=True)
     _keep_drawn(workdir, read_sweep(workdir))
-    print(table())
-    return 0
 
 
 def _keep_drawn(workdir, sweep: SweepFiles):
