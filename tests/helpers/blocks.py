@@ -4,7 +4,7 @@ A page's blocks are run in their order, in a folder of the page's own. What it u
 does not make is there: photographs in `photos`, `noisy`, `denoised` and `clean`, the
 finished `runs/digits`, `runs/mine`, `runs/quickstart` and `runs/my_sweep`, of which the
 latter two are sweeps, the README's `my_sweep.py`, and `decoder.onnx`, which draws a
-grid. Models are small, images few and sweeps of two runs (`tiny`), whatever a page says.
+grid. Models are small, images few, sweeps of two runs (`tiny`), whatever a page says.
 """
 
 import contextlib
