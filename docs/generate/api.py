@@ -12,6 +12,7 @@ MODULES = {
     "caejax.metrics": "Measures; all take and return arrays.",
     "caejax.metrics.table": "The table of measures.",
     "caejax.diagnose": "Which places of a model draw a grid.",
+    "caejax.measure": "Patterns of any period in images.",
     "caejax.fix": "Models that draw no grid.",
     "caejax.export": "Models as files of other programs.",
     "caejax.models.upsampling": "Upsampling layers.",
