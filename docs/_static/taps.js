@@ -57,8 +57,10 @@ const taps = (() => {
   function equalGains(filter, stride = STRIDE) {
     const g = gains(filter, stride);
     const counts = gains(filter.map(() => 1), stride);
-    const mean = g.reduce((a, b) => a + b) / stride;
-    return filter.map((tap, i) => tap + (mean - g[i % stride]) / counts[i % stride]);
+    const weights = counts.map((n) => 1 / n);
+    const total = weights.reduce((a, b) => a + b);
+    const gain = g.reduce((sum, x, p) => sum + x * weights[p], 0) / total;
+    return filter.map((tap, i) => tap + (gain - g[i % stride]) / counts[i % stride]);
   }
 
   /* ---- the page ---- */

@@ -4,7 +4,7 @@ A page's blocks are run in their order, in a folder of the page's own. What it u
 does not make is there: photographs in `photos`, `noisy`, `denoised` and `clean`, the
 finished `runs/digits`, `runs/mine`, `runs/quickstart` and `runs/my_sweep`, of which the
 latter two are sweeps, the README's `my_sweep.py`, and `decoder.onnx`, which draws a
-grid. Models are small, images few, sweeps of two runs (`tiny`), whatever a page says.
+grid. Models are small, images few, sweeps of one run (`tiny`), whatever a page says.
 """
 
 import contextlib
@@ -96,21 +96,21 @@ def commands_in(block: Block) -> list[list[str]]:
 
 def tiny(config: ConfigDict) -> ConfigDict:
     """Makes a config one of seconds, in place."""
-    data, model = config.data, config.model
-    data.train_size, data.test_size, data.patches_per_image = 24, 8, 2
-    if data.image_size == 64:
-        data.image_size = 16
-    if "widths" in model:
-        model.widths = (4,) * len(model.widths)
-        model.latent_channels = 2
-    config.train.batch_size, config.train.epochs = 8, 1
+    data, small = config.data, tiny_config()
+    for field in ("image_size", "train_size", "test_size", "val_fraction"):
+        data[field] = small.data[field]
+    data.patches_per_image = 2
+    if "widths" in config.model:
+        config.model.widths = small.model.widths
+        config.model.latent_channels = small.model.latent_channels
+    config.train.batch_size, config.train.epochs = small.train.batch_size, 1
     config.train.probe_steps = ()
     config.executor.name = "serial"
     config.references = ()
     axes = config.sweep.to_dict()
-    for i, axis in enumerate(axes.values()):
+    for axis in axes.values():
         if "values" in axis:
-            axis["values"] = axis["values"][: 1 if i else 2]
+            axis["values"] = axis["values"][:1]
     config.sweep, config.sweep_exclude = axes, ()
     return config
 
