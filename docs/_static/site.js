@@ -1,4 +1,5 @@
-/* What is wider than the screen can be scrolled by keys, too. */
+/* What is wider than the screen can be scrolled by keys, and the theme's headings and
+sidebars have what screen readers ask for. */
 "use strict";
 
 (() => {
@@ -8,14 +9,20 @@
     document.querySelectorAll(WIDE).forEach((part) => {
       if (part.scrollWidth > part.clientWidth) {
         part.tabIndex = 0;
-        part.setAttribute("role", "region");
-        part.setAttribute("aria-label", "scrolls sideways");
       } else {
-        ["tabindex", "role", "aria-label"].forEach((x) => part.removeAttribute(x));
+        part.removeAttribute("tabindex");
       }
     });
   }
 
-  document.addEventListener("DOMContentLoaded", mark);
+  function name() {
+    document.querySelectorAll(".caption[role=heading]").forEach((caption) => {
+      caption.setAttribute("aria-level", "2");
+    });
+    document.querySelector(".sidebar-drawer")?.setAttribute("aria-label", "all pages");
+    document.querySelector(".toc-drawer")?.setAttribute("aria-label", "this page");
+  }
+
+  document.addEventListener("DOMContentLoaded", () => { name(); mark(); });
   window.addEventListener("resize", mark);
 })();
