@@ -31,6 +31,7 @@ from caejax import config as config_lib
 from caejax import interface, main
 from caejax.config.load import config_names
 from caejax.diagnose.__main__ import FOUND
+from caejax.sweep import run
 from helpers.mutate import coarse_figures
 from helpers.tiny import save_checkpoints, tiny_config
 
@@ -95,22 +96,26 @@ def commands_in(block: Block) -> list[list[str]]:
 
 
 def tiny(config: ConfigDict) -> ConfigDict:
-    """Makes a config one of seconds, in place."""
-    data, small = config.data, tiny_config()
+    """Makes a config one of a second, in place: the model that other tests train, too.
+
+    Axes keep their last value, so that decoders are all `nearest_k3`, and what one run
+    has compiled the others find again.
+    """
+    small = tiny_config()
     for field in ("image_size", "train_size", "test_size", "val_fraction"):
-        data[field] = small.data[field]
-    data.patches_per_image = 2
-    if "widths" in config.model:
-        config.model.widths = small.model.widths
-        config.model.latent_channels = small.model.latent_channels
-    config.train.batch_size, config.train.epochs = small.train.batch_size, 1
-    config.train.probe_steps = ()
-    config.executor.name = "serial"
-    config.references = ()
+        config.data[field] = small.data[field]
+    config.data.patches_per_image = 2
+    if config.model.encoder == small.model.encoder:
+        config.model.update(small.model)
+    config_lib.override(config, "loss", small.loss)
+    config.optimizer.update(small.optimizer)
+    config.train.update(small.train)
+    config.train.epochs = 1
+    config.executor.name, config.references = small.executor.name, ()
     axes = config.sweep.to_dict()
     for axis in axes.values():
         if "values" in axis:
-            axis["values"] = axis["values"][:1]
+            axis["values"] = axis["values"][-1:]
     config.sweep, config.sweep_exclude = axes, ()
     return config
 
@@ -118,13 +123,20 @@ def tiny(config: ConfigDict) -> ConfigDict:
 @contextlib.contextmanager
 def all_tiny(patch: Any) -> Iterator[None]:
     """While it lasts, commands and functions train what `tiny` makes of configs."""
-    of_flags, of_interface = main._config, interface._config
+    of_flags, of_interface, of_sweeps = main._config, interface._config, run.run_sweep
 
     def from_flags(file, overrides):
         config = of_flags(file, overrides)
         return config if config is None else tiny(config)
 
     patch.setattr(main, "_config", from_flags)
+
+    def from_python(config, folder):
+        name = config.executor.name
+        tiny(config).executor.name = name
+        return of_sweeps(config, folder)
+
+    patch.setattr(run, "run_sweep", from_python)
     patch.setattr(interface, "_config", lambda config: tiny(of_interface(config)))
     with coarse_figures(), jax.numpy_rank_promotion("allow"):
         yield
