@@ -8,6 +8,7 @@ grid. Models are small, images few, sweeps of one run (`tiny`), whatever a page 
 """
 
 import contextlib
+import importlib
 import importlib.util
 import io
 import re
@@ -136,6 +137,7 @@ def all_tiny(patch: Any) -> Iterator[None]:
         tiny(config).executor.name = name
         return of_sweeps(config, folder)
 
+    importlib.import_module("caejax.commands.run")  # has run_sweep as it is
     patch.setattr(run, "run_sweep", from_python)
     patch.setattr(interface, "_config", lambda config: tiny(of_interface(config)))
     with coarse_figures(), jax.numpy_rank_promotion("allow"):
