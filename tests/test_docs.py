@@ -337,8 +337,7 @@ def test_the_page_of_taps_computes_what_caejax_does():
         kind = KINDS[case["name"]]
         taps = np.array(case["start"], np.float32)
         # Flax correlates: its kernel is what is painted, turned around.
-        painted = taps[::-1] if UPSAMPLING[kind].transposed else taps
-        kernel = jnp.asarray(np.outer(painted, painted)[..., None, None])
+        kernel = jnp.asarray(np.outer(taps[::-1], taps[::-1])[..., None, None])
         h = np.asarray(layer_filter(kernel, UPSAMPLING[kind]))[..., 0, 0]
         np.testing.assert_allclose(
             h, np.outer(case["filter"], case["filter"]), atol=1e-6

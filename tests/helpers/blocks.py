@@ -107,10 +107,10 @@ def tiny(config: ConfigDict) -> ConfigDict:
         config.data[field] = small.data[field]
     config.data.patches_per_image = 2
     if config.model.encoder == small.model.encoder:
-        config.model.update(small.model)
+        config.model.update(small.model.to_dict())
     config_lib.override(config, "loss", small.loss)
-    config.optimizer.update(small.optimizer)
-    config.train.update(small.train)
+    config.optimizer.update(small.optimizer.to_dict())
+    config.train.update(small.train.to_dict())
     config.train.epochs = 1
     config.executor.name, config.references = small.executor.name, ()
     axes = config.sweep.to_dict()
