@@ -39,7 +39,7 @@ from caejax.models.kinds import UPSAMPLING, layer_filter
 from caejax.sweep import executors
 
 DOCS = ROOT / "docs"
-# Running all that pages say takes minutes, which a variable of the environment asks for.
+# To run all that pages say takes minutes: a variable of the environment asks for it.
 ALL = pytest.mark.skipif(
     "CAEJAX_DOCS" not in os.environ, reason="CAEJAX_DOCS=all runs every block"
 )
