@@ -30,7 +30,7 @@ import caejax
 from caejax import __main__ as console
 from caejax import config as config_lib
 from caejax import interface, main
-from caejax.config.load import config_names
+from caejax.config.load import find_config
 from caejax.diagnose.__main__ import FOUND
 from caejax.sweep import run
 from helpers.mutate import coarse_figures
@@ -284,7 +284,7 @@ def check_command(words: list[str]) -> None:
         if flag.startswith("--config."):
             config_lib.get(config, flag.removeprefix("--config."))
         elif flag == "--config":
-            assert value in config_names() or Path(value).is_file(), word
+            find_config(value)
         elif flag.startswith("-"):
             assert re.search(rf"{flag.replace('--', '--(.no.)?')}\b", told), word
     return None
