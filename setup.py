@@ -93,6 +93,10 @@ setup(
         # What `caejax export` writes, and `caejax diagnose` reads of other people's.
         "onnx": ["onnx>=1.18", "onnxruntime>=1.22"],
         "torch": ["torch>=2.8"],
+        # The executor `ray`.
+        "ray": ["ray>=2.50"],
+        # Data on object stores; each store has a package besides, s3fs for instance.
+        "remote": ["fsspec>=2024.6"],
         # Preparing most data sets needs TensorFlow; reading them never does.
         "tfds": [
             "tensorflow-cpu>=2.20; sys_platform == 'linux'",

@@ -98,6 +98,11 @@ SUBCOMMANDS = {
         "caejax.main",
         _as_mode,
     ),
+    "slurm": Subcommand(
+        "Writes a batch script that does a config on a cluster with Slurm.",
+        "caejax.main",
+        _as_mode,
+    ),
     "denoise": Subcommand(
         "Denoises your images, or a run's own data, with a trained model.",
         "caejax.apply",

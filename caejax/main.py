@@ -4,7 +4,8 @@ Modes: `run` trains one model, or the whole sweep if the config defines one, and
 goes on where an earlier command was stopped; `eval` measures a trained model
 again, models at other noise levels, or what to compare them with; `report` draws
 figures and tables anew from the files in the folder; `show` prints what would be run
-and, for a sweep, about how long it takes.
+and, with --calibrate, about how long it takes; `slurm` writes a batch script of Slurm
+that does it on a cluster.
 """
 
 from caejax.runtime import stopping
@@ -16,18 +17,20 @@ if __name__ == "__main__":
     )  # before libraries are imported, which takes a while
 
 import importlib  # noqa: E402
+import os  # noqa: E402
 import sys  # noqa: E402
 from collections.abc import Sequence  # noqa: E402
 
 from absl import app, flags, logging  # noqa: E402
 
-from caejax.commands.options import Options, WholeNumber  # noqa: E402
+from caejax.commands.options import Options, Processes, WholeNumber  # noqa: E402
 from caejax.config import command_line  # noqa: E402
 from caejax.config.load import load_config  # noqa: E402
 from caejax.errors import CaejaxError, print_error  # noqa: E402
+from caejax.files import locks  # noqa: E402
 from caejax.files.paths import expand_folder  # noqa: E402
 
-MODES = ("run", "eval", "report", "show")
+MODES = ("run", "eval", "report", "show", "slurm")
 
 _CONFIG = flags.DEFINE_string(
     "config", None, "Config file; --config.section.field=value overrides a field."
@@ -42,8 +45,14 @@ _CORES = flags.DEFINE(
 _CACHE = flags.DEFINE_bool(
     "cache", True, "Keep compiled programs in the user's cache folder."
 )
+_LOCKS = flags.DEFINE_bool(
+    "locks",
+    True,
+    "Lock runs against other commands; --nolocks on file systems that cannot, for a "
+    "folder that no other command uses.",
+)
 _CALIBRATE = flags.DEFINE_bool(
-    "calibrate", None, "Estimate the time in --mode=show; by default for sweeps."
+    "calibrate", False, "With --mode=show: train two short runs, to tell the time."
 )
 _REFERENCES = flags.DEFINE_list(
     "references",
@@ -65,6 +74,37 @@ _DATA_DIR = flags.DEFINE_string(
     None,
     "With --mode=eval: where the data of the run or sweep are now, if they were moved.",
 )
+_ALL = flags.DEFINE_bool(
+    "all", False, "With --mode=eval: print all values, not those that say most."
+)
+_JOBS = flags.DEFINE(
+    WholeNumber(lower_bound=0, upper_bound=10_000),
+    "jobs",
+    0,
+    "With --mode=slurm: jobs that share a sweep, or machines of one; 0: by the "
+    "calibration.",
+)
+_DISTRIBUTED = flags.DEFINE_bool(
+    "distributed",
+    False,
+    "Do one run by several processes, on all of their devices; each is this command. "
+    "Slurm, TPU pods and MPI say which there are, else the next three do.",
+)
+_ADDRESS = flags.DEFINE_string(
+    "coordinator_address", "", "With --distributed: HOST:PORT of process 0."
+)
+_COUNT = flags.DEFINE(
+    WholeNumber(lower_bound=1),
+    "num_processes",
+    None,
+    "With --distributed: the number of processes.",
+)
+_INDEX = flags.DEFINE(
+    WholeNumber(lower_bound=0),
+    "process_id",
+    None,
+    "With --distributed: this process's number, from 0 on.",
+)
 _MODE = flags.DEFINE_enum("mode", "run", MODES, "What to do.")
 
 
@@ -81,9 +121,17 @@ def _main(argv):
             f"{argv[1]!r} is not a flag; flags look like --config=FILE, and what has "
             "spaces is quoted"
         )
-    for flag in (_REFERENCES, _LEVELS, _DATA_DIR):
+    for flag in (_REFERENCES, _REFERENCE_IMAGES, _LEVELS, _DATA_DIR, _ALL):
         if flag.value and _MODE.value != "eval":
             raise CaejaxError(f"--{flag.name} is for --mode=eval; add that")
+    if _REFERENCE_IMAGES.value and not _REFERENCES.value:
+        raise CaejaxError("--reference-images is for --references; add that")
+    if _CALIBRATE.value and _MODE.value != "show":
+        raise CaejaxError("--calibrate is for --mode=show; add that")
+    if not _LOCKS.value:
+        os.environ[locks.VARIABLE] = "1"  # for worker processes, too
+    if _JOBS.value and _MODE.value != "slurm":
+        raise CaejaxError("--jobs is for --mode=slurm; add that")
     options = Options(
         config=_config(_CONFIG.value, overrides),
         workdir=expand_folder(_WORKDIR.value, "--workdir") if _WORKDIR.value else None,
@@ -94,15 +142,33 @@ def _main(argv):
         reference_images=_REFERENCE_IMAGES.value,
         levels=_LEVELS.value,
         data_dir=_DATA_DIR.value or "",
+        all_values=_ALL.value,
+        jobs=_JOBS.value,
+        processes=_processes(),
     )
     # One mode does not wait for the libraries of another.
     return importlib.import_module(f"caejax.commands.{_MODE.value}").main(options)
+
+
+def _processes():
+    given = _ADDRESS.value, _COUNT.value, _INDEX.value
+    if not _DISTRIBUTED.value:
+        if any(value not in ("", None) for value in given):
+            raise CaejaxError(
+                "--coordinator_address, --num_processes and --process_id are for "
+                "--distributed; add that"
+            )
+        return None
+    if _MODE.value not in ("run", "slurm"):
+        raise CaejaxError("--distributed is for --mode=run; leave it out")
+    return Processes(*given)
 
 
 def _config(file, overrides):
     if file:
         config = load_config(file)
         command_line.apply(config, overrides, file)
+        command_line.check_counts(config, overrides, _MODE.value)
         return config
     if overrides:
         raise CaejaxError(f"{overrides[0]} changes a config; add --config=FILE")

@@ -3,7 +3,7 @@
 python -m caejax.main --config=configs/quickstart.py --workdir=runs/quickstart
 
 Run time: 2 min on two x86-64 cores, compilation included.
-Score: DC ripple of period 2 below -120 dBFS for nearest_k3, above -30 for deconv_k3.
+Score: test PSNR above 19 dB at noise 0.3, where the best median filter has 17.
 """
 
 from caejax.config import default
@@ -12,18 +12,26 @@ from caejax.config import default
 def get_config():
     """Returns the config of the sweep."""
     config = default()
-    config.data.train_size = 3600
-    config.data.test_size = 500
-    config.model.widths = (8, 16, 16)
+    config.data.train_size = 4000
+    config.data.test_size = 200
+    config.data.val_fraction = 0.05
+    config.model.widths = (8, 24)
+    config.model.latent_channels = 8
+    # So that what is drawn has the images' own unit, and no saturation hides it.
+    config.model.output_activation = "linear"
+    config.loss = "mse"
     config.optimizer.learning_rate = 3e-3
+    config.optimizer.schedule = "cosine"
     config.train.batch_size = 32
-    config.train.epochs = 3
+    config.train.epochs = 4
+    config.train.probe_steps = (10, 100)
     config.sweep = {
         "decoder": {
             "field": "model.upsampling",
             "values": ("deconv_k3", "deconv_k4", "nearest_k3"),
         },
-        "noise": {"field": "corruption.level", "values": (0.3, 0.6)},
+        "noise": {"field": "corruption.level", "values": (0.3, 0.5)},
         "seed": {"field": "seed", "values": (0, 1)},
     }
+    config.references = ("median", "nlm", "pca")
     return config

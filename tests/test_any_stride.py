@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers.layers import run
 
 from caejax.models.upsampling import Upsample
 
@@ -23,22 +24,22 @@ def test_as_the_stock_layers(dims, stride, key, normal):
     """Flax's transposed convolution, and its convolution behind a resize."""
     layer, x, params = layer_and_parameters("deconv_k4", dims, stride, key, normal)
     stock = nn.ConvTranspose(2, (4,) * dims, (stride,) * dims)
-    made = layer.apply({"params": params}, x)
+    made = run(layer, {"params": params}, x)
     assert made.shape == (x.shape[0], *(stride * n for n in x.shape[1:-1]), 2)
-    np.testing.assert_array_equal(made, stock.apply({"params": params}, x))
+    np.testing.assert_array_equal(made, run(stock, {"params": params}, x))
     for kind, method in [("nearest_k3", "nearest"), ("bilinear_k3", "linear")]:
         layer, x, params = layer_and_parameters(kind, dims, stride, key, normal)
         large = jax.image.resize(x, (*made.shape[:-1], 3), method)
-        expected = nn.Conv(2, (3,) * dims).apply({"params": params}, large)
-        np.testing.assert_array_equal(layer.apply({"params": params}, x), expected)
+        expected = run(nn.Conv(2, (3,) * dims), {"params": params}, large)
+        np.testing.assert_array_equal(run(layer, {"params": params}, x), expected)
 
 
 @pytest.mark.parametrize(("dims", "stride"), [(1, 4), (2, 3)])
 def test_shuffles_by_hand(dims, stride, key, normal):
     layer, x, params = layer_and_parameters("shuffle_k3", dims, stride, key, normal)
-    made = layer.apply({"params": params}, x)
+    made = run(layer, {"params": params}, x)
     wide = nn.Conv(2 * stride**dims, (3,) * dims, use_bias=False)
-    phases = np.asarray(wide.apply({"params": {"kernel": params["kernel"]}}, x))
+    phases = np.asarray(run(wide, {"params": {"kernel": params["kernel"]}}, x))
     for n, phase in enumerate(np.ndindex(*(stride,) * dims)):
         taken = made[(slice(None), *(slice(p, None, stride) for p in phase))]
         expected = phases[..., 2 * n : 2 * n + 2] + np.asarray(params["bias"])
@@ -52,7 +53,7 @@ def test_clean_kinds_are_clean(kind, dims, stride, key, normal):
     x = np.broadcast_to(normal(3), (1, *(9,) * dims, 3))
     params = layer.init(key, x)["params"]
     params = jax.tree.map(lambda p: p + 0.1 * normal(*p.shape), params)
-    made = layer.apply({"params": params}, x)
+    made = run(layer, {"params": params}, x)
     inner = made[(slice(None), *(slice(3 * stride, 6 * stride),) * dims)]
     np.testing.assert_allclose(inner, jnp.broadcast_to(inner.mean(
         tuple(range(1, dims + 1)), keepdims=True), inner.shape), atol=5e-6)  # fmt: skip

@@ -93,3 +93,50 @@ def test_bm3d_removes_noise():
     clean, noisy = smooth_images(1)[:1], smooth_images(1, 0.2)[:1]
     output = denoise("bm3d", noisy, {"sigma": 0.2})
     assert ((output - clean) ** 2).mean() < 0.3 * ((noisy - clean) ** 2).mean()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_non_local_means_are_those_of_the_formula(channels):
+    noisy = smooth_images(channels, 0.2)[:2]
+    found = denoise("nlm", noisy, {"h": 0.3, "patch_size": 3})
+    wide = np.pad(noisy, ((0, 0), (7, 7), (7, 7), (0, 0)), "reflect")
+    patches = np.lib.stride_tricks.sliding_window_view(wide, (3, 3), (1, 2))
+    for y, x in ((0, 0), (9, 5), (15, 11)):
+        near = patches[:, y : y + 13, x : x + 13]
+        own = patches[:, y + 6, x + 6][:, None, None]
+        weights = np.exp(-((near - own) ** 2).mean((3, 4, 5)) / 0.3**2)
+        mean = np.einsum("nyx,nyxc->nc", weights, near[..., 1, 1])
+        expected = mean / weights.sum((1, 2))[:, None]
+        np.testing.assert_allclose(found[:, y, x], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_tuned_non_local_means_are_as_good_as_those_of_scikit_image(channels):
+    # Theirs is of other strengths: its fast mode sums over patches of one pixel less a
+    # side, and takes another exponential.
+    skimage = pytest.importorskip("skimage.restoration")
+    clean, noisy = smooth_images(channels), smooth_images(channels, 0.2)
+    errors = [
+        np.mean(
+            [
+                (
+                    skimage.denoise_nl_means(
+                        x, **point, patch_distance=6, channel_axis=-1
+                    ).reshape(y.shape)
+                    - y
+                )
+                ** 2
+                for x, y in zip(noisy, clean, strict=True)
+            ]
+        )
+        for point in CLASSICAL["nlm"].grid
+    ]
+    assert min(tune("nlm", noisy, clean)[1]) <= 1.05 * min(errors)
+
+
+def test_what_needs_no_package_says_so(monkeypatch):
+    monkeypatch.setitem(sys.modules, "skimage", None)
+    assert missing_packages("median") == missing_packages("nlm") == []
+    noisy = smooth_images(1, 0.2)
+    for name in ("median", "nlm"):
+        denoise(name, noisy, CLASSICAL[name].grid[0])

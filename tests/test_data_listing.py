@@ -211,6 +211,21 @@ def test_first_pages_are_said(tmp_path):
     assert "of 2 the first page or frame alone is read" in found.note
 
 
+@pytest.mark.parametrize(
+    ("channels", "words"),
+    [
+        (1, "; of 1 the colours are made grey"),  # not of that which is grey all over
+        (3, "; of 2 the grey is repeated in each colour"),
+    ],
+)
+def test_another_kind_than_the_pictures_own_is_said(channels, words, tmp_path):
+    for part in ("train", "test"):
+        save(tmp_path / part / "grey.png", len(part))
+    for name, colour in (("red", (255, 0, 0)), ("flat", (7, 7, 7))):
+        Image.new("RGB", (4, 4), colour).save(tmp_path / "train" / f"{name}.png")
+    assert find(tmp_path, val_fraction=0.0, channels=channels).note.endswith(words)
+
+
 def test_names_may_be_any_bytes(tmp_path):
     raw = os.fsencode(tmp_path) + b"/caf\xe9 \n\t'x'.png"
     save(tmp_path / "a.png", 1)

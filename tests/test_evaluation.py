@@ -131,20 +131,18 @@ def test_rows_name_what_references_depend_on():
     row = {"reference": "tv", "images": 5, "test_images": 12, "corruption.level": 0.1}
     fields = ["corruption.level", "model.latent_channels", "model.upsampling", "seed"]
     run = dict(zip(fields, (0.1, 2, "deconv_k3", 0), strict=True))
-    _, rows = with_references(SweepFiles({}, fields, [run], {}, [row]))
-    assert rows[0] == run
-    assert [rows[1][field] for field in fields[:3]] == [0.1, "", "tv (5 images)"]
-    # Without a decoder to choose, models are named by what they are.
     model = {"upsampling": "deconv_k4", "encoder": "conv"}
-    files = SweepFiles({"model": model}, fields[:2], [run], {}, [row])
-    assert [r["model"] for r in with_references(files)[1]] == [
-        "deconv_k4",
-        "tv (5 images)",
-    ]
+    files = SweepFiles({"model": model}, fields, [run], {}, [row])
+    names, rows = with_references(files)
+    assert names == ["estimator", *fields[:3]]
+    assert rows[0] == run | {"estimator": "autoencoder"}
+    # It does not stand in the column of decoders.
+    assert [rows[1][name] for name in names] == ["tv (5 images)", 0.1, "", ""]
     model["encoder"] = "dense"
-    assert with_references(files)[1][0]["model"] == "dense"
+    assert with_references(files)[1][0]["estimator"] == "dense autoencoder"
     run["model.encoder"] = "tied_dense"
-    assert with_references(files)[1][0]["model"] == "tied_dense"
+    assert with_references(files)[1][0]["estimator"] == "tied autoencoder"
+    assert with_references(files._replace(references=[]))[0] == fields[:3]
 
 
 def test_figures_are_those_of_the_estimates(sweep, measured):
@@ -328,11 +326,11 @@ def test_the_report_lists_references_and_draws_the_matrix(sweep, measured):
     measure_levels(sweep, LEVELS)
     report(sweep)
     text = (sweep / "tables" / "results.md").read_text()
-    assert text.startswith("| model | corruption.level | seeds |")
+    assert text.startswith("| estimator | corruption.level | seeds |")
     header, lines = sweep_table(read_sweep(sweep))
     by_name = {line[0]: line for line in lines if line[1] == "0.5"}
     assert set(by_name) == {
-        "nearest_k3",
+        "autoencoder",
         "input",
         "pca (32 numbers)",
         "median (5 images)",

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from helpers.images import SHAPE, correlated_images
 
+from caejax.evaluation import pca
 from caejax.evaluation.pca import fit_components, project
 
 
@@ -52,6 +53,43 @@ def test_components_by_hand():
     np.testing.assert_allclose(direction, np.array([1, 2]) / np.sqrt(5), rtol=1e-6)
     off_line = jnp.array([3.0, 0]).reshape(1, 2, 1, 1)  # (1, 1) + (2, -1)
     np.testing.assert_allclose(project(off_line, components).ravel(), 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("count", [1, 5, 9, 24])
+def test_few_images_have_the_components_of_their_singular_vectors(
+    count, images, monkeypatch
+):
+    monkeypatch.setattr(pca, "_CHUNK", 7)  # of 24 numbers
+    train, noisy = images(10), images(6, 0.3)
+    mean = train.astype(np.float64).mean(0)
+    rows = (train - mean).reshape(-1, 24)
+    basis = np.linalg.svd(rows, full_matrices=False)[2][: min(count, 9)]
+    components = fit_components(train, count)
+    # Ten images vary in nine directions around their mean.
+    assert components.basis.shape == (min(count, 9), 24)
+    gram = components.basis @ components.basis.T
+    np.testing.assert_allclose(gram, np.eye(len(gram)), atol=1e-5)
+    expected = (noisy - mean).reshape(-1, 24) @ basis.T @ basis
+    np.testing.assert_allclose(
+        project(noisy, components), expected.reshape(noisy.shape) + mean, atol=1e-5
+    )
+
+
+def test_the_smaller_side_is_solved_for(monkeypatch):
+    sizes = []
+    monkeypatch.setattr(
+        pca, "_largest", lambda matrix, count: sizes.append(matrix.shape) or 1 / 0
+    )
+    for count, shape in ((30, (2, 3, 1)), (5, (64, 64, 3))):
+        with pytest.raises(ZeroDivisionError):
+            fit_components(np.ones((count, *shape), np.float32), 1)
+    assert sizes == [(6, 6), (5, 5)]
+
+
+def test_equal_images_have_a_component_of_no_length_at_most():
+    components = fit_components(np.ones((3, 2, 2, 1), np.float32), 2)
+    noisy = np.zeros((1, 2, 2, 1), np.float32)
+    np.testing.assert_array_equal(project(noisy, components), 1)
 
 
 BATCH = np.zeros((2, *SHAPE), np.float32)

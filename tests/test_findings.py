@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from caejax.report import advice, findings, leads
 from caejax.report import fields as fields_lib
-from caejax.report import findings
 from caejax.report.read import RunFiles, SweepFiles
 from caejax.report.statistics import TOO_FEW, sign_flip_interval
 
@@ -15,11 +15,11 @@ def sweep(psnr, ripple=None, fields=(LEVEL, DECODER), noisy=None):
     for setting, values in psnr.items():
         for seed, value in enumerate(values):
             row = dict(zip(fields, setting, strict=True)) | {"seed": seed}
-            row |= {"status": "done", findings.PSNR: value}
+            row |= {"status": "done", leads.PSNR: value}
             if ripple:
                 row[findings.RIPPLE] = ripple[setting[-1]]
             if noisy is not None:
-                row[findings.INPUT] = noisy
+                row[leads.INPUT] = noisy
             rows.append(row)
     return SweepFiles({}, [*fields, "seed"], rows, {})
 
@@ -42,7 +42,7 @@ def sweep(psnr, ripple=None, fields=(LEVEL, DECODER), noisy=None):
     ],
 )
 def test_the_question_is_that_of_the_swept_fields(fields, asked):
-    files = SweepFiles({}, fields, [{findings.PSNR: 1.0}], {})
+    files = SweepFiles({}, fields, [{leads.PSNR: 1.0}], {})
     assert findings.question(files) == asked
     if DECODER in fields:
         files = files._replace(rows=[{findings.RIPPLE: -9.0}])
@@ -60,12 +60,12 @@ def test_fields_that_change_with_the_decoder_are_no_conditions():
 
 def test_leads_are_paired_by_seed():
     files = sweep({(0.1, "a"): [10.0, 12.0, 20.0], (0.1, "b"): [9.0, 12.5]})
-    (lead,) = findings.leads(files)
+    (lead,) = leads.leads(files)
     assert (lead.best, lead.second) == (("a",), ("b",))
     np.testing.assert_allclose(lead.differences, [1.0, -0.5])
     assert lead.interval is None
     assert lead.p == "n too small"
-    header, lines = findings.leads_table(files)
+    header, lines = leads.leads_table(files)
     assert header == ["best", "PSNR (dB)", "runner-up", "lead (dB)"] + [
         "seeds ahead",
         "p",
@@ -76,20 +76,21 @@ def test_leads_are_paired_by_seed():
 def test_enough_seeds_have_an_interval_and_a_corrected_p():
     seeds = np.arange(8.0)
     files = sweep({(0.1, "a"): seeds + 1 + 0.1 * seeds, (0.1, "b"): seeds})
-    (lead,) = findings.leads(files)
+    (lead,) = leads.leads(files)
     low, high = lead.interval
     assert 1 < low < np.mean(lead.differences) < high < 1.7
     assert lead.p == "0.00782"  # 2 / 2^8, rounded up
     rows = files.rows + sweep({(0.1, "c"): seeds - 9}).rows
-    (lead,) = findings.leads(files._replace(rows=rows))
+    (lead,) = leads.leads(files._replace(rows=rows))
     assert lead.p == "0.0235"  # three pairs might have been compared
     wide = sign_flip_interval(lead.differences, confidence=1 - 0.05 / 3)
     assert lead.interval == wide
     assert wide[0] < low < high < wide[1]
     rows += sweep({(0.1, name): seeds - 10 for name in "defgh"}).rows
-    (lead,) = findings.leads(files._replace(rows=rows))
+    (lead,) = leads.leads(files._replace(rows=rows))
     assert (lead.p, lead.interval) == (TOO_FEW, None)  # of 28 pairs
     assert findings.answer(files) == [
+        "a is best of the decoders.",
         "a has the highest mean PSNR of 8 seeds: 4.85 dB "
         f"(1.35 dB above b, simultaneous 95 % interval {low:.2f} to {high:.2f}).",
         "1 of 1 leads pass a paired sign-flip test "
@@ -108,6 +109,8 @@ def test_the_answer_names_the_best_the_clean_and_the_price():
         (0.5, "c"): [9.0, 9.0],
     }
     assert findings.answer(sweep(psnr, ripple, noisy=15.0)) == [
+        "a is best of the decoders at 1 of 2 settings of noise level, b at 1, as far "
+        "as 2 seeds can tell.",
         "Highest mean PSNR of 2 seeds: "
         "a, 20.50 dB at noise level 0.1 (0.75 dB above b, ahead in 2 of 2 seeds); "
         "b, 11.50 dB at noise level 0.5 (1.50 dB above a, ahead in 2 of 2 seeds).",
@@ -131,7 +134,7 @@ def test_a_price_too_small_for_two_digits_is_said_in_words():
 def test_many_settings_are_counted():
     psnr = {(level, "a"): [level] for level in range(5)}
     psnr |= {(level, "b"): [level + (0.5 if level else -0.25)] for level in range(5)}
-    assert findings.answer(sweep(psnr))[0] == (
+    assert findings.answer(sweep(psnr))[1] == (
         "Of 5 settings of noise level, the highest PSNR is that of b at 4 and a at 1; "
         "leads are 0.25 to 0.50 dB."
     )
@@ -140,12 +143,12 @@ def test_many_settings_are_counted():
 def test_one_seed_or_no_run_is_said():
     assert "may be chance" in findings.answer(sweep({(1, "a"): [1], (1, "b"): [2]}))[-1]
     assert "nothing to compare" in findings.answer(sweep({}))[0]
-    assert findings.leads_table(sweep({(1, "a"): [1]})) == ([], [])
+    assert leads.leads_table(sweep({(1, "a"): [1]})) == ([], [])
 
 
 def test_a_run_is_held_against_its_input():
     config = {"corruption": {"name": "cross"}}
-    figures = {findings.PSNR: 20.0, findings.INPUT: 12.5, findings.RIPPLE: -120.0}
+    figures = {leads.PSNR: 20.0, leads.INPUT: 12.5, findings.RIPPLE: -120.0}
     run = RunFiles(config, figures | {"test/ssim": 0.5}, [], {})
     assert findings.run_question(run).startswith("How well does this model inpaint, ")
     assert findings.run_answer(run)[:2] == [
@@ -155,3 +158,104 @@ def test_a_run_is_held_against_its_input():
     # Images smaller than SSIM's window have none.
     run = run._replace(summary=figures)
     assert findings.run_answer(run)[0].endswith("the input's 12.50 dB.")
+
+
+def reference(name, psnr, **fields):
+    """Rows of references.csv from PSNRs by seed."""
+    common = {"reference": name, "images": 5, "test_images": 5, **fields}
+    return [common | {"seed": seed, leads.PSNR: x} for seed, x in enumerate(psnr)]
+
+
+def test_the_best_is_held_against_references_of_the_same_images():
+    psnr = {
+        (0.1, "a"): [20.0, 21.0],
+        (0.1, "b"): [19.0, 19.0],
+        (0.5, "a"): [12.0, 12.0],
+        (0.5, "b"): [11.0, 11.0],
+    }
+    rows = reference("pca", [21.0, 23.0], **{LEVEL: 0.1, "latent_size": 8})
+    rows += reference("pca", [11.5, 11.5], **{LEVEL: 0.5, "latent_size": 8})
+    rows += reference("nlm", [19.0, 19.0], **{LEVEL: 0.1, "images": 2})
+    rows += reference("input", [99.0, 99.0], **{LEVEL: 0.1})
+    files = sweep(psnr)._replace(references=rows)
+    said = findings.answer(files)
+    assert said[0] == (
+        "a is best of the decoders at every noise level, as far as 2 seeds can tell; "
+        "PCA (8 numbers) is better than all at 1 of 2."
+    )
+    assert said[2] == (
+        "In PSNR, PCA (8 numbers) lies 1.50 dB above a at noise level 0.1 (ahead in 2 "
+        "of 2 seeds); PCA (8 numbers) lies 0.50 dB below a at noise level 0.5 (ahead "
+        "in 0 of 2 seeds)."
+    )
+    judged = findings.held_against_references(files, leads.leads(files))
+    assert [[rival.name for rival in rivals] for rivals in judged] == [
+        ["PCA (8 numbers)", "non-local means (2 images)"],
+        ["PCA (8 numbers)"],
+    ]
+    assert any("PCA (8 numbers) is the better" in x for x in advice.next_steps(files))
+
+
+@pytest.mark.parametrize(
+    ("ahead", "said"),
+    [
+        ([1.0, 1.1, 0.9, 1.0], "PCA is better than all"),
+        ([-1.0, -1.1, -0.9, -1.0], "no other estimator is better: PCA comes nearest, "),
+        ([-1.0, 1.1, -0.9, 1.0], "PCA is level with the best"),
+    ],
+)
+def test_intervals_over_seeds_decide_who_is_better(ahead, said):
+    ours = [20.0, 20.5, 21.0, 19.0]
+    theirs = [x + y for x, y in zip(ours, ahead, strict=True)]
+    files = sweep({("a",): ours, ("b",): [9.0] * 4}, fields=(DECODER,))
+    files = files._replace(references=reference("pca", theirs))
+    assert said in findings.answer(files)[0]
+    ((rival,),) = findings.held_against_references(files, leads.leads(files))
+    assert rival.interval[0] < np.mean(ahead) < rival.interval[1]
+
+
+def test_a_reference_of_each_bottleneck_meets_the_models_of_that_bottleneck():
+    field = "model.latent_channels"
+    psnr = {(2, "a"): [9.0], (2, "b"): [1.0], (8, "a"): [19.0], (8, "b"): [1.0]}
+    files = sweep(psnr, fields=(field, DECODER))
+    rows = reference("pca", [10.0], **{field: 2}) + reference("pca", [16], **{field: 8})
+    files = files._replace(references=rows)
+    judged = findings.held_against_references(files, leads.leads(files))
+    assert [[rival.lead for rival in rivals] for rivals in judged] == [[1.0], [-3.0]]
+
+
+def test_a_run_is_held_against_its_references():
+    config = {"corruption": {"name": "gaussian"}, "seed": 0}
+    figures = {leads.PSNR: 20.0}
+    rows = reference("pca", [21.25]) + reference("tv", [19.0])
+    run = RunFiles(config, figures, [], {}, rows)
+    assert "Better than this model in PSNR: PCA by 1.25 dB." in findings.run_answer(run)
+    run = run._replace(references=rows[1:])
+    said = "It is better than total variation, by 1.00 dB."
+    assert said in findings.run_answer(run)
+
+
+def losses(*values):
+    return [{"split": "val", "step": 10 * i, "loss": x} for i, x in enumerate(values)]
+
+
+def test_what_to_do_next_follows_from_the_files():
+    ripple = {"a": -20.0, "b": -150.0}
+    files = sweep({(0.1, "a"): [20.0, 21.0], (0.1, "b"): [19.5, 20.5]}, ripple)
+    falling = RunFiles({}, {}, losses(9, 5, 4, 3, 2, 1), {})
+    files = files._replace(
+        runs={"x": falling, "y": falling._replace(rows=losses(9, 2, 1, 1, 1, 1))},
+        config={"train": {"epochs": 3}, "corruption": {"name": "gaussian"}},
+    )
+    assert advice.next_steps(files) == [
+        "Train longer, `--config.train.epochs=6` for instance. In 1 of 2 runs the "
+        "validation loss was still falling.",
+        "If patterns matter more than PSNR, take b: it draws no checkerboard, for 0.50 "
+        "dB of PSNR on average.",
+        "Measure what else could be done with these images, by PCA and a median filter "
+        "for instance: `caejax eval --workdir=DIR --references=all`, then "
+        "`caejax report --workdir=DIR`.",
+        "Run at least 6 seeds: with fewer, no lead can pass a test.",
+    ]
+    assert not advice.still_falling(losses(2, 1))
+    assert not advice.still_falling(losses(9, 5, 4, 3, 1, 1))

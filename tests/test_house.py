@@ -5,6 +5,7 @@ import collections
 import functools
 import graphlib
 import importlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -49,6 +50,34 @@ def imports_between_rooms():
             if package == "caejax" and other in rooms:
                 rooms[room_of(path)].add(other)
     return {room: others - {room} for room, others in rooms.items()}
+
+
+def test_no_line_for_people_names_a_file_of_the_repository():
+    """Installed, there is none: configs go by name, and the rest is not there."""
+    named = re.compile(
+        r"\b(configs|experiments|tests|docs)/\w|README|CONTRIBUTING|CHANGELOG"
+    )
+    found = [
+        f"{path.relative_to(ROOT)}: {text}"
+        for path in PACKAGE.rglob("*.py")
+        for text in texts(syntax(path))
+        if named.search(text)
+    ]
+    assert not found
+
+
+def texts(tree):
+    """Strings that are no docstrings, parts of f-strings among them."""
+    docstrings = {
+        id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)
+    }
+    return [
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and id(node) not in docstrings
+    ]
 
 
 def test_no_arrow_points_up():

@@ -1,8 +1,47 @@
 """Tests of what runs a trained model in batches."""
 
 import numpy as np
+import pytest
+from helpers.random_models import random_model
 
+from caejax import export
+from caejax.config import default
+from caejax.errors import CaejaxError
+from caejax.evaluation.levels import measure_levels
+from caejax.evaluation.references import measure_references
+from caejax.fix.runs import fix_run
+from caejax.inference import trained
 from caejax.inference.trained import in_batches
+from caejax.report.report import report
+from caejax.sweep.run import run_sweep
+from caejax.training.loop import evaluate_again, train
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        trained.load,
+        trained.load_file,
+        report,
+        lambda path: evaluate_again(None, path),
+        lambda path: fix_run(path, path),
+        lambda path: measure_levels(path, [0.1]),
+        lambda path: measure_references(path, ["input"]),
+        lambda path: train(default(), path),
+        lambda path: run_sweep(default(), path),
+        lambda path: export.export(None, "safetensors", path),
+    ],
+)
+def test_paths_may_be_text(call):
+    with pytest.raises(CaejaxError, match="environment has no variable NO_SUCH_ONE"):
+        call("~/$NO_SUCH_ONE")
+
+
+def test_a_model_is_loaded_from_text(tmp_path):
+    model = random_model(channels=1)
+    export.export(model, "safetensors", str(tmp_path / "model.safetensors"))
+    found = trained.load_file(str(tmp_path / "model.safetensors"))
+    assert found.model == model.model
 
 
 def test_batches_are_of_one_size_and_lose_nothing():

@@ -172,6 +172,19 @@ CASES = {
     ),
     "a word for a level": (["--mode=eval", "--levels=0,hi"], "'hi', which is no level"),
     "references without --mode=eval": (["--references=all"], "add that"),
+    "an unknown reference of a config": (
+        ["--config.references=('medain',)"],
+        "'medain' .did you mean 'median'",
+    ),
+    "a time without --mode=show": (["--calibrate"], "--calibrate is for --mode=show"),
+    "a field that an axis sets": (
+        ["--config=TMP/sweep.py", "--config.corruption.level=0.3"],
+        "the axis 'noise' of config.sweep sets it in every run",
+    ),
+    "a field that an evaluation has no use for": (
+        ["--mode=eval", "--config.train.epochs=3"],
+        "config.train.epochs is set, but --mode=eval",
+    ),
     "levels of another config": (["--mode=eval", "--levels=0"], "leave out --config"),
 }
 
@@ -273,6 +286,8 @@ def test_a_run_draws_its_figures_and_runs_once(folder, in_process):
     )
     assert code == 0
     assert "test/psnr" in output
+    assert "phase_var_cv_s2" not in output
+    assert "values: " in output
     assert (folder / "run" / "metrics.jsonl").read_bytes() == before
 
 
@@ -280,6 +295,10 @@ def test_eval_measures_again_and_elsewhere(folder, in_process):
     code, output, _ = in_process("--mode=eval", f"--workdir={folder / 'run'}")
     assert code == 0
     assert "psnr_noisy" in output
+    assert "input's PSNR (dB)" in output
+    assert "phase_var_cv_s2" not in output
+    _, all_values, _ = in_process("--mode=eval", f"--workdir={folder / 'run'}", "--all")
+    assert "phase_var_cv_s2" in all_values
     code, noisier, _ = in_process(
         "--mode=eval",
         f"--workdir={folder / 'run'}",
@@ -296,28 +315,39 @@ def test_show_prints_config_runs_and_shapes_without_training(folder, in_process)
         f"--config={folder / 'sweep.py'}",
         "--config.sweep.decoder.values=('deconv_k3',)",
     )
-    code, output, _ = in_process(*sweep, "--mode=show", *workers)
+    code, output, _ = in_process(*sweep, "--mode=show", *workers, "--calibrate")
     assert code == 0
     for word in ("2 runs", '"latent_channels": 2', "deconv_k3", "total", "3x3x1x4"):
         assert word in output
     assert "takes about" in output.splitlines()[-1]
 
 
+def test_show_trains_only_when_asked(folder, in_process, monkeypatch):
+    monkeypatch.setitem(sys.modules, "caejax.commands.estimate", None)
+    monkeypatch.setenv("COLUMNS", "60")
+    code, output, _ = in_process(f"--config={folder / 'sweep.py'}", "--mode=show")
+    assert code == 0
+    assert output.splitlines()[-1].startswith("--calibrate tells how long")
+    assert max(map(len, output.splitlines())) <= 60
+
+
 def test_a_sweep_writes_results_figures_tables_and_page(folder, in_process):
     workdir = folder / "sweep"
     flags = [f"--config={folder / 'sweep.py'}", f"--workdir={workdir}"]
-    code, output, error = in_process(*flags)
+    code, output, error = in_process(*flags, "--config.references=('median', 'pca')")
     assert code == 0, error
     assert "PSNR" in output
+    assert (workdir / "references.csv").read_text().count("\nmedian,") == 2
     assert (workdir / "results.csv").read_text().count(",done,") == 4
     figures = {path.name for path in (workdir / "figures").iterdir()}
-    names = ("checkerboard", "dc_ripple_steps", "quality_level", *PATTERNS)
+    names = ("denoisers", "checkerboard", "dc_ripple_steps", "quality_level")
+    names = (*names, *PATTERNS)
     assert figures == {f"{n}.{suffix}" for n in names for suffix in ("png", "pdf")}
     page = (workdir / "report.html").read_text()
     assert "data:image/png;base64," in page
     assert "http" not in page
     table = (workdir / "tables" / "results.md").read_text()
-    assert table.count("\n") == 2 + 4
+    assert table.count("\n") == 2 + 4 + 2 * 2
     written = {path.name for path in (workdir / "tables").iterdir()}
     assert written == {
         f"{n}.{kind}" for n in ("results", "best") for kind in ("md", "tex")

@@ -10,11 +10,14 @@ from pathlib import Path
 import pytest
 from helpers.finished import write, write_run
 
+from caejax.config.ids import setting_id
 from caejax.files.csv_files import write_csv
+from caejax.report.read import read_run
 
 ROOT = Path(__file__).parents[1]
 DECODERS = {"deconv_k3": -20.0, "nearest_k3": -130.0, "shuffle_k3": -8.0}
 LEVELS, SEEDS = (0.1, 0.5), (0, 1)
+VIEWS = ("Overview", "Pattern on constant codes", "By run")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 # What the command imports, its own modules and those of JAX.
@@ -35,7 +38,7 @@ def write_sweep(workdir):
     config = {
         "seed": 0,
         "corruption": {"name": "gaussian", "level": 0.5},
-        "model": {"upsampling": "nearest_k3", "widths": [8, 16]},
+        "model": {"encoder": "conv", "upsampling": "nearest_k3", "widths": [8, 16]},
     }
     axes = {
         "decoder": {"field": "model.upsampling", "values": list(DECODERS)},
@@ -54,7 +57,9 @@ def write_sweep(workdir):
         ripples = {f"test/dc_ripple_db_s{p}": DECODERS[decoder] for p in (2, 4, 8)}
         figures = {"test/psnr": psnr - level + seed / 4, "test/ssim": 0.4, **ripples}
         run = workdir / "runs" / f"run{i:02}"
-        write(run / "config.json", config | {"model": {"upsampling": decoder}})
+        corruption = {"name": "gaussian", "level": level}
+        changed = {"model": {"upsampling": decoder}, "corruption": corruption}
+        write(run / "config.json", config | changed | {"seed": seed})
         write(run / "summary.json", figures)
         write_run(run, figures)
         row = {"run_id": run.name, "model.upsampling": decoder}
@@ -65,6 +70,20 @@ def write_sweep(workdir):
         "error": "the loss is not finite at step 3; <b>lower</b> the learning rate",
     }
     write_csv(workdir / "results.csv", rows)
+    references = []
+    for level, seed in itertools.product(LEVELS, SEEDS):
+        row = next(
+            r for r in rows if (r["corruption.level"], r["seed"]) == (level, seed)
+        )
+        setting = setting_id(read_run(workdir / "runs" / row["run_id"]).config)
+        about = {"corruption.name": "gaussian", "corruption.level": level, "seed": seed}
+        psnr = {"pca": 14.0 if level == 0.5 else 8.0, "median": 7.0}
+        references += [
+            {"reference": name, "setting": setting, **about, "images": 4}
+            | {"test_images": 4, "test/psnr": x, "test/ssim": 0.5}
+            for name, x in psnr.items()
+        ]
+    write_csv(workdir / "references.csv", references)
 
 
 @pytest.fixture(scope="module")
@@ -118,14 +137,14 @@ def page(opened):
     return opened[0]
 
 
-def column(page, name, view="By setting"):
+def column(page, name, view="Overview"):
     """Texts of a column's shown cells."""
-    number = {"By setting": 1, "By run": 2}[view]
+    number = VIEWS.index(view) + 1
     table = page.locator(f"#view-{number} table")
     names = [text.strip() for text in table.locator("th").all_inner_texts()]
     names = [text.split("\n")[0].strip(" ↕↑↓") for text in names]
     cells = table.locator(f"tbody tr:visible td:nth-child({names.index(name) + 1})")
-    return [text.split()[0] for text in cells.all_inner_texts()]
+    return [(text.split() or [""])[0] for text in cells.all_inner_texts()]
 
 
 def test_a_report_does_not_import_jax(reported):
@@ -139,13 +158,22 @@ def test_tables_are_written_for_papers(reported):
     folder = reported[0] / "tables"
     names = {f"{n}.{kind}" for n in ("results", "best") for kind in ("md", "tex")}
     assert {path.name for path in folder.iterdir()} == names
-    assert r"nearest\_k3 & 0.1 & 2 & 11.03" in (folder / "results.tex").read_text()
+    text = (folder / "results.tex").read_text()
+    assert r"autoencoder & nearest\_k3 & 0.1 & 2 & 11.03" in text
+    assert r"pca &  & 0.5 & 2 & 14.00" in text  # is of no decoder
 
 
 def test_the_page_says_it_all(page):
     text = page.locator("body").inner_text()
     for words in (
         "Which upsampling should this decoder use, at each noise level, and how",
+        "nearest_k3 is best of the decoders at every noise level, as far as 2 seeds "
+        "can tell; PCA is better than all at 1 of 2.",
+        "What to do next",
+        "Until a model beats it, PCA is the better choice",
+        "Every pixel doubled, then a convolution 3 x 3",
+        "Gaussian noise of standard deviation 0.1 or 0.5",
+        "@software{caejax,",
         "nearest_k3 always has the highest mean PSNR of 2 seeds: 11.03 dB at",
         "Free of checkerboards on constant codes: nearest_k3",
         "shuffle_k3 ripples most",
@@ -162,45 +190,98 @@ def test_nothing_is_fetched_or_complained_of(opened, page):
     assert {url.split(":")[0] for url in requests} <= {"file", "data"}
     widths = page.evaluate("[...document.images].map(image => image.naturalWidth)")
     assert len(widths) >= 2 + 4 * 11
+    assert page.locator("a[download]").count() > 4  # inside of the page, all of them
+    assert page.locator("a[download]:not([href^='data:'])").count() == 0
     assert min(widths) > 0
 
 
 def test_columns_are_sorted_by_number_and_name(page):
     head = page.locator("#view-1 th", has_text="PSNR (dB)").first
     head.locator("button").click()
-    assert head.get_attribute("aria-sort") == "ascending"
-    shown = ["8.62", "9.03", "9.50", "10.03", "10.62", "11.03"]
-    assert column(page, "PSNR (dB)") == shown
-    head.locator("button").click()
-    assert head.get_attribute("aria-sort") == "descending"
+    assert head.get_attribute("aria-sort") == "descending"  # the best is on top
+    shown = ["7.00", "7.00", "8.00", "8.62", "9.03", "9.50"]
+    shown += ["10.03", "10.62", "11.03", "14.00"]
     assert column(page, "PSNR (dB)") == shown[::-1]
-    page.locator("#view-1 th button").first.click()
-    assert column(page, "upsampling") == sorted(2 * list(DECODERS))
+    head.locator("button").click()
+    assert head.get_attribute("aria-sort") == "ascending"
+    assert column(page, "PSNR (dB)") == shown
+    ripple = page.locator("#view-1 th", has_text="ripple s8 (dBFS)").first
+    ripple.locator("button").click()  # of this, less is better
+    assert column(page, "ripple s8 (dBFS)")[0] == "-130.0"
+    page.locator("#view-1 th button").nth(1).click()
+    assert column(page, "upsampling") == [*sorted(2 * list(DECODERS)), *[""] * 4]
     assert head.get_attribute("aria-sort") == "none"
 
 
 def test_a_run_without_a_figure_is_sorted_last(page):
     page.get_by_role("button", name="By run").click()
-    button = page.locator("#view-2 th", has_text="PSNR (dB)").locator("button")
+    button = page.locator("#view-3 th", has_text="PSNR (dB)").locator("button")
     for _ in range(2):
         button.click()
-        assert page.locator("#view-2 tbody tr").last.inner_text().count("failed") == 1
+        assert page.locator("#view-3 tbody tr").last.inner_text().count("failed") == 1
 
 
 def test_rows_are_filtered_and_counted(page):
     count = page.locator("#count")
-    assert count.inner_text() == "6 of 6 rows"
+    assert count.inner_text() == "10 of 10 rows"
     page.get_by_label("Filter").fill("NEAREST 0.5")
-    assert count.inner_text() == "1 of 6 rows"
+    assert count.inner_text() == "1 of 10 rows"
     page.get_by_label("Filter").fill("")
     page.get_by_label("noise level").select_option("0.1")
-    assert column(page, "noise level") == ["0.1"] * 3
+    assert column(page, "noise level") == ["0.1"] * 5
     assert page.get_by_label("seed").is_disabled()
     page.get_by_role("button", name="By run").click()
     assert count.inner_text() == "6 of 12 rows"
     page.get_by_label("seed").select_option("1")
     assert column(page, "seed", "By run") == ["1"] * 3
     assert count.get_attribute("aria-live") == "polite"
+
+
+@pytest.mark.parametrize(
+    ("typed", "rows"),
+    [
+        ("0.5", 5),  # in the column of noise levels, and not in 9.50
+        ("0", 0),
+        ("10.62", 1),  # is in no column that was set
+        ("1", 0),
+        ("3", 0),  # is a part of names only
+        ("psnr>10", 4),
+        ("psnr >= 11.03", 2),
+        ("psnr>10 level=0.5", 2),
+        ("ripple<-100 0.1", 1),
+        ("autoencoder 0.1", 3),
+    ],
+)
+def test_numbers_are_matched_whole_and_in_their_column(page, typed, rows):
+    page.get_by_label("Filter").fill(typed)
+    assert page.locator("#count").inner_text() == f"{rows} of 10 rows"
+
+
+def test_references_are_in_a_column_of_their_own(page):
+    assert set(column(page, "estimator")) == {"autoencoder", "pca", "median"}
+    decoders = column(page, "upsampling")
+    assert decoders[-4:] == [""] * 4
+    assert set(decoders[:-4]) == set(DECODERS)
+
+
+def test_pictures_come_before_tables_and_charts(page):
+    order = page.evaluate("[...document.querySelectorAll('section')].map(s => s.id)")
+    assert order[:4] == ["pictures", "compared", "results", "figures"]
+    assert page.locator("#pictures figure").first.get_attribute("id") == (
+        "figure-checkerboard"
+    )
+
+
+def test_no_table_is_cut_off(page):
+    for name in VIEWS:
+        page.get_by_role("button", name=name, exact=True).click()
+        for width in (1280, 1920):
+            page.set_viewport_size({"width": width, "height": 900})
+            cut = page.evaluate(
+                "[...document.querySelectorAll('.scroll')]"
+                ".filter(e => e.scrollWidth > e.clientWidth).map(e => e.ariaLabel)"
+            )
+            assert cut == [], (name, width)
 
 
 def test_a_filter_leaves_the_panels_of_its_runs(page):
@@ -227,13 +308,18 @@ def test_the_keyboard_reaches_and_works_everything(page):
     for control in ("skip", "#results", 'id="filter"', "data-field", "By run"):
         assert any(control in text for text in reached), control
     page.keyboard.press("Enter")
-    assert column(page, "PSNR (dB)")[0] == "8.62"
+    assert column(page, "PSNR (dB)")[0] == "14.00"
 
 
 def test_links_to_runs_open_their_panels(page):
     page.get_by_role("button", name="By run").click()
     page.get_by_role("link", name="run03").click()
     panel = page.locator("#run-run03")
+    panel.locator("polyline").first.wait_for()
+    page.get_by_role("button", name="Overview").click()
+    row = page.locator("#view-1 tbody tr", has_text="deconv_k3").nth(0)
+    row.get_by_role("link", name="1", exact=True).click()
+    page.locator("#run-run01 polyline").first.wait_for()
     panel.locator("polyline").first.wait_for()
     assert panel.evaluate("panel => panel.open")
     assert (
@@ -249,3 +335,11 @@ def test_nothing_overflows_on_a_telephone(page):
         "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
     )
     assert widths == [390, 390]
+    # What is shown of figures was drawn for it: no letter is smaller than 8 pixels.
+    sizes = page.evaluate(
+        "[...document.querySelectorAll('.card img')]"
+        ".map(e => [e.clientWidth, e.naturalWidth])"
+    )
+    points_at_200_dpi = 6  # of the smallest letters
+    for shown, natural in sizes:
+        assert shown / natural * points_at_200_dpi / 72 * 200 >= 7

@@ -10,6 +10,7 @@ from PIL import Image, ImageCms
 
 import caejax
 from caejax import apply, weights
+from caejax.data import pictures
 from caejax.errors import CaejaxError
 from caejax.export import export
 from caejax.inference import any_size, photographs, trained
@@ -190,3 +191,24 @@ def test_shipped_models_are_loaded_by_name(denoise):
     model = caejax.load("denoiser_gray")
     assert model.denoise(photograph(9, 7)).shape == (9, 7)
     assert model.source == "denoiser_gray"
+
+
+@pytest.mark.parametrize("byteorder", ["<", ">"])
+@pytest.mark.parametrize("compression", [None, "zlib"])
+def test_planes_of_sixteen_bits_are_read(compression, byteorder, tmp_path):
+    pixels = photograph(20, 24, 3, most=65535, kind=np.uint16)
+    tifffile.imwrite(
+        tmp_path / "in.tif",
+        pixels.transpose(2, 0, 1),
+        photometric="rgb",
+        planarconfig="separate",
+        compression=compression,
+        byteorder=byteorder,
+    )
+    read = pictures.read_picture(tmp_path / "in.tif", name="in", keep_profile=True)
+    if compression is None:
+        np.testing.assert_allclose(read.values, pixels / 65535, atol=1e-6)
+        assert read.notes == ()
+    else:
+        np.testing.assert_allclose(read.values, pixels // 256 / 255, atol=1e-6)
+        assert "8 of 16 bits" in read.notes[0]

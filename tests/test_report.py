@@ -1,17 +1,21 @@
 import json
 import shutil
 import subprocess
+from functools import partial
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from matplotlib.text import Text
 
 from caejax.errors import CaejaxError
 from caejax.files.locks import FILES_LOCK, holding
-from caejax.report import figures, patterns, style, tables
+from caejax.models.kinds import CONTENT, UPSAMPLING
+from caejax.report import crops, decoders, figures, patterns, style, tables
 from caejax.report import report as report_lib
 from caejax.report.read import RunFiles, SweepFiles, read_sweep
 from caejax.report.report import report
+from experiments.shared.styles import kind_style
 
 FIELDS = ["model.latent_channels", "model.upsampling", "corruption.level", "seed"]
 
@@ -43,6 +47,7 @@ def test_columns_keep_the_order_of_the_sweep():
 
 def test_lines_are_means_over_seeds():
     figure = figures.against(sweep(ROWS), "model.latent_channels")
+    assert "seeds 0 and 1" in figure.get_suptitle()
     line = figure.axes[0].get_lines()[0]
     assert list(line.get_xdata()) == [2, 8, 16]
     assert list(line.get_ydata()) == [2.5, 8.5, 16.5]
@@ -50,7 +55,7 @@ def test_lines_are_means_over_seeds():
 
 
 def test_runs_without_a_measure_are_left_out_of_its_panel():
-    rows = [*ROWS, row(2, "nearest_k3", 0.9, 0, 1.0, **{"test/dc_ripple_db_s2": -9.0})]
+    rows = [*ROWS, row(2, "nearest_k3", 0.9, 0, 1.0, **{"test/dc_ripple_db_s8": -9.0})]
     figure = figures.against(sweep(rows), "corruption.level")
     assert len(figure.axes) == 2 * 3
     plt.close(figure)
@@ -96,7 +101,154 @@ def test_a_decoder_of_several_widths_is_named_by_them():
     assert list(figures.comparable_runs(files)) == names
     figure = figures.against(files, "corruption.level")
     assert figure.axes[0].get_legend_handles_labels()[1] == names
+    lines = figure.axes[0].get_lines()[::3]
+    assert len({line.get_color() for line in lines}) == 1
+    assert len({line.get_marker() for line in lines}) == 2
     plt.close(figure)
+
+
+def test_a_decoder_has_one_look_in_every_figure():
+    for pairs in (ROWS, ROWS[4:]), (ROWS[::-1], ROWS):
+        colors = []
+        for rows in pairs:
+            figure = figures.against(sweep(rows), "model.latent_channels")
+            handles, names = figure.axes[0].get_legend_handles_labels()
+            looks = [handle[0].get_color() for handle in handles]
+            colors.append(dict(zip(names, looks, strict=True))["nearest_k3"])
+            plt.close(figure)
+        assert set(colors) == {decoders.style_of("nearest_k3")["color"]}
+
+
+def test_sentences_on_decoders_are_true_and_complete():
+    assert list(decoders.SENTENCES) == list(UPSAMPLING)
+    for name, kind in UPSAMPLING.items():
+        even, odd = sum(kind.fixed[::2]), sum(kind.fixed[1::2])
+        clean = name in CONTENT or kind.projected or abs(even - odd) < 1e-9
+        assert ("no checkerboard on constant" in decoders.sentence(name)) == clean
+    assert [kind_style(name) for name in UPSAMPLING] == [
+        decoders.style_of(name) for name in UPSAMPLING
+    ]
+
+
+def wide_sweep(names, side=8):
+    """A sweep over decoders of such names, with all that figures draw."""
+    rng = np.random.default_rng(0)
+    x = rng.random((4, side, side, 1))
+    arrays = dict.fromkeys(("target", "input", "output"), x)
+    arrays["flat"] = rng.random((4, 16, 16, 1))
+    arrays |= dict.fromkeys(("gallery_input", "gallery_output", "gallery_ripple"), x)
+    arrays["residual_spectrum"] = rng.random((16, 16))
+    arrays["residual_phase_means"] = rng.random((8, 8, 1))
+    curve = [
+        {"split": "val", "step": step}
+        | {f"dc_ripple_db_s{p}": -120.0 for p in (2, 4, 8)}
+        for step in (0, 10, 20)
+    ]
+    rows, runs = [], {}
+    for place, name in enumerate(names):
+        summary = {"test/psnr": 9.0 + place, "test/dc_ripple_db_s8": -20.0 - 20 * place}
+        config = {
+            "corruption": {"name": "salt_and_pepper", "level": 0.123456},
+            "data": {"source": "folder", "name": "a rather long name of some pictures"},
+            "model": {"upsampling": name},
+            "seed": 7,
+        }
+        runs[str(place)] = RunFiles(config, summary, curve, arrays)
+        row = {
+            "run_id": str(place),
+            "status": "done",
+            "seed": 7,
+            "model.upsampling": name,
+        }
+        rows += [row | {"corruption.level": level} | summary for level in (0.1, 0.5)]
+    return SweepFiles(
+        config, ["model.upsampling", "corruption.level", "seed"], rows, runs
+    )
+
+
+LONG = [f"a_decoder_with_a_long_name_{i}" for i in range(3)]
+
+
+@pytest.mark.parametrize("width", [style.PAGE, style.NARROW])
+@pytest.mark.parametrize(
+    "names", [["nearest_k3"], list(decoders.SENTENCES)[:11], LONG], ids=len
+)
+def test_no_text_is_cropped(names, width):
+    files = wide_sweep(names)
+    compared = figures.comparable_runs(files)
+    setting = figures.setting_of_compared(files, compared)
+    with style.paper_style():
+        for draw in (
+            partial(figures.decoder_grid, files),
+            partial(figures.against, files, "corruption.level"),
+            partial(figures.ripple_steps, files),
+            partial(patterns.spectra, compared, setting),
+            partial(patterns.phase_means, compared, setting),
+            partial(patterns.gallery, compared, setting),
+            partial(figures.curves, files.runs["0"]),
+            partial(figures.reconstructions, files.runs["0"]),
+        ):
+            figure = draw(width=width)
+            assert "salt_and_pepper" in figure.get_suptitle()
+            assert figure.get_figwidth() <= width + 1e-9
+            assert cropped(figure) == [], draw.func.__name__
+            plt.close(figure)
+
+
+def cropped(figure):
+    """Texts of a figure that are not wholly in it."""
+    figure.canvas.draw()
+    box, found = figure.bbox, []
+    for text in figure.findobj(Text):
+        if text.get_visible() and text.get_text():
+            lies = text.get_window_extent()
+            inside = box.x0 - 1 <= lies.x0 and lies.x1 <= box.x1 + 1
+            inside = inside and box.y0 - 1 <= lies.y0 and lies.y1 <= box.y1 + 1
+            axis = text.axes
+            if not inside and (axis is None or axis.get_visible()):
+                found.append(text.get_text())
+    return found
+
+
+def test_ripple_tiles_lie_under_their_columns():
+    files = wide_sweep([*list(decoders.SENTENCES)[:9], *LONG])
+    figure = figures.decoder_grid(files)
+    figure.canvas.draw()
+    drawn = [axis for axis in figure.axes if len(axis.images) == 2]
+    assert len(drawn) == 12
+    for axis in drawn:
+        examples, tile = (image.get_extent() for image in axis.images)
+        assert [*examples[:2]] == [*tile[:2]] == [0, 1]
+        assert tile[3] > examples[2]  # below; heights grow downwards
+    plt.close(figure)
+
+
+def test_a_line_marks_where_rounding_begins():
+    files = wide_sweep(["deconv_k3", "nearest_k3", "bilinear_k3", "a", "b", "c"])
+    for figure in (
+        figures.against(files, "corruption.level"),
+        figures.ripple_steps(files),
+    ):
+        levels = [
+            list(line.get_ydata()) for axis in figure.axes for line in axis.get_lines()
+        ]
+        assert [-100, -100] in levels
+        plt.close(figure)
+    loud = wide_sweep(["deconv_k3"])
+    figure = figures.against(loud, "corruption.level")
+    assert not any("rounding" in t.get_text() for t in figure.findobj(Text))
+    plt.close(figure)
+
+
+def test_parts_of_large_pictures_are_enlarged():
+    image = np.zeros((2, 80, 96, 1))
+    image[:, 60:, :24] = np.indices((20, 24)).sum(0)[..., None] % 2
+    assert crops.is_large(image)
+    windows = crops.windows_of(image)
+    assert windows == [(slice(60, 80), slice(0, 24))] * 2
+    large = crops.enlarged(image, windows)
+    np.testing.assert_array_equal(large[:, ::4, ::4], image[:, 60:, :24])
+    np.testing.assert_array_equal(large[:, 3::4, 3::4], image[:, 60:, :24])
 
 
 def test_a_report_keeps_other_commands_out_of_its_folder(tmp_path, monkeypatch):
@@ -120,19 +272,20 @@ def runs_with(**arrays):
     return {name: RunFiles({}, {}, [], arrays) for name in ("one", "two")}
 
 
-def test_rings_mark_what_each_period_adds():
+def test_wedges_outside_mark_what_each_period_adds():
     figure = patterns.spectra(runs_with(residual_spectrum=np.full((24, 16), 1 / 384)))
-    rings = figure.axes[0].collections
-    assert [len(r.get_offsets()) for r in rings] == [3, 12, 48]
-    assert {tuple(xy) for xy in rings[0].get_offsets()} == {
-        (-0.5, -0.5),
-        (-0.5, 0),
-        (0, -0.5),
-    }
-    # Each ring of period 2 lies in the middle of its pixel.
+    wedges = [w.get_offsets() for w in figure.axes[0].collections]
     left, right, bottom, top = figure.axes[0].get_images()[0].get_extent()
     assert (left, right) == pytest.approx((-0.5 - 1 / 32, 0.5 - 1 / 32))
     assert (top, bottom) == pytest.approx((-0.5 - 1 / 48, 0.5 - 1 / 48))
+    # Above the picture and on its right, so that no pixel is covered.
+    for above, beside in zip(wedges[::2], wedges[1::2], strict=True):
+        assert set(above[:, 1]) == {top}
+        assert set(beside[:, 0]) == {right}
+        np.testing.assert_array_equal(above[:, 0], beside[:, 1])
+    places = [list(above[:, 0]) for above in wedges[::2]]
+    assert places[:2] == [[-0.5], [-0.25, 0.25]]
+    assert places[2] == [-0.375, -0.125, 0.125, 0.375]
     plt.close(figure)
 
 

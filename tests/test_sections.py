@@ -1,6 +1,7 @@
 """Sections that follow a name: from Python, files, the command line and sweeps."""
 
 import json
+import shlex
 
 import pytest
 from helpers.tiny import save_checkpoints, tiny_config
@@ -121,6 +122,62 @@ def test_the_command_line_is_told_what_is_wrong(flags, words):
     with pytest.raises(CaejaxError, match=words) as error:
         command_line.apply(tiny_config(), flags, "FILE")
     assert "\n" not in str(error.value)
+
+
+AXES = {
+    "seed": {"field": "seed", "values": (0, 1)},
+    "noise": {
+        "field": ("corruption.name", "corruption.level"),
+        "values": (("masking", 0.3), ("cross", 3.0)),
+    },
+    "kind": {"field": "model.encoder", "values": ("dense", "tied_dense")},
+}
+CONFIGS = {"system": {"config": ("seeds/b_basic",)}}
+
+
+@pytest.mark.parametrize(
+    ("axes", "mode", "flag", "words"),
+    [
+        (AXES, "run", "seed=3", r"'seed' .* --config.sweep.seed.values=\"\(3,\)\""),
+        (AXES, "show", "corruption.level=0.5", r"'noise' .*sweep\.noise\.values="),
+        (AXES, "run", "model.widths=(4,)", ""),
+        (AXES, "run", "model.upsampling=deconv_k4", "'kind' .* no model.encoder has"),
+        (AXES, "run", "train.epochs=3", ""),
+        (AXES, "run", "executor.workers=3", ""),
+        (AXES, "run", "sweep.seed.values=(0,)", ""),
+        (CONFIGS, "run", "train.epochs=3", r"'system' .*\"values\": \(3,\)}"),
+        (CONFIGS, "run", "executor.name=vmap", ""),
+        (AXES, "eval", "corruption.level=0.5", ""),
+        (AXES, "eval", "data.dir=DIR", ""),
+        (AXES, "eval", "train.epochs=3", "takes data and corruption alone"),
+        (AXES, "report", "train.epochs=3", "of what runs have written"),
+        ({}, "run", "seed=3", ""),
+        ({"seed": (0, 1)}, "run", "seed=3", ""),  # which the sweep refuses
+    ],
+)
+def test_what_would_change_nothing_is_refused(axes, mode, flag, words):
+    config = tiny_config()
+    config.sweep = axes
+    flags = [f"--config.{flag}"]
+    command_line.apply(config, flags, "FILE")
+    if not words:
+        command_line.check_counts(config, flags, mode)
+        return
+    start = f"config.{flag.split('=')[0]} is set, but "
+    with pytest.raises(CaejaxError, match=rf"\A{start}.*{words}") as error:
+        command_line.check_counts(config, flags, mode)
+    assert "\n" not in str(error.value)
+
+
+def test_an_axis_is_narrowed_as_the_error_says():
+    config = tiny_config()
+    config.sweep = {"seed": AXES["seed"]}
+    flags = ["--config.seed=3"]
+    command_line.apply(config, flags, "FILE")
+    with pytest.raises(CaejaxError) as error:
+        command_line.check_counts(config, flags, "run")
+    command_line.apply(config, shlex.split(str(error.value))[-1:], "FILE")
+    assert [run.config.seed for run in expand(config)] == [3]
 
 
 def test_words_are_split_from_flags_of_the_config():

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from caejax.models.autoencoders import create_model
-from caejax.models.kinds import UPSAMPLING
+from caejax.models.kinds import CONTENT, UPSAMPLING
 from experiments.shared.turns import ratio_quartiles, whose_turn
 from experiments.speed import (
     epoch,
@@ -176,6 +176,11 @@ def test_pytorch_is_the_same_model(compared, logits_of_caejax, torch):
         logits = model(torch.from_numpy(images.transpose(0, 3, 1, 2).copy()))
     found = logits.permute(0, 2, 3, 1).numpy()
     np.testing.assert_allclose(found, logits_of_caejax(compared, images), atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["deconv_k4_tied", "shuffle_tied", *CONTENT])
+def test_pytorch_has_the_other_kinds_too(kind, small, logits_of_caejax, torch):
+    test_pytorch_is_the_same_model(small(kind), logits_of_caejax, torch)
 
 
 def test_ratio_pairs_rounds():

@@ -12,6 +12,7 @@ import pytest
 from helpers.runs import CLOCK, assert_same, rows_of, state_of
 from helpers.tiny import tiny_config
 
+from caejax.errors import CaejaxError
 from caejax.runtime import stopping
 from caejax.training import loop, pace
 from caejax.training.checkpoint import Checkpoints
@@ -197,6 +198,7 @@ def handled():
         (signal.SIGINT, 130, "error: interrupted; go on\n"),
         (signal.SIGTERM, 143, "error: ended by SIGTERM; go on\n"),
         (signal.SIGHUP, 129, "error: ended by SIGHUP; go on\n"),
+        (signal.SIGUSR1, 138, "error: ended by SIGUSR1; go on\n"),
     ],
 )
 @pytest.mark.parametrize("safe", [True, False])
@@ -213,6 +215,16 @@ def test_signals_end_a_command_by_a_line(
     assert capsys.readouterr().err == line
     assert stopping.asked() is None
     assert {x: signal.getsignal(x) for x in handled} == handled
+    assert stopping.run_command(lambda: 0, "interrupted") == 0
+
+
+def test_a_command_that_stops_itself_says_why(handled, capsys):
+    def command():
+        stopping.stop_because(CaejaxError("no good; mend it"))
+        stopping.check()
+
+    assert stopping.run_command(command, "interrupted; go on") == 1
+    assert capsys.readouterr().err == "error: no good; mend it\n"
     assert stopping.run_command(lambda: 0, "interrupted") == 0
 
 

@@ -101,7 +101,7 @@ def test_a_new_executor_does_a_sweep(toy, tmp_path):
 def test_show_tells_how_many_runs_an_executor_does_at_a_time(toy, monkeypatch, capsys):
     calibration = Calibration(1.0, 1.0, 0.0, 0.0, seconds=0.1)
     monkeypatch.setattr(estimate, "calibrate", lambda config: calibration)
-    assert show.main(Options(config=toy_config())) == 0
+    assert show.main(Options(config=toy_config(), calibrate=True)) == 0
     assert toy == [("start", "set")]
     assert ", 6 runs at a time)" in capsys.readouterr().out
 

@@ -49,6 +49,11 @@ def test_a_sweep_is_done_once_and_a_failed_run_does_not_stop_it(tmp_path):
     assert [row["error"] for row in rows[2:]] == ["again", "again"]
 
 
+def test_few_steps_are_said_once(tmp_path, capsys):
+    run_sweep(sweep_config(seed=SEEDS), tmp_path, sweep_jobs.quick)
+    assert capsys.readouterr().out.count("warning: 32 training images") == 1
+
+
 def test_an_unforeseen_error_is_kept_with_its_traceback(tmp_path):
     def fail(config, workdir):
         raise ZeroDivisionError("by\nzero")
@@ -109,7 +114,7 @@ def test_a_run_in_other_hands_is_waited_for(tmp_path, capsys):
     assert (tmp_path / "log").read_text().split() == "began 1 began 2 began 0".split()
     lines = capsys.readouterr().out.splitlines()
     assert sum("running elsewhere" in line for line in lines) == 1
-    assert "[3 of 3 done, 0 running]" in lines[-1]
+    assert "[3 of 3 done, 0 running, after" in lines[-1]
 
 
 def test_failures_of_a_command_at_work_are_left_to_it(tmp_path):

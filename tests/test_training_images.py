@@ -1,5 +1,7 @@
 """Tests of the images that a run holds."""
 
+import re
+
 import jax
 import numpy as np
 import pytest
@@ -8,6 +10,26 @@ from helpers.tiny import tiny_config
 from caejax import data
 from caejax.ops.images import as_float
 from caejax.training.images import load_images
+from caejax.training.run import few_steps
+
+
+@pytest.mark.parametrize(
+    ("images", "changes", "words"),
+    [
+        # Five photographs of which one validates and one is for testing.
+        (3, {"batch_size": 2, "epochs": 20}, "3 training .* are 20 steps in 20 epoch"),
+        (3, {"batch_size": 2, "epochs": 99}, "are 99 steps"),
+        (3, {"batch_size": 2, "epochs": 100}, ""),
+        (3, {"batch_size": 2, "epochs": 1, "steps_per_epoch": 100}, ""),
+        (300, {"batch_size": 3, "epochs": 1}, ""),
+        (1, {"batch_size": 2}, ""),  # which is an error
+    ],
+)
+def test_so_few_images_that_little_is_learnt_are_said(images, changes, words):
+    config = tiny_config()
+    config.train.update(changes)
+    line = few_steps(config, images)
+    assert re.search(f"^warning: .*{words}", line) if words else line == ""
 
 
 def test_bytes_become_floats():

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers.layers import random_variables, stock_upsample
+from helpers.layers import random_variables, run, stock_upsample
 
 from caejax.models.conv import ConvAutoencoder
 from caejax.ops.images import as_float
@@ -58,9 +58,7 @@ def test_it_is_an_independent_unet(torch, skips, images, normal):
     model = PLAIN.clone(skips=skips, refine=(0, 1), encoder_refine=1, residual=True)
     variables = random_variables(model, normal)
     theirs = torch_unet(torch, variables["params"], images, skips)
-    np.testing.assert_allclose(
-        jax.jit(model.apply)(variables, images), theirs, atol=2e-5
-    )
+    np.testing.assert_allclose(run(model, variables, images), theirs, atol=2e-5)
 
 
 def test_projections_of_zero_leave_the_plain_autoencoder(images, normal):
@@ -71,15 +69,15 @@ def test_projections_of_zero_leave_the_plain_autoencoder(images, normal):
         kernel = decoder.pop(f"skip_{stage}")["kernel"]
         assert kernel.shape == ((6, 6), (4, 4))[stage]
     plain = {"params": {**variables["params"], "decoder": decoder}}
-    expected = PLAIN.apply(plain, images)
-    assert jnp.abs(model.apply(variables, images) - expected).max() > 0.1
+    expected = run(PLAIN, plain, images)
+    assert jnp.abs(run(model, variables, images) - expected).max() > 0.1
     zero = jax.tree.map(jnp.zeros_like, variables["params"]["decoder"])
     decoder |= {f"skip_{stage}": zero[f"skip_{stage}"] for stage in range(2)}
     zeroed = {"params": {**variables["params"], "decoder": decoder}}
-    np.testing.assert_allclose(model.apply(zeroed, images), expected, atol=1e-6)
+    np.testing.assert_allclose(run(model, zeroed, images), expected, atol=1e-6)
     # That is also what decoding a code alone takes for the skips.
-    code = model.apply(variables, images, method="encode")
-    alone = model.apply(variables, code, method="decode")
+    code = run(model, variables, images, method="encode")
+    alone = run(model, variables, code, method="decode")
     np.testing.assert_allclose(alone, expected, atol=1e-6)
 
 
@@ -91,19 +89,19 @@ def test_concatenated_zeros_are_what_decoding_alone_sees(images, normal):
     assert decoder["skip_1"]["kernel"].shape == (3, 4)
     assert decoder["skip_0"]["kernel"].shape == (4, 6)
     assert decoder["Upsample_1"]["kernel"].shape[2] == 2 * 6
-    code, whole = model.apply(variables, images, method="with_code")
-    np.testing.assert_allclose(whole, model.apply(variables, images), atol=1e-6)
+    code, whole = run(model, variables, images, method="with_code")
+    np.testing.assert_allclose(whole, run(model, variables, images), atol=1e-6)
     for stage in range(2):
         decoder[f"skip_{stage}"]["kernel"] *= 0
-    alone = model.apply(variables, code, method="decode")
-    seen = model.apply(variables, images)
+    alone = run(model, variables, code, method="decode")
+    seen = run(model, variables, images)
     np.testing.assert_allclose(images + alone, seen, atol=1e-5)
 
 
 def test_a_network_of_zeros_leaves_the_image_as_it_is(images, normal):
     model = PLAIN.clone(skips="concat", residual=True, refine=1)
     variables = jax.tree.map(jnp.zeros_like, random_variables(model, normal))
-    np.testing.assert_array_equal(model.apply(variables, images), images)
+    np.testing.assert_array_equal(run(model, variables, images), images)
 
 
 def test_stages_of_several_kinds_are_their_layers_in_a_row(normal):
@@ -123,7 +121,7 @@ def test_stages_of_several_kinds_are_their_layers_in_a_row(normal):
     x = jax.nn.relu(conv(jax.nn.relu(x), "refine_0_0"))
     x = stock_upsample(KINDS[1], params["Upsample_1"], x)[:, :13, :10]
     expected = conv(jax.nn.relu(x), "Conv_0")
-    ours = model.apply(variables, code, method="decode")
+    ours = run(model, variables, code, method="decode")
     np.testing.assert_allclose(ours, expected, atol=2e-5)
 
 
@@ -132,16 +130,16 @@ def test_a_noise_map_is_a_channel_of_the_level(images, normal):
     variables = random_variables(model, normal)
     assert variables["params"]["encoder"]["Conv_0"]["kernel"].shape == (4, 4, 4, 4)
     levels = jnp.array([0.1, 0.3])
-    both = model.apply(variables, images, *model.told(levels))
+    both = run(model, variables, images, *model.told(levels))
     # What it is told of one image, the other does not see.
-    one = model.apply(variables, images, *model.told(0.1))
+    one = run(model, variables, images, *model.told(0.1))
     np.testing.assert_allclose(both[0], one[0], atol=1e-6)
     assert jnp.abs(both[1] - one[1]).max() > 1e-3
     # Of four channels, without a map, it is the same network.
     shown = jnp.concatenate([images, jnp.full((2, 13, 10, 1), 0.1)], axis=-1)
     code = PLAIN.clone(skips="add", downsampling="stride_k4", shape=(13, 10, 4))
-    seen = code.apply({"params": {**variables["params"]}}, shown, method="encode")
-    told = model.apply(variables, images, 0.1, method="encode")
+    seen = run(code, {"params": {**variables["params"]}}, shown, method="encode")
+    told = run(model, variables, images, 0.1, method="encode")
     np.testing.assert_allclose(told, seen, atol=1e-6)
     assert not PLAIN.told(0.1)
 
@@ -153,4 +151,4 @@ def test_sides_that_no_stage_divides(normal):
         variables = random_variables(model, normal)
         for size in ((1, 1), (17, 31)):
             x = as_float(normal(1, *size, 3))
-            assert model.apply(variables, x).shape == x.shape
+            assert run(model, variables, x).shape == x.shape

@@ -15,8 +15,8 @@ from caejax.data import SOURCES, split_indices
 from caejax.errors import CaejaxError
 from caejax.models.size import image_flops
 from caejax.runtime import devices
-from caejax.sweep.progress import duration
 from caejax.sweep.spec import SweepRun
+from caejax.terminal.lines import duration
 from caejax.training.images import load_images
 from caejax.training.loop import train
 from caejax.training.run import Run, create_run, initial_state
@@ -197,6 +197,22 @@ def total_seconds(
     return max(free)
 
 
+def measure(
+    runs: Sequence[SweepRun], *, together: bool = False
+) -> tuple[list[Work], Calibration]:
+    """What `total_seconds` needs; takes some seconds.
+
+    Args:
+      runs: one run, or the runs of a sweep.
+      together: whether runs that share a program are trained by `vmap`.
+
+    Raises:
+      CaejaxError: the first run cannot be done.
+    """
+    works = [work(run.config, together=together) for run in runs]
+    return works, calibrate(runs[0].config)
+
+
 def time_line(runs: list[SweepRun], workers: int, *, together: bool = False) -> str:
     """A sentence on how long the runs take, or why that is not known.
 
@@ -206,8 +222,7 @@ def time_line(runs: list[SweepRun], workers: int, *, together: bool = False) -> 
       together: whether runs that share a program are trained by `vmap`.
     """
     try:
-        works = [work(run.config, together=together) for run in runs]
-        calibration = calibrate(runs[0].config)
+        works, calibration = measure(runs, together=together)
     except CaejaxError as error:
         return f"no estimate of the time: {error}"
     seconds = total_seconds(works, calibration, workers)

@@ -6,7 +6,7 @@ from caejax.evaluation.levels import measure_levels, parse_levels
 from caejax.evaluation.references import measure_references, parse_references
 from caejax.evaluation.runs import relocate
 from caejax.report.references import print_levels, print_references
-from caejax.report.tables import print_values
+from caejax.report.tables import print_essentials, print_values
 from caejax.runtime.startup import start
 from caejax.terminal.lines import tell
 from caejax.training.loop import evaluate_again
@@ -19,7 +19,11 @@ def main(options: Options) -> int:
     workdir = needed_workdir(options)
     start(cores=1, cache=options.cache)
     _find_data(options)
-    print_values(evaluate_again(options.config, workdir))
+    values = evaluate_again(options.config, workdir)
+    if options.all_values:
+        print_values(values)
+    else:
+        print_essentials(values, "--all")
     return 0
 
 

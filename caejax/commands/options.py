@@ -19,6 +19,20 @@ class WholeNumber(flags.IntegerParser):
         return whole(argument) if isinstance(argument, str) else argument
 
 
+class Processes(NamedTuple):
+    """Which processes do one run.
+
+    Attributes:
+      address: HOST:PORT of process 0; "" leaves all to the scheduler.
+      count: the number of processes.
+      index: this process's number.
+    """
+
+    address: str = ""
+    count: int | None = None
+    index: int | None = None
+
+
 class Options(NamedTuple):
     """The flags of `caejax.main`.
 
@@ -27,23 +41,30 @@ class Options(NamedTuple):
       workdir: the folder of the run or sweep; None where none is given.
       cores: the number of a CPU's cores that share each batch; 0 for all.
       cache: whether to keep compiled programs for the next command.
-      calibrate: whether `show` estimates the time; None leaves it to it.
+      calibrate: whether `show` estimates the time.
       references: the names of the references, for `eval`.
       reference_images: the number of test images that slow references are given; 0
         for all.
       levels: the noise levels as text, for `eval`.
+      jobs: how many jobs, or machines of one, a batch script asks for; 0 leaves that
+        to a calibration.
+      processes: with which other processes this one does a run; None for none.
       data_dir: where the data are now that were moved, for `eval`; "" if nowhere else.
+      all_values: whether `eval` prints all values, not those that say most.
     """
 
     config: ConfigDict | None = None
     workdir: Path | None = None
     cores: int = 0
     cache: bool = True
-    calibrate: bool | None = None
+    calibrate: bool = False
     references: Sequence[str] = ()
     reference_images: int = 0
     levels: Sequence[str] = ()
     data_dir: str = ""
+    all_values: bool = False
+    jobs: int = 0
+    processes: Processes | None = None
 
 
 def needed_config(options: Options) -> ConfigDict:
@@ -53,7 +74,7 @@ def needed_config(options: Options) -> ConfigDict:
       CaejaxError: none is given.
     """
     if options.config is None:
-        raise CaejaxError("--config is missing; try --config=configs/quickstart.py")
+        raise CaejaxError("--config is missing; try --config=quickstart")
     return options.config
 
 

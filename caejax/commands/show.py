@@ -1,10 +1,8 @@
-"""`show`: prints what would be run and about how long it takes, without training."""
-
-from rich.console import Console
+"""`show`: prints what would be run and, if asked, about how long it takes."""
 
 from caejax import config as config_lib
 from caejax.commands.options import Options, needed_config
-from caejax.commands.shown import parameters_table, runs_table
+from caejax.commands.shown import print_parameters, print_runs
 from caejax.runtime.devices import usable_cores
 from caejax.runtime.startup import NOTHING, start
 from caejax.sweep.executors import find_executor
@@ -30,12 +28,11 @@ def main(options: Options) -> int:
     runs = expand(config)
     for run in runs:
         check_memory(run.config)
-    console = Console(highlight=False)
     print(config_lib.to_json(config))
     if config.sweep:
-        console.print(runs_table(runs))
-    console.print(parameters_table(runs[0].config))
-    if bool(config.sweep) if options.calibrate is None else options.calibrate:
+        print_runs(runs)
+    print_parameters(runs[0].config)
+    if options.calibrate:
         # Only this trains, and needs what training does.
         from caejax.commands.estimate import time_line
 
@@ -45,4 +42,6 @@ def main(options: Options) -> int:
             tell(line)
         print("two short runs tell how long it takes ...", flush=True)
         print(time_line(runs, workers, together=together))
+    else:
+        print("--calibrate tells how long it takes, from two short runs")
     return 0

@@ -64,9 +64,25 @@ def default(encoder: str = "conv") -> ConfigDict:
     config.sweep = ConfigDict()
     # Points to be left out: ({"corruption.level": 0.0, "loss": "bce"},).
     config.sweep_exclude = ()
-    # Of a sweep's runs; workers of "processes", 0 is one a core, and at most so many
-    # runs in a group of "vmap", 0 is as many as fit in memory.
-    config.executor = ConfigDict({"name": "serial", "workers": 0})
+    # Fields that are tuned before a sweep, {"optimizer.learning_rate": (3e-4, 1e-3),
+    # "by": "decoder", "seeds": (100, 101)}: see caejax.sweep.tune.
+    config.tune = _PairsField(())
+    config.executor = ConfigDict(
+        {
+            "name": "serial",
+            # Processes, 0 is one a core; runs in a group of one program, 0 is as many
+            # as fit in memory; tasks on a cluster, 0 is as many as it has room for.
+            "workers": 0,
+            # What a task on a cluster takes, parts of one, too; without a GPU it
+            # computes on its CPUs.
+            "cpus": 1.0,
+            "gpus": 0.0,
+            "group": False,  # whether its tasks train groups of runs in one program
+        }
+    )
+    # What to compare with, measured once the runs are done: ("median", "pca", "nlm"),
+    # as --references of --mode=eval has them.
+    config.references = ()
     for field, name in (("model.encoder", encoder), ("loss", config.loss)):
         choose(config, field, name)
     config.lock()
@@ -81,6 +97,15 @@ class _PathField(FieldReference):
     def set(self, value, type_safe=True):
         if isinstance(value, os.PathLike):
             value = os.fspath(value)
+        super().set(value, type_safe)
+
+
+class _PairsField(FieldReference):
+    """A field that may be given a dict, whose names may have dots: it holds pairs."""
+
+    def set(self, value, type_safe=True):
+        if isinstance(value, Mapping):
+            value = tuple(values.plain(value, "tune").items())
         super().set(value, type_safe)
 
 

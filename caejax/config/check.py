@@ -188,6 +188,7 @@ _POSITIVE = (
     "train.batch_size",
     "train.epochs",
     "train.keep_checkpoints",
+    "executor.cpus",
 )
 _NOT_NEGATIVE = (
     "seed",
@@ -204,6 +205,7 @@ _NOT_NEGATIVE = (
     "train.ema_decay",
     "train.early_stopping",
     "executor.workers",
+    "executor.gpus",
 )
 _BELOW_1 = ("data.val_fraction", "train.ema_decay")
 _UNCOUNTED = ("train.epochs", "train.early_stopping")  # on the host alone

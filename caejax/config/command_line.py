@@ -11,7 +11,8 @@ from absl import flags
 from ml_collections import ConfigDict, config_flags
 
 from caejax.config import default, get, override
-from caejax.config.sections import SWITCHES
+from caejax.config.ids import NOT_OF_A_RUN
+from caejax.config.sections import SWITCHES, has
 from caejax.config.values import shown
 from caejax.errors import CaejaxError
 from caejax.terminal.numbers import number
@@ -71,6 +72,85 @@ def apply(config: ConfigDict, overrides: Sequence[str], file: str) -> None:
         raise CaejaxError(_explain(str(error) or type(error).__name__)) from error
     for match in parsed:  # of those types that it lets pass: True as a number, None
         override(config, match[2], get(config, match[2]))
+
+
+def check_counts(config: ConfigDict, overrides: Sequence[str], mode: str) -> None:
+    """Refuses to set a field from which nothing would change.
+
+    Args:
+      config: the config with the fields set.
+      overrides: the words that set fields, as `split` returns them.
+      mode: what the config is for, a mode of `caejax.main`.
+
+    Raises:
+      CaejaxError: a field that an axis of the sweep sets in every run, or that the
+        mode does not look at.
+    """
+    for field in (_OVERRIDE.fullmatch(word)[2] for word in overrides):
+        if mode == "report":
+            raise CaejaxError(
+                f"config.{field} is set, but a report is of what runs have written; "
+                "leave it out"
+            )
+        if mode == "eval":
+            if field.split(".")[0] not in ("data", "corruption"):
+                raise CaejaxError(
+                    f"config.{field} is set, but --mode=eval takes data and corruption "
+                    "alone from a config, the rest from the run; leave it out"
+                )
+        elif field.split(".")[0] not in NOT_OF_A_RUN:
+            _check_not_swept(config, field)
+
+
+def _check_not_swept(config, field):
+    for name, axis in config.sweep.items():
+        swept, values = _plain_axis(axis)
+        if "config" in swept:
+            raise CaejaxError(
+                f"config.{field} is set, but the axis {name!r} of config.sweep takes "
+                "whole configs; what all are to have is an axis of one value, "
+                f'{{"field": "{field}", "values": ({get(config, field)!r},)}}'
+            )
+        if field in swept:
+            raise CaejaxError(
+                f"config.{field} is set, but the axis {name!r} of config.sweep sets it "
+                f"in every run; to narrow the axis, {_narrowed(config, field, name)}"
+            )
+        for switch in set(swept) & set(SWITCHES):
+            section = f"{SWITCHES[switch].section}."
+            key, chosen = field.removeprefix(section), swept.index(switch)
+            if key != field and not any(has(switch, x[chosen], key) for x in values):
+                raise CaejaxError(
+                    f"config.{field} is set, but of the axis {name!r} of config.sweep "
+                    f"no {switch} has such a field; leave it out"
+                )
+
+
+def _plain_axis(axis):
+    """An axis's fields, and a value for each in every point; ([], []) if it is none.
+
+    That, the sweep will refuse.
+    """
+    try:
+        short = (
+            {"field": "config", "values": axis["config"]} if "config" in axis else {}
+        )
+        field, values = (short or axis)["field"], (short or axis)["values"]
+        if isinstance(field, str):
+            return [field], [[value] for value in values]
+        swept, values = list(field), [list(value) for value in values]
+    except (KeyError, TypeError):
+        return [], []
+    fine = all(len(value) == len(swept) for value in values)
+    return (swept, values) if fine else ([], [])
+
+
+def _narrowed(config, field, axis):
+    """The flag that leaves an axis the value that its field has been given."""
+    flag = f"--config.sweep.{axis}.values="
+    if not isinstance(config.sweep[axis].field, str):
+        return f"give those of its points that are to be left, {flag}..."
+    return f'write {flag}"{(get(config, field),)!r}"'
 
 
 def _check_is_there(config, field, file):

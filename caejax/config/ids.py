@@ -8,8 +8,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-# Sections that say which runs there are and how they get done, not what a run is.
-NOT_OF_A_RUN = ("sweep", "sweep_exclude", "executor")
+# Which runs there are, how they get done and what is done after them: not what one is.
+NOT_OF_A_RUN = ("sweep", "sweep_exclude", "tune", "executor", "references")
 # Fields that are newer than ids, of which they are no part at these values.
 _NEWER = {
     "code_penalty": 0.0,

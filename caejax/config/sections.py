@@ -147,9 +147,14 @@ def lacks(field: str, name: str, key: str, value: Any = None) -> CaejaxError:
     )
 
 
+def has(field: str, name: str, key: str) -> bool:
+    """Whether the section of a field of `SWITCHES` has a key under a name."""
+    return key in SWITCHES[field].fields(name, field)
+
+
 def is_elsewhere(field: str, key: str) -> bool:
-    """Whether the section of a field of `SWITCHES` has a key under another name."""
-    return any(key in SWITCHES[field].fields(name, field) for name in names(field))
+    """Whether the section of a field of `SWITCHES` has a key under any name."""
+    return any(has(field, name, key) for name in names(field))
 
 
 def says_nothing(field: str, key: str, value: Any) -> bool:

@@ -37,6 +37,8 @@ class Corruption(NamedTuple):
       gaussian: whether it adds Gaussian noise, whose standard deviation the level is.
         For this alone the posterior mean is known.
       params: the parameters that it takes besides the level, by name.
+      sentence: what is done to the input, for reports; {level} is the level. "" where
+        the name says it.
     """
 
     function: str | Callable[..., Any]
@@ -45,6 +47,7 @@ class Corruption(NamedTuple):
     channels: str
     gaussian: bool = False
     params: Mapping[str, Parameter] = MappingProxyType({})
+    sentence: str = ""
 
     @property
     def noise(self) -> bool:
@@ -65,16 +68,28 @@ _WEIGHT = Parameter(1.0, doc="How often it is drawn, relative to the others.")
 _SALT = Parameter(0.5, 0.0, 1.0, "Share of the changed pixels that become white.")
 
 CORRUPTIONS: dict[str, Corruption] = {
-    "none": Corruption("caejax.corruptions.noise:none", None, RECONSTRUCT, ""),
+    "none": Corruption(
+        "caejax.corruptions.noise:none",
+        None,
+        RECONSTRUCT,
+        "",
+        sentence="Nothing is done to the input: the model only has to reconstruct.",
+    ),
     "gaussian": Corruption(
         "caejax.corruptions.noise:gaussian",
         _DEVIATION,
         DENOISE,
         "each by itself",
         gaussian=True,
+        sentence="Gaussian noise of standard deviation {level} is added to the input, "
+        "whose values lie in 0 to 1.",
     ),
     "masking": Corruption(
-        "caejax.corruptions.noise:masking", _PROBABILITY, DENOISE, "all together"
+        "caejax.corruptions.noise:masking",
+        _PROBABILITY,
+        DENOISE,
+        "all together",
+        sentence="A share of {level} of the input's pixels is set to zero.",
     ),
     "salt_and_pepper": Corruption(
         "caejax.corruptions.noise:salt_and_pepper",
@@ -82,6 +97,7 @@ CORRUPTIONS: dict[str, Corruption] = {
         DENOISE,
         "all together",
         params={"salt": _SALT},
+        sentence="A share of {level} of the input's pixels becomes black or white.",
     ),
     "poisson_gaussian": Corruption(
         "caejax.corruptions.camera:poisson_gaussian",
@@ -92,6 +108,8 @@ CORRUPTIONS: dict[str, Corruption] = {
             "shot": Parameter(1.0, doc="Shot noise at white, as a part of the level."),
             "read": Parameter(0.2, doc="Read noise, as a part of the level."),
         },
+        sentence="Noise of photons and of reading them out is added to the input, of "
+        "standard deviation {level} at white.",
     ),
     "speckle": Corruption(
         "caejax.corruptions.camera:speckle",
@@ -102,6 +120,8 @@ CORRUPTIONS: dict[str, Corruption] = {
             "offset": Parameter(0.0, doc="Added to a value before it is multiplied."),
             "shared": Parameter(0.0, 0.0, 1.0, "Share that channels have in common."),
         },
+        sentence="The input is multiplied by Gaussian noise of standard deviation "
+        "{level} around one.",
     ),
     "jpeg": Corruption(
         "caejax.corruptions.camera:jpeg",
@@ -113,6 +133,8 @@ CORRUPTIONS: dict[str, Corruption] = {
             "best": Parameter(95.0, 1.0, 100.0, "Highest quality that is drawn."),
             "subsample": Parameter(1, 0, 1, "Whether the chroma is halved."),
         },
+        sentence="The input is compressed as JPEG files are, of a quality that goes "
+        "down by {level} of what is drawn.",
     ),
     "blur": Corruption(
         "caejax.corruptions.camera:blur",
@@ -123,6 +145,7 @@ CORRUPTIONS: dict[str, Corruption] = {
             "width": Parameter(2.0, 0.0, 16.0, "Pixels of deviation at level 1."),
             "noise": Parameter(0.05, doc="Deviation of the noise at level 1."),
         },
+        sentence="The input is blurred and noise is added, of strength {level}.",
     ),
     "mixture": Corruption(
         "caejax.corruptions.camera:mixture",
@@ -137,11 +160,23 @@ CORRUPTIONS: dict[str, Corruption] = {
             "blur": _WEIGHT,
             "strength": Parameter(4.0, doc="Level of jpeg and blur, in levels."),
         },
+        sentence="Each input is corrupted in one of several ways, as cameras do, of "
+        "standard deviation {level}.",
     ),
     "cross": Corruption(
-        "caejax.corruptions.shapes:cross", _SIZE, INPAINT, "all together"
+        "caejax.corruptions.shapes:cross",
+        _SIZE,
+        INPAINT,
+        "all together",
+        sentence="A cross of up to {level} of the image's side is cut out.",
     ),
-    "box": Corruption("caejax.corruptions.shapes:box", _SIZE, INPAINT, "all together"),
+    "box": Corruption(
+        "caejax.corruptions.shapes:box",
+        _SIZE,
+        INPAINT,
+        "all together",
+        sentence="A box of up to {level} of the image's side is cut out.",
+    ),
 }
 
 

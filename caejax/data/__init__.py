@@ -36,6 +36,7 @@ class Source(NamedTuple):
       file: whether data.name is the path of a file.
       cut: whether its images are patches, data.patches_per_image of each photograph.
       params: the parameters that it takes besides the options of `load`, by name.
+      what: what its images are, for reports; "" where that is the user's to know.
     """
 
     function: str | Callable[..., Any]
@@ -43,15 +44,26 @@ class Source(NamedTuple):
     file: bool = False
     cut: bool = False
     params: Mapping[str, Parameter] = MappingProxyType({})
+    what: str = ""
 
 
 # Imported on use: nobody pays for the packages that only another source needs.
 SOURCES: dict[str, Source] = {
-    "glyphs": Source("caejax.data.glyphs:load", drawn=True),
-    "dead_leaves": Source("caejax.data.dead_leaves:load", drawn=True),
+    "glyphs": Source(
+        "caejax.data.glyphs:load",
+        drawn=True,
+        what="drawn digits that look like handwriting",
+    ),
+    "dead_leaves": Source(
+        "caejax.data.dead_leaves:load",
+        drawn=True,
+        what="discs of random colours that cover each other, as in photographs",
+    ),
     "idx": Source("caejax.data.idx:load"),
     "folder": Source("caejax.data.folder:load", cut=True),
-    "bsds500": Source("caejax.data.bsds500:load"),
+    "bsds500": Source(
+        "caejax.data.bsds500:load", what="patches of the photographs of BSDS500"
+    ),
     "npz": Source("caejax.data.npz:load", file=True),
     "tfds": Source("caejax.data.tfds:load"),
 }

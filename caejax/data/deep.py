@@ -10,22 +10,50 @@ from PIL import Image, TiffImagePlugin
 # Of two bytes that Pillow takes for one number, it keeps the higher.
 _OTHER_ORDER = {
     f"{mode};16{order}": f"{mode};16{other}"
-    for mode in ("RGB", "RGBA")
+    for mode in ("RGB", "RGBA", *"RGBA")
     for order, other in ("BL", "LB", "NB")
 }
 _EXIF = 0x8769
+# Tags of TIFF: bits of each channel, and whether channels lie in planes apart.
+_BITS, _PLANAR, _APART = 258, 284, 2
 # Of the first directory, what says whence the picture is, not how it is stored.
 _TEXTS = (270, 271, 272, 282, 283, 296, 305, 306, 315, 33432)
 _STRIP = 64  # rows
 
 
 def is_deep(image: Image.Image) -> bool:
-    """Whether an image that was just opened has colours of 16 bits."""
-    return any(_raw_mode(tile[3]) in _OTHER_ORDER for tile in image.tile)
+    """Whether an image that was just opened has colours of 16 bits that can be had."""
+    deep = any(_raw_mode(tile[3]) in _OTHER_ORDER for tile in image.tile)
+    return deep and not upper_bytes_alone(image)
+
+
+def upper_bytes_alone(image: Image.Image) -> bool:
+    """Whether Pillow gives the higher bytes only: of compressed planes of a TIFF."""
+    packed = any(tile[0] == "libtiff" for tile in image.tile)
+    return packed and _has_deep_planes(image)
+
+
+def mend_planes(image: Image.Image) -> None:
+    """Makes planes of 16 bits of a TIFF that was just opened be read as such.
+
+    Pillow takes the bytes of planes that are not compressed for pixels of 8 bits.
+    """
+    if _has_deep_planes(image) and not upper_bytes_alone(image):
+        order = "B" if image.tag_v2.prefix == b"MM" else "L"
+        image.tile = [
+            tile._replace(args=(f"{_raw_mode(tile.args)};16{order}", *tile.args[1:]))
+            for tile in image.tile
+        ]
+
+
+def _has_deep_planes(image):
+    tags = getattr(image, "tag_v2", {})
+    return tags.get(_PLANAR) == _APART and set(tags.get(_BITS, ())) == {16}
 
 
 def low_bytes(file: Image.Image) -> None:
     """Makes an image that was just opened load the lower bytes of its colours."""
+    mend_planes(file)
     file.tile = [tile._replace(args=_with_raw_mode(tile.args)) for tile in file.tile]
 
 

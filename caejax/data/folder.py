@@ -22,7 +22,12 @@ from caejax.data.listing import (
     list_pictures,
 )
 from caejax.data.origin import hash_of
-from caejax.data.pictures import in_channels, read_picture, reduce_image
+from caejax.data.pictures import (
+    in_channels,
+    read_picture,
+    reduce_image,
+    told_channels,
+)
 from caejax.errors import CaejaxError
 from caejax.files.paths import expand
 
@@ -113,7 +118,7 @@ def load(
 
     def cut(file: _File, data: bytes) -> np.ndarray:
         picture = read_picture(io.BytesIO(data), name=str(file.path))
-        notes.update(picture.notes)
+        notes.update(picture.notes + told_channels(picture.values, channels))
         image = reduce_image(in_channels(picture.values, channels), reduce)
         _check_size(image, file.path, image_size, reduce)
         corners = _corners(

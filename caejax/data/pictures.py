@@ -73,6 +73,15 @@ def read_image(file: Path | BinaryIO, channels: int, *, name: str) -> np.ndarray
     return in_channels(read_picture(file, name=name).values, channels)
 
 
+def told_channels(values: np.ndarray, channels: int) -> tuple[str, ...]:
+    """What `in_channels` makes of (H, W, 1 or 3) that cannot be undone, in words."""
+    if values.shape[-1] < channels:
+        return ("the grey is repeated in each colour",)
+    if values.shape[-1] > channels and not (values == values[..., :1]).all():
+        return ("the colours are made grey",)
+    return ()
+
+
 def in_channels(values: np.ndarray, channels: int) -> np.ndarray:
     """Makes (H, W, 1 or 3) grey or colour, as `read_image` says."""
     if channels == values.shape[-1]:
@@ -103,7 +112,8 @@ def read_picture(
             # Of oddities in files that Pillow reads all the same.
             warnings.simplefilter("ignore")
             with Image.open(file) as opened:
-                notes = _pages(opened) + _clear_colour(opened)
+                deep.mend_planes(opened)
+                notes = _pages(opened) + _clear_colour(opened) + _planes(opened)
                 profile = opened.info.get("icc_profile")
                 is_deep = keep_profile and deep.is_deep(opened)
                 image = ImageOps.exif_transpose(opened)
@@ -162,6 +172,12 @@ def _clear_colour(image):
     # Colours of 16 bits are read with 8, among which it cannot be told apart.
     if image.mode == "RGB" and max(image.info.get("transparency", (0,))) > _BYTE:
         return ("the transparent colour of 16 bits is not read",)
+    return ()
+
+
+def _planes(image):
+    if deep.upper_bytes_alone(image):
+        return ("8 of 16 bits are read, as its channels are compressed apart",)
     return ()
 
 

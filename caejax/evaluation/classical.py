@@ -1,6 +1,7 @@
 """Denoisers that are not trained, each with a grid to tune.
 
-The packages they need come with `pip install caejax[baselines]`.
+The median and non-local means need nothing else; the packages that the others need come
+with `pip install caejax[baselines]`.
 """
 
 import importlib.util
@@ -9,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import scipy.ndimage
 
 from caejax.errors import CaejaxError
 from caejax.ops.checks import check_images
@@ -20,7 +22,7 @@ class Classical(NamedTuple):
     """A denoiser and what is to be tuned.
 
     Attributes:
-      denoise: the function (image (H, W, C), **parameters) -> image, not clipped.
+      denoise: the function (images (N, H, W, C), **parameters) -> images, not clipped.
       grid: the parameters to choose from.
       packages: the packages that it needs: import name to name for pip.
       tuning_images: the most images that it is tuned on, where it is slow.
@@ -32,20 +34,61 @@ class Classical(NamedTuple):
     tuning_images: int = 200
 
 
-def _median(image, *, size):
+def _median(images, *, size):
     """Median of size x size pixels, each channel by itself."""
-    from skimage.filters import median
-
-    return median(image, np.ones((size, size, 1)))
+    return scipy.ndimage.median_filter(images, (1, size, size, 1), mode="nearest")
 
 
-def _non_local_means(image, *, h, patch_size):
-    """Buades, Coll and Morel (2005), over patches within 6 pixels."""
-    from skimage.restoration import denoise_nl_means
+def _non_local_means(images, *, h, patch_size):
+    """Buades, Coll and Morel (2005), over patches within 6 pixels.
 
-    return denoise_nl_means(
-        image, patch_size, patch_distance=6, h=h, fast_mode=True, channel_axis=-1
+    Weights are exp(-d / h²), d the mean squared difference of two patches. Images are
+    mirrored at their borders.
+    """
+    some = max(1, _CACHED // images[0].size)
+    return np.concatenate(
+        [
+            _non_local_means_of(images[i : i + some], h, patch_size)
+            for i in range(0, len(images), some)
+        ]
     )
+
+
+def _non_local_means_of(images, h, patch_size):
+    margin, (height, width) = _REACH + patch_size // 2, images.shape[1:3]
+    around = ((0, 0), (margin, margin), (margin, margin), (0, 0))
+    padded = np.pad(np.asarray(images, np.float32), around, "reflect")
+    rows, columns = (side + patch_size - 1 for side in (height, width))
+    own = padded[:, _REACH:, _REACH:][:, :rows, :columns]
+    inner = padded[:, patch_size // 2 :, patch_size // 2 :]
+    total, mean = np.zeros((*images.shape[:3], 1), np.float32), np.zeros_like(images)
+    for y, x in np.ndindex(2 * _REACH + 1, 2 * _REACH + 1):
+        difference = padded[:, y : y + rows, x : x + columns] - own
+        difference *= difference
+        squared = difference.mean(-1) if images.shape[-1] > 1 else difference[..., 0]
+        for axis in (1, 2):
+            squared = _sums(squared, patch_size, axis)
+        weight = np.exp(squared * np.float32(-1 / (h * patch_size) ** 2))[..., None]
+        total += weight
+        mean += weight * inner[:, y : y + height, x : x + width]
+    return mean / total
+
+
+def _sums(values, count, axis):
+    """Sums of so many neighbours along an axis, which is shorter by the others."""
+    windows = np.moveaxis(values, axis, 1)
+    length = windows.shape[1] - count + 1
+    sums = sum(windows[:, i : i + length] for i in range(count))
+    return np.moveaxis(sums, 1, axis)
+
+
+def _each(denoise):
+    """Makes a denoiser of images of one of an image (H, W, C)."""
+
+    def run(images, **parameters):
+        return np.stack([denoise(image, **parameters) for image in images])
+
+    return run
 
 
 def _total_variation(image, *, weight):
@@ -90,20 +133,20 @@ def _grid(**values):
 
 _SKIMAGE = {"skimage": "scikit-image"}
 _BLOCK = 8  # pixels of a side that bm3d compares
+_REACH = 6  # pixels within which non-local means looks for patches
+_CACHED = 1 << 17  # numbers that it takes at a time
 _STRENGTHS = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0)
 
 CLASSICAL = {
-    "median": Classical(_median, _grid(size=(3, 5, 7, 9)), _SKIMAGE),
-    "nlm": Classical(
-        _non_local_means, _grid(h=_STRENGTHS, patch_size=(3, 5)), _SKIMAGE
-    ),
-    "tv": Classical(_total_variation, _grid(weight=_STRENGTHS), _SKIMAGE),
+    "median": Classical(_median, _grid(size=(3, 5, 7, 9)), {}),
+    "nlm": Classical(_non_local_means, _grid(h=_STRENGTHS, patch_size=(3, 5)), {}),
+    "tv": Classical(_each(_total_variation), _grid(weight=_STRENGTHS), _SKIMAGE),
     "wavelet": Classical(
-        _wavelet,
+        _each(_wavelet),
         _grid(sigma=_STRENGTHS, wavelet_levels=(1, 2, 3)),
         _SKIMAGE | {"pywt": "PyWavelets"},
     ),
-    "bm3d": Classical(_bm3d, _grid(sigma=_STRENGTHS), {"bm3d": "bm3d"}, 20),
+    "bm3d": Classical(_each(_bm3d), _grid(sigma=_STRENGTHS), {"bm3d": "bm3d"}, 20),
 }
 
 
@@ -114,7 +157,7 @@ def missing_packages(name: str) -> list[str]:
 
 
 def denoise(name: str, noisy: np.ndarray, parameters: Parameters) -> np.ndarray:
-    """Denoises images one by one.
+    """Denoises images, each by itself.
 
     Args:
       name: a key of `CLASSICAL`.
@@ -125,10 +168,8 @@ def denoise(name: str, noisy: np.ndarray, parameters: Parameters) -> np.ndarray:
       The denoised images, (N, H, W, C) float32, clipped to [0, 1].
     """
     check_images(noisy, "noisy")
-    function = CLASSICAL[name].denoise
-    images = [function(image, **parameters) for image in np.asarray(noisy)]
-    # Non-local means drops the axis of a single channel.
-    return np.clip(images, 0, 1).reshape(noisy.shape).astype(np.float32)
+    images = CLASSICAL[name].denoise(np.asarray(noisy), **parameters)
+    return np.clip(images, 0, 1).astype(np.float32)
 
 
 def tune(

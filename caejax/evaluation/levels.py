@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 
 from caejax import config as config_lib
 from caejax.config.check import check
 from caejax.corruptions import CORRUPTIONS
 from caejax.errors import CaejaxError
 from caejax.evaluation.runs import FinishedRun, Row, Table, each, finished_runs
+from caejax.files.paths import Written, expand
 from caejax.metrics.evaluator import evaluate
 from caejax.metrics.noise import noise_key
 from caejax.terminal.lines import tell
@@ -41,7 +41,7 @@ def _level(word):
     return level
 
 
-def measure_levels(workdir: Path, levels: Sequence[float]) -> list[Row]:
+def measure_levels(workdir: Written, levels: Sequence[float]) -> list[Row]:
     """Measures every finished run at every level, on the test split.
 
     The noise is that of the run's own test, but for its level. Runs without
@@ -62,6 +62,7 @@ def measure_levels(workdir: Path, levels: Sequence[float]) -> list[Row]:
       CaejaxError: no finished run, none that has a level, or a level that one's
         corruption cannot have.
     """
+    workdir = expand(workdir, "workdir")
     runs = finished_runs(workdir)
     names = sorted({run.config.corruption.name for run in runs})
     runs = [run for run in runs if CORRUPTIONS[run.config.corruption.name].level]

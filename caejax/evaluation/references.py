@@ -20,10 +20,14 @@ from caejax.evaluation.classical import CLASSICAL, denoise, missing_packages, tu
 from caejax.evaluation.pca import Components, fit_components, project
 from caejax.evaluation.posterior import posterior_mean
 from caejax.evaluation.runs import FinishedRun, Row, Table, each, finished_runs
+from caejax.files import finished
+from caejax.files.atomic import replacing
+from caejax.files.paths import Written, expand
 from caejax.metrics.evaluator import compare
 from caejax.metrics.noise import compiled_corruption, noise_key
+from caejax.metrics.pictures import sample_indices
 from caejax.ops.images import as_float
-from caejax.terminal.lines import tell
+from caejax.terminal.lines import tell, tell_parts
 from caejax.terminal.notes import note
 from caejax.training import recorded
 from caejax.training.images import load_images
@@ -82,7 +86,7 @@ def parse_references(words: Sequence[str]) -> list[str]:
 
 
 def measure_references(
-    workdir: Path, names: Sequence[str], images: int = 0
+    workdir: Written, names: Sequence[str], images: int = 0
 ) -> list[Row]:
     """Measures references on the test images of a run or a sweep.
 
@@ -101,6 +105,8 @@ def measure_references(
       images: how many images of the test split the classical ones are given, the
         first ones, or 0 for all; the other references are given all.
 
+    What it makes of the examples that runs show is kept in the folder references/.
+
     Returns:
       All rows: reference, parameters (as tuned), setting, what is swept of data and
       corruption, corruption.name, corruption.level, seed, latent_size (PCA), images
@@ -110,6 +116,7 @@ def measure_references(
     Raises:
       CaejaxError: no finished run.
     """
+    workdir = expand(workdir, "workdir")
     settings = _settings(finished_runs(workdir))
     if not settings:
         raise CaejaxError(f"{workdir} has no run whose data are known")
@@ -125,7 +132,8 @@ def measure_references(
     def measure(setting):
         total = len(load_images(setting.config, setting.data)["test"])
         rows = list(_planned(setting, names, min(images or total, total), total))
-        _measure(setting, [row for row in rows if _is_new(row, table)], table)
+        new = [row for row in rows if _is_new(row, table)]
+        _measure(setting, new, table, workdir)
 
     each(settings, lambda setting: _words(setting.columns), measure)
     return table.rows()
@@ -186,19 +194,32 @@ def _words(columns):
     return "  ".join(f"{name}={value}" for name, value in columns.items())
 
 
-def _measure(setting: Setting, rows: Sequence[Row], table: Table) -> None:
+def _measure(
+    setting: Setting, rows: Sequence[Row], table: Table, workdir: Path
+) -> None:
     if not rows:
         return
     test = _noisy(setting.config, setting.data, "test", rows[0]["test_images"])
     for row in rows:
         part = Noisy(*(x[: row["images"]] for x in test))
         output, tuned = _estimate(setting, row, part.noisy)
+        _keep_samples(workdir, row, output)
         values = compare(output, part.noisy, part.clean).values
         values = {f"test/{name}": value for name, value in values.items()}
         table.add(row | tuned | values)
         name = " ".join([row["reference"], str(row.get("latent_size", ""))]).strip()
         psnr = f"psnr {values['test/psnr']:.2f} dB"
-        tell(f"{name}  {_words(setting.columns)}  {psnr}")
+        tell_parts(name, psnr, *_words(setting.columns).split("  "))
+
+
+def _keep_samples(workdir, row, output):
+    """Keeps outputs for the examples that runs show, if it was given all of them."""
+    if row["images"] == row["test_images"]:
+        path = finished.reference_samples(workdir, row)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shown = np.clip(output[sample_indices(len(output))], 0, 1)
+        with replacing(path) as file:
+            np.savez_compressed(file, output=shown.astype(np.float32))
 
 
 def _noisy(config: ConfigDict, data: Recorded | None, split: str, count: int) -> Noisy:
@@ -227,18 +248,21 @@ def _estimate(setting, row, noisy) -> tuple[np.ndarray, Row]:
         words = ", ".join(f"{name} {value:g}" for name, value in best.items())
         tuned = {"parameters": words, "tuned_on": _tuned_on(setting, len(val.clean))}
         return denoise(name, noisy, best), tuned
-    train = json.dumps(config.data.to_dict()), setting.data
+    train, found = (json.dumps(config.data.to_dict()), setting.data), {}
     if name == "pca":
         largest = max(setting.latents)
         components = _components(*train, min(largest, noisy[0].size))
         basis = components.basis[: row["latent_size"]]
+        if len(basis) < row["latent_size"]:
+            found["parameters"] = f"{len(basis)} components, in which all images vary"
         components = components._replace(basis=basis)
         estimate = functools.partial(project, components=components)
     else:
         level = config.corruption.level
         estimate = functools.partial(posterior_mean, train=_train(*train), sigma=level)
     parts = [noisy[i : i + _BATCH] for i in range(0, len(noisy), _BATCH)]
-    return np.concatenate([np.asarray(estimate(jnp.asarray(x))) for x in parts]), {}
+    parts = [np.asarray(estimate(jnp.asarray(x))) for x in parts]
+    return np.concatenate(parts), found
 
 
 def _tuned_on(setting, count):

@@ -1,9 +1,9 @@
 """Trained models as files that other programs run."""
 
 import importlib
-from pathlib import Path
 
 from caejax.errors import CaejaxError, did_you_mean
+from caejax.files.paths import Written, expand
 from caejax.inference.trained import Trained
 
 FORMATS = {
@@ -14,7 +14,7 @@ FORMATS = {
 """By name, the module whose `write(model, path)` writes the format."""
 
 
-def export(model: Trained, kind: str, path: Path) -> str:
+def export(model: Trained, kind: str, path: Written) -> str:
     """Writes a trained model as a file; returns in words what it holds.
 
     Args:
@@ -30,6 +30,7 @@ def export(model: Trained, kind: str, path: Path) -> str:
             f"--format is {kind!r:.200}{did_you_mean(kind, FORMATS)}; known: "
             f"{', '.join(FORMATS)}"
         )
+    path = expand(path, "the file")
     module = importlib.import_module(FORMATS[kind])
     path.parent.mkdir(parents=True, exist_ok=True)
     text: str = module.write(model, path)

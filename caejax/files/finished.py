@@ -1,5 +1,6 @@
 """What training leaves in a run's folder: read, or said in one line what is wrong."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,17 @@ def read_samples(workdir: Path) -> dict[str, np.ndarray]:
         why = "it holds no arrays of numbers" if "pickle" in str(error) else error
         raise damaged(path, why, _AGAIN) from error
     return arrays
+
+
+def reference_samples(workdir: Path, row: Mapping[str, Any]) -> Path:
+    """The file of what a reference made of the examples that runs show.
+
+    Args:
+      workdir: the folder of the run or the sweep.
+      row: the reference's row of references.csv.
+    """
+    size = f"_{row['latent_size']}" if row.get("latent_size") else ""
+    return workdir / "references" / row["setting"] / f"{row['reference']}{size}.npz"
 
 
 def _check_samples(arrays):

@@ -1,12 +1,31 @@
-"""Locks on files, which the operating system frees when their holder ends, however."""
+"""Locks on files, which the operating system frees when their holder ends, however.
+
+On shared file systems they are as good as those: NFSv4 makes record locks of them,
+some answer that they have none, and some lock among the processes of one machine only
+(`caejax.files.reach` finds these).
+"""
 
 import contextlib
+import errno
 import fcntl
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from caejax.errors import CaejaxError
+
 # Held while tables, figures or a sweep's own files are written into a folder.
 FILES_LOCK = ".files.lock"
+# Shared by all commands that work on a sweep.
+COMMANDS_LOCK = ".commands.lock"
+
+# Set by --nolocks, and inherited by worker processes: nothing is locked.
+VARIABLE = "CAEJAX_NOLOCKS"
+
+# What file systems answer that do not lock: Lustre's `noflock`, some FUSE and NFS.
+_CANNOT = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOLCK)
+# Taken by another: as flock says it, and as a record lock may.
+_TAKEN = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
 
 
 @contextlib.contextmanager
@@ -18,7 +37,10 @@ def holding(path: Path, *, wait: bool = True) -> Iterator[bool]:
       wait: whether to wait for another process that holds the lock.
 
     Yields:
-      Whether the lock is held; always, if waited for.
+      Whether the lock is held; always, if waited for or without locks.
+
+    Raises:
+      CaejaxError: the file system cannot lock.
     """
     with _opened(path) as file:
         yield _lock(file, fcntl.LOCK_EX, wait=wait)
@@ -32,20 +54,41 @@ def sharing(path: Path) -> Iterator[bool]:
 
     Yields:
       Whether nobody held it before.
+
+    Raises:
+      CaejaxError: the file system cannot lock.
     """
     with _opened(path) as file:
         alone = _lock(file, fcntl.LOCK_EX, wait=False)
         yield _lock(file, fcntl.LOCK_SH, wait=True) and alone
 
 
+def in_use() -> bool:
+    """Whether locks are taken at all."""
+    return not os.environ.get(VARIABLE)
+
+
 def _opened(path):
     path.parent.mkdir(parents=True, exist_ok=True)
-    return path.open("a")
+    # NFSv4 gives an exclusive lock for what is open for writing alone, and a shared
+    # one for what is open for reading.
+    return path.open("a+")
 
 
 def _lock(file, kind, wait):
+    if not in_use():
+        return True
     try:
         fcntl.flock(file, kind if wait else kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
+    except OSError as error:
+        if error.errno in _TAKEN and not wait:
+            return False
+        if error.errno in _CANNOT:
+            raise CaejaxError(
+                f"the file system of {Path(file.name).parent} cannot lock files "
+                f"({error.strerror}): choose a --workdir on another, have this one "
+                "mounted with locks (Lustre: -o flock), or add --nolocks if no other "
+                "command uses the folder"
+            ) from error
+        raise
     return True

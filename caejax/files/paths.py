@@ -11,10 +11,12 @@ import tempfile
 from pathlib import Path
 
 from caejax.errors import CaejaxError
+from caejax.files import remote
 
 # What `os.path.expandvars` leaves where there is no such variable.
 _VARIABLE = re.compile(r"\$(\w+|\{[^}]*\})")
 Written = str | bytes | os.PathLike[str] | os.PathLike[bytes]
+"""A path as functions of Python take it."""
 
 
 def expand(path: Written, what: str, within: Path = Path()) -> Path:
@@ -31,7 +33,7 @@ def expand(path: Written, what: str, within: Path = Path()) -> Path:
 
     Raises:
       CaejaxError: an empty path, one with a character that no path may have, a
-        variable or a home that there is not.
+        variable or a home that there is not, the address of an object store.
     """
     text = os.fsdecode(path)
     if not text:
@@ -41,6 +43,8 @@ def expand(path: Written, what: str, within: Path = Path()) -> Path:
     there, rest = _split(text, within)
     if not rest:
         return within / text
+    if not there and remote.is_remote(text):
+        raise remote.refusal(text, what)
     full = os.path.expandvars(rest)
     if unset := _VARIABLE.search(full):
         raise CaejaxError(

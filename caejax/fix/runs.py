@@ -12,6 +12,7 @@ from ml_collections import ConfigDict
 
 from caejax.errors import CaejaxError
 from caejax.files.finished import read_summary
+from caejax.files.paths import Written, expand
 from caejax.fix.mends import Mend
 from caejax.inference.trained import Trained, load
 from caejax.models.diagnosis import clean_by_construction
@@ -31,7 +32,7 @@ TIED = {
 }
 
 
-def fix_run(workdir: Path, out: Path) -> list[Mend]:
+def fix_run(workdir: Written, out: Written) -> list[Mend]:
     """Writes a run again, mended and measured anew.
 
     Args:
@@ -44,6 +45,7 @@ def fix_run(workdir: Path, out: Path) -> list[Mend]:
     Raises:
       CaejaxError: the folder holds no trained model, or the other one something.
     """
+    workdir, out = expand(workdir, "the run"), expand(out, "out")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise CaejaxError(f"{out} exists; choose another --out")
     found = load(workdir)

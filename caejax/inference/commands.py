@@ -80,7 +80,9 @@ def _apply_to_files(job, title, row):
         return failures
     names = dict(zip(paths, image_files.output_names(paths, [title]), strict=True))
     claim(job, title, paths, names.values())
-    model, shown = trained.reconstruct(job.trained), []
+    model = trained.reconstruct(job.trained)
+    shown: list[applied.Photograph] = []
+    pixels = applied.PIXELS / max(1, min(len(paths), job.count))
 
     def work(path, advance):
         picture = read_picture(job, path)
@@ -91,12 +93,11 @@ def _apply_to_files(job, title, row):
         image_files.write_npz(job.out / f"{names[path]}.npz", {"output": output})
         tell(f"wrote {job.out / names[path]}.png and .npz of {path}")
         if len(shown) < job.count:
-            shown.append((small(image), small(output)))
+            shown.append(applied.photograph(image, output, pixels))
 
     failures += each(paths, work)
     if shown:
-        images, outputs = zip(*shown, strict=True)
-        write_figure(job, title, lambda: applied.rows({"image": images, row: outputs}))
+        write_figure(job, title, lambda: applied.photographs(shown, row))
     return failures
 
 

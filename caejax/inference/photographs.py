@@ -12,7 +12,6 @@ from caejax.inference.job import (
     claim,
     each,
     find_images,
-    small,
     tell,
     write_figure,
 )
@@ -20,7 +19,6 @@ from caejax.inference.noise_level import with_level
 from caejax.inference.trained import Trained
 from caejax.report import applied
 
-_CROP = 96  # pixels of the shorter side of what is shown enlarged
 _SUFFIX = {"png": "png", "tiff": "tif"}
 
 
@@ -46,7 +44,8 @@ def denoise(job: Job, how: How) -> int:
     names = dict(zip(paths, image_files.output_names(paths, ["denoised"]), strict=True))
     claim(job, "denoised", paths, names.values())
     models: dict[int, Trained] = {}
-    shown = []
+    shown: list[applied.Photograph] = []
+    pixels = applied.PIXELS / max(1, min(len(paths), job.count))
 
     def work(path, advance):
         picture, model = _read(job, path, models)
@@ -56,13 +55,11 @@ def denoise(job: Job, how: How) -> int:
         image_files.write_npz(job.out / f"{names[path]}.npz", {"output": output})
         tell(f"wrote {file} and .npz of {path}")
         if len(shown) < job.count:
-            shown.append(_parts(picture.values, output))
+            shown.append(applied.photograph(picture.values, output, pixels))
 
     failures += each(paths, work)
     if shown:
-        titles = ("image", "denoised", "image,\npart", "denoised,\npart")
-        parts = dict(zip(titles, zip(*shown, strict=True), strict=True))
-        write_figure(job, "denoised", lambda: applied.rows(parts))
+        write_figure(job, "denoised", lambda: applied.photographs(shown, "denoised"))
     return failures
 
 
@@ -115,18 +112,3 @@ def _turned(image, number):
 def _turned_back(image, number):
     image = np.rot90(image, -(number % 4))
     return image[:, ::-1] if number >= 4 else image
-
-
-def _parts(image, output):
-    """Both as a whole, small, and of both the part with the most detail."""
-    height, width = image.shape[:2]
-    share = min(1.0, _CROP / min(height, width))
-    h, w = (max(1, round(n * share)) for n in (height, width))
-    corners = [
-        (y, x)
-        for y in np.linspace(0, height - h, 5).astype(int)
-        for x in np.linspace(0, width - w, 5).astype(int)
-    ]
-    y, x = max(corners, key=lambda c: output[c[0] : c[0] + h, c[1] : c[1] + w].std())
-    part = slice(y, y + h), slice(x, x + w)
-    return small(image), small(output), image[part].copy(), output[part].copy()

@@ -4,7 +4,6 @@ import functools
 import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -20,7 +19,7 @@ from caejax.config import from_json
 from caejax.config.check import check
 from caejax.errors import CaejaxError
 from caejax.files import safetensors
-from caejax.files.paths import expand
+from caejax.files.paths import Written, expand
 from caejax.metrics.noise import compiled_corruption, noise_key
 from caejax.ops.images import as_float
 from caejax.runtime.compilation import quick_jit
@@ -50,12 +49,13 @@ class Trained(NamedTuple):
     data: Recorded | None = None
 
 
-def load(workdir: Path) -> Trained:
+def load(workdir: Written) -> Trained:
     """Reads the trained model of a run's folder.
 
     Raises:
       CaejaxError: the folder holds no trained model.
     """
+    workdir = expand(workdir, "the run")
     config = trained_config(workdir)
     params = restore(workdir, config).eval_params
     model = model_from_config(config)
@@ -85,12 +85,13 @@ def find(run_or_name: str | os.PathLike[str]) -> Trained:
     )
 
 
-def load_file(path: Path) -> Trained:
+def load_file(path: Written) -> Trained:
     """Reads a model from a safetensors file, as `caejax export` writes it.
 
     Raises:
       CaejaxError: the file is damaged, or holds no model of caejax's.
     """
+    path = expand(path, "the model's file")
     arrays, texts = safetensors.read(path)
     if "config" not in texts:
         raise CaejaxError(

@@ -50,17 +50,36 @@ def samples(
       gradients, what the model makes of them, and its linear output without the
       trend.
     """
-    # Neighbours may be patches of one photograph.
-    index = np.linspace(0, len(images) - 1, min(SAMPLES, len(images))).astype(int)
-    model = subject.model
-    clean, noisy, linear = evaluator.outputs(subject, params, images, index, key, level)
-    image = np.clip(model.to_image(linear), 0, 1)
-    arrays = {"target": clean, "input": noisy, "output": image}
+    index, model = sample_indices(len(images)), subject.model
+    arrays = examples(subject, params, images, key, level, index)
     if model.convolutional:
         params = on_one_device(params)
         flat = probes.constant_responses(model, params, images[index])
         arrays |= {"flat": flat, **_gallery(model, params)}
     return {name: np.asarray(array) for name, array in arrays.items()}
+
+
+def examples(
+    subject: Subject,
+    params: Any,
+    images: jax.Array,
+    key: jax.Array,
+    level: float,
+    index: np.ndarray,
+) -> dict[str, np.ndarray]:
+    """The target, input and output of `samples`, for images of these numbers."""
+    clean, noisy, linear = evaluator.outputs(subject, params, images, index, key, level)
+    image = np.clip(subject.model.to_image(linear), 0, 1)
+    arrays = {"target": clean, "input": noisy, "output": image}
+    return {name: np.asarray(array) for name, array in arrays.items()}
+
+
+def sample_indices(count: int) -> np.ndarray:
+    """Places of the examples that are drawn, from all over a split of so many images.
+
+    Neighbours may be patches of one photograph.
+    """
+    return np.linspace(0, count - 1, min(SAMPLES, count)).astype(int)
 
 
 def _gallery(model, params):

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from caejax.parameters import resolve
 
 PERIODS = (2, 4, 8)  # of the patterns that up to three stages of stride 2 can draw
+ROUNDING_DB = -100  # dBFS; a DC ripple below that is rounding
 
 # What a metric's function is given and gives, for images (B, H, W, C) in [0, 1]. The
 # period comes last where the metric has periods, but not behind `Means`, which have it.

@@ -4,7 +4,8 @@ They give the same values and gradients but for rounding:
 
 - "matmul": upsampling in polyphase form, of wide layers with the phases apart;
   convolutions' gradients, and those of few channels themselves, as matrix products;
-  3 x 3 convolutions of very wide layers in Winograd's form. Made for CPUs.
+  3 x 3 convolutions of very wide layers in Winograd's form, wide ones behind a smooth
+  resize with half of the products. Made for CPUs.
 - "polyphase": upsampling in polyphase form, JAX's convolutions.
 - "stock": the layers of Flax as they come.
 - "auto": "matmul" on a CPU, "polyphase" elsewhere. What is dilated, a transposed

@@ -1,19 +1,29 @@
 """Figures of what a trained model is used for, drawn from arrays."""
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
+from caejax.data.pictures import reduce_image
 from caejax.report.channels import aspect, planes, show_image
-from caejax.report.style import PAGE, bare, strip
+from caejax.report.crops import LARGE, TIMES, fullest
+from caejax.report.style import COLORS, PAGE, bare, strip
 
 _WIDEST = 1.1  # inches of one picture
 _LABEL = 0.8  # inches beside the pictures, for names of rows
 _GAP = 0.085  # inches between pictures
 _LINE = 0.2  # inches of a line of text
 _ACROSS = 12  # pictures beside each other, at most
+PIXELS = 3e6  # of all photographs of a figure together; larger ones are shrunk
+# In pixels of the figure, where photographs are shown at full size:
+_DPI = 200
+_LEAST = 360  # width of one; smaller ones are enlarged
+_BETWEEN = 12
+_TEXT = 26  # above pictures
 Images = Sequence[np.ndarray]
 
 
@@ -33,6 +43,102 @@ def rows(named: Mapping[str, Images]) -> Figure:
             show_image(axis, image)
         _name(row, name)
     return figure
+
+
+class Photograph(NamedTuple):
+    """A photograph and what a model made of it, as they are shown.
+
+    Attributes:
+      image, output: both as a whole, (H, W, C), at full size or shrunk by a whole
+        number.
+      parts: of places, the image and the output at full size, (h, w, C) each.
+      places: where those lie in the whole, as (left, top, width, height) in its pixels.
+    """
+
+    image: np.ndarray
+    output: np.ndarray
+    parts: Sequence[tuple[np.ndarray, np.ndarray]]
+    places: Sequence[tuple[float, float, float, float]]
+
+
+def photograph(image: np.ndarray, output: np.ndarray, pixels: float) -> Photograph:
+    """Makes one from an image and an output (H, W, C), of at most so many pixels.
+
+    Its parts are where the output has most detail, and where most was taken away.
+    """
+    times = max(1, int(np.ceil(np.sqrt(image.shape[0] * image.shape[1] / pixels))))
+    side = max(1, min(image.shape[:2]) // (2 * times * TIMES))
+    windows = [fullest(x, (side, side)) for x in (output, image - output)]
+    return Photograph(
+        reduce_image(image, times),
+        reduce_image(output, times),
+        [(image[w].copy(), output[w].copy()) for w in windows],
+        [(x.start / times, y.start / times, *[side / times] * 2) for y, x in windows],
+    )
+
+
+def photographs(shown: Sequence[Photograph], name: str) -> Figure:
+    """Photographs, outputs beside them, a pixel for a pixel; below, parts enlarged.
+
+    Where all are so small that nothing has to be enlarged, they are `rows`.
+
+    Args:
+      shown: the photographs.
+      name: what the outputs are called.
+    """
+    if all(min(one.image.shape[:2]) <= LARGE for one in shown):
+        return rows(
+            {"image": [x.image for x in shown], name: [x.output for x in shown]}
+        )
+    blocks = [_block(one) for one in shown]
+    width = max(block["width"] for block in blocks)
+    height = sum(block["height"] for block in blocks)
+    figure = plt.figure(figsize=(width / _DPI, height / _DPI), layout="none")
+    top = height
+    for one, block in zip(shown, blocks, strict=True):
+        _place(figure, one, block, top, name)
+        top -= block["height"]
+    return figure
+
+
+def _block(one):
+    """Sizes of one photograph's pictures, in pixels of the figure."""
+    high, wide = one.image.shape[0] * planes(one.image), one.image.shape[1]
+    times = max(1, round(_LEAST / wide))
+    part = (wide * times - _BETWEEN) // 2
+    return {
+        "times": times,
+        "part": part,
+        "width": 2 * times * wide + 3 * _BETWEEN,
+        "height": times * high + part * planes(one.image) + 2 * _BETWEEN + 2 * _TEXT,
+    }
+
+
+def _place(figure, one, block, top, name):
+    times, part = block["times"], block["part"]
+    size = one.image.shape[1] * times, block["height"] - part * planes(one.image)
+    tall = size[1] - 2 * _BETWEEN - 2 * _TEXT
+    for column, (title, image) in enumerate((("image", one.image), (name, one.output))):
+        left = _BETWEEN + column * (size[0] + _BETWEEN)
+        axis = _axis(figure, left, top - _TEXT - tall, size[0], tall)
+        show_image(axis, image)
+        axis.set_title(title, fontsize=7, pad=2)
+        for place, color in zip(one.places, COLORS, strict=False):
+            axis.add_patch(Rectangle(place[:2], *place[2:], ec=color, fc="none"))
+    bottom = top - block["height"] + _BETWEEN
+    pictures = [picture for pair in one.parts for picture in pair]
+    for number, picture in enumerate(pictures):
+        left = _BETWEEN + number * (part + _BETWEEN)
+        axis = _axis(figure, left, bottom, part, part * planes(picture))
+        show_image(axis, picture)
+        axis.spines[:].set(visible=True, color=COLORS[number // 2], linewidth=1)
+        axis.set_title((("image", name)[number % 2]) + ", part", fontsize=7, pad=2)
+
+
+def _axis(figure, left, bottom, width, height):
+    """An axis at a place in the figure's pixels."""
+    w, h = figure.get_size_inches() * _DPI
+    return figure.add_axes((left / w, bottom / h, width / w, height / h))
 
 
 def codes(images: Images, codes: np.ndarray) -> Figure:

@@ -58,6 +58,11 @@ def show_image(axis: Axes, image: np.ndarray) -> None:
     count, place = planes(image), axis.get_subplotspec()
     if count > 1 and (place is None or place.is_first_col()):
         centres = np.arange(count) * (len(image) + gap_of(image)) + len(image) / 2
-        names = [f"ch {number}" for number in range(1, count + 1)]
-        axis.set_yticks(centres, names, fontsize=5)
-        axis.tick_params(axis="y", length=0, pad=1)
+        number_channels(axis, centres)
+
+
+def number_channels(axis: Axes, centres: np.ndarray) -> None:
+    """Writes the channels' numbers on the left of an axis, at these heights."""
+    names = [f"ch {number}" for number in range(1, len(centres) + 1)]
+    axis.set_yticks(centres, names, fontsize=5)
+    axis.tick_params(axis="y", length=0, pad=1)

@@ -1,51 +1,77 @@
-"""Figures of a run and of a sweep."""
+"""Figures of a run and of a sweep.
 
-from collections.abc import Sequence
+Each is drawn as wide as it is asked for: for a page of a paper, and narrow, with the
+same letters, for a telephone.
+"""
+
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from caejax.metrics.table import METRICS, PERIODS, column, title
-from caejax.report.channels import grey, planes, show_image
+from caejax.metrics.table import METRICS, PERIODS, ROUNDING_DB, column, title
+from caejax.report.channels import (
+    apart,
+    aspect,
+    grey,
+    number_channels,
+    planes,
+    show_image,
+)
+from caejax.report.crops import TIMES, enlarged, is_large, windows_of
+from caejax.report.decoders import styles
 from caejax.report.fields import decoder_fields, naming_fields
 from caejax.report.read import RunFiles, SweepFiles
-from caejax.report.style import PAGE, series_style, strip
+from caejax.report.settings import label, setting_of, settings_of
+from caejax.report.style import PAGE, bare, head, strip, wrapped
 
-_COLUMNS = 4  # of panels that a page's width has room for
+_PANEL = 1.65  # inches of a panel with axes, at least
+_CELL = 0.62  # inches of a picture, at least
+_LARGE = 1.15  # and at most
+_GAP = 0.12  # of a picture's width, between examples and the tile below
+_EACH = 0.8  # inches of an example, about
+_TALL = 9.0  # inches of a page
+_DPI = 200  # of figures
+_LINEAR = 10  # steps, up to which their axis is not logarithmic
+_PADDING = 0.1  # inches between pictures side by side
 _TICKS = 6  # more values than that are not all written at their axis
+_GREYS = 255
 
 QUALITY, RIPPLE = "test/psnr", METRICS["dc_ripple_db"]
 
-LABELS = {
-    "corruption.level": "noise level",
-    "corruption.name": "corruption",
-    "model.upsampling": "upsampling",
-    "model.downsampling": "downsampling",
-    "data.source": "data",
-    "model.latent_channels": "bottleneck channels",
-}
 
+def reconstructions(run: RunFiles, width: float = PAGE) -> Figure:
+    """Targets, inputs and outputs of a run, and its response to constant codes.
 
-def label(field: str) -> str:
-    """How a field or a value is called in figures."""
-    return LABELS.get(field, title(field))
-
-
-def reconstructions(run: RunFiles) -> Figure:
-    """Targets, inputs and outputs of a run, and its response to constant codes."""
-    rows = {name: run.samples[name] for name in ("target", "input", "output")}
+    As many examples as there is room for at their full size; of large ones, a part of
+    each is enlarged.
+    """
+    names = ("target", "input", "output")
+    target = run.samples["target"]
+    room = int(width * _DPI / target.shape[2])
+    count = max(1, min(len(target), round(width / _EACH), room))
+    rows = {name: run.samples[name][:count] for name in names}
+    if is_large(target):
+        windows = windows_of(target[:count])
+        parts = {f"{k}, {TIMES} x": enlarged(x, windows) for k, x in rows.items()}
+        rows |= parts
     if "flat" in run.samples:
-        rows["ripple"] = ripple(run.samples["flat"], ripple_scale([run]))
-    size = PAGE / len(rows["target"])
+        rows["ripple"] = ripple(run.samples["flat"][:count], ripple_scale([run]))
+    size = min(width / count, _TALL / len(rows))
     ratios = [planes(images) for images in rows.values()]
     figure, axes = plt.subplots(
-        len(rows), 1, figsize=(PAGE, size * sum(ratios)), height_ratios=ratios
+        len(rows),
+        1,
+        figsize=(size * count, size * sum(ratios) + 0.3),
+        height_ratios=ratios,
     )
     for axis, (name, images) in zip(axes, rows.items(), strict=True):
         show_image(axis, strip(images))
         axis.set_ylabel(name)
+    head(figure, setting_of(run.config))
     return figure
 
 
@@ -67,21 +93,32 @@ def ripple_scale(runs: Sequence[RunFiles]) -> float:
     return max([1e-3, *spans])
 
 
-def curves(run: RunFiles) -> Figure:
+def curves(run: RunFiles, width: float = PAGE) -> Figure:
     """Loss, PSNR and checkerboard ripple of a run against the step."""
     probed = any(column(RIPPLE, PERIODS[0]) in row for row in run.rows)
-    figure, axes = plt.subplots(1, 2 + probed, figsize=(PAGE, 2.1), squeeze=False)
-    for axis, name in zip(axes[0], ("loss", "psnr"), strict=False):
-        for index, split in enumerate(("train", "val")):
-            _plot(axis, curve(run.rows, name, split), split, index)
+    count = 2 + probed
+    across = min(count, int(width / _PANEL))
+    down = -(-count // across)
+    figure, axes = plt.subplots(
+        down, across, figsize=(width, 2.1 * down + 0.2), squeeze=False
+    )
+    axes = list(axes.flat)
+    for axis in axes[count:]:
+        axis.set_visible(False)
+    splits = styles(("train", "val"))
+    for axis, name in zip(axes, ("loss", "psnr"), strict=False):
+        for split, style in splits.items():
+            _plot(axis, curve(run.rows, name, split), split, style)
         axis.set(xlabel="step", ylabel=title(name))
         axis.legend()
     if probed:
-        for index, period in enumerate(PERIODS):
-            points = curve(run.rows, column(RIPPLE, period), "val")
-            _plot(axes[0, 2], points, f"period {period}", index)
-        _ripple_axis(axes[0, 2])
-        axes[0, 2].legend()
+        for name, style in styles([f"period {period}" for period in PERIODS]).items():
+            points = curve(run.rows, column(RIPPLE, int(name.split()[1])), "val")
+            _plot(axes[2], points, name, style)
+        _ripple_axis(axes[2])
+        mark_rounding(axes[2])
+        axes[2].legend()
+    head(figure, setting_of(run.config))
     return figure
 
 
@@ -90,62 +127,145 @@ def curve(rows: Sequence[dict[str, Any]], name: str, split: str) -> list[tuple]:
     return [(r["step"], r[name]) for r in rows if r["split"] == split and name in r]
 
 
-def _plot(axis, points, name, index):
-    axis.plot(*np.reshape(points, (-1, 2)).T, label=name, **series_style(index))
+def _plot(axis, points, name, style):
+    axis.plot(*np.reshape(points, (-1, 2)).T, label=name, **style)
 
 
 def _ripple_axis(axis):
-    axis.set_xscale("symlog", linthresh=10)
+    if axis.dataLim.x1 > _LINEAR:
+        axis.set_xscale("symlog", linthresh=_LINEAR)
+        axis.xaxis.set_major_formatter("{x:g}")
+        axis.xaxis.set_minor_formatter("")
     axis.set(xlabel="step", ylabel=title(RIPPLE.name))
 
 
-def decoder_grid(sweep: SweepFiles, examples: int = 4) -> Figure | None:
-    """Target, input and one column a decoder; below, what each makes of flat codes.
+def mark_rounding(axis: Axes) -> None:
+    """Draws where rounding begins, on an axis of dBFS that reaches so low."""
+    low, high = axis.get_ylim()
+    if low >= ROUNDING_DB:
+        return
+    axis.axhline(ROUNDING_DB, color="0.35", linewidth=0.8, linestyle=(0, (4, 2)))
+    axis.annotate(
+        "below: rounding",
+        (1, ROUNDING_DB),
+        (-2, -2),
+        xycoords=("axes fraction", "data"),
+        textcoords="offset points",
+        ha="right",
+        va="top",
+        fontsize=6,
+        color="0.35",
+    )
+    axis.set_ylim(low, max(high, ROUNDING_DB + 5))
 
-    All columns share the other swept values, those of the best PSNR. None without
+
+def decoder_grid(
+    sweep: SweepFiles, width: float = PAGE, examples: int = 4
+) -> Figure | None:
+    """Target, input and one column a decoder; below each, what it draws by itself.
+
+    All columns share the other swept values, those of the best PSNR. Where a row has
+    no room for all, it goes on below, with target and input again. None without
     finished convolutional runs.
     """
     runs = comparable_runs(sweep)
     if not runs:
         return None
     first = next(iter(runs.values()))
-    columns = {"target": first.samples["target"], "input": first.samples["input"]}
-    columns |= {name: run.samples["output"] for name, run in runs.items()}
-    examples = min(examples, len(first.samples["target"]))
-    size = min(PAGE / len(columns), 1.15)
-    crowded = len(columns) > 7
-    each = planes(first.samples["target"])
-    down = examples * each
-    figure, axes = plt.subplots(
-        2,
-        len(columns),
-        figsize=(
-            size * len(columns),
-            size * (down + each) + (1.4 if crowded else 0.5),
-        ),
-        height_ratios=(down, each),
-        squeeze=False,
-    )
-    for axis, (name, images) in zip(axes[0], columns.items(), strict=True):
-        axis.set_title(name, rotation=90 if crowded else 0)
-        show_image(axis, strip(images[:examples], down=True))
-    for axis in axes[1, :2]:
-        axis.axis("off")
-    axes[1, 0].text(
-        0,
-        0.5,
-        f"ripple on a\nconstant code\n({RIPPLE.unit})",
-        va="center",
-        fontsize=7,
-        in_layout=False,
-        transform=axes[1, 0].transAxes,
-    )
+    shown = {name: first.samples[name] for name in ("target", "input")}
+    examples = min(examples, len(shown["target"]))
+    windows = windows_of(shown["target"][: examples // 2])
+    most = max(1, int(width / _CELL) - len(shown))
+    bands = -(-len(runs) // most)
+    each = -(-len(runs) // bands)
+    cell = min(width / (each + len(shown)), _LARGE)
+    names = list(runs)
+    longest = max(len(line) for name in [*names, "target"] for line in name.split("\n"))
+    turned = longest * 0.065 > cell
+    room = aspect(first.samples["flat"][0])
+    column_of = _with_parts(shown["target"][:examples], windows)
+    tall = aspect(strip(column_of, down=True)) + _GAP + room
+    tall = (cell - _PADDING) * tall + 0.3 + (0.065 * longest if turned else 0.2)
+    size = cell * (each + len(shown)), tall * bands + 0.25
+    figure, axes = plt.subplots(bands, each + len(shown), figsize=size, squeeze=False)
     scale = ripple_scale(list(runs.values()))
-    for axis, run in zip(axes[1, 2:], runs.values(), strict=True):
-        show_image(axis, ripple(run.samples["flat"][:1], scale)[0])
-        worst = run.summary.get(column(RIPPLE, max(PERIODS), "test"))
-        axis.set_xlabel("" if worst is None else f"{worst:.0f}")
+    for band, row in enumerate(axes):
+        for axis, (name, images) in zip(row, shown.items(), strict=False):
+            images = _with_parts(images[:examples], windows)
+            _column(axis, name, images, turned, room)
+        # Beside the tiles, below target and input.
+        text = f"what it draws on a constant code, ±{scale:.2g}; RMS of 255 grey levels"
+        _say(row[0], text, cell)
+        chosen = names[band * each : (band + 1) * each]
+        for axis, name in zip(row[2:], chosen, strict=False):
+            run = runs[name]
+            tile = ripple(run.samples["flat"][:1], scale)[0]
+            images = _with_parts(run.samples["output"][:examples], windows)
+            _column(axis, name, images, turned, room, tile)
+            axis.set_xlabel(drawn_by(run.summary), fontsize=7)
+        for axis in row[2 + len(chosen) :]:
+            axis.set_visible(False)
+    head(figure, setting_of_compared(sweep, runs))
     return figure
+
+
+def _with_parts(images, windows):
+    """Examples; of large ones the first half, and below a part of each enlarged."""
+    half = len(windows)
+    if not half or not is_large(images):
+        return images
+    return np.concatenate([images[:half], enlarged(images[:half], windows)])
+
+
+def _column(axis, name, images, turned, room, tile=None):
+    """Examples of one kind and, in the same axis and so as wide, a tile below them.
+
+    Lengths are in widths of a picture; room is what the tile takes in other columns.
+    """
+    end = _put(axis, strip(images, down=True), 0)
+    if tile is not None:
+        _put(axis, tile, end + _GAP)
+    bare(axis)
+    axis.set(xlim=(0, 1), ylim=(end + _GAP + room, 0), aspect="equal")
+    axis.set_facecolor("none")  # words of the first column reach below the second
+    count = planes(images)
+    if count > 1 and axis.get_subplotspec().is_first_col():
+        number_channels(axis, (np.arange(count) + 0.5) * end / count)
+    axis.set_title(name, rotation=90 if turned else 0)
+
+
+def _put(axis, image, top):
+    """Draws an image (H, W, C) from x 0 to 1, from y on; returns where it ends."""
+    picture = apart(image)
+    end = top + picture.shape[0] / picture.shape[1]
+    shown = picture.squeeze(-1) if picture.shape[-1] == 1 else picture
+    axis.imshow(shown, vmin=0, vmax=1, extent=(0, 1, end, top))
+    return end
+
+
+def _say(axis, text, cell):
+    """Writes below the pictures of an axis, as wide as two of them."""
+    low = axis.get_ylim()[0]
+    axis.text(
+        0,
+        low,
+        wrapped(text, 1.75 * cell, 6),
+        va="bottom",
+        fontsize=6,
+        in_layout=False,
+    )
+
+
+def drawn_by(summary: Mapping[str, float]) -> str:
+    """RMS in grey levels of what a decoder draws by itself, as a text."""
+    worst = summary.get(column(RIPPLE, max(PERIODS), "test"))
+    if worst is None:
+        return ""
+    if worst < ROUNDING_DB:
+        return "none"
+    seen = summary.get(column(METRICS["dc_ripple_image_db"], max(PERIODS), "test"))
+    grey_levels = _GREYS * 10 ** ((worst if seen is None else seen) / 20)
+    return f"{grey_levels:.2g}"
 
 
 def comparable_runs(sweep: SweepFiles) -> dict[str, RunFiles]:
@@ -162,6 +282,14 @@ def comparable_runs(sweep: SweepFiles) -> dict[str, RunFiles]:
     return runs
 
 
+def setting_of_compared(sweep: SweepFiles, runs: Mapping[str, RunFiles]) -> str:
+    """The setting that all of `comparable_runs` share, in a line; "" without any."""
+    if not runs:
+        return ""
+    others = [f for f in sweep.fields if f not in decoder_fields(sweep)]
+    return setting_of(next(iter(runs.values())).config, others)
+
+
 def _convolutional(sweep):
     """Rows of finished convolutional runs, their decoders' names, and the runs."""
     fields = naming_fields(sweep)
@@ -172,28 +300,43 @@ def _convolutional(sweep):
 
 
 def _own_name(model):
-    return model.get("upsampling", model["encoder"])
+    return str(model.get("upsampling", model["encoder"]))
 
 
 def _named(row, fields):
     return "\n".join(str(row[field]) for field in fields)
 
 
-def ripple_steps(sweep: SweepFiles) -> Figure | None:
+def ripple_steps(sweep: SweepFiles, width: float = PAGE) -> Figure | None:
     """DC ripple against the step, a panel a period, mean and range over the runs."""
     groups = _by_decoder(sweep)
     if not groups:
         return None
-    figure, axes = plt.subplots(1, len(PERIODS), figsize=(PAGE, 2.2), sharey=True)
-    for axis, period in zip(axes, PERIODS, strict=True):
-        for index, (name, runs) in enumerate(groups.items()):
+    across = min(len(PERIODS), int(width / _PANEL))
+    across = across if across == len(PERIODS) else 1
+    down = len(PERIODS) // across
+    figure, axes = plt.subplots(
+        down,
+        across,
+        figsize=(width, (2.0 if down == 1 else 1.5) * down + 0.5),
+        sharex=True,
+        sharey=True,
+        squeeze=False,
+    )
+    looks = styles(list(groups))
+    for axis, period in zip(axes.flat, PERIODS, strict=True):
+        for name, runs in groups.items():
             curves = [curve(r.rows, column(RIPPLE, period), "val") for r in runs]
-            _band(axis, list(map(dict, curves)), name, index)
+            _band(axis, list(map(dict, curves)), name, looks[name])
         _ripple_axis(axis)
         axis.set_title(f"period {period}")
-    for axis in axes[1:]:
-        axis.set_ylabel("")
-    figure.legend(*axes[0].get_legend_handles_labels(), **_below(len(groups)))
+        axis.label_outer()
+    for axis in axes.flat:
+        mark_rounding(axis)
+    handles = axes.flat[0].get_legend_handles_labels()
+    figure.legend(*handles, **below(groups, width))
+    fields = [f for f in sweep.fields if f not in decoder_fields(sweep)]
+    head(figure, f"Mean and range: {settings_of(sweep, fields)}")
     return figure
 
 
@@ -204,16 +347,15 @@ def _by_decoder(sweep):
     return groups
 
 
-def _band(axis, curves, name, index):
+def _band(axis, curves, name, style):
     """Draws the mean of curves {x: y} where all have a value, and their range."""
     x = sorted(set.intersection(*(set(curve) for curve in curves)))
     y = np.array([[curve[step] for step in x] for curve in curves])
-    style = series_style(index)
     axis.plot(x, y.mean(0), label=name, **style)
     axis.fill_between(x, y.min(0), y.max(0), color=style["color"], alpha=0.2, lw=0)
 
 
-def against(sweep: SweepFiles, field: str) -> Figure:
+def against(sweep: SweepFiles, field: str, width: float = PAGE) -> Figure:
     """PSNR and DC ripple against a numeric swept field.
 
     A line a decoder, a column for each setting of the other swept fields; markers
@@ -224,17 +366,17 @@ def against(sweep: SweepFiles, field: str) -> Figure:
     others = [f for f in sweep.fields if f not in own]
     naming = [f for f in naming_fields(sweep) if f != field]
     settings = list(dict.fromkeys(tuple(row[f] for f in others) for row in rows))
-    drawn = (QUALITY, column(RIPPLE, PERIODS[0], "test"))
+    drawn = (QUALITY, column(RIPPLE, max(PERIODS), "test"))
     drawn = [name for name in drawn if any(name in row for row in rows)]
-    names = list(dict.fromkeys(_named(row, naming) for row in rows))
-    height = 1.9 if len(names) < 8 else 2.5
-    across = min(len(settings), _COLUMNS)
+    looks = styles(list(dict.fromkeys(_named(row, naming) for row in rows)))
+    height = 1.9 if len(looks) < 8 else 2.5
+    across = min(len(settings), max(1, int(width / _PANEL)))
     blocks = -(-len(settings) // across)
-    width = min(PAGE, 1.2 + 2.2 * across)
+    width = min(width, 1.2 + 2.2 * across)
     figure, axes = plt.subplots(
         blocks * len(drawn),
         across,
-        figsize=(width, height * blocks * len(drawn) + 0.3),
+        figsize=(width, height * blocks * len(drawn) + 0.5),
         squeeze=False,
         sharex=True,
         sharey="row",
@@ -245,9 +387,9 @@ def against(sweep: SweepFiles, field: str) -> Figure:
     for column_axes, setting in zip(columns, settings, strict=False):
         chosen = [r for r in rows if tuple(r[f] for f in others) == setting]
         for axis, measure in zip(column_axes, drawn, strict=True):
-            for index, name in enumerate(names):
+            for name, style in looks.items():
                 series = [r for r in chosen if _named(r, naming) == name]
-                _points(axis, series, field, measure, name or "all", index)
+                _points(axis, series, field, measure, name or "all", style)
         pairs = zip(others, setting, strict=True)
         column_axes[0].set_title("\n".join(f"{label(f)} {v}" for f, v in pairs))
         column_axes[-1].set_xlabel(label(field))
@@ -257,9 +399,14 @@ def against(sweep: SweepFiles, field: str) -> Figure:
     for column_axes in columns[::across]:
         for axis, measure in zip(column_axes, drawn, strict=True):
             axis.set_ylabel(_axis_label(measure))
+    for column_axes in columns[: len(settings)]:
+        for axis, measure in zip(column_axes, drawn, strict=True):
+            if measure != QUALITY:
+                mark_rounding(axis)
     _name_values(axes[0, 0], field, sorted({row[field] for row in rows}))
     handles = axes[0, 0].get_legend_handles_labels()
-    figure.legend(*handles, **_below(len(names), figure.get_figwidth()))
+    figure.legend(*handles, **below(looks, figure.get_figwidth()))
+    head(figure, f"Means, and ranges over seeds: {settings_of(sweep)}")
     return figure
 
 
@@ -268,7 +415,7 @@ def _axis_label(name):
     return f"test {title(name)}".replace(", ", ",\n", 1)
 
 
-def _points(axis, rows, field, measure, name, index):
+def _points(axis, rows, field, measure, name, style):
     values: dict[float, list[float]] = {}
     for row in rows:
         if measure in row:
@@ -279,7 +426,7 @@ def _points(axis, rows, field, measure, name, index):
     mean = np.array([np.mean(values[v]) for v in x])
     low = mean - [min(values[v]) for v in x]
     high = [max(values[v]) for v in x] - mean
-    axis.errorbar(x, mean, (low, high), label=name, capsize=2, **series_style(index))
+    axis.errorbar(x, mean, (low, high), label=name, capsize=2, **style)
 
 
 def _name_values(axis, field, values):
@@ -302,6 +449,8 @@ def numeric_fields(sweep: SweepFiles) -> list[str]:
     return fields
 
 
-def _below(entries, width=PAGE):
+def below(names: Sequence[str], width: float) -> dict[str, Any]:
     """Where a legend goes, with as many columns as so many inches have room for."""
-    return {"loc": "outside lower center", "ncols": min(entries, int(width / 1.1))}
+    longest = max((len(line) for name in names for line in name.split("\n")), default=1)
+    room = max(1, int((width - 0.1) / (0.5 + 0.062 * longest)))
+    return {"loc": "outside lower center", "ncols": min(len(names), room)}

@@ -1,69 +1,31 @@
 """What a sweep asks, and what its numbers answer, in sentences."""
 
-from collections.abc import Mapping, Sequence
-from itertools import combinations
-from types import MappingProxyType
-from typing import Any, NamedTuple
-
 import numpy as np
 
 from caejax.corruptions import CORRUPTIONS
 from caejax.errors import lookup
-from caejax.metrics.table import METRICS, PERIODS, column, formatted, title
+from caejax.metrics.table import METRICS, PERIODS, ROUNDING_DB, column, formatted
 from caejax.report.fields import DECODER, choices_and_conditions
-from caejax.report.figures import QUALITY, label
-from caejax.report.groups import crossed_difference
-from caejax.report.intervals import Crossed, mean_interval
-from caejax.report.read import RunFiles, SweepFiles
-from caejax.report.statistics import (
-    TOO_FEW,
-    format_p,
-    sign_flip_interval,
-    sign_flip_p,
-    smallest_p,
+from caejax.report.judgement import Rival, rivals
+from caejax.report.leads import (
+    INPUT,
+    INTERVAL,
+    LEVEL,
+    PSNR,
+    SSIM,
+    Lead,
+    Setting,
+    done,
+    leads,
+    name_of,
+    scores_of,
 )
+from caejax.report.read import RunFiles, SweepFiles
+from caejax.report.settings import label
+from caejax.report.statistics import TOO_FEW
 
-PSNR, INPUT, SSIM = QUALITY, "test/psnr_noisy", "test/ssim"
-GREY = column(METRICS["dc_ripple_grey"], max(PERIODS), "test")
 RIPPLE = column(METRICS["dc_ripple_db"], max(PERIODS), "test")  # sees 2 and 4, too
-CLEAN_DB = -100  # below is rounding
-LEVEL = 0.05
-_INTERVAL = "simultaneous 95 % interval"
 _NAMED = 3  # conditions or choices that a sentence has room for
-
-Setting = tuple[Any, ...]
-Scores = dict[Setting, dict[int, float]]
-
-
-class Lead(NamedTuple):
-    """The best choice at one condition, and how far it is ahead.
-
-    Attributes:
-      condition: the values of the fields that set the condition.
-      best: the values of the fields of the best choice.
-      second: the values of the fields of the second best choice, or None.
-      scores: the best choice's PSNR, a value a seed.
-      input: the corrupted input's mean PSNR over the best choice's runs, or None.
-      differences: PSNR of best minus second, a value for each seed that both have.
-      interval: the interval of their mean, simultaneous 95 % over all pairs of choices
-        at all conditions; None where there are too few seeds for p.
-      p: the p as text, corrected for the same pairs.
-      others: how far best lies above second in other measures, a value for each seed
-        that both have, by column.
-      crossed: the difference in PSNR for other photographs, too, where runs have kept
-        values of each; else None.
-    """
-
-    condition: Setting
-    best: Setting
-    second: Setting | None
-    scores: Sequence[float]
-    input: float | None
-    differences: Sequence[float]
-    interval: tuple[float, float] | None
-    p: str
-    others: Mapping[str, Sequence[float]] = MappingProxyType({})
-    crossed: Crossed | None = None
 
 
 def question(sweep: SweepFiles) -> str:
@@ -92,151 +54,149 @@ def _joined(words):
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def leads(sweep: SweepFiles) -> list[Lead]:
-    """The best choice at each condition, in the order of the sweep.
-
-    Best is the highest mean PSNR over seeds. Since the data themselves say which
-    two are compared, p is multiplied by the number of all pairs that might have
-    been (Bonferroni), and an interval misses by that many times less often.
-    """
-    groups = _scores(sweep)
-    pairs = sum(len(list(combinations(scores, 2))) for scores in groups.values())
-    inputs = _inputs(sweep)
-    return [
-        _in_other_ways(sweep, _lead(condition, scores, inputs.get(condition), pairs))
-        for condition, scores in groups.items()
-    ]
-
-
-def _in_other_ways(sweep, lead):
-    """A lead with what other measures, and other photographs, say of it."""
-    if lead.second is None:
-        return lead
-    others = {
-        name: _paired(_scores(sweep, name).get(lead.condition, {}), lead)
-        for name in (SSIM, GREY)
-    }
-    ids = _scores(sweep, "run_id").get(lead.condition, {})
-    ours, theirs = (ids.get(choice, {}) for choice in (lead.best, lead.second))
-    pairs = [
-        (sweep.runs.get(theirs[seed]), sweep.runs.get(ours[seed]))
-        for seed in ours
-        if seed in theirs
-    ]
-    whole = all(run is not None for pair in pairs for run in pair)
-    crossed = crossed_difference(pairs, PSNR) if whole else None
-    return lead._replace(
-        others={name: x for name, x in others.items() if x}, crossed=crossed
-    )
-
-
-def _paired(scores, lead):
-    ours, theirs = (scores.get(choice, {}) for choice in (lead.best, lead.second))
-    return [ours[seed] - theirs[seed] for seed in ours if seed in theirs]
-
-
-def _scores(sweep, name=PSNR) -> dict[Setting, Scores]:
-    """A column by condition, choice and seed."""
-    choices, conditions = choices_and_conditions(sweep)
-    groups: dict[Setting, Scores] = {}
-    for row in _done(sweep, name):
-        at = groups.setdefault(tuple(row[f] for f in conditions), {})
-        at.setdefault(tuple(row[f] for f in choices), {})[row["seed"]] = row[name]
-    return groups
-
-
-def _done(sweep, name):
-    return [r for r in sweep.rows if r["status"] == "done" and name in r]
-
-
-def _inputs(sweep):
-    conditions = choices_and_conditions(sweep)[1]
-    values: dict[Setting, list[float]] = {}
-    for row in _done(sweep, INPUT):
-        values.setdefault(tuple(row[f] for f in conditions), []).append(row[INPUT])
-    return {condition: float(np.mean(v)) for condition, v in values.items()}
-
-
-def _lead(condition, scores, input_psnr, pairs):
-    means = {choice: np.mean(list(seeds.values())) for choice, seeds in scores.items()}
-    best, *rest = sorted(means, key=means.get, reverse=True)
-    second = rest[0] if rest else None
-    ours, theirs = scores[best], scores.get(second, {})
-    differences = [ours[seed] - theirs[seed] for seed in ours if seed in theirs]
-    interval, p = None, ""
-    if differences:
-        adjusted = min(1.0, pairs * sign_flip_p(differences))
-        smallest = min(1.0, pairs * smallest_p(len(differences)))
-        p = format_p(adjusted, smallest, level=LEVEL)
-    if p not in ("", TOO_FEW):
-        interval = sign_flip_interval(differences, confidence=1 - LEVEL / pairs)
-    values = list(ours.values())
-    return Lead(condition, best, second, values, input_psnr, differences, interval, p)
-
-
-def leads_table(sweep: SweepFiles) -> tuple[list[str], list[list[str]]]:
-    """Header and cells: a line a condition, its best choice and how far it leads.
-
-    Empty where nothing is compared.
-    """
-    _, conditions = choices_and_conditions(sweep)
-    found = [lead for lead in leads(sweep) if lead.second is not None]
-    if not found:
-        return [], []
-    header = [*conditions, "best", "PSNR (dB)", "input's PSNR", "runner-up"]
-    header += ["lead (dB)", _INTERVAL, "seeds ahead", "p"]
-    header += [f"lead in {title(name, short=True)}" for name in (SSIM, GREY)]
-    header += ["lead (dB) for other photographs, too"]
-    lines = [_lead_line(lead) for lead in found]
-    filled = [i for i in range(len(header)) if any(line[i] for line in lines)]
-    return [header[i] for i in filled], [[line[i] for i in filled] for line in lines]
-
-
-def _lead_line(lead):
-    ahead = sum(d > 0 for d in lead.differences)
-    return [
-        *map(str, lead.condition),
-        _name(lead.best),
-        f"{np.mean(lead.scores):.2f}",
-        "" if lead.input is None else f"{lead.input:.2f}",
-        _name(lead.second),
-        f"{np.mean(lead.differences):.2f}" if lead.differences else "",
-        "" if lead.interval is None else "[{:.2f}, {:.2f}]".format(*lead.interval),
-        f"{ahead} of {len(lead.differences)}",
-        lead.p,
-        *(_other(lead, name) for name in (SSIM, GREY)),
-        ""
-        if lead.crossed is None
-        else "{:.2f} [{:.2f}, {:.2f}]".format(*lead.crossed[:3]),
-    ]
-
-
-def _other(lead, name):
-    """The mean difference in another measure, and Student's 95 % interval."""
-    values = lead.others.get(name)
-    if not values:
-        return ""
-    mean = formatted(name, np.mean(values))
-    if len(values) < 2:
-        return mean
-    low, high = (formatted(name, x) for x in mean_interval(values))
-    return f"{mean} [{low}, {high}]"
-
-
-def _name(setting):
-    return ", ".join(map(str, setting)) or "the model"
-
-
 def answer(sweep: SweepFiles) -> list[str]:
-    """The answer, the most important sentence first."""
+    """The answer, the most important sentence first: who is best, and of whom."""
     choices, _ = choices_and_conditions(sweep)
     found = leads(sweep)
     if not found:
         return ["No finished run has a PSNR, so there is nothing to compare."]
-    sentences = _best(sweep, found) + _ripples(sweep)
+    judged = held_against_references(sweep, found)
+    sentences = _verdict(sweep, found, judged) + _best(sweep, found)
+    sentences += _references(sweep, found, judged) + _ripples(sweep)
     if any(lead.second for lead in found):
         sentences.append(_evidence(found))
     return sentences + _against_input(found, bool(choices))
+
+
+def held_against_references(sweep: SweepFiles, found: list[Lead]) -> list[list[Rival]]:
+    """The references of each condition against its best choice, the strongest first.
+
+    The corrupted input is none of them: `answer` has a sentence of its own for it.
+    """
+    choices, conditions = choices_and_conditions(sweep)
+    references = [row for row in sweep.references if row["reference"] != "input"]
+    judged = []
+    for lead in found:
+        at = dict(zip(choices + conditions, lead.best + lead.condition, strict=True))
+        rows = [row for row in done(sweep, PSNR) if all(row[f] == at[f] for f in at)]
+        judged.append(
+            rivals(rows, references, sweep.fields, PSNR, comparisons=len(found))
+        )
+    return judged
+
+
+def _verdict(sweep, found, judged):
+    """Who is best, and whether a reference is better: the sentence to be remembered."""
+    compared = [lead for lead in found if lead.second]
+    parts = [_who_is_best(sweep, compared)] if compared else []
+    parts += _who_is_better([rivals[0] for rivals in judged if rivals], bool(compared))
+    return [f"{'; '.join(parts)}."] if parts else []
+
+
+def _who_is_best(sweep, compared):
+    choices, conditions = choices_and_conditions(sweep)
+    wins: dict[Setting, int] = {}
+    for lead in compared:
+        wins[lead.best] = wins.get(lead.best, 0) + 1
+    ranked = sorted(wins, key=wins.get, reverse=True)
+    among = " of the decoders" if DECODER in choices else ""
+    name = _choice(choices, ranked[0])
+    if len(ranked) > 1:
+        others = [f"{_choice(choices, x)} at {wins[x]}" for x in ranked[1:_NAMED]]
+        others += (
+            [f"others at {n}"] if (n := sum(map(wins.get, ranked[_NAMED:]))) else []
+        )
+        where = f" at {wins[ranked[0]]} of {len(compared)} settings of "
+        where += f"{_joined([label(f) for f in conditions])}, {_joined(others)}"
+    elif len(compared) > 1:
+        where = f" at every {_joined([label(f) for f in conditions])}"
+    else:
+        where = ""
+    return f"{name} is best{among}{where}{_how_sure(compared)}"
+
+
+def _choice(choices, setting):
+    """A choice's name: of decoders it says enough, a number needs its field."""
+    if DECODER in choices:
+        return name_of(setting)
+    return ", ".join(f"{label(f)} {x}" for f, x in zip(choices, setting, strict=True))
+
+
+def _how_sure(compared):
+    seeds = max((len(lead.differences) for lead in compared), default=0)
+    if all(lead.p not in ("", TOO_FEW) and float(lead.p) <= LEVEL for lead in compared):
+        return ""
+    if all(lead.p in ("", TOO_FEW) for lead in compared):
+        count = f"{seeds} seeds" if seeds > 1 else "one seed"
+        return f", as far as {count} can tell"
+    return ", but not every lead is sure"
+
+
+def _who_is_better(tops, several):
+    """What the strongest references of all conditions say, if there are any."""
+    if not tops:
+        return []
+    better = [rival for rival in tops if rival.better]
+    level = [rival for rival in tops if rival.better is None]
+    whom = "all" if several else "the model"
+    if named := better or level:
+        names = list(dict.fromkeys(rival.name for rival in named))
+        verb = "is" if len(names) == 1 else "are"
+        what = f"better than {whom}" if better else f"level with {_the_best(several)}"
+        where = f" at {len(named)} of {len(tops)}" if len(named) < len(tops) else ""
+        return [f"{_joined(names[:_NAMED])} {verb} {what}{where}"]
+    nearest = max(tops, key=lambda rival: rival.lead)
+    return [
+        f"no other estimator is better: {nearest.name} comes nearest, "
+        f"{-nearest.lead:.2f} dB below {_the_best(several)}"
+    ]
+
+
+def _the_best(several):
+    return "the best" if several else "the model"
+
+
+def _references(sweep, found, judged):
+    """How far the strongest reference of each condition is from the best choice."""
+    _, conditions = choices_and_conditions(sweep)
+    zipped = zip(found, judged, strict=True)
+    pairs = [(lead, rivals[0]) for lead, rivals in zipped if rivals]
+    if not pairs:
+        return []
+    if len(pairs) > _NAMED:
+        far = _span([rival.lead for _, rival in pairs], 2)
+        names = list(dict.fromkeys(rival.name for _, rival in pairs))
+        return [
+            f"The strongest other estimator ({_joined(names[:_NAMED])}) lies {far} dB "
+            "of PSNR from the best, above where that is positive."
+        ]
+    parts = [
+        f"{rival.name} {_apart(rival)} {name_of(lead.best)}"
+        f"{_where(lead, conditions)}{_sure(rival)}"
+        for lead, rival in pairs
+    ]
+    return [f"In PSNR, {'; '.join(parts)}."]
+
+
+def _apart(rival):
+    way = "above" if rival.lead > 0 else "below"
+    return f"lies {abs(rival.lead):.2f} dB {way}"
+
+
+def _where(lead, conditions):
+    if not conditions:
+        return ""
+    pairs = zip(conditions, lead.condition, strict=True)
+    return f" at {_joined([f'{label(field)} {value}' for field, value in pairs])}"
+
+
+def _sure(rival):
+    if rival.interval is not None:
+        return " ({} {:.2f} to {:.2f})".format(INTERVAL, *rival.interval)
+    if len(rival.differences) < 2:
+        return ""
+    ahead = sum(d > 0 for d in rival.differences)
+    return f" (ahead in {ahead} of {len(rival.differences)} seeds)"
 
 
 def _best(sweep, found):
@@ -247,13 +207,13 @@ def _best(sweep, found):
     if len(found) > _NAMED:
         return [_wins(found, winners, conditions, what)]
     if len(winners) > 1:
-        parts = [f"{_name(lead.best)}, {_gain(lead, conditions)}" for lead in found]
+        parts = [f"{name_of(lead.best)}, {_gain(lead, conditions)}" for lead in found]
         return [f"Highest {what}: {'; '.join(parts)}."]
     verb = "has the highest" if found[0].second else "has a"
     if len(found) == 1:
-        return [f"{_name(winners[0])} {verb} {what}: {_gain(found[0], [])}."]
+        return [f"{name_of(winners[0])} {verb} {what}: {_gain(found[0], [])}."]
     parts = [_gain(lead, conditions) for lead in found]
-    return [f"{_name(winners[0])} always {verb} {what}: {'; '.join(parts)}."]
+    return [f"{name_of(winners[0])} always {verb} {what}: {'; '.join(parts)}."]
 
 
 def _seeds(found):
@@ -264,7 +224,7 @@ def _wins(found, winners, conditions, what):
     wins = {w: sum(lead.best == w for lead in found) for w in winners}
     ranked = sorted(winners, key=wins.get, reverse=True)
     where = f"{len(found)} settings of {_joined([label(f) for f in conditions])}"
-    counts = [f"{_name(winner)} at {wins[winner]}" for winner in ranked[:_NAMED]]
+    counts = [f"{name_of(winner)} at {wins[winner]}" for winner in ranked[:_NAMED]]
     if others := sum(wins[winner] for winner in ranked[_NAMED:]):
         counts.append(f"others at {others}")
     text = f"Of {where}, the highest {what} is that of {_joined(counts)}"
@@ -275,20 +235,18 @@ def _wins(found, winners, conditions, what):
 def _gain(lead, conditions):
     """PSNR, where, and lead."""
     text = f"{np.mean(lead.scores):.2f} dB"
-    if conditions:
-        pairs = zip(conditions, lead.condition, strict=True)
-        text += f" at {_joined([f'{label(field)} {value}' for field, value in pairs])}"
+    text += _where(lead, conditions)
     if not lead.differences:
         return text
     return (
         f"{text} ({np.mean(lead.differences):.2f} dB above "
-        f"{_name(lead.second)}{_spread(lead)})"
+        f"{name_of(lead.second)}{_spread(lead)})"
     )
 
 
 def _spread(lead):
     if lead.interval is not None:
-        return ", {} {:.2f} to {:.2f}".format(_INTERVAL, *lead.interval)
+        return ", {} {:.2f} to {:.2f}".format(INTERVAL, *lead.interval)
     if len(lead.differences) < 2:
         return ""
     ahead = sum(d > 0 for d in lead.differences)
@@ -326,12 +284,12 @@ def _ripples(sweep):
     """Who draws checkerboards on constant codes, and what the cleanest cost."""
     choices, _ = choices_and_conditions(sweep)
     values: dict[Setting, list[float]] = {}
-    for row in _done(sweep, RIPPLE):
+    for row in done(sweep, RIPPLE):
         values.setdefault(tuple(row[f] for f in choices), []).append(row[RIPPLE])
     if not values:
         return []
     means = {choice: np.mean(v) for choice, v in values.items()}
-    clean = [choice for choice, v in values.items() if max(v) < CLEAN_DB]
+    clean = [choice for choice, v in values.items() if max(v) < ROUNDING_DB]
     dirty = sorted((c for c in means if c not in clean), key=means.get)
     if not dirty:
         worst = max(max(v) for v in values.values())
@@ -339,10 +297,10 @@ def _ripples(sweep):
             "No run draws a checkerboard on constant codes: "
             f"DC ripple is at most {_db(worst)}, which is rounding."
         ]
-    names = _joined([_name(choice) for choice in clean])
-    loud = f"{_name(dirty[-1])} ripples most ({_db(means[dirty[-1]])} on average)"
+    names = _joined([name_of(choice) for choice in clean])
+    loud = f"{name_of(dirty[-1])} ripples most ({_db(means[dirty[-1]])} on average)"
     if len(dirty) > 1:
-        loud += f", {_name(dirty[0])} least ({_db(means[dirty[0]])})"
+        loud += f", {name_of(dirty[0])} least ({_db(means[dirty[0]])})"
     if not clean:
         everyone = "All draw" if len(dirty) > 1 else "It draws"
         return [f"{everyone} checkerboards on constant codes: {loud}."]
@@ -352,7 +310,7 @@ def _ripples(sweep):
         f"Free of checkerboards on constant codes: {names}, with a DC ripple of at "
         f"most {_db(quietest)} in any run{of_rest}{loud}."
     )
-    return [text, *_price(_scores(sweep), clean)]
+    return [text, *_price(scores_of(sweep), clean)]
 
 
 def _price(groups, clean):
@@ -369,7 +327,7 @@ def _price(groups, clean):
         return []
     if max(costs) == 0:
         return ["The best PSNR needs no checkerboards: it is among those free of them."]
-    who = f", with {_joined(list(map(_name, names)))}" if len(names) <= _NAMED else ""
+    who = f", with {_joined(list(map(name_of, names)))}" if len(names) <= _NAMED else ""
     cost = _span(costs, 2) if max(costs) >= 0.005 else "less than 0.01"
     return [f"To be free of them costs {cost} dB of PSNR{who}."]
 
@@ -411,9 +369,36 @@ def run_answer(run: RunFiles) -> list[str]:
         text += f"; SSIM is {formatted(SSIM, values[SSIM])}"
     sentences = [f"{text}."]
     if RIPPLE in values:
-        clean = values[RIPPLE] < CLEAN_DB
+        clean = values[RIPPLE] < ROUNDING_DB
         sentences.append(
             f"On constant codes its DC ripple is {_db(values[RIPPLE])}: "
             + ("no checkerboard, only rounding." if clean else "it checkerboards.")
         )
-    return [*sentences, "One run has one seed: another may differ."]
+    seeds = "One run has one seed: another may differ."
+    return [sentences[0], *_run_references(run), *sentences[1:], seeds]
+
+
+def run_rivals(run: RunFiles) -> list[Rival]:
+    """A run's references against its model, the strongest first; not the input."""
+    if not run.references:
+        return []
+    row = {"seed": run.config["seed"], **run.summary}
+    references = [row for row in run.references if row["reference"] != "input"]
+    return rivals([row], references, [], PSNR)
+
+
+def _run_references(run):
+    found = run_rivals(run)
+    if not found:
+        return []
+    better = [rival for rival in found if rival.better]
+    if not better:
+        return [
+            f"It is better than the {len(found)} other estimators that were measured: "
+            f"{found[0].name} comes nearest, {-found[0].lead:.2f} dB below."
+            if len(found) > 1
+            else f"It is better than {found[0].name}, by {-found[0].lead:.2f} dB."
+        ]
+    ahead = [f"{rival.name} by {rival.lead:.2f} dB" for rival in better[:_NAMED]]
+    rest = f" (and {len(better) - _NAMED} more)" if len(better) > _NAMED else ""
+    return [f"Better than this model in PSNR: {_joined(ahead)}{rest}."]

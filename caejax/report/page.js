@@ -41,9 +41,12 @@ function makeSortable(table) {
     button.append(...head.childNodes);
     head.append(button);
     head.setAttribute("aria-sort", "none");
+    // The first click puts the best on top.
+    const first = head.dataset.better === "higher" ? "descending" : "ascending";
+    const second = first === "ascending" ? "descending" : "ascending";
     button.addEventListener("click", () => {
-      const up = head.getAttribute("aria-sort") !== "ascending";
-      sortBy(table, column, up ? "ascending" : "descending");
+      const again = head.getAttribute("aria-sort") === first;
+      sortBy(table, column, again ? second : first);
     });
   });
 }
@@ -51,30 +54,74 @@ function makeSortable(table) {
 const columnsOf = (table) =>
   [...table.tHead.rows[0].cells].map((head) => head.textContent.trim());
 
-// A row without a value in the field, a reference for instance, is always kept.
-function matches(row, columns, words, wanted) {
-  const content = row.textContent.toLowerCase();
-  return (
-    words.every((word) => content.includes(word)) &&
-    wanted.every(([field, value]) => {
-      const column = columns.indexOf(field);
-      return column < 0 || ["", value].includes(text(row, column));
-    })
-  );
+const NUMBER_ALONE = /^-?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i;
+const COMPARISON = /^(.+?)(<=|>=|=|<|>)(-?[\d.]+(?:e[-+]?\d+)?)$/i;
+const HOLDS = {
+  "<": (a, b) => a < b,
+  "<=": (a, b) => a <= b,
+  "=": (a, b) => a === b,
+  ">=": (a, b) => a >= b,
+  ">": (a, b) => a > b,
+};
+
+// The number that a cell shows, its mean where it has a range.
+const valueOf = (row, column) => {
+  const shown = text(row, column);
+  return NUMBER.test(shown) ? toNumber(shown) : NaN;
+};
+
+// Which columns a comparison is about: those that begin so, or else that have it in them.
+function named(columns, name) {
+  const plain = columns.map((column) => column.toLowerCase().replace(/\s/g, ""));
+  const found = (test) => plain.flatMap((column, i) => (test(column) ? [i] : []));
+  const begin = found((column) => column.startsWith(name));
+  return begin.length ? begin : found((column) => column.includes(name));
 }
 
+// A test of rows for one word of the filter.
+function testOf(table, word) {
+  const columns = columnsOf(table);
+  const comparison = COMPARISON.exec(word);
+  if (comparison) {
+    const [, name, sign, number] = comparison;
+    const among = named(columns, name);
+    return (row) => among.some((i) => HOLDS[sign](valueOf(row, i), Number(number)));
+  }
+  if (NUMBER_ALONE.test(word)) {
+    const heads = [...table.tHead.rows[0].cells];
+    const equal = (row, i) => valueOf(row, i) === Number(word);
+    const has = (i) => [...table.tBodies[0].rows].some((row) => equal(row, i));
+    const of = (kind) =>
+      heads.flatMap((head, i) => (head.dataset.kind === kind && has(i) ? [i] : []));
+    const set = of("setting");
+    const among = set.length ? set : of("value");
+    return (row) => among.some((i) => equal(row, i));
+  }
+  return (row) => row.textContent.toLowerCase().includes(word);
+}
+
+// A row without a value in the field, a reference for instance, is always kept.
+const isWanted = (row, columns, wanted) =>
+  wanted.every(([field, value]) => {
+    const column = columns.indexOf(field);
+    return column < 0 || ["", value].includes(text(row, column));
+  });
+
 function filter() {
-  const words = document.getElementById("filter").value.toLowerCase().split(/\s+/);
+  const typed = document.getElementById("filter").value.toLowerCase();
+  const words = typed.replace(/\s*(<=|>=|=|<|>)\s*/g, "$1").split(/\s+/).filter(Boolean);
   const wanted = all("select[data-field]")
     .filter((select) => select.value)
     .map((select) => [select.dataset.field, select.value]);
   for (const table of all("table[data-filtered]")) {
+    const columns = columnsOf(table);
+    const tests = words.map((word) => testOf(table, word));
     for (const row of table.tBodies[0].rows) {
-      row.hidden = !matches(row, columnsOf(table), words, wanted);
+      row.hidden = !(tests.every((test) => test(row)) && isWanted(row, columns, wanted));
     }
   }
   for (const panel of all(".panel")) {
-    const link = document.querySelector(`[data-filtered] a[href="#${panel.id}"]`);
+    const link = document.querySelector(`[data-runs] a[href="#${panel.id}"]`);
     panel.hidden = link !== null && link.closest("tr").hidden;
   }
   count();
@@ -107,13 +154,30 @@ function openTarget() {
   }
 }
 
+// The text of an element is copied at a click.
+function addCopy(element) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "copy";
+  button.textContent = "Copy";
+  button.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(element.textContent);
+    button.textContent = "Copied";
+  });
+  element.after(button);
+}
+
+document.body.classList.add("live");
 all("table.sortable").forEach(makeSortable);
-document.querySelector(".tools").hidden = false;
-document.getElementById("filter").addEventListener("input", filter);
-all("select[data-field]").forEach((select) => select.addEventListener("change", filter));
-const buttons = all(".views button");
-buttons.forEach((button) => button.addEventListener("click", () => show(button)));
-if (buttons.length) show(buttons[0]);
-else count();
+if (navigator.clipboard) all("pre.command").forEach(addCopy);
+const tools = document.querySelector(".tools");
+if (tools) {
+  tools.hidden = false;
+  document.getElementById("filter").addEventListener("input", filter);
+  all("select[data-field]").forEach((s) => s.addEventListener("change", filter));
+  const buttons = all(".views button");
+  buttons.forEach((button) => button.addEventListener("click", () => show(button)));
+  show(buttons[0]);
+}
 addEventListener("hashchange", openTarget);
 openTarget();

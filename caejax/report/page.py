@@ -1,111 +1,155 @@
 """report.html: one self-contained page for a sweep or a run."""
 
+import base64
+import csv
+import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from caejax import __version__
 from caejax.files.atomic import write_atomically
-from caejax.report import findings, references, tables
-from caejax.report.figures import label
+from caejax.report import advice, explained, findings, views
+from caejax.report.citation import bibtex
+from caejax.report.figures import comparable_runs, setting_of_compared
 from caejax.report.panels import CHART, panels, png
 from caejax.report.read import RunFiles, SweepFiles, read_environment
+from caejax.report.settings import label, setting_of
+from caejax.report.tables import number
 from caejax.terminal.lines import printable
 
 CAPTIONS = {
-    "checkerboard": "Test images, and below what each decoder makes of a constant "
-    "code: it ought to be flat. All runs share the other swept values.",
-    "dc_ripple_steps": "DC ripple while training: mean and range over all runs.",
-    "residual_spectrum": "Mean power spectrum of the test residuals. Rings mark the "
-    "frequencies at which only a pattern of that period can put a peak.",
+    "denoisers": "Test images, corrupted, and what denoisers that are not trained "
+    "(tuned on validation images) and each decoder make of them, with PSNRs over the "
+    "test split; the part of the first image that has most in it, enlarged; and what "
+    "each model makes of a flat grey image and of a ramp, to which no noise was added: "
+    "the number is the RMS of the pattern on the flat one, in grey levels.",
+    "checkerboard": "Test images and what each decoder makes of them. Below each, "
+    "what it draws by itself: its linear output for a constant code, minus the mean, "
+    "which ought to be flat; and its strength in the image (RMS, of 255 grey levels).",
+    "dc_ripple_steps": "DC ripple while training: mean and range over all runs. Below "
+    "the dashed line there is only rounding.",
+    "residual_spectrum": "Mean power spectrum of the test residuals. The wedges "
+    "outside point at the rows and columns of 1/2, 1/4 and 1/8 cycle a pixel: where "
+    "they cross, only a pattern of period 2, 4 or 8 can put a bright pixel.",
     "phase_means": "Mean test residual of every phase of the longest period: without "
     "a checkerboard they are alike.",
     "gallery": "Flat colours and gradients, what each model makes of them, and the "
     "ripple in that: its linear output without the trend.",
-    "reconstructions": "Test images: target, corrupted input and output.",
-    "curves": "Loss, PSNR and checkerboards while training.",
+    "reconstructions": "Test images: target, corrupted input and output; and the "
+    "ripple that the decoder draws on a constant code.",
+    "curves": "Loss, PSNR and checkerboards while training. Below the dashed line, if "
+    "there is one, there is only rounding.",
     "noise_matrix": "PSNR of models trained at one noise level and tested at another, "
     "mean over all their other settings.",
 }
+PICTURES = (
+    "denoisers",
+    "checkerboard",
+    "reconstructions",
+    "gallery",
+)  # come first on the page
 _FACTS = {
     "params": "parameters",
     "epochs": "epochs",
     "steps": "steps",
     "train_seconds": "seconds of training",
 }
-_CAPTION = "Mean over seeds; bars are their range."
+_CAPTION = "Mean over seeds; bars are their range. Each decoder has one colour."
 _CSS_PER_INCH = 150  # a printed page's 6.75 inches are the page's width
 _DPI = 200  # dots per inch of the figures' PNG files
 _ALL_PANELS = 100  # of more runs, only one a setting is shown
 
-Table = tuple[Sequence[str], Sequence[Sequence[str]]]
+Figures = Mapping[str, bytes]  # what a telephone shows of each, as PNG, by name
 
 
-def write_sweep(workdir: Path, sweep: SweepFiles, figures: Sequence[str]) -> None:
+def write_sweep(workdir: Path, sweep: SweepFiles, figures: Figures) -> None:
     """Writes a sweep's report.html.
 
     Args:
       workdir: the sweep's folder.
-      sweep: what the folder holds.
-      figures: the names of the PNG files in its figures folder.
+      sweep: what the sweep's folder holds.
+      figures: what is shown on a narrow screen of each of the PNG files in its figures
+        folder, by name; b"" where that is the file itself.
     """
     done = [row for row in sweep.rows if row["status"] == "done"]
     shown = done if len(done) <= _ALL_PANELS else _one_a_setting(sweep, done)
+    ids = {row["run_id"] for row in shown}
     seeds = {row["seed"] for row in done}
-    views = {
-        "By setting": tables.sweep_table(sweep),
-        "By run": tables.runs_table(sweep),
-    }
     _write(
         workdir,
         question=findings.question(sweep),
         answer=findings.answer(sweep),
+        steps=advice.next_steps(sweep),
         facts={
             "runs done": f"{len(done)} of {len(sweep.rows)}",
             "settings": len(_one_a_setting(sweep, done)),
             "seeds": len(seeds),
         },
-        best=_labelled(findings.leads_table(sweep)),
-        views={name: _labelled(table) for name, table in views.items()},
-        references=((), ()),
+        explained=explained.explain_sweep(sweep),
+        decoders=explained.explain_decoders(explained.decoders_of(sweep)),
+        best=views.best_table(sweep, ids),
+        views=views.sweep_views(sweep, ids),
+        references=views.Table((), ()),
+        numbers={},
+        all_numbers=[],
         selects=_selects(sweep),
+        csv=_csv_files(workdir, ("results.csv", "references.csv", "levels.csv")),
         figures=figures,
         panels=_panels(sweep, shown),
         left_out=len(done) - len(shown),
         failed=[row for row in sweep.rows if row["status"] == "failed"],
         config=sweep.config,
+        setting=setting_of_compared(sweep, comparable_runs(sweep)),
     )
 
 
-def write_run(workdir: Path, run: RunFiles, figures: Sequence[str]) -> None:
+def write_run(workdir: Path, run: RunFiles, figures: Figures) -> None:
     """Writes a run's report.html; arguments as for `write_sweep`."""
-    lines = [[name, tables.number(value)] for name, value in run.summary.items()]
+    values = io.StringIO()
+    rows = [("name", "value"), *run.summary.items()]
+    csv.writer(values, lineterminator="\n").writerows(rows)
+    summary = _data("text/csv", values.getvalue().encode())
     _write(
         workdir,
         question=findings.run_question(run),
         answer=findings.run_answer(run),
+        steps=advice.run_next_steps(run),
         facts={
-            title: tables.number(run.summary[name])
+            title: number(run.summary[name])
             for name, title in _FACTS.items()
             if name in run.summary
         },
-        best=((), ()),
-        views={"All values": (["name", "value"], lines)},
-        references=references.run_table(run),
+        explained=explained.explain_run(run),
+        decoders=explained.explain_decoders(
+            [str(run.config["model"].get("upsampling", ""))]
+        ),
+        best=views.Table((), ()),
+        views={},
+        references=views.references_of_run(run),
+        numbers=views.key_numbers(run.summary),
+        all_numbers=views.all_numbers(run.summary),
         selects={},
+        csv=[
+            {"name": "summary.csv", "href": summary},
+            *_csv_files(workdir, ("references.csv", "levels.csv")),
+        ],
         figures=figures,
         panels=[{"id": "run", "title": "This run", **panels({"": run})[""]}],
         left_out=0,
         failed=[],
         config=run.config,
+        setting=setting_of(run.config),
     )
 
 
-def _write(workdir: Path, *, figures: Sequence[str], config: Mapping, **content: Any):
+def _write(
+    workdir: Path, *, figures: Figures, config: Mapping, setting: str, **content: Any
+):
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -114,13 +158,22 @@ def _write(workdir: Path, *, figures: Sequence[str], config: Mapping, **content:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["code"] = _code
+    made = read_environment(workdir)
+    captions = CAPTIONS | {"denoisers": f"{CAPTIONS['denoisers']} All at {setting}."}
+    drawn = [
+        _figure(workdir, name, narrow, captions.get(name, _CAPTION))
+        for name, narrow in figures.items()
+    ]
     text = environment.get_template("page.html.jinja").render(
         content,
         title=workdir.resolve().name,
         version=__version__,
         chart=CHART,
-        figures=[_figure(workdir, name) for name in figures],
-        environment=read_environment(workdir),
+        pictures=[figure for figure in drawn if figure["name"] in PICTURES],
+        figures=[figure for figure in drawn if figure["name"] not in PICTURES],
+        environment=made,
+        citation=bibtex(made["time"][:4]),
         config=dict(_flat(config)),
     )
     write_atomically(workdir / "report.html", text)
@@ -132,15 +185,42 @@ def _shown(value):
     return printable(value) if plain else value
 
 
-def _figure(workdir, name):
-    image = png((workdir / "figures" / f"{name}.png").read_bytes())
+def _code(text: str) -> Markup:
+    """A sentence whose words in backticks are code."""
+    parts = [escape(printable(part)) for part in text.split("`")]
+    parts[1::2] = [Markup("<code>{}</code>").format(part) for part in parts[1::2]]
+    return Markup("").join(parts)
+
+
+def _figure(workdir, name, narrow, caption):
+    file = workdir / "figures" / name
+    wide = _sized(file.with_suffix(".png").read_bytes())
+    return {
+        "name": name,
+        "caption": caption,
+        **wide,
+        "narrow": _sized(narrow) if narrow else None,
+        "pdf": _data("application/pdf", file.with_suffix(".pdf").read_bytes()),
+    }
+
+
+def _sized(file):
+    image = png(file)
     sides = {k: round(image[k] * _CSS_PER_INCH / _DPI) for k in ("width", "height")}
-    return {"name": name, "caption": CAPTIONS.get(name, _CAPTION), **image, **sides}
+    return {**image, **sides}
 
 
-def _labelled(table: Table) -> Table:
-    header, lines = table
-    return [label(name) for name in header], lines
+def _csv_files(workdir, names):
+    """What of these files there is, to be saved from the page alone."""
+    paths = [workdir / name for name in names if (workdir / name).is_file()]
+    return [
+        {"name": path.name, "href": _data("text/csv", path.read_bytes())}
+        for path in paths
+    ]
+
+
+def _data(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def _selects(sweep):

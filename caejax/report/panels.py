@@ -60,7 +60,8 @@ def _strips(run, scale):
 
 def _strip_name(name, images):
     count = planes(images)
-    return name if count == 1 else f"{name}, channels 1 to {count}"
+    name = name if count == 1 else f"{name}, channels 1 to {count}"
+    return f"{name}, middle" if max(images.shape[1:3]) > _SIDE else name
 
 
 def _count(shape):

@@ -1,38 +1,42 @@
 """Figures of checkerboards: spectra, phase means, flat colours and gradients.
 
 Each draws any number of runs side by side, given by name; those that left no
-such data (models that are not convolutional) are passed over.
+such data (models that are not convolutional) are passed over. They are drawn as wide as
+asked for; above stands the setting that they were measured at.
 """
 
 from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.markers import CARETDOWN, CARETLEFT
 
 from caejax.report.channels import grey, planes, show_image
 from caejax.report.read import RunFiles
-from caejax.report.style import PAGE, bare, strip
+from caejax.report.style import PAGE, bare, head, strip
 
 Runs = Mapping[str, RunFiles]
 
-_PANELS = 4  # in a row
+_PANEL = 1.65  # inches, at least
 _BAR = {"shrink": 0.8, "pad": 0.02, "aspect": 40}
-_PICTURES = 5  # of the gallery
+_PICTURES, _FEW = 5, 3  # of the gallery on a page, and where there is less room
+_LETTER = 0.062  # inches, about
 _TALLEST = 8.0  # inches of a gallery
 _DECADES = 5  # of the spectrum's range that are shown, at most
 
 
-def spectra(runs: Runs) -> Figure | None:
+def spectra(runs: Runs, setting: str = "", width: float = PAGE) -> Figure | None:
     """Mean power spectrum of the residuals, logarithmic, the lattice marked.
 
-    Rings mark the frequencies that a period has and its half has not.
+    Wedges outside of it, and so over no pixel, point at the rows and columns of odd
+    multiples of 1/2, 1/4 and 1/8 cycle a pixel: a pattern of such a period has its
+    power where one of them crosses another of them, or the middle.
     """
     arrays = _arrays(runs, "residual_spectrum")
     if not arrays:
         return None
-    figure, axes = _panels(len(arrays), 1.9, 0.35)
+    figure, axes = _panels(len(arrays), 1.9, 0.6, width)
     highest = np.log10(max(a.max() for a in arrays.values()))
     # All but the mean, which the residuals have not.
     least = min(a.ravel()[1:].min() for a in arrays.values())
@@ -46,15 +50,17 @@ def spectra(runs: Runs) -> Figure | None:
             cmap="magma",
         )
         _mark_lattice(axis, power.shape)
-        axis.set_title(name)
+        axis.set_title(name, pad=9)  # above the wedges
         axis.set(xticks=[-0.5, 0, 0.5], yticks=[-0.5, 0, 0.5])
         axis.grid(False)
-    figure.supxlabel("cycles per pixel", fontsize=8)
+    # Not for the figure as a whole, where the legend is.
+    axes[-1].set_xlabel("cycles per pixel")
     bar = figure.colorbar(image, ax=list(axes), **_BAR)
     bar.set_label("log10 share of power")
     figure.legend(
-        *axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3
+        *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3
     )
+    head(figure, setting)
     return figure
 
 
@@ -66,27 +72,20 @@ def _extent(shape):
 
 
 def _mark_lattice(axis, shape):
-    for period, color, size in ((2, "#56B4E9", 60), (4, "#009E73", 36), (8, "0.8", 16)):
+    """Wedges with their tips at the upper and the right edge of a spectrum."""
+    _, right, _, top = _extent(shape)
+    for period, color, size in ((2, "#56B4E9", 30), (4, "#009E73", 20), (8, "0.5", 10)):
         if any(n % period for n in shape):
             continue
-        points = [
-            (u / period, v / period)
-            for u in range(-period // 2, period // 2)
-            for v in range(-period // 2, period // 2)
-            if u % 2 or v % 2
-        ]
-        axis.scatter(
-            *zip(*points, strict=True),
-            s=size,
-            facecolors="none",
-            edgecolors=color,
-            linewidths=0.8,
-            label=f"period {period}",
-            clip_on=False,
-        )
+        places = [u / period for u in range(-period // 2, period // 2) if u % 2]
+        edges = np.full(len(places), top), np.full(len(places), right)
+        look = {"s": size, "color": color, "linewidths": 0, "clip_on": False}
+        name = f"1/{period} cycle"
+        axis.scatter(places, edges[0], marker=CARETDOWN, label=name, **look)
+        axis.scatter(edges[1], places, marker=CARETLEFT, **look)
 
 
-def phase_means(runs: Runs) -> Figure | None:
+def phase_means(runs: Runs, setting: str = "", width: float = PAGE) -> Figure | None:
     """Heat maps of the residuals' phase means, whose mean is taken away.
 
     One scale for all; a map without structure is an image without checkerboard.
@@ -96,7 +95,7 @@ def phase_means(runs: Runs) -> Figure | None:
         return None
     maps = {name: a.mean(-1) - a.mean() for name, a in arrays.items()}
     scale = max(1e-6, *(np.abs(a).max() for a in maps.values()))
-    figure, axes = _panels(len(maps), 1.9, 0.35)
+    figure, axes = _panels(len(maps), 1.9, 0.5, width)
     for axis, (name, values) in zip(axes, maps.items(), strict=False):
         image = axis.imshow(values, vmin=-scale, vmax=scale, cmap="RdBu_r")
         axis.set_title(f"{name}\nRMS {_power_db(values):.0f} dBFS".strip())
@@ -107,6 +106,7 @@ def phase_means(runs: Runs) -> Figure | None:
     axes[0].set_ylabel("row phase")
     bar = figure.colorbar(image, ax=list(axes), **_BAR)
     bar.set_label("mean residual")
+    head(figure, setting)
     return figure
 
 
@@ -114,7 +114,7 @@ def _power_db(values):
     return 10 * np.log10(max(np.mean(values**2), 1e-20))
 
 
-def gallery(runs: Runs) -> Figure | None:
+def gallery(runs: Runs, setting: str = "", width: float = PAGE) -> Figure | None:
     """Flat colours and gradients, what each run makes of them, and its ripple.
 
     A row a run, outputs on the left. The ripple is the linear output without its
@@ -124,15 +124,18 @@ def gallery(runs: Runs) -> Figure | None:
     if not ripples:
         return None
     inputs = runs[next(iter(ripples))].samples["gallery_input"]
-    chosen = np.linspace(0, len(inputs) - 1, min(len(inputs), _PICTURES)).round()
+    most = _PICTURES if width == PAGE else _FEW
+    chosen = np.linspace(0, len(inputs) - 1, min(len(inputs), most)).round()
     chosen = chosen.astype(int)
     # Darker than the darkest panel would leave the others grey.
     scale = max(1e-3, *(np.quantile(np.abs(a), 0.95) for a in ripples.values()))
     count = 1 + len(ripples)
     tall = max(planes(runs[name].samples["gallery_output"]) for name in ripples)
-    size = min(5.5 / (2 * len(chosen)), _TALLEST / count)
+    lines = [line for name in ("input", *ripples) for line in name.split("\n")]
+    room = width - 0.2 - _LETTER * max(map(len, lines))
+    size = min(room / (2 * len(chosen)), _TALLEST / count)
     figure, axes = plt.subplots(
-        count, 2, figsize=(PAGE, size * tall * count + 0.4), squeeze=False
+        count, 2, figsize=(width, size * tall * count + 0.6), squeeze=False
     )
     bare(axes[0, 1])
     _pictures(axes[0, 0], inputs[chosen])
@@ -142,8 +145,9 @@ def gallery(runs: Runs) -> Figure | None:
         _pictures(row[0], runs[name].samples["gallery_output"][chosen])
         _pictures(row[1], 0.5 + 0.5 * grey(ripple[chosen]) / scale)
         row[0].set_ylabel(name or "output", rotation=0, ha="right", va="center")
-    title = f"ripple: black -{scale:.2g}, white +{scale:.2g}"
+    title = f"ripple: black −{scale:.2g},\nwhite +{scale:.2g}"
     axes[0, 1].text(0.5, 0, title, ha="center", transform=axes[0, 1].transAxes)
+    head(figure, setting)
     return figure
 
 
@@ -157,16 +161,16 @@ def _arrays(runs, name):
     return {k: run.samples[name] for k, run in runs.items() if name in run.samples}
 
 
-def _panels(count: int, height: float, extra: float) -> tuple[Figure, list[Axes]]:
-    """A grid of panels, as many as asked for; returns the used ones."""
-    columns = min(count, _PANELS)
+def _panels(count: int, height: float, extra: float, width: float):
+    """A grid of panels, as many as asked for; returns figure and the used ones."""
+    columns = min(count, max(1, int(width / _PANEL)))
     rows = -(-count // columns)
     # Where the page's width makes them smaller, they need less height.
-    height *= min(1.0, PAGE / (1.0 + 1.7 * columns))
+    height *= min(1.0, width / (1.0 + 1.7 * columns))
     figure, grid = plt.subplots(
         rows,
         columns,
-        figsize=(min(PAGE, 1.0 + 1.7 * columns), height * rows + extra),
+        figsize=(min(width, 1.0 + 1.7 * columns), height * rows + extra),
         squeeze=False,
     )
     axes = list(grid.flat)

@@ -1,5 +1,6 @@
 """Reads the folders of runs and sweeps into plain data."""
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -12,7 +13,7 @@ from caejax.config.stored import read_stored
 from caejax.errors import CaejaxError, describe
 from caejax.files.atomic import damaged, read_json, read_rows
 from caejax.files.csv_files import read_csv
-from caejax.files.finished import read_samples, read_summary
+from caejax.files.finished import read_samples, read_summary, reference_samples
 from caejax.terminal.lines import printable
 from caejax.terminal.notes import note
 
@@ -52,6 +53,8 @@ class SweepFiles(NamedTuple):
       levels: the rows of levels.csv.
       left_out: why runs that were done are left out, by run_id: what they have left is
         damaged. Their rows are those of failed runs.
+      reference_samples: what references made of the examples that runs show, by
+        (setting, reference).
     """
 
     config: dict[str, Any]
@@ -61,6 +64,7 @@ class SweepFiles(NamedTuple):
     references: Sequence[dict[str, Any]] = ()
     levels: Sequence[dict[str, Any]] = ()
     left_out: Mapping[str, str] = MappingProxyType({})
+    reference_samples: Mapping[tuple[str, str], np.ndarray] = MappingProxyType({})
 
 
 def read_environment(workdir: Path) -> dict[str, Any]:
@@ -153,7 +157,8 @@ def read_sweep(workdir: Path) -> SweepFiles:
     references = _read_references(workdir, configs, fields)
     levels = _read_levels(workdir, list(runs))
     rows, references, levels = map(_in_lines, (rows, references, levels))
-    return SweepFiles(config, fields, rows, runs, references, levels, left_out)
+    samples = _read_reference_samples(workdir, references)
+    return SweepFiles(config, fields, rows, runs, references, levels, left_out, samples)
 
 
 def _in_lines(rows):
@@ -212,6 +217,17 @@ def _read_references(workdir, configs, fields=()):
     )
     settings = {setting_id(config) for config in configs} if rows else ()
     return [row for row in rows if row["setting"] in settings]
+
+
+def _read_reference_samples(workdir, rows):
+    """Of PCA, those of the largest code."""
+    found = {}
+    for row in sorted(rows, key=lambda row: row.get("latent_size") or 0):
+        path = reference_samples(workdir, row)
+        # Every part of an archive has errors of its own; without, a column is missing.
+        with contextlib.suppress(Exception), path.open("rb") as file:
+            found[row["setting"], row["reference"]] = np.load(file)["output"]
+    return found
 
 
 def _read_levels(workdir, run_ids):

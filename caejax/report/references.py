@@ -6,46 +6,51 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
-from rich.console import Console
-from rich.table import Table
 
 from caejax.metrics.table import formatted, title
+from caejax.report.decoders import styles
 from caejax.report.fields import DECODER
-from caejax.report.figures import QUALITY
+from caejax.report.figures import QUALITY, below
 from caejax.report.read import RunFiles, SweepFiles
-from caejax.report.style import COLUMN, PAGE, series_style
+from caejax.report.style import COLUMN, PAGE
+from caejax.terminal.tables import print_table
 
 Row = dict[str, Any]
 
-_PANELS = 3  # side by side
+ESTIMATOR = "estimator"  # the column that says what a row is of
+KINDS = {  # of models, by encoder
+    "conv": "autoencoder",
+    "layers": "autoencoder",
+    "dense": "dense autoencoder",
+    "tied_dense": "tied autoencoder",
+}
+_PANEL = 2.2  # inches, at least
 _SHOWN = ("test/psnr", "test/ssim")
 _HEADER = ["reference", "corruption", "seed", "tuned", "tuned on", *map(title, _SHOWN)]
 
 
 def with_references(sweep: SweepFiles) -> tuple[list[str], list[Row]]:
-    """A sweep's rows with those of its references, the latter named as decoders.
+    """A sweep's rows with those of its references.
 
     Returns:
-      The fields of its settings, seed left out, and the rows. Where no decoder is
-      swept but there are references, the first field is "model", the decoder of a
-      convolutional model, else its kind. What a reference does not depend on is empty.
+      The fields of its settings, seed left out, and the rows. Where there are
+      references, the first field is `ESTIMATOR`: the reference's name, or what kind of
+      model it is, by its encoder. What a reference does not depend on is empty, so the
+      decoder is.
     """
     fields = [field for field in sweep.fields if field != "seed"]
     if not sweep.references:
         return fields, list(sweep.rows)
-    rows, model = sweep.rows, DECODER
-    if DECODER not in fields:
-        model = "model"
-        fields = [model, *fields]
-        rows = [row | {model: _model(row, sweep.config["model"])} for row in rows]
+    fields = [ESTIMATOR, *fields]
+    own = sweep.config.get("model", {}).get("encoder", "model")
+    rows = [
+        row | {ESTIMATOR: KINDS.get(kind, kind)}
+        for row in sweep.rows
+        for kind in [row.get("model.encoder", own)]
+    ]
     blank = dict.fromkeys(fields, "") | {"status": "done"}
-    references = [blank | row | {model: _name(row)} for row in sweep.references]
+    references = [blank | row | {ESTIMATOR: _name(row)} for row in sweep.references]
     return fields, [*rows, *references]
-
-
-def _model(row, config):
-    encoder = row.get("model.encoder", config["encoder"])
-    return config.get("upsampling", encoder) if encoder == "conv" else encoder
 
 
 def run_table(run: RunFiles) -> tuple[list[str], list[list[str]]]:
@@ -82,22 +87,26 @@ def print_references(rows: Sequence[Row]) -> None:
     """Prints rows of references.csv, if any."""
     if not rows:
         return
-    table = Table(*_HEADER)
-    for row in rows:
-        table.add_row(_name(row), *_cells(row))
-    Console().print(table)
+    lines = [_HEADER, *([_name(row), *_cells(row)] for row in rows)]
+    # Where room is short, what the values are of is left out before they are.
+    header, *lines = [[line[0], *line[-2:], *line[1:-2]] for line in lines]
+    print_table(header, lines)
 
 
 def print_levels(rows: Sequence[Row]) -> None:
     """Prints the mean PSNR by training and test level."""
     for name, (train, test, psnr) in _matrices(rows).items():
-        table = Table("trained at", *map(str, test), title=f"{title(QUALITY)}, {name}")
-        for level, line in zip(train, psnr, strict=True):
-            table.add_row(str(level), *(f"{x:.2f}" for x in line))
-        Console().print(table)
+        print_table(
+            ("trained at", *map(str, test)),
+            [
+                (str(level), *(f"{x:.2f}" for x in line))
+                for level, line in zip(train, psnr, strict=True)
+            ],
+            above=f"{title(QUALITY)}, {name}",
+        )
 
 
-def noise_matrix(rows: Sequence[Row]) -> Figure:
+def noise_matrix(rows: Sequence[Row], width: float = PAGE) -> Figure:
     """PSNR by training and test level, a panel for each corruption and decoder.
 
     Means over all else. Where all models were trained at one level, curves.
@@ -108,10 +117,10 @@ def noise_matrix(rows: Sequence[Row]) -> Figure:
     matrices = _matrices(rows)
     if all(len(train) == 1 for train, *_ in matrices.values()):
         return _curves(rows, matrices)
-    columns = min(len(matrices), _PANELS)
+    columns = min(len(matrices), max(1, int(width / _PANEL)))
     lines = -(-len(matrices) // columns)
     figure, axes = plt.subplots(
-        lines, columns, figsize=(PAGE, 2.2 * lines), squeeze=False
+        lines, columns, figsize=(width, 2.2 * lines), squeeze=False
     )
     known = np.concatenate([psnr.ravel() for *_, psnr in matrices.values()])
     low, high = np.nanmin(known), np.nanmax(known)
@@ -134,10 +143,11 @@ def noise_matrix(rows: Sequence[Row]) -> Figure:
 
 
 def _curves(rows, matrices):
-    figure, axis = plt.subplots(figsize=(COLUMN, 2.4))
+    figure, axis = plt.subplots(figsize=(COLUMN, 2.6 + 0.3 * len(matrices)))
     noisy = _matrices(rows, "test/psnr_noisy")
-    for index, (name, (train, test, psnr)) in enumerate(matrices.items()):
-        style = series_style(index)
+    looks = styles(list(matrices))
+    for name, (train, test, psnr) in matrices.items():
+        style = looks[name]
         axis.plot(test, psnr[0], label=f"{name}, trained at {train[0]}", **style)
         axis.axvline(train[0], color=style["color"], linewidth=0.6)
         style |= {"linestyle": ":", "marker": ""}
@@ -145,7 +155,8 @@ def _curves(rows, matrices):
         shown = [(x, y) for x, y in zip(test, noisy[name][2][0], strict=True) if y < 60]
         axis.plot(*zip(*shown, strict=True), label=f"{name}, input itself", **style)
     axis.set(xlabel="test noise level", ylabel=f"test {title(QUALITY)}")
-    axis.legend()
+    handles, names = axis.get_legend_handles_labels()
+    figure.legend(handles, names, **below(names, COLUMN))
     return figure
 
 

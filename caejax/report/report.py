@@ -1,22 +1,32 @@
 """Draws everything anew for a run's or a sweep's folder."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+
+from matplotlib.figure import Figure
 
 from caejax.errors import CaejaxError
 from caejax.files.atomic import write_atomically
 from caejax.files.locks import FILES_LOCK, holding
-from caejax.report import figures, findings, page, patterns, references, tables
+from caejax.files.paths import Written, expand
+from caejax.report import figures, leads, page, patterns, references, tables
+from caejax.report.denoisers import denoisers
 from caejax.report.read import is_sweep, read_run, read_sweep
-from caejax.report.style import paper_style, save
+from caejax.report.settings import setting_of
+from caejax.report.style import NARROW, PAGE, paper_style, save, to_png
 from caejax.terminal.lines import tell
 
+Recipe = Callable[..., Figure | None]  # of a figure, given its width
 
-def report(workdir: Path) -> None:
+
+def report(workdir: Written) -> None:
     """Makes figures, tables and pages from the folder's files alone.
 
     Raises:
       CaejaxError: the folder holds no run, or one that is not finished.
     """
+    workdir = expand(workdir, "workdir")
     draw = _report_sweep if is_sweep(workdir) else _report_run
     with holding(workdir / FILES_LOCK), paper_style():
         draw(workdir)
@@ -24,35 +34,43 @@ def report(workdir: Path) -> None:
 
 def _report_run(workdir):
     run = read_run(workdir)
-    drawn = {
-        "reconstructions": figures.reconstructions(run),
-        "curves": figures.curves(run),
-        **_patterns({"": run}),
+    recipes = {
+        "reconstructions": partial(figures.reconstructions, run),
+        "curves": partial(figures.curves, run),
+        **_patterns({"": run}, setting_of(run.config)),
         **_noise_matrix(run.levels),
     }
-    _save(drawn, workdir)
-    page.write_run(workdir, run, list(drawn))
-    tables.print_values(run.summary)
+    page.write_run(workdir, run, _draw(recipes, workdir))
+    tables.print_essentials(run.summary, "summary.json")
     references.print_references(run.references)
     tell(f"{workdir / 'report.html'} shows it all")
 
 
 def _noise_matrix(levels):
-    return {"noise_matrix": references.noise_matrix(levels)} if levels else {}
+    if not levels:
+        return {}
+    return {"noise_matrix": partial(references.noise_matrix, levels)}
 
 
-def _save(drawn, workdir):
-    for name, figure in drawn.items():
+def _draw(recipes: dict[str, Recipe], workdir: Path) -> dict[str, bytes]:
+    """Draws and saves figures; gives what a telephone shows of each, as PNG."""
+    narrow = {}
+    for name, draw in recipes.items():
+        figure = draw(width=PAGE)
+        if figure is None:
+            continue
+        wide = figure.get_figwidth() > NARROW
         save(figure, workdir / "figures" / name, formats=("png", "pdf"))
+        narrow[name] = to_png(draw(width=NARROW)) if wide else b""
+    return narrow
 
 
-def _patterns(runs):
-    drawn = {
-        "residual_spectrum": patterns.spectra(runs),
-        "phase_means": patterns.phase_means(runs),
-        "gallery": patterns.gallery(runs),
+def _patterns(runs, setting):
+    return {
+        "residual_spectrum": partial(patterns.spectra, runs, setting),
+        "phase_means": partial(patterns.phase_means, runs, setting),
+        "gallery": partial(patterns.gallery, runs, setting),
     }
-    return {name: figure for name, figure in drawn.items() if figure is not None}
 
 
 def _report_sweep(workdir):
@@ -62,23 +80,26 @@ def _report_sweep(workdir):
         raise CaejaxError(
             f"no run of {workdir} is finished, so there is nothing to report; {why}"
         )
-    drawn = {"checkerboard": figures.decoder_grid(sweep)}
+    compared = figures.comparable_runs(sweep)
+    recipes = {
+        "denoisers": partial(denoisers, sweep),
+        "checkerboard": partial(figures.decoder_grid, sweep),
+    }
     for field in figures.numeric_fields(sweep):
-        drawn[f"quality_{field.split('.')[-1]}"] = figures.against(sweep, field)
-    drawn["dc_ripple_steps"] = figures.ripple_steps(sweep)
-    drawn |= _patterns(figures.comparable_runs(sweep))
-    drawn |= _noise_matrix(sweep.levels)
-    drawn = {name: figure for name, figure in drawn.items() if figure is not None}
-    _save(drawn, workdir)
+        name = f"quality_{field.split('.')[-1]}"
+        recipes[name] = partial(figures.against, sweep, field)
+    recipes["dc_ripple_steps"] = partial(figures.ripple_steps, sweep)
+    recipes |= _patterns(compared, figures.setting_of_compared(sweep, compared))
+    recipes |= _noise_matrix(sweep.levels)
     _write_tables(sweep, workdir / "tables")
-    page.write_sweep(workdir, sweep, list(drawn))
+    page.write_sweep(workdir, sweep, _draw(recipes, workdir))
     tables.print_sweep(sweep)
     tell(f"{workdir / 'report.html'} shows it all")
 
 
 def _write_tables(sweep, folder):
     folder.mkdir(exist_ok=True)
-    best = findings.leads_table(sweep)
+    best = leads.leads_table(sweep)
     narrow = tables.sweep_table(sweep, tables.paper_columns())
     written = {
         "results.md": tables.to_markdown(*tables.sweep_table(sweep)),

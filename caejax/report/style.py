@@ -1,7 +1,9 @@
 """How all figures look: sizes of a two-column paper, colours safe for all eyes."""
 
 import contextlib
+import io
 import os
+import textwrap
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +17,7 @@ from matplotlib.figure import Figure
 from caejax.files.atomic import naming
 
 COLUMN, PAGE = 3.25, 6.75  # inches
+NARROW = 3.4  # inches that a telephone shows with letters that can be read
 
 # Okabe and Ito (2008), yellow left out: it is too pale for lines.
 COLORS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -78,6 +81,14 @@ def save(figure: Figure, path: Path, *, formats: tuple[str, ...] = ("png",)) -> 
     plt.close(figure)
 
 
+def to_png(figure: Figure) -> bytes:
+    """A figure as a PNG file, and closes it."""
+    file = io.BytesIO()
+    figure.savefig(file, format="png")
+    plt.close(figure)
+    return file.getvalue()
+
+
 @contextlib.contextmanager
 def _no_date():
     """Matplotlib reads the date, which is not written, even where it is none."""
@@ -102,6 +113,18 @@ def series_style(index: int) -> dict[str, str]:
         "marker": MARKERS[(i + 3 * turn) % len(MARKERS)],
         "linestyle": ("-", "--", ":")[turn % 3],
     }
+
+
+def head(figure: Figure, text: str) -> None:
+    """Writes above a figure what it was measured at, in lines that fit its width."""
+    figure.suptitle(wrapped(text, figure.get_figwidth() - 0.1, 7), fontsize=7)
+
+
+def wrapped(text: str, width: float, points: float) -> str:
+    """A text in lines of at most so many inches, in letters of so many points."""
+    # Letters are a little over half as wide as high.
+    letters = max(8, int(width * 72 / (0.56 * points)))
+    return "\n".join(textwrap.fill(line, letters) for line in text.split("\n"))
 
 
 def bare(axis: Axes) -> None:

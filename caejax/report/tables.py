@@ -5,15 +5,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from caejax.metrics.table import brief_columns, formatted, shown_columns, title
+from caejax.metrics.table import brief_columns, find, formatted, shown_columns, title
 from caejax.report.read import SweepFiles
 from caejax.report.references import with_references
 from caejax.terminal.lines import printable
+from caejax.terminal.tables import print_table
 
 Row = dict[str, Any]
 
@@ -42,21 +39,31 @@ def sweep_table(
       wanted: the columns of results.csv to show, by default `columns`; those that no
         run has are left out.
     """
-    fields, rows = with_references(sweep)
-    groups: dict[tuple, list[Row]] = {}
-    for row in rows:
-        if row["status"] == "done":
-            groups.setdefault(tuple(row[f] for f in fields), []).append(row)
-    shown = _known(sweep, columns() if wanted is None else wanted)
+    fields, groups = by_setting(sweep)
+    shown = known(sweep, columns() if wanted is None else wanted)
     header = [*fields, "seeds", *_headings(shown)]
     lines = [
-        [*map(str, setting), str(len(rows)), *(_cell(rows, name) for name in shown)]
+        [*map(str, setting), str(len(rows)), *(cell(rows, name) for name in shown)]
         for setting, rows in groups.items()
     ]
     return header, lines
 
 
-def _known(sweep, names):
+def by_setting(sweep: SweepFiles) -> tuple[list[str], dict[tuple, list[Row]]]:
+    """The fields of a sweep's settings, and each setting's rows of finished runs.
+
+    References are settings of their own; see `with_references`.
+    """
+    fields, rows = with_references(sweep)
+    groups: dict[tuple, list[Row]] = {}
+    for row in rows:
+        if row["status"] == "done":
+            groups.setdefault(tuple(row[f] for f in fields), []).append(row)
+    return fields, groups
+
+
+def known(sweep: SweepFiles, names: Sequence[str]) -> list[str]:
+    """Those of some columns of results.csv that a run has."""
     return [name for name in names if any(name in row for row in sweep.rows)]
 
 
@@ -64,7 +71,8 @@ def _headings(names):
     return [title(name, short=True) for name in names]
 
 
-def _cell(rows: Sequence[Row], name: str) -> str:
+def cell(rows: Sequence[Row], name: str) -> str:
+    """A column's mean over rows and, in brackets, their range; "" where none has it."""
     values = [row[name] for row in rows if name in row]
     if not values:
         return ""
@@ -79,13 +87,13 @@ def _cell(rows: Sequence[Row], name: str) -> str:
 def runs_table(sweep: SweepFiles) -> tuple[list[str], list[list[str]]]:
     """Header and cells: a line a run, those that failed among them."""
     fields = list(dict.fromkeys([*sweep.fields, "seed"]))
-    shown = _known(sweep, columns())
+    shown = known(sweep, columns())
     header = [*fields, "status", *_headings(shown), "run"]
     lines = [
         [
             *(str(row[f]) for f in fields),
             row["status"],
-            *(_cell([row], name) for name in shown),
+            *(cell([row], name) for name in shown),
             row["run_id"],
         ]
         for row in sweep.rows
@@ -163,26 +171,54 @@ def _escape(character):
 
 
 def print_sweep(sweep: SweepFiles) -> None:
-    """Prints the sweep's table, as much of it as 80 columns have room for."""
-    header, lines = sweep_table(sweep)
-    fields = header[: header.index("seeds")]
-    shown = [*fields, *_headings(brief_columns())]
-    kept = [i for i, name in enumerate(header) if name in shown]
-    note = "mean over seeds; tables/results.md has the ranges"
-    table = Table(title=note, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for i in kept:
-        table.add_column(header[i].split(".")[-1], no_wrap=header[i] in fields)
-    for line in lines:
-        table.add_row(*(Text(printable(line[i].split(" [")[0])) for i in kept))
-    Console().print(table)
+    """Prints the sweep's table, as much of it as the terminal has room for."""
+    header, lines = sweep_table(sweep, brief_columns())
+    kept = [i for i, name in enumerate(header) if name != "seeds"]
+    print_table(
+        [header[i].split(".")[-1] for i in kept],
+        [[line[i].split(" [")[0] for i in kept] for line in lines],
+        above="mean over seeds; tables/results.md has the ranges",
+    )
+
+
+# What most people want to know of a run, at most; in units of the image where the
+# output has an activation.
+_ESSENTIAL = (
+    *("psnr", "psnr_noisy", "ssim", "loss"),
+    *("dc_ripple_grey_s8", "lattice_grey_s2", "lattice_grey_s8"),
+    *("params", "train_seconds", "epochs"),
+)
+_OF_THE_IMAGE = {"dc_ripple_grey_s8": "dc_ripple_image_grey_s8"}
+
+
+def print_essentials(values: dict[str, float], more: str) -> None:
+    """Prints of the values of one run those that say most.
+
+    Args:
+      values: the values, by their names in files.
+      more: where all of them are.
+    """
+    by_name = {name.removeprefix("test/"): name for name in values}
+    wanted = (_OF_THE_IMAGE.get(name, name) for name in _ESSENTIAL)
+    pairs = zip(wanted, _ESSENTIAL, strict=True)
+    names = [by_name.get(image, by_name.get(name)) for image, name in pairs]
+    print_table(
+        ("what", "value", "name"),
+        [
+            (title(name, short=True), _formatted(name, values[name]), name)
+            for name in filter(None, names)
+        ],
+        below=f"all {len(values)} values: {more}",
+    )
+
+
+def _formatted(name, value):
+    return formatted(name, value) if find(name) else number(value)
 
 
 def print_values(values: dict[str, float]) -> None:
-    """Prints the values of one run."""
-    table = Table("name", "value")
-    for name, value in values.items():
-        table.add_row(name, number(value))
-    Console().print(table)
+    """Prints all values of one run."""
+    print_table(("name", "value"), [(k, number(v)) for k, v in values.items()])
 
 
 def number(value: float) -> str:

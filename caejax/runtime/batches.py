@@ -11,6 +11,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
 
 from caejax.runtime import devices
 
@@ -51,12 +52,20 @@ def sum_over_batch(
     if devices.share(len(batch[0])) == len(batch[0]):
         return one_device(shared, *batch)
     return jax.shard_map(
-        lambda *args: jax.lax.psum(one_device(*args), "batch"),
+        lambda *args: _sum_over_devices(one_device(*args)),
         mesh=devices.mesh(),
         in_specs=(devices.EVERYWHERE, *[devices.BATCH] * len(batch)),
         out_specs=devices.EVERYWHERE,
         check_vma=False,
     )(shared, *batch)
+
+
+def _sum_over_devices(tree):
+    """Sums a tree over devices: between processes in one message, not one an array."""
+    if jax.process_count() == 1:
+        return jax.lax.psum(tree, "batch")
+    flat, unravel = ravel_pytree(tree)
+    return unravel(jax.lax.psum(flat, "batch"))
 
 
 def map_over_batch(

@@ -1,8 +1,13 @@
-"""Several devices, or the cores of a CPU as such, sharing each batch."""
+"""Several devices, or the cores of a CPU as such, sharing each batch.
+
+They are this process's, but for what is done in `of_all_processes`.
+"""
 
 import contextlib
+import contextvars
+import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -14,6 +19,8 @@ from caejax.errors import CaejaxError
 
 BATCH = PartitionSpec("batch")
 EVERYWHERE = PartitionSpec()
+
+_of_all = contextvars.ContextVar("of_all", default=False)
 
 
 def use_cores(batch_size: int, limit: int = 0) -> None:
@@ -78,9 +85,61 @@ def usable_cores() -> list[int]:
     return list(range(os.cpu_count() or 1))
 
 
+@contextlib.contextmanager
+def of_all_processes() -> Iterator[None]:
+    """While entered, devices are those of all processes, which do the same here."""
+    token = _of_all.set(True)
+    try:
+        yield
+    finally:
+        _of_all.reset(token)
+
+
+def _devices():
+    return jax.devices() if _of_all.get() else jax.local_devices()
+
+
 def mesh() -> Mesh:
     """All devices in a row."""
-    return Mesh(np.array(jax.devices()), ("batch",))
+    return Mesh(np.array(_devices()), ("batch",))
+
+
+def spread(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Lets a program of arrays that each device has compute on those of all processes.
+
+    Args:
+      function: a compiled program, whose arrays and results are copied to all devices.
+
+    Returns:
+      The same for arrays on this process's devices, which all processes call at once.
+    """
+
+    @functools.wraps(function)
+    def run(*args):
+        mine = NamedSharding(mesh(), EVERYWHERE)
+        with of_all_processes():
+            every = NamedSharding(mesh(), EVERYWHERE)
+            args = _moved(jax.device_put(_arrays(args), mine), every, args)
+            found = function(*args)
+        return _moved(found, mine, found)
+
+    return run
+
+
+def _arrays(tree):
+    return jax.tree.map(lambda x: x if isinstance(x, jax.Array) else None, tree)
+
+
+def _moved(arrays, sharding, tree):
+    """Arrays with copies on other devices besides, or on fewer; nothing is copied."""
+
+    def move(x, array):
+        if not isinstance(x, jax.Array):
+            return x
+        parts = [shard.data for shard in array.addressable_shards]
+        return jax.make_array_from_single_device_arrays(x.shape, sharding, parts)
+
+    return jax.tree.map(move, tree, arrays, is_leaf=lambda x: x is None)
 
 
 def share(images: int) -> int:
@@ -90,7 +149,7 @@ def share(images: int) -> int:
     """
     if jax.sharding.get_abstract_mesh().manual_axes:
         return images
-    count = jax.device_count()
+    count = len(_devices())
     return images // count if images % count == 0 else images
 
 
@@ -103,7 +162,7 @@ def over_devices(batch: jax.Array) -> jax.Array:
 
 def in_shares(x: np.ndarray) -> jax.Array:
     """(N, ...) with an equal share of N on each device, which must divide it."""
-    if jax.device_count() == 1:
+    if len(_devices()) == 1:
         return jnp.asarray(x)
     return jax.device_put(x, NamedSharding(mesh(), BATCH))
 
@@ -118,7 +177,7 @@ def each_its_share(function: Callable[..., Any]) -> Callable[..., Any]:
     Returns:
       The same function for compiled programs, on all devices at once.
     """
-    if jax.device_count() == 1:
+    if len(_devices()) == 1:
         return function
 
     def run(shared, *rows):
@@ -139,11 +198,11 @@ def on_all_devices(tree: Any) -> Any:
     A single one counts too: arrays that were put nowhere, and those of a checkpoint,
     would be compiled for apart.
     """
-    if jax.device_count() == 1:
+    if len(_devices()) == 1:
         return on_one_device(tree)
     return jax.device_put(tree, NamedSharding(mesh(), EVERYWHERE))
 
 
 def on_one_device(tree: Any) -> Any:
     """A tree of arrays on the first device, for what the others need not repeat."""
-    return jax.device_put(tree, jax.devices()[0])
+    return jax.device_put(tree, jax.local_devices()[0])

@@ -1,10 +1,14 @@
-"""Ctrl-C, SIGTERM and SIGHUP: heard at once, obeyed at safe points.
+"""Ctrl-C, SIGTERM, SIGHUP and SIGUSR1: heard at once, obeyed at safe points.
 
 Raised wherever Python happens to be, as it is by default, a KeyboardInterrupt can be
 swallowed by a callback of JAX, or crash it. Here a signal only leaves a note, which is
 looked at where a command can stop without loss (`check`). Where a command comes to no
 such point in time, because it compiles or loads for instance, a thread ends the
 process: all files are written so that they are whole whenever that is.
+
+Schedulers send SIGTERM where a job has to make room, and SIGUSR1, if they are told to
+(Slurm's --signal), some time before its limit. The exit code is 128 and the signal, 143
+and 138: they ask for the same command to be queued again.
 """
 
 import atexit
@@ -18,15 +22,15 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
-from caejax.errors import exit_code, print_error
+from caejax.errors import describe, exit_code, print_error
 from caejax.files.atomic import forget_parts
 from caejax.runtime.surroundings import take_over
 from caejax.terminal.lines import write_any_text
 
-# Windows lacks SIGHUP.
+# Windows lacks the last two.
 SIGNALS = tuple(
     getattr(signal, name)
-    for name in ("SIGINT", "SIGTERM", "SIGHUP")
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1")
     if hasattr(signal, name)
 )
 
@@ -34,6 +38,8 @@ SIGNALS = tuple(
 # after Ctrl-C, and so do schedulers, for longer, before they kill.
 _PATIENCE = 2.3
 _LONG_PATIENCE = {signal.SIGTERM: 20.0}
+if hasattr(signal, "SIGUSR1"):
+    _LONG_PATIENCE[signal.SIGUSR1] = 60.0
 _NO_PATIENCE = 0.4  # where nothing is
 _UNWINDING = 1.0  # seconds from a safe point to the command's end
 _LOOK = 0.05  # seconds between two looks at the clock
@@ -62,6 +68,7 @@ class _Notes:
     heard = 0  # so many signals
     needs_time = 0  # so many parts of the program have something to save
     told = False  # whether the line has been shown
+    reason: Exception | None = None  # why the command stops itself
     lock = threading.Lock()  # held by whoever shows it
 
 
@@ -79,6 +86,16 @@ def check() -> None:
     if _Notes.asked is not None:
         _ease()
         raise Stopped(_Notes.asked)
+
+
+def stop_because(error: Exception) -> None:
+    """Stops this command as SIGTERM does, from any thread; it then ends with an error.
+
+    Args:
+      error: the error, which is shown in place of what is said of signals.
+    """
+    _Notes.reason = error
+    _note(signal.SIGTERM, None)
 
 
 def _ease():
@@ -127,7 +144,7 @@ def run_command(command: Callable[[], int], stopped: str) -> int:
             signum = getattr(stop, "signum", signal.SIGINT)
             with _Notes.lock:
                 _tell(signum)
-            return 128 + signum
+            return _code(signum)
 
     write_any_text()
     with listening(stopped):
@@ -202,6 +219,16 @@ def _listen(stopped: str | None) -> Callable[[], None]:
 
 
 @contextlib.contextmanager
+def deaf() -> Iterator[None]:
+    """While entered, signals do nothing: another process answers them."""
+    restore = _handle(signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        restore()
+
+
+@contextlib.contextmanager
 def heeding_ctrl_c() -> Iterator[None]:
     """Defers Ctrl-C to safe points, in a program that is not a command of ours.
 
@@ -255,7 +282,7 @@ def _note(signum: int, frame: Any) -> None:
 
 def _forget():
     _Notes.asked, _Notes.eased_at, _Notes.heard = None, 0.0, 0
-    _Notes.told = False
+    _Notes.told, _Notes.reason = False, None
 
 
 def _watch(ears):
@@ -294,7 +321,7 @@ def _end(signum) -> NoReturn:
         _tell(signum)
         _kill_workers()
         forget_parts()
-        os._exit(128 + signum)
+        os._exit(_code(signum))
 
 
 def _kill_workers():
@@ -310,6 +337,10 @@ def _kill_workers():
         worker.join(_UNWINDING)
 
 
+def _code(signum):
+    return 128 + signum if _Notes.reason is None else 1
+
+
 def _tell(signum):
     """Shows once how to go on."""
     if _Notes.stopped is None or _Notes.told:
@@ -317,6 +348,7 @@ def _tell(signum):
     _Notes.told = True
     name = signal.Signals(signum).name
     by = "interrupted" if signum == signal.SIGINT else f"ended by {name}"
+    line = _Notes.stopped.replace("interrupted", by, 1)
     with contextlib.suppress(OSError, ValueError):
-        print_error(_Notes.stopped.replace("interrupted", by, 1))
+        print_error(line if _Notes.reason is None else describe(_Notes.reason))
         sys.stderr.flush()

@@ -5,9 +5,11 @@ process was killed is free again at once.
 """
 
 import contextlib
+import functools
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 from ml_collections import ConfigDict
 
@@ -23,7 +25,20 @@ from caejax.training.run import Course
 # do(config, workdir) does a run, or what is left of it: it returns what asks for the
 # steps, or nothing where it needs none.
 Do = Callable[[ConfigDict, Path], Course | None]
-Report = Callable[[SweepRun, str], None]
+
+
+class Report(Protocol):
+    """Is told of every change of a run's state."""
+
+    def __call__(self, run: SweepRun, state: str, where: str = "") -> None:
+        """Tells of it.
+
+        Args:
+          run: the run.
+          state: its state from now on.
+          where: the machine that it is done on, where that may be another.
+        """
+
 
 POLL = 0.2  # seconds to wait before another look at a run that cannot be done now
 # States of a run after an attempt that has to be made again.
@@ -81,6 +96,22 @@ def attempting(
             forget_failure(workdir)
         return _failed(workdir, describe(error))
     return "running elsewhere"
+
+
+def give_up(run: SweepRun, folder: Path, reason: str) -> str:
+    """Lets a run fail that cannot be done; returns its state.
+
+    Args:
+      run: a run of the sweep.
+      folder: the sweep's folder, which holds a folder for each run.
+      reason: the line that is written as its error.
+    """
+    return attempt(run, folder, functools.partial(_refuse, reason), lambda: None)
+
+
+def _refuse(reason, config, workdir):
+    del config, workdir
+    raise CaejaxError(reason)
 
 
 def waits(run: SweepRun, folder: Path) -> bool:

@@ -35,12 +35,10 @@ def collect(runs: Sequence[SweepRun], folder: Path) -> list[Row]:
 
 
 def _row(run, workdir):
-    state = status(workdir)
+    state, summary = _state(workdir)
     row = {"run_id": run.id, **run.values, "seed": run.config.seed, "status": state}
     row["error"] = error_text(workdir) if state == "failed" else ""
-    if state == "done":
-        row |= read_summary(workdir)
-    return row
+    return row | summary
 
 
 def write(workdir: Path, rows: Sequence[Row]) -> None:
@@ -57,11 +55,14 @@ def status(workdir: Path) -> str:
 
     Where its summary is damaged, it is not done.
     """
+    return _state(workdir)[0]
+
+
+def _state(workdir):
     with contextlib.suppress(CaejaxError, OSError):
-        read_summary(workdir)
-        return "done"
+        return "done", read_summary(workdir)
     failed = error_text(workdir) and not os.path.exists(workdir / _AGAIN_FILE)
-    return "failed" if failed else "pending"
+    return ("failed" if failed else "pending"), {}
 
 
 def unfinished(runs: Sequence[SweepRun], folder: Path) -> list[SweepRun]:

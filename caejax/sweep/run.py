@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import json
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from caejax import config as config_lib
 from caejax.config.stored import read_stored
 from caejax.errors import CaejaxError
 from caejax.files.atomic import write_atomically
-from caejax.files.locks import FILES_LOCK, holding, sharing
+from caejax.files.locks import COMMANDS_LOCK, FILES_LOCK, holding, sharing
+from caejax.files.paths import Written, expand_folder
 from caejax.runtime import stopping
 from caejax.sweep import progress, results
 from caejax.sweep.attempt import Do, Report
@@ -30,11 +32,10 @@ from caejax.training.folder import (
 from caejax.training.images import load_data
 from caejax.training.loop import course
 from caejax.training.memory import check_memory
-from caejax.training.run import Course
+from caejax.training.run import Course, few_steps
 
-# Shared by all commands that work on the sweep, and their config.
-_COMMANDS_LOCK = ".commands.lock"
-_CLAIM = ".sweep.json"
+_CHEAP = 0.1  # seconds for the tables, which may always be taken
+_CLAIM = ".sweep.json"  # the config of all commands that work on the sweep
 
 
 def train_quietly(config: ConfigDict, workdir: Path) -> Course:
@@ -57,7 +58,7 @@ def _of_others(config, workdir):
 
 def run_sweep(
     config: ConfigDict,
-    workdir: Path,
+    workdir: Written,
     do: Do = train_quietly,
     *,
     only: Callable[[SweepRun], bool] = lambda run: True,
@@ -70,7 +71,8 @@ def run_sweep(
 
     Args:
       config: a config with sweep axes.
-      workdir: the sweep's folder. Its tables are written anew after every run.
+      workdir: the sweep's folder. Its tables are written anew after every run, or
+        after some where that takes long.
       do: the function that does one run; for worker processes it must be a
         function of a module.
       only: tells whether to do a run now; those that it starts from are done, too.
@@ -79,6 +81,7 @@ def run_sweep(
     Raises:
       CaejaxError: a sweep that cannot be expanded, or a folder of something else.
     """
+    workdir = expand_folder(workdir, "workdir")
     named, runs = _runs(workdir, config)
     wanted = _with_starts(runs, [run for run in runs if only(run)])
     executor, settings = find_executor(config)
@@ -105,7 +108,7 @@ def _runs(workdir, config):
         return config, runs
     named = config.copy_and_resolve_references()
     named.data.dir = read_config(workdir).data.dir
-    if _sweep_of(path) != _without_executor(named):
+    if _sweep_of(path) != _of_runs(named):
         return config, runs
     return named, [
         old._replace(config=new.config)
@@ -142,11 +145,12 @@ def _check_data(workdir, runs):
     left = results.unfinished(runs, workdir / "runs")
     if left and not swept:
         check_memory(left[0].config)
-        note = load_data(
+        images, data = load_data(
             left[0].config, _data_of(workdir, left[0]), _paths_of(workdir)
-        ).recorded.note
-        if note:
-            tell(note)
+        )
+        warnings = (few_steps(run.config, len(images["train"])) for run in left)
+        for line in filter(None, (data.note, next(filter(None, warnings), ""))):
+            tell(line)
 
 
 def _data_of(workdir, run):
@@ -171,10 +175,10 @@ def _joined(workdir, config, runs, wanted) -> Iterator[Callable[[], None]]:
         )
     with contextlib.ExitStack() as stack:
         with holding(workdir / FILES_LOCK):
-            alone = stack.enter_context(sharing(workdir / _COMMANDS_LOCK))
+            alone = stack.enter_context(sharing(workdir / COMMANDS_LOCK))
             if alone:
                 _claim(workdir, config, wanted)
-            elif _sweep_of(workdir / _CLAIM) != _without_executor(config):
+            elif _sweep_of(workdir / _CLAIM) != _of_runs(config):
                 raise CaejaxError(
                     f"another command does a sweep in {workdir}, and not this one; "
                     "wait for it or choose another --workdir"
@@ -199,12 +203,13 @@ def _settle(workdir, config, runs):
 
 
 def _sweep_of(path):
-    return _without_executor(read_stored(path))
+    return _of_runs(read_stored(path))
 
 
-def _without_executor(config):
+def _of_runs(config):
+    """What a config says of its runs, not of how they get done and what comes then."""
     values = json.loads(config_lib.to_json(config))
-    return {name: value for name, value in values.items() if name != "executor"}
+    return {k: v for k, v in values.items() if k not in ("executor", "references")}
 
 
 def _started_runs(workdir):
@@ -219,25 +224,50 @@ def _started_runs(workdir):
 def _reported(workdir, runs, wanted, settle) -> Iterator[Report]:
     """Keeps the tables of all runs up to date, and says how far the wanted ones are."""
     folder = workdir / "runs"
+    tables = _Tables(workdir, runs)
     states = {run.id: results.status(folder / run.id) for run in wanted}
-    with progress.live(states) as say:
+    places: dict[str, str] = {}
+    with progress.live(wanted, folder, states, places) as say:
         if already := list(states.values()).count("done"):
-            say(f"{already} of {len(wanted)} runs are done already")
+            line = f"{already} of {len(wanted)} runs are done already"
+            say(line, [line])
 
-        def report(run: SweepRun, state: str) -> None:
+        def report(run: SweepRun, state: str, where: str = "") -> None:
             _look_elsewhere(states, folder)
-            if state == states[run.id]:
+            if (state, where) == (states[run.id], places.get(run.id, "")):
                 return
             states[run.id] = state
+            places.pop(run.id, None)
+            if where:
+                places[run.id] = where
             settle()
             if state in progress.FINISHED:
-                _write_tables(workdir, runs)
+                tables.write_if_cheap()
             (row,) = results.collect([run], folder)
-            say(_line(run, state, row))
+            news = run, state, row
+            say(progress.line_of(*news, where), progress.brief_of(*news))
 
         yield report
     settle()
     _write_tables(workdir, runs)
+
+
+class _Tables:
+    """The tables of a sweep, which take a tenth of its time at most.
+
+    All runs are read for them: of thousands that takes longer than some runs do.
+    """
+
+    def __init__(self, workdir, runs):
+        self._workdir, self._runs = workdir, runs
+        self._due = 0.0
+
+    def write_if_cheap(self):
+        began = time.monotonic()
+        if began >= self._due:
+            _write_tables(self._workdir, self._runs)
+            took = time.monotonic() - began
+            self._due = began + 10 * took if took > _CHEAP else 0.0
 
 
 def _look_elsewhere(states, folder):
@@ -252,13 +282,3 @@ def _write_tables(workdir, runs):
     # Rows are read under the lock, so that no command writes older ones than another.
     with holding(workdir / FILES_LOCK):
         results.write(workdir, results.collect(runs, workdir / "runs"))
-
-
-def _line(run, state, row):
-    values = "  ".join(f"{field}={value}" for field, value in run.values.items())
-    line = f"{run.id}  {values}  {state}"
-    if state == "done" and "test/psnr" in row:
-        line += f"  psnr {row['test/psnr']:.2f} dB"
-    if state == "failed":
-        line += f": {row['error']}"
-    return line

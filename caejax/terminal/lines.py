@@ -1,8 +1,11 @@
 """Lines for people, whatever is in the names that they tell of."""
 
 import contextlib
+import shutil
 import sys
+import textwrap
 import unicodedata
+from collections.abc import Sequence
 
 # Control characters, what turns the direction of writing, ends of lines that are no
 # newlines, and bytes of names that are no text.
@@ -29,9 +32,39 @@ def _escaped(character):
     return character.encode("ascii", "backslashreplace").decode()
 
 
+def fitted(parts: Sequence[str], width: int) -> str:
+    """Those parts for which so many columns have room; the first one in any case."""
+    line, *rest = parts
+    for part in rest:
+        if len(line) + 2 + len(part) <= width:
+            line = f"{line}  {part}"
+    return line
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: "20 s", "3 min", "2 h 5 min"."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
+
+
 def tell(text: str) -> None:
-    """Prints a line."""
-    print(printable(text), flush=True)
+    """Prints a line; on a terminal that is narrower some, broken between words."""
+    text = printable(text)
+    if sys.stdout.isatty():
+        width = shutil.get_terminal_size().columns
+        text = textwrap.fill(
+            text, width, break_long_words=False, break_on_hyphens=False
+        )
+    print(text, flush=True)
+
+
+def tell_parts(*parts: str) -> None:
+    """Prints a line of those parts for which a terminal has room, or of all."""
+    terminal = sys.stdout.isatty()
+    width = shutil.get_terminal_size().columns if terminal else sys.maxsize
+    tell(fitted(parts, width))
 
 
 def write_any_text() -> None:

@@ -26,6 +26,7 @@ from caejax.errors import CaejaxError
 from caejax.files.atomic import move_aside, naming
 from caejax.files.finished import checkpoint_folders
 from caejax.files.paths import as_text
+from caejax.runtime import together
 from caejax.terminal.notes import note
 from caejax.training.progress import Progress, from_json, to_json
 from caejax.training.state import TrainState
@@ -198,11 +199,23 @@ def read_checkpoint(
 def _manager(folder: Path, keep: int) -> "ocp.CheckpointManager":
     import orbax.checkpoint as ocp
 
+    # Of several processes the first alone has to do with files.
+    own = {}
+    if together.count() > 1:
+        folder.mkdir(parents=True, exist_ok=True)
+        own = {"multiprocessing_options": _alone(), "create": False}
     options = ocp.CheckpointManagerOptions(
-        max_to_keep=keep, enable_async_checkpointing=False
+        max_to_keep=keep, enable_async_checkpointing=False, **own
     )
     with _quietly():
         return ocp.CheckpointManager(as_text(folder), options=options)
+
+
+def _alone():
+    import orbax.checkpoint as ocp
+
+    me = together.index()
+    return ocp.options.MultiprocessingOptions(primary_host=me, active_processes={me})
 
 
 def _save(manager, state, progress):
@@ -215,6 +228,8 @@ def _save(manager, state, progress):
     about = {"progress": to_json(progress), "shapes": _shapes(state)}
     about |= {"dtypes": _dtypes(state), "state": _hash_of_arrays(state)}
     about["hash"] = _hash_of_json(about)
+    if together.count() > 1:
+        state = jax.tree.map(np.asarray, state)  # orbax takes only these of one process
     parts = {"state": ocp.args.StandardSave(state), "about": ocp.args.JsonSave(about)}
     with naming(Path(manager.directory) / str(step)), _quietly():
         manager.save(step, args=ocp.args.Composite(**parts))
@@ -269,13 +284,16 @@ def _read(path: Path, like: TrainState) -> Restored:
 def _restore(path, name, like=None):
     import orbax.checkpoint as ocp
 
+    if like is not None and together.count() > 1:
+        like = jax.tree.map(np.asarray, like)  # as it is saved then
     args = ocp.args.JsonRestore() if like is None else ocp.args.StandardRestore(like)
     handlers = {
         "about": ocp.JsonCheckpointHandler(),
         "state": ocp.StandardCheckpointHandler(),
     }
     handler = ocp.CompositeCheckpointHandler(**handlers)
-    with ocp.Checkpointer(handler) as checkpointer:
+    own = {"multiprocessing_options": _alone()} if together.count() > 1 else {}
+    with ocp.Checkpointer(handler, **own) as checkpointer:
         composite = ocp.args.Composite(**{name: args})
         return checkpointer.restore(as_text(path), args=composite)[name]
 

@@ -22,6 +22,7 @@ from caejax.files import finished
 from caejax.files.atomic import read_json, write_atomically, write_json
 from caejax.files.finished import checkpoint_folders, lacks_samples
 from caejax.files.paths import expand
+from caejax.runtime import together
 from caejax.runtime.devices import usable_cores
 from caejax.terminal.notes import note
 from caejax.training import recorded
@@ -236,6 +237,7 @@ def environment() -> dict[str, Any]:
         "device": device.device_kind,
         "backend": device.platform,
         "devices": jax.device_count(),
+        **({"process_count": together.count()} if together.count() > 1 else {}),
         "cpu_cores": len(usable_cores()),
     }
 

@@ -18,12 +18,14 @@ from caejax.config import image_size, resolve
 from caejax.config.check import check
 from caejax.errors import CaejaxError
 from caejax.files.atomic import replacing, write_json
-from caejax.runtime import ahead, devices, stopping
+from caejax.files.paths import Written, expand
+from caejax.runtime import ahead, devices, stopping, together
 from caejax.terminal.bars import run_view
-from caejax.training import folder, memory, recorded
+from caejax.training import across, folder, memory, recorded
+from caejax.training.board import load_tensorboard
 from caejax.training.checkpoint import Checkpoints
 from caejax.training.images import data_of
-from caejax.training.metrics_log import MetricsWriter, load_tensorboard
+from caejax.training.metrics_log import MetricsWriter
 from caejax.training.pace import Pace
 from caejax.training.progress import Begun, Progress
 from caejax.training.recorded import Recorded
@@ -38,12 +40,25 @@ from caejax.training.run import (
     initial_state,
     new_state,
 )
-from caejax.training.step import compiled_steps, zero_sums
+from caejax.training.state import TrainState
+from caejax.training.step import Sums, compiled_steps, zero_sums
 from caejax.training.task import model_from_config, subject_of
-from caejax.training.values import look_at, measured, row, samples, summary
+from caejax.training.values import (
+    examples,
+    look_at,
+    measured,
+    row,
+    samples,
+    summary,
+)
+
+_CURVE = 5  # points of the training's curve an epoch, of so many steps each at least
+_APART = 20
 
 
-def train(config: ConfigDict, workdir: Path, *, verbose: bool = True) -> dict[str, Any]:
+def train(
+    config: ConfigDict, workdir: Written, *, verbose: bool = True
+) -> dict[str, Any]:
     """Trains one model, or what is left to do of it, and returns its summary.
 
     Args:
@@ -56,6 +71,7 @@ def train(config: ConfigDict, workdir: Path, *, verbose: bool = True) -> dict[st
       CaejaxError: a config or data that cannot be used, a folder of another run,
         or a loss that is not finite.
     """
+    workdir = expand(workdir, "workdir")
     return alone(course(config, workdir, verbose=verbose))
 
 
@@ -144,15 +160,15 @@ def _course(config, workdir, verbose, data):
     with Checkpoints(
         workdir / "checkpoints", keep=config.train.keep_checkpoints
     ) as checkpoints:
-        values = yield from _train(run, workdir, checkpoints, settle)
+        values = yield from _train(run, config, workdir, checkpoints, settle)
     write_json(workdir / "summary.json", values)
     return values
 
 
-def _train(run, workdir, checkpoints, settle):
+def _train(run, config, workdir, checkpoints, settle):
     save = functools.partial(_save, workdir, checkpoints, settle)
     state, progress, step = _beginning(run, checkpoints)
-    with MetricsWriter(workdir, step) as log:
+    with MetricsWriter(workdir, step, config.to_dict()) as log:
         state, progress = yield from _train_epochs(
             run, devices.on_all_devices(state), progress, log, save
         )
@@ -162,6 +178,7 @@ def _train(run, workdir, checkpoints, settle):
             state, _ = checkpoints.restore_best(state)
         test, maps = measured(run, state, "test", "test")
         log.write(row(run, int(state.step), "test", test))
+        log.pictures(int(state.step), examples(run, state, maps))
         with replacing(workdir / "samples.npz") as file:
             np.savez_compressed(file, **samples(run, state) | maps)
     return summary(run, state, progress, test, steps)
@@ -192,13 +209,12 @@ def _beginning(run, checkpoints):
 
 
 def _train_epochs(run, state, progress, log, save):
-    total = run.epochs * run.steps_per_epoch
+    total = _total(run)
     # No step is taken: this compiles, so that speeds leave compilation out.
     with ahead.compiling(lambda: _look_ahead(run), subject_of(run.task)):
         state, _, _ = yield Request(run, state, _zero_sums(), stop=0)
     stopping.check()
-    title = f"{run.epochs} epochs"
-    with run_view(total, title, verbose=run.verbose) as view:
+    with run_view(total, run.epochs, verbose=run.verbose) as view:
         view.say(f"training for {total:,} steps")
         # An epoch may have been stopped between its last step and its end.
         while progress.begun or int(state.step) < total:
@@ -227,6 +243,7 @@ def _train_epoch(run, state, progress, log, save, view):
     first, saved = _first_step(run, state, progress), int(state.step)
     last = first + run.steps_per_epoch
     sums, seconds, looked = _so_far(progress.begun, first)
+    seen = saved, float(sums["loss"]), float(sums["psnr"])
     try:
         for stop in _stops(run, first, last, view.pieces):
             if stop <= looked:
@@ -242,14 +259,20 @@ def _train_epoch(run, state, progress, log, save, view):
                 stopping.check()
             done = stop - first
             speed = done * run.task.batch_size / seconds
-            view.update(stop, loss / done, float(sums["psnr"]) / done, speed)
+            now = stop, loss, float(sums["psnr"])
+            view.update(stop, loss / done, now[2] / done, speed)
+            if stop > seen[0]:
+                log.curve(stop, *_means_between(seen, now))
+            seen = now
             if stop in run.probe_steps and stop < last:
                 probed = measured(run, state, "val", "probe").values
                 if probed:
                     log.write(row(run, stop, "val", probed))
             looked = stop
             stopping.check()
-        val = measured(run, state, "val", "val").values
+        val, maps = measured(run, state, "val", "val")
+        if first < _total(run) / 2 <= last < _total(run):
+            log.pictures(last, examples(run, state, maps))
     except stopping.Stopped:
         if int(state.step) > saved:
             values = {name: float(x) for name, x in sums.items()}
@@ -267,7 +290,11 @@ def _write_epoch(run, step, train, val, log, view):
     log.write(row(run, step, "train", train))
     _check_finite(val["loss"], "validation loss", run, step)
     log.write(row(run, step, "val", val))
-    view.say(_epoch_line(run, step, train, val))
+    view.say(*_epoch_line(run, step, train, val))
+
+
+def _total(run):
+    return run.epochs * run.steps_per_epoch
 
 
 def _first_step(run, state, progress):
@@ -283,11 +310,18 @@ def _so_far(begun, first):
     return devices.on_all_devices(sums), begun.seconds, begun.looked
 
 
+def _means_between(before, after):
+    """Means of loss and PSNR over the steps between two (step, sum, sum)."""
+    steps = after[0] - before[0]
+    return [(b - a) / steps for a, b in zip(before[1:], after[1:], strict=True)]
+
+
 def _measure_start(run, log, save):
     """Measures and saves the untrained model; what it draws is kept."""
     state = devices.on_all_devices(initial_state(run))
-    val = measured(run, state, "val", "val").values
+    val, maps = measured(run, state, "val", "val")
     log.write(row(run, int(state.step), "val", val))
+    log.pictures(int(state.step), examples(run, state, maps))
     init = measured(run, state, "test", "init").values
     progress = Progress(measured=True, best_loss=val["loss"], init=init)
     save(state, progress, best=True)
@@ -314,8 +348,25 @@ def _zero_sums():
 
 
 def _steps(run, state, sums, stop):
-    """Takes steps until so many are done, from one shard after the other if any."""
-    steps = compiled_steps(run.task)
+    """Takes steps until so many are done, along with other processes if any."""
+    if together.count() == 1:
+        return take(run, state, sums, stop)
+    across.announce(run, state, sums, stop)
+    state, sums = take(run, state, sums, stop)
+    across.took(state, sums)
+    return state, sums
+
+
+def take(run: Run, state: TrainState, sums: Sums, stop: int) -> tuple[TrainState, Sums]:
+    """Takes steps until so many are done, from one shard after the other if any.
+
+    Args:
+      run: the run.
+      state, sums: before the steps; both are donated.
+      stop: the number of steps done in all at which to stop.
+    """
+    several = together.count() > 1
+    steps = across.spread_steps(run) if several else compiled_steps(run.task)
     if run.shard_at is None:
         return steps(state, sums, run.images["train"], stop, run.seed, run.level)
     step = int(state.step)
@@ -333,7 +384,8 @@ def _stops(run: Run, first: int, last: int, pieces: int) -> list[int]:
 
     Sums are carried on across them, so where they lie changes no value.
     """
-    shown = np.linspace(first, last, pieces + 1)[1:].astype(int)
+    drawn = min(_CURVE, (last - first) // _APART)  # points of TensorBoard's curves
+    shown = np.linspace(first, last, max(pieces, drawn) + 1)[1:].astype(int)
     probed = [step for step in run.probe_steps if first < step <= last]
     return sorted({*map(int, shown), *probed} - {first})
 
@@ -355,13 +407,15 @@ def _stale(run, progress):
 
 def _epoch_line(run, step, train, val):
     return (
-        f"epoch {epoch_of(run, step):g}/{run.epochs}  loss {train['loss']:.4f}  "
-        f"val loss {val['loss']:.4f}  val psnr {val['psnr']:.2f} dB  "
-        f"{train['images_per_second']:,.0f} images/s"
+        f"epoch {epoch_of(run, step):g}/{run.epochs}",
+        f"loss {train['loss']:.4f}",
+        f"val loss {val['loss']:.4f}",
+        f"val psnr {val['psnr']:.2f} dB",
+        f"{train['images_per_second']:,.0f} images/s",
     )
 
 
-def evaluate_again(config: ConfigDict | None, workdir: Path) -> dict[str, float]:
+def evaluate_again(config: ConfigDict | None, workdir: Written) -> dict[str, float]:
     """Measures a folder's trained model on a test split.
 
     Args:
@@ -373,6 +427,7 @@ def evaluate_again(config: ConfigDict | None, workdir: Path) -> dict[str, float]
       CaejaxError: the folder holds no trained model, or its data are no longer what
         it was trained on.
     """
+    workdir = expand(workdir, "workdir")
     own, data = trained_config(workdir), recorded.read(workdir)
     if config is not None:
         _check_size(own, config)

@@ -1,20 +1,20 @@
-"""The rows that a run writes as it goes: JSON lines and TensorBoard scalars."""
+"""What a run writes as it goes: rows as JSON lines, and all that TensorBoard shows."""
 
 import contextlib
 import functools
-import importlib
 import json
-import socket
-import struct
-import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from caejax.files.atomic import Row, naming, read_rows, write_atomically
-from caejax.metrics.table import find, title
+from caejax.training.board import Board
 
 
 class MetricsWriter:
-    """Appends rows to metrics.jsonl and to TensorBoard; a context manager.
+    """Appends rows to metrics.jsonl and events to TensorBoard; a context manager.
 
     Nothing is changed before the first row.
 
@@ -22,10 +22,17 @@ class MetricsWriter:
       workdir: the run's folder.
       step: the restored checkpoint's step, None for a fresh start. Rows after it were
         written by a run that was killed, and are dropped: they come again.
+      config: the run's config as a nested dict, for TensorBoard; None to go without.
     """
 
-    def __init__(self, workdir: Path, step: int | None):
+    def __init__(
+        self,
+        workdir: Path,
+        step: int | None,
+        config: Mapping[str, Any] | None = None,
+    ):
         self._workdir, self._step = workdir, step
+        self._board = Board(workdir, step, config)
 
     def __enter__(self):
         """Returns itself."""
@@ -33,16 +40,16 @@ class MetricsWriter:
 
     def __exit__(self, *exception):
         """Closes both files."""
-        for name in ("_file", "_board"):
-            if name in self.__dict__:
-                # What is left in memory after a full disk must not hide that error.
-                hide = (
-                    contextlib.suppress(OSError)
-                    if exception[0]
-                    else naming(self._workdir)
-                )
-                with hide:
-                    getattr(self, name).close()
+        opened = [self._board]
+        if "_file" in self.__dict__:
+            opened.append(self._file)
+        for file in opened:
+            # What is left in memory after a full disk must not hide that error.
+            hide = (
+                contextlib.suppress(OSError) if exception[0] else naming(self._workdir)
+            )
+            with hide:
+                file.close()
 
     @functools.cached_property
     def _file(self):
@@ -50,13 +57,6 @@ class MetricsWriter:
         rows = [] if step is None else [r for r in read_rows(path) if _kept(r, step)]
         write_atomically(path, "".join(json.dumps(row) + "\n" for row in rows))
         return path.open("a")
-
-    @functools.cached_property
-    def _board(self):
-        folder = self._workdir / "tensorboard"
-        folder.mkdir(parents=True, exist_ok=True)
-        name = f"events.out.tfevents.{time.time():.0f}.{socket.gethostname()}"
-        return (folder / name).open("wb")
 
     def write(self, row: Row) -> None:
         """Writes one row: step, epoch, split and values.
@@ -67,60 +67,15 @@ class MetricsWriter:
         with naming(self._workdir / "metrics.jsonl"):
             self._file.write(json.dumps(row) + "\n")
             self._file.flush()
-        with naming(self._workdir / "tensorboard"):
-            if not self._board.tell():
-                self._board.write(b"".join(map(_record, _head(self._step))))
-            self._board.write(b"".join(map(_record, _events(row))))
-            self._board.flush()
+        self._board.row(row)
 
+    def curve(self, step: int, loss: float, psnr: float) -> None:
+        """Gives TensorBoard the training's means over the steps since the last ones."""
+        self._board.curve(step, loss, psnr)
 
-# Files of TensorBoard are written here, because the thread in which tensorboardX does
-# it would die of a full disk unheard. It is imported with the first row, if it has not
-# been before, so that training need not wait for it.
-
-
-def load_tensorboard() -> None:
-    """Imports what the first row would have to wait for."""
-    for part in ("proto.event_pb2", "record_writer", "summary"):
-        importlib.import_module(f"tensorboardX.{part}")
-
-
-def _record(event):
-    from tensorboardX.record_writer import masked_crc32c
-
-    data = event.SerializeToString()
-    size = struct.pack("<Q", len(data))
-    sums = (struct.pack("<I", masked_crc32c(part)) for part in (size, data))
-    return size + next(sums) + data + next(sums)
-
-
-def _head(step):
-    """Says what the file is, and that what an earlier one has after a step is void."""
-    from tensorboardX.proto.event_pb2 import Event, SessionLog
-
-    about = {"file_version": "brain.Event:2", "wall_time": time.time()}
-    yield Event(**about)
-    if step is not None:
-        yield Event(step=step + 1, **about)
-        log = SessionLog(status=SessionLog.START)
-        yield Event(step=step + 1, session_log=log, wall_time=time.time())
-
-
-def _events(row):
-    from tensorboardX.proto.event_pb2 import Event
-    from tensorboardX.summary import scalar
-
-    split, step = row["split"], row["step"]
-    for name, value in row.items():
-        if name not in ("step", "epoch", "split"):
-            summary = scalar(f"{split}/{name}", value, *_about(name, split))
-            yield Event(summary=summary, step=step, wall_time=time.time())
-
-
-def _about(name, split):
-    """What TensorBoard shows of a value: its title and a sentence."""
-    found = find(name)
-    return (f"{title(name)}, {split}", found.metric.text) if found else ()
+    def pictures(self, step: int, arrays: Mapping[str, np.ndarray]) -> None:
+        """Gives TensorBoard pictures by name; see `Board.pictures`."""
+        self._board.pictures(step, arrays)
 
 
 def _kept(row, step):

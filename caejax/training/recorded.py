@@ -11,6 +11,7 @@ from ml_collections import ConfigDict
 from caejax.data import PARTS, SOURCES
 from caejax.data.dataset import Found
 from caejax.errors import CaejaxError
+from caejax.files import remote
 from caejax.files.atomic import write_json
 from caejax.files.paths import expand_there
 
@@ -66,6 +67,8 @@ def place_of(config: ConfigDict, within: Path = Path()) -> str:
     source = SOURCES.get(section.source)
     if source and source.drawn:
         return ""
+    if remote.is_remote(section.dir):
+        return str(remote.fetched(section.dir, "config.data.dir"))
     if str(section.dir):
         return os.path.abspath(expand_there(section.dir, "config.data.dir", within))
     if source and source.file and section.name:
@@ -135,10 +138,12 @@ def located(
     Raises:
       CaejaxError: nothing is there.
     """
+    far = remote.is_remote(config.data.dir)
     if recorded is None:
-        return _at(config, place_of(config, within)) if within != Path() else config
+        elsewhere = far or within != Path()
+        return _at(config, place_of(config, within)) if elsewhere else config
     if not named_alike(config.data, recorded) or not recorded.place:
-        return config
+        return _at(config, place_of(config)) if far else config
     if os.path.exists(recorded.place):
         return _at(config, recorded.place)
     if not os.path.exists(place_of(config)):  # nor moved along with all else
@@ -146,7 +151,7 @@ def located(
             f"the run was trained on data at {recorded.place}, which does not exist "
             "any more; set data.dir to where they are now"
         )
-    return config
+    return _at(config, place_of(config)) if far else config
 
 
 def _at(config, place):

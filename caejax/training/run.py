@@ -22,6 +22,8 @@ from caejax.training.state import TrainState, create_state, first_state
 from caejax.training.step import Sums
 from caejax.training.task import Task, task_from_config
 
+_FEW_STEPS = 100
+
 
 class Run(NamedTuple):
     """What stays the same through a run.
@@ -101,8 +103,9 @@ def create_run(
         directory.
     """
     images, data = load_data(config, data, within)
-    if verbose and data.note:
-        tell(data.note)
+    if verbose:
+        for line in filter(None, (data.note, few_steps(config, len(images["train"])))):
+            tell(line)
     train = config.train
     steps_per_epoch = train.steps_per_epoch or len(images["train"]) // train.batch_size
     task = task_from_config(config, config.train.epochs * steps_per_epoch)
@@ -133,6 +136,26 @@ def _start(named, within):
     if not named:
         return ""
     return str(expand_there(named, "config.train.start_from", within))
+
+
+def few_steps(config: ConfigDict, images: int) -> str:
+    """A warning that a run takes too few steps to learn much; "" if it does not.
+
+    Args:
+      config: the run's config.
+      images: the number of its training images.
+    """
+    train = config.train
+    each = train.steps_per_epoch or images // train.batch_size
+    if not 0 < each * train.epochs < _FEW_STEPS:
+        return ""
+    return (
+        f"warning: {images:,} training images in batches of {train.batch_size} are "
+        f"{each * train.epochs} steps in {train.epochs} epoch(s), and few models learn "
+        f"much in less than {_FEW_STEPS}; add images (of photographs, "
+        "config.data.patches_per_image cuts more), raise config.train.epochs, or lower "
+        "config.train.batch_size"
+    )
 
 
 def epoch_of(run: Run, step: int) -> float:

@@ -14,6 +14,8 @@ from caejax.training.run import Run, epoch_of
 from caejax.training.state import TrainState
 from caejax.training.task import subject_of
 
+Pictures = dict[str, np.ndarray]
+
 
 def measured(run: Run, state: TrainState, split: str, when: str) -> Evaluation:
     """All that the table of metrics has for an occasion, on a split of a run's data."""
@@ -23,6 +25,20 @@ def measured(run: Run, state: TrainState, split: str, when: str) -> Evaluation:
 def samples(run: Run, state: TrainState) -> dict[str, np.ndarray]:
     """Pictures of the test split."""
     return pictures.samples(*_measurable(run, state, "test"))
+
+
+def examples(run: Run, state: TrainState, maps: dict[str, np.ndarray]) -> Pictures:
+    """What TensorBoard shows of a state: examples of the validation split, and more.
+
+    Args:
+      run: the run.
+      state: the state, on all devices.
+      maps: those of the split's evaluation, of which the spectrum is shown.
+    """
+    found = _measurable(run, state, "val")
+    few = np.arange(min(pictures.SAMPLES, len(found[2])))
+    spectrum = {k: x for k, x in maps.items() if k == "residual_spectrum"}
+    return pictures.examples(*found, few) | spectrum
 
 
 def look_at(run: Run, state: TrainState) -> None:

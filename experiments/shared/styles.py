@@ -1,14 +1,13 @@
 """Colours and lines that mean the same in all studies."""
 
-from caejax.models.kinds import UPSAMPLING
-from caejax.report.style import series_style
+from caejax.report.decoders import style_of
 
 GREY = "#999999"  # of what is beside the point: single seeds, lines of reference
 
 
 def kind_style(kind: str) -> dict[str, str]:
     """Colour, marker and line of a kind of upsampling, the same in every figure."""
-    return series_style(list(UPSAMPLING).index(kind))
+    return style_of(kind)
 
 
 def points(style: dict[str, str]) -> dict[str, str]:

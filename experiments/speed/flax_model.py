@@ -116,7 +116,7 @@ def to_params(system: System, weights: Sequence[Weights | None]) -> dict[str, An
     """The parameters of `StockAutoencoder` that hold these weights."""
 
     def params(step, weights):
-        kernel, bias = map(jnp.asarray, weights)
+        kernel, bias = map(jnp.asarray, weights[:2])
         op = step.layer.op
         if op not in UPSAMPLING:
             return {"kernel": kernel, "bias": bias}

@@ -113,6 +113,7 @@ def caejax_task(system: System, settings: Settings) -> Any:
 
 def caejax_params(system: System) -> dict[str, Any]:
     """The parameters of caejax's model that hold the random weights."""
+    import jax
     import jax.numpy as jnp
 
     from experiments.speed.systems import plan
@@ -123,10 +124,14 @@ def caejax_params(system: System) -> dict[str, Any]:
         if weights is None:
             continue
         name = "Conv" if step.layer.op == "conv" else "Upsample"
-        params[step.half][f"{name}_{next(counts[step.half, name])}"] = {
-            field: jnp.asarray(x) for field, x in weights._asdict().items()
-        }
-    return params
+        params[step.half][f"{name}_{next(counts[step.half, name])}"] = _named(weights)
+    return jax.tree.map(jnp.asarray, params)
+
+
+def _named(weights):
+    """As Flax names them."""
+    guides = {name: _named(guide) for name, guide in weights.guides.items()}
+    return {"kernel": weights.kernel, "bias": weights.bias, **guides}
 
 
 def flax(system: System, settings: Settings) -> Runner:

@@ -11,7 +11,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from caejax.config.load import load_config
-from caejax.models.kinds import CONTENT, STRIDE, UPSAMPLING, kernel_shape, valid_growth
+from caejax.models.kinds import (
+    CONTENT,
+    STRIDE,
+    UPSAMPLING,
+    guide_shapes,
+    kernel_shape,
+    valid_growth,
+)
 from caejax.models.stack import Layer, parse, shapes_after
 
 BATCH = 128
@@ -66,10 +73,15 @@ class Step(NamedTuple):
 
 
 class Weights(NamedTuple):
-    """Kernel in caejax's and Flax's layout, and bias (features,)."""
+    """Kernel in caejax's and Flax's layout, and bias (features,).
+
+    Attributes:
+      guides: of a resize of `CONTENT`, those of its own convolutions, by name.
+    """
 
     kernel: np.ndarray
     bias: np.ndarray
+    guides: dict[str, "Weights"] = {}  # noqa: RUF012
 
 
 def published() -> dict[str, System]:
@@ -229,10 +241,18 @@ def random_weights(system: System, seed: int = 0) -> list[Weights | None]:
         if shape is None:
             return None
         kind = UPSAMPLING.get(step.layer.op)
-        variance = kind.variance if kind else 1
+        weights = of_shape(shape, step.layer.features, kind.variance if kind else 1)
+        if kind is None:
+            return weights
+        guides = guide_shapes(kind, step.before[2]).items()
+        # As small as they start: their products are weights and places of pixels.
+        made = {name: of_shape(shape, shape[-1], 0.01) for name, shape in guides}
+        return weights._replace(guides=made)
+
+    def of_shape(shape, features, variance):
         scale = math.sqrt(2 * variance / math.prod(shape[:3]))
         kernel = scale * rng.standard_normal(shape, np.float32)
-        bias = 0.1 * rng.standard_normal(step.layer.features, np.float32)
+        bias = 0.1 * rng.standard_normal(features, np.float32)
         return Weights(kernel.astype(np.float32), bias.astype(np.float32))
 
     return [draw(step) for step in plan(system)]
@@ -257,8 +277,12 @@ def random_images(system: System, count: int, seed: int = 0) -> np.ndarray:
 
 def parameters(system: System) -> int:
     """How many numbers a system learns."""
-    learnt = filter(None, random_weights(system))
-    return sum(kernel.size + bias.size for kernel, bias in learnt)
+
+    def count(weights):
+        inner = sum(map(count, weights.guides.values()))
+        return weights.kernel.size + weights.bias.size + inner
+
+    return sum(map(count, filter(None, random_weights(system))))
 
 
 def forward_flops(step: Step) -> int:

@@ -6,8 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils import parametrize
 
-from caejax.models.kinds import UPSAMPLING
+from caejax.models.kinds import CONTENT, UPSAMPLING, guide_shapes, offset_groups
 from caejax.models.torch_kernels import to_torch
 from experiments.speed.systems import Step, System, Weights, plan
 
@@ -24,6 +25,7 @@ DECONV_PADDING = {
     "deconv_k4": 1,
     "deconv_k5": 1,
     "deconv_k6": 2,
+    "deconv_k4_tied": 1,
 }
 
 
@@ -37,16 +39,16 @@ class TorchUpsample(nn.Module):
     def __init__(self, channels: int, features: int, kind: str, *, valid: bool):
         super().__init__()
         self.kind = kind
-        own_bias = kind in RESIZED or kind in DECONV_PADDING
-        if kind in RESIZED:
+        own_bias = kind in (*RESIZED, *DECONV_PADDING, *CONTENT)
+        k = UPSAMPLING[kind].kernel_size
+        if kind in (*RESIZED, *CONTENT):
             groups = -(-channels // 4) if kind == "bilinear_additive" else channels
-            k = UPSAMPLING[kind].kernel_size
             self.layer = nn.Conv2d(groups, features, k, padding=0 if valid else k // 2)
         elif kind.startswith("deconv"):
             self.layer = nn.ConvTranspose2d(
                 channels,
                 features,
-                3 if kind == "deconv_k3_fir" else int(kind[-1]),
+                k,
                 stride=2,
                 padding=0 if valid else DECONV_PADDING.get(kind, 0),
                 bias=own_bias,
@@ -55,6 +57,10 @@ class TorchUpsample(nn.Module):
             self.layer = nn.Conv2d(channels, 4 * features, 3, padding=1, bias=False)
         if not own_bias:
             self.bias = nn.Parameter(torch.zeros(features))
+        shapes = guide_shapes(UPSAMPLING[kind], channels)
+        self.guides = nn.ModuleDict({name: _conv(x) for name, x in shapes.items()})
+        if kind in TIES:
+            parametrize.register_parametrization(self.layer, "weight", TIES[kind][1]())
         if kind == "deconv_k3_fir":
             taps = np.outer([1, 3, 3, 1], [1, 3, 3, 1]).astype(np.float32) / 16
             taps = torch.from_numpy(taps).expand(features, 1, 4, 4).clone()
@@ -69,6 +75,8 @@ class TorchUpsample(nn.Module):
             return self.layer(x)
         if self.kind in DECONV_PADDING:
             return self.layer(x)
+        if self.kind in CONTENT:
+            return self.layer(RESIZE_BY_CONTENT[self.kind](x, self.guides))
         x = self.layer(x)
         if self.kind == "deconv_k3_fir":
             taps = self.taps.to(x.dtype)
@@ -82,11 +90,77 @@ class TorchUpsample(nn.Module):
 
     def set_weights(self, weights: Weights) -> None:
         """Takes over a kernel in caejax's layout, and a bias."""
-        kernel = np.ascontiguousarray(to_torch(weights.kernel, self.kind))
+        free, _ = TIES.get(self.kind, (self.kind, None))
+        kernel = np.ascontiguousarray(to_torch(weights.kernel, free))
         bias = self.layer.bias if self.layer.bias is not None else self.bias
+        weight = self.layer.weight
+        if self.kind in TIES:
+            weight = self.layer.parametrizations.weight.original
         with torch.no_grad():
-            self.layer.weight.copy_(torch.from_numpy(kernel))
+            weight.copy_(torch.from_numpy(kernel))
             bias.copy_(torch.from_numpy(weights.bias))
+        for name, guide in weights.guides.items():
+            _set(self.guides[name], guide)
+
+
+class TiedTransposed(nn.Module):
+    """(C, F, k, k) with k even to the nearest whose four phases have one sum."""
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """Projects."""
+        phases = weight.unflatten(3, (-1, 2)).unflatten(2, (-1, 2))
+        means = phases.mean((2, 4), keepdim=True)
+        tied = phases - means + means.mean((3, 5), keepdim=True)
+        return tied.flatten(4).flatten(2, 3)
+
+
+class TiedShuffle(nn.Module):
+    """(4 F, C, 3, 3), phase innermost, to the nearest whose phases have one sum."""
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """Projects."""
+        phases = weight.unflatten(0, (-1, 4))
+        means = phases.mean((3, 4), keepdim=True)
+        return (phases - means + means.mean(1, keepdim=True)).flatten(0, 1)
+
+
+# By kind: the kind without projection, and the projection.
+TIES = {
+    "deconv_k4_tied": ("deconv_k4", TiedTransposed),
+    "shuffle_tied": ("shuffle_k3", TiedShuffle),
+}
+
+
+def carafe(x: Tensor, guides: nn.ModuleDict) -> Tensor:
+    """Wang et al., arXiv 1905.02188: sums of 25 neighbours, by a softmax a pixel."""
+    batch, channels, height, width = x.shape
+    logits = guides["content_encoder"](guides["channel_compressor"](x))
+    weights = functional.pixel_shuffle(logits, 2).softmax(1)
+    around = functional.unfold(x, 5, padding=2).view(batch, -1, height, width)
+    around = functional.interpolate(around, scale_factor=2, mode="nearest")
+    return (around.view(batch, channels, 25, 2 * height, -1) * weights[:, None]).sum(2)
+
+
+def dysample(x: Tensor, guides: nn.ModuleDict) -> Tensor:
+    """Liu et al., arXiv 2308.15085, style "lp": bilinear samples at learnt places."""
+    batch, channels, height, width = x.shape
+    groups = offset_groups(channels)
+    offset = functional.pixel_shuffle(guides["offset"](x) / 4, 2)
+    offset = offset.view(batch, 2, groups, 2 * height, 2 * width)
+    # The centres of the output's pixels, in pixels of the input; then in [-1, 1].
+    across, down = ((torch.arange(2 * n) + 0.5) / 2 for n in (width, height))
+    across = (offset[:, 0] + across) * 2 / width - 1
+    down = (offset[:, 1] + down[:, None]) * 2 / height - 1
+    y = functional.grid_sample(
+        x.reshape(batch * groups, -1, height, width),
+        torch.stack([across, down], -1).flatten(0, 1),
+        padding_mode="border",
+        align_corners=False,
+    )
+    return y.view(batch, channels, 2 * height, 2 * width)
+
+
+RESIZE_BY_CONTENT = {"carafe": carafe, "dysample": dysample}
 
 
 class TorchAutoencoder(nn.Module):
@@ -120,11 +194,20 @@ def _module(step: Step, weights: Weights | None) -> nn.Module:
         module.set_weights(weights)
         return module
     k = layer.kernel_size
-    padding = 0 if layer.valid else k // 2
-    module = nn.Conv2d(channels, layer.features, k, padding=padding)
+    module = _conv((k, k, channels, layer.features), valid=layer.valid)
+    _set(module, weights)
+    return module
+
+
+def _conv(shape: tuple[int, ...], *, valid: bool = False) -> nn.Conv2d:
+    """The convolution of a kernel (k, k, C, F)."""
+    k, _, channels, features = shape
+    return nn.Conv2d(channels, features, k, padding=0 if valid else k // 2)
+
+
+def _set(module: nn.Conv2d, weights: Weights) -> None:
     with torch.no_grad():
         # (h, w, C, F) to (F, C, h, w).
         kernel = weights.kernel.transpose(3, 2, 0, 1).copy()
         module.weight.copy_(torch.from_numpy(kernel))
         module.bias.copy_(torch.from_numpy(weights.bias))
-    return module

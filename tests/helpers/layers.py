@@ -1,5 +1,7 @@
 """Parameters drawn at random, and the stock layers that ours must equal."""
 
+import functools
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -143,6 +145,11 @@ def random_params(normal, kind, channels, features):
         for name, guide in guide_shapes(UPSAMPLING[kind], channels).items()
     }
     return {"kernel": normal(*shape), "bias": normal(features), **guides}
+
+
+def run(model, variables, *args, method=None):
+    """What a module does, in one program: one by one, its operations take longer."""
+    return jax.jit(functools.partial(model.apply, method=method))(variables, *args)
 
 
 def random_variables(model, normal):

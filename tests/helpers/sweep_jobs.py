@@ -8,6 +8,9 @@ from ml_collections import ConfigDict
 
 from caejax.errors import CaejaxError
 from caejax.files.atomic import write_json
+from caejax.sweep.run import train_quietly
+from caejax.training.folder import last_step
+from caejax.training.run import Course
 from helpers.tiny import tiny_config
 
 SEEDS = {"field": "seed", "values": (0, 1)}
@@ -53,6 +56,19 @@ def wait(config: ConfigDict, workdir: Path) -> None:
     time.sleep(0.3)
     quick(config, workdir)
     log(config, workdir, "ended")
+
+
+def hold_at_an_epoch(config: ConfigDict, workdir: Path) -> Course:
+    """Trains, but waits after an epoch while there is a file `hold`."""
+    course, answer = train_quietly(config, workdir), None
+    try:
+        while True:
+            request = course.send(answer)
+            while last_step(workdir) and (workdir.parents[2] / "hold").exists():
+                time.sleep(0.05)
+            answer = yield request
+    except StopIteration as end:
+        return end.value
 
 
 def fail(config: ConfigDict, workdir: Path) -> None:

@@ -6,13 +6,14 @@ from ml_collections import ConfigDict
 
 from caejax.errors import lookup
 from caejax.runtime.startup import start
-from caejax.sweep.executors import processes, serial, vmap
+from caejax.sweep.executors import processes, ray, serial, vmap
 from caejax.sweep.executors.protocol import Executor
 
 EXECUTORS: dict[str, Executor] = {
     "serial": serial.EXECUTOR,
     "processes": processes.EXECUTOR,
     "vmap": vmap.EXECUTOR,
+    "ray": ray.EXECUTOR,
 }
 
 

@@ -22,7 +22,15 @@ from caejax.runtime import stopping
 from caejax.runtime.devices import usable_cores
 from caejax.runtime.startup import start
 from caejax.sweep.alike import program_of
-from caejax.sweep.attempt import NOT_YET, POLL, Do, Report, attempt, waits
+from caejax.sweep.attempt import (
+    NOT_YET,
+    POLL,
+    Do,
+    Report,
+    attempt,
+    give_up,
+    waits,
+)
 from caejax.sweep.executors.protocol import Executor
 from caejax.sweep.results import unfinished
 from caejax.sweep.spec import SweepRun
@@ -182,12 +190,7 @@ def _after_death(worker, run, folder, deaths):
         f"{_DEATHS} worker processes ended in the midst of this run, the last {how}; "
         "was there enough memory? Try a smaller config.executor.workers"
     )
-    return attempt(run, folder, functools.partial(_fail, reason), lambda: None)
-
-
-def _fail(reason, config, workdir):
-    del config, workdir
-    raise CaejaxError(reason)
+    return give_up(run, folder, reason)
 
 
 def _start(folder, do, core):
@@ -199,8 +202,10 @@ def _start(folder, do, core):
     )
     # Started along with the first worker, it would let Ctrl-C through again.
     resource_tracker.ensure_running()
-    # A worker never sees Ctrl-C, or that its terminal is gone: this process ends it.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
+    # A worker never sees Ctrl-C, that its terminal is gone or that a scheduler tells
+    # all processes of a job: this process ends it.
+    unheard = set(stopping.SIGNALS) - {signal.SIGTERM}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, unheard)
     try:
         process.start()
     finally:

@@ -20,7 +20,7 @@ class Execute(Protocol):
       do: the function that does a run, or what is left of it.
       report: called as report(run, state) when a run's state changes: to "running",
         "running elsewhere", "done", "failed" or back to "pending". `attempt` leaves
-        states of `NOT_YET` for another attempt.
+        states of `NOT_YET` for another attempt. It also takes the machine, by its name.
       **settings: the executor's settings.
     """
 
@@ -30,7 +30,7 @@ class Execute(Protocol):
         folder: Path,
         do: Do,
         report: Report,
-        **settings: int,
+        **settings: float,
     ) -> None:
         """Does the runs."""
 
@@ -46,6 +46,7 @@ class Executor(NamedTuple):
       here: whether runs are computed in this process, on all of its devices; if not,
         each on one core of another process, and this one only waits.
       together: whether runs that share a program are trained by it at once.
+      spreads: whether one command of it uses all machines of a cluster.
       environment: the variables to be set before JAX starts, where the user has not.
     """
 
@@ -54,4 +55,5 @@ class Executor(NamedTuple):
     settings: tuple[str, ...] = ()
     here: bool = True
     together: bool = False
+    spreads: bool = False
     environment: Mapping[str, str] = NOTHING

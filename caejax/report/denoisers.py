@@ -1,0 +1,115 @@
+"""A sweep's decoders beside denoisers that are not trained, on the same images."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+
+from caejax.config.ids import setting_id
+from caejax.report.channels import aspect, show_image
+from caejax.report.figures import comparable_runs
+from caejax.report.read import RunFiles, SweepFiles
+from caejax.report.style import PAGE, strip
+
+_EXAMPLES = 4
+_ENLARGED = 2  # times
+_TEXT = 0.35  # inches above and below the pictures
+_ROOM = 0.6  # inches that a decoder's name takes
+_GREY, _GREYS = 0.75, 255
+# From the least to the most that a denoiser knows.
+_ORDER = ("median", "tv", "wavelet", "nlm", "bm3d", "pca", "posterior")
+
+
+def denoisers(sweep: SweepFiles, width: float = PAGE) -> Figure | None:
+    """Test images, corrupted, and what references and each decoder make of them.
+
+    Below, the part of the first image that has most in it, enlarged; and what each
+    model makes of a flat grey image and of a ramp, which no noise was added to. PSNRs
+    are means over the test split, sizes of patterns the RMS in grey levels of 255 of
+    what is drawn on the flat one. All columns share the swept values of the best PSNR,
+    but for the decoder.
+
+    Returns:
+      The figure; None where no reference has been measured on all test images.
+    """
+    runs = comparable_runs(sweep)
+    if not runs:
+        return None
+    first = next(iter(runs.values()))
+    references = _references(sweep, first)
+    if not references:
+        return None
+    columns = {
+        "target": first.samples["target"],
+        f"input\n{_db(first.summary, 'test/psnr_noisy')}": first.samples["input"],
+        **references,
+        **{
+            f"{name}\n{_db(run.summary, 'test/psnr')}": run.samples["output"]
+            for name, run in runs.items()
+        },
+    }
+    count = min(_EXAMPLES, len(first.samples["target"]))
+    drawn = all("gallery_output" in run.samples for run in runs.values())
+    plain = _plain(first.samples["gallery_input"]) if drawn else []
+    size, each = width / len(columns), aspect(first.samples["target"][0])
+    figure, axes = plt.subplots(
+        2 + len(plain),
+        len(columns),
+        figsize=(width, size * (each * (count + 1) + len(plain)) + _TEXT * 2),
+        height_ratios=(count * each, each, *[1] * len(plain)),
+        squeeze=False,
+    )
+    turned = 90 if size < _ROOM else 0  # words that have no room side by side
+    window = _fullest(first.samples["target"][0])
+    for top, middle, (name, images) in zip(*axes[:2], columns.items(), strict=True):
+        top.set_title(name, fontsize=7, rotation=turned)
+        show_image(top, strip(images[:count], down=True))
+        show_image(middle, images[0][window])
+    for row, index in zip(axes[2:], plain, strict=True):
+        show_image(row[0], first.samples["gallery_input"][index])
+        for axis in row[1 : -len(runs)]:
+            axis.axis("off")
+        for axis, run in zip(row[-len(runs) :], runs.values(), strict=True):
+            image = run.samples["gallery_output"][index]
+            show_image(axis, image)
+            if index == plain[0]:
+                text = f"{_GREYS * _deviation(image):.1f} of 255"
+                axis.set_xlabel(text, fontsize=7, rotation=turned)
+    for row, text in zip(axes[1:], ("enlarged", "flat grey", "ramp"), strict=False):
+        row[0].set_ylabel(text, fontsize=7)
+    return figure
+
+
+def _references(sweep, run: RunFiles):
+    """Outputs of the references for a run's setting, by the titles of their columns."""
+    setting, size = setting_id(run.config), run.samples["target"].shape
+    found = {}
+    for row in sweep.references:
+        images = sweep.reference_samples.get((row["setting"], row["reference"]))
+        if row["setting"] == setting and images is not None and images.shape == size:
+            title = f"{row['reference']}\n{_db(row, 'test/psnr')}"
+            found[row["reference"]] = title, images
+    return dict(found[name] for name in _ORDER if name in found)
+
+
+def _db(values, name):
+    return f"{values[name]:.1f} dB" if name in values else ""
+
+
+def _plain(gallery: np.ndarray) -> list[int]:
+    """Places of a light grey and of the first ramp among images (N, H, W, C)."""
+    flat = gallery.std((1, 2)).max(-1) < 1e-6
+    grey = flat & (np.ptp(gallery[:, 0, 0], axis=-1) < 1e-6)
+    distance = np.where(grey, np.abs(gallery[:, 0, 0, 0] - _GREY), np.inf)
+    return [int(distance.argmin()), int(flat.argmin())]
+
+
+def _deviation(image):
+    return float(image.std((0, 1)).mean())
+
+
+def _fullest(image: np.ndarray) -> tuple[slice, slice]:
+    """The window, half as high and as wide, in which an image (H, W, C) has most."""
+    sides = [max(1, side // _ENLARGED) for side in image.shape[:2]]
+    windows = np.lib.stride_tricks.sliding_window_view(image.mean(-1), sides)
+    y, x = np.unravel_index(windows.sum((2, 3)).argmax(), windows.shape[:2])
+    return slice(y, y + sides[0]), slice(x, x + sides[1])

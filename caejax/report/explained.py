@@ -1,0 +1,163 @@
+"""What was compared, in a sentence each: model, data, corruption and decoders."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from caejax.corruptions import CORRUPTIONS
+from caejax.data import SOURCES
+from caejax.report import decoders
+from caejax.report.fields import DECODER
+from caejax.report.read import RunFiles, SweepFiles
+from caejax.report.settings import several
+
+_DOWN = {
+    "max_pool": "max pooling",
+    "blur_pool": "blur pooling",
+    "stride_k3": "a strided convolution 3 x 3",
+    "stride_k4": "a strided convolution 4 x 4",
+}
+Fields = Mapping[str, Any]
+
+
+def explain_sweep(sweep: SweepFiles) -> dict[str, str]:
+    """A sentence on each part of a sweep, by its name; swept values are told all."""
+    rows = [row for row in sweep.rows if row["status"] == "done"]
+    runs = list(sweep.runs.values())
+
+    def find(field):
+        values = [str(row[field]) for row in rows if field in row]
+        return (
+            several(list(dict.fromkeys(values)), "or") if values else _at(sweep, field)
+        )
+
+    return _explain(find, runs, {row.get("params") for row in rows} - {None})
+
+
+def explain_run(run: RunFiles) -> dict[str, str]:
+    """A sentence on each part of a run, by its name."""
+    params = {run.summary.get("params")} - {None}
+    return _explain(lambda field: _at(run, field), [run], params)
+
+
+def decoders_of(sweep: SweepFiles) -> list[str]:
+    """The decoders of a sweep's finished runs."""
+    own = _at(sweep, DECODER)
+    names = [row.get(DECODER, own) for row in sweep.rows if row["status"] == "done"]
+    return [str(name) for name in dict.fromkeys(names) if name]
+
+
+def explain_decoders(names: Sequence[str]) -> list[dict[str, str]]:
+    """Name, sentence and colour of each decoder that has one."""
+    return [
+        {
+            "name": name,
+            "text": decoders.sentence(name),
+            "color": decoders.style_of(name)["color"],
+        }
+        for name in names
+        if decoders.sentence(name)
+    ]
+
+
+def _at(files, field):
+    value: Any = files.config
+    for part in field.split("."):
+        value = value.get(part, "") if isinstance(value, Mapping) else ""
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    return value
+
+
+def _explain(find, runs, params):
+    told = {
+        "Model": _model(find, params),
+        "Training": _training(find, runs),
+        "Data": _data(find, runs),
+        "Corruption": _corruption(find),
+    }
+    return {name: text for name, text in told.items() if text}
+
+
+def _model(find, params):
+    encoder = find("model.encoder")
+    count = several([f"{n:,}" for n in sorted(params)], "or") if params else ""
+    size = f"; {count} parameters" if count else ""
+    code = f"a code of {find('model.latent_channels')} channels"
+    if encoder == "conv":
+        widths = find("model.widths")
+        stages = len(str(widths).split(","))
+        down = _DOWN.get(find("model.downsampling"), find("model.downsampling"))
+        return (
+            f"A convolutional autoencoder: {stages} stages of {widths} channels, each "
+            f"of which halves the image by {down}, {code}, and as many stages of "
+            f"{find('model.upsampling')} upsampling back to the image{size}."
+        )
+    if encoder == "dense":
+        return (
+            f"An autoencoder of dense layers of {find('model.widths')} units, with "
+            f"{code.replace('channels', 'numbers')}, and the same backwards{size}."
+        )
+    if encoder == "tied_dense":
+        return (
+            "An autoencoder of one dense layer, whose weights are used both ways, with "
+            f"{code.replace('channels', 'numbers')}{size}."
+        )
+    if encoder == "layers":
+        return (
+            f"An autoencoder whose encoder is {find('model.encoder_layers')} and whose "
+            f"decoder is {find('model.decoder_layers')}{size}."
+        )
+    return f"A model of the kind {encoder}{size}." if encoder else ""
+
+
+def _training(find, runs):
+    loss, name = find("loss"), find("optimizer.name")
+    if not loss or not name:
+        return ""
+    steps = sorted({run.summary["steps"] for run in runs if "steps" in run.summary})
+    long = f", {several([f'{n:,}' for n in steps], 'or')} steps" if steps else ""
+    batch, rate = find("train.batch_size"), find("optimizer.learning_rate")
+    return (
+        f"{find('train.epochs')} epochs{long} in batches of {batch}, with {name}, "
+        f"learning rate {rate}, and the loss {loss}; tested on images that training "
+        "has not seen."
+    )
+
+
+def _data(find, runs):
+    source, name = find("data.source"), find("data.name")
+    if not source:
+        return ""
+    known = SOURCES.get(source)
+    what = (known and known.what) or f"images of the source {source}"
+    named = f" ({name})" if name else ""
+    shapes = {
+        run.samples["target"].shape[1:] for run in runs if "target" in run.samples
+    }
+    colours = {1: "grey", 3: "colour"}
+    sizes = (
+        several(
+            sorted(
+                f"{h} x {w}, {colours.get(c, f'{c} channels')}" for h, w, c in shapes
+            )
+        )
+        if shapes
+        else ""
+    )
+    count = find("data.limit") or (
+        find("data.train_size") if known and known.drawn else ""
+    )
+    count = f"{count} examples for training" if count else ""
+    tail = ", ".join(filter(None, (sizes, count)))
+    text = f"{what[0].upper()}{what[1:]}{named}"
+    return f"{text}: {tail}." if tail else f"{text}."
+
+
+def _corruption(find):
+    name = find("corruption.name")
+    if not name:
+        return ""
+    known = CORRUPTIONS.get(name)
+    text = known and known.sentence
+    text = text or "The input is corrupted by {name} at level {level}."
+    return text.format(name=name, level=find("corruption.level"))

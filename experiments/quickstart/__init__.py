@@ -1,0 +1,1 @@
+"""What the first command makes, kept."""

@@ -1,0 +1,1 @@
+"""How large sweeps may become: simulated finished runs, and what reads them."""

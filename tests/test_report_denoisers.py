@@ -1,0 +1,93 @@
+"""The figure of a sweep's decoders beside references."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from caejax.config import default
+from caejax.config.ids import setting_id
+from caejax.files.finished import reference_samples
+from caejax.report import denoisers, read
+from caejax.report.read import RunFiles, SweepFiles
+
+FIELDS = ["model.upsampling", "seed"]
+DECODERS = ("deconv_k3", "nearest_k3")
+CONFIG = default().to_dict()
+SETTING = setting_id(CONFIG)
+FLATS = [np.full((8, 8, 1), grey) for grey in (0.0, 0.25, 0.5, 0.75, 1.0)]
+GALLERY = np.float32([*FLATS, np.eye(8)[..., None]])
+BOARD = np.float32(0.02 * (-1) ** np.indices((8, 8)).sum(0))[..., None]
+IMAGES = np.linspace(0, 1, 5 * 8 * 6, dtype=np.float32).reshape(5, 8, 6, 1)
+
+
+def sweep(**references):
+    """A sweep over two decoders whose references gave so many dB, or no pictures."""
+    rows, runs = [], {}
+    for i, name in enumerate(DECODERS):
+        row = {"run_id": str(i), "status": "done", "seed": 0, "test/psnr": 20.0 + i}
+        rows.append(row | {"model.upsampling": name})
+        samples = dict.fromkeys(("target", "input", "output", "flat"), IMAGES)
+        samples |= {"gallery_input": GALLERY, "gallery_output": GALLERY + i * BOARD}
+        summary = {"test/psnr": 20.0 + i, "test/psnr_noisy": 9.96}
+        runs[str(i)] = RunFiles(CONFIG, summary, [], samples)
+    found = [
+        {"reference": name, "setting": SETTING, "test/psnr": value}
+        for name, value in references.items()
+    ]
+    return SweepFiles({}, FIELDS, rows, runs, found)
+
+
+def test_columns_are_in_order_and_say_what_they_reach():
+    found = sweep(pca=17.04, median=15.0, input=10.0, nlm=16.0)
+    shown = {(SETTING, "pca"): IMAGES, (SETTING, "median"): IMAGES}
+    shown |= {("another", "nlm"): IMAGES, (SETTING, "nlm"): IMAGES[:2]}
+    figure = denoisers.denoisers(found._replace(reference_samples=shown))
+    top = [axis.get_title() for axis in figure.axes if axis.get_title()]
+    assert top == [
+        "target",
+        "input\n10.0 dB",
+        "median\n15.0 dB",
+        "pca\n17.0 dB",
+        "deconv_k3\n20.0 dB",
+        "nearest_k3\n21.0 dB",
+    ]
+    below = [axis.get_xlabel() for axis in figure.axes if axis.get_xlabel()]
+    assert below == ["0.0 of 255", "5.1 of 255"]
+    plt.close(figure)
+
+
+def test_without_references_there_is_no_figure():
+    assert denoisers.denoisers(sweep()) is None
+    assert denoisers.denoisers(sweep(pca=17.0)) is None
+
+
+def test_the_part_with_most_in_it_is_enlarged():
+    image = np.zeros((8, 6, 3))
+    image[3, 4] = 1.0
+    image[6, 5] = 0.5
+    rows, columns = denoisers._fullest(image)
+    assert (rows, columns) == (slice(3, 7), slice(3, 6))
+
+
+def test_a_light_grey_and_a_ramp_are_found_among_colours():
+    assert denoisers._plain(GALLERY) == [3, 5]
+    colours = np.float32([(1, 0, 0), (0.5, 0.5, 0.5), (0.75, 0.75, 0.7), (0, 0, 0)])
+    flat = np.broadcast_to(colours[:, None, None], (4, 8, 8, 3))
+    ramps = np.repeat(GALLERY[5:], 3, axis=-1)
+    assert denoisers._plain(np.concatenate([flat, ramps])) == [1, 4]
+
+
+@pytest.mark.parametrize("size", [None, 32])
+def test_pictures_of_references_are_read_or_left_out(size, tmp_path):
+    row = {"reference": "pca", "setting": "abc", "latent_size": size}
+    path = reference_samples(tmp_path, row)
+    path.parent.mkdir(parents=True)
+    np.savez(path, output=IMAGES)
+    (found,) = read._read_reference_samples(tmp_path, [row]).items()
+    assert found[0] == ("abc", "pca")
+    np.testing.assert_array_equal(found[1], IMAGES)
+    for damage in (path.read_bytes()[:90], b"", b"no archive"):
+        path.write_bytes(damage)
+        assert read._read_reference_samples(tmp_path, [row]) == {}
+    path.unlink()
+    assert read._read_reference_samples(tmp_path, [row]) == {}
