@@ -58,9 +58,15 @@ def test_a_script_asks_for_what_a_sweep_takes(tmp_path):
     assert directives(ray)["nodes"] == "3"
     assert "array" not in directives(ray)
     assert "--num-cpus=16" in ray
+    several = script(plan(tmp_path, jobs=3, distributed=True))
+    assert directives(several)["nodes"] == "3"
+    assert "\nsrun true &\n" in several
 
 
-@pytest.mark.parametrize("changes", [{}, {"jobs": 2}, {"jobs": 2, "cluster": True}])
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"jobs": 2}, {"jobs": 2, "cluster": True}, {"jobs": 2, "distributed": True}],
+)
 def test_scripts_are_bash(tmp_path, changes):
     strange = tmp_path / "with 'some' spaces"
     text = script(plan(strange, **changes))
