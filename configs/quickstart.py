@@ -2,8 +2,8 @@
 
 python -m caejax.main --config=configs/quickstart.py --workdir=runs/quickstart
 
-Run time: 2 min on two x86-64 cores, compilation included.
-Score: test PSNR above 19 dB at noise 0.3, where the best median filter has 17.
+Run time: 6 min on two x86-64 cores that others used as well, compilation included.
+Score: test PSNR above 19 dB, where the best median filter has 17.9.
 """
 
 from caejax.config import default
