@@ -163,7 +163,7 @@ def test_the_command_writes_a_script(tmp_path, monkeypatch, capsys):
 @pytest.mark.skipif(bool(slurm_cluster.missing()), reason=slurm_cluster.missing())
 def test_a_sweep_survives_a_preemption_and_a_lost_node(tmp_path):
     """One job is told to make room, another's node is lost; both are queued again."""
-    config = sweep_config(2, epochs=40)
+    config = sweep_config(2, epochs=16)
     path = tmp_path / "config.py"
     path.write_text(CONFIG.format(text=to_json(config)))
     folder = tmp_path / "sweep"
