@@ -93,7 +93,7 @@ def commands_in(block: Block) -> list[list[str]]:
         text = "\n".join(step["run"] for step in steps)
     lines = text.replace("\\\n", " ").splitlines()
     words = [shlex.split(part, comments=True) for x in lines for part in x.split("&&")]
-    return [x[x[0] == "exec" :] for x in words if x]
+    return [x[x[0] in ("exec", "srun") :] for x in words if x]
 
 
 def tiny(config: ConfigDict) -> ConfigDict:
@@ -156,8 +156,7 @@ def make_world(folder: Path) -> None:
     colour = tiny_config()
     colour.data.channels = 3
     save_checkpoints(folder / "runs/mine", colour, seeds=[0])
-    (sweep,) = (x for x in blocks_of(PAGES[0]) if x.text.startswith("# my_sweep.py"))
-    (folder / "my_sweep.py").write_text(sweep.text)
+    write_sweep(folder)
     run_command(
         ["caejax", "run", "--config=quickstart"]
         + [f"--workdir={folder / 'runs/quickstart'}"]
@@ -167,6 +166,12 @@ def make_world(folder: Path) -> None:
         ["caejax", "run", "--config=mnist_denoise", "--config.data.source=glyphs"]
         + [f"--workdir={folder / 'runs/digits'}"]
     )
+
+
+def write_sweep(folder: Path) -> None:
+    """Writes the README's my_sweep.py into a folder."""
+    (sweep,) = (x for x in blocks_of(PAGES[0]) if x.text.startswith("# my_sweep.py"))
+    (folder / "my_sweep.py").write_text(sweep.text)
 
 
 def write_decoder(path: Path) -> None:
@@ -269,6 +274,8 @@ def check_command(words: list[str]) -> None:
     if own is None:
         return check_other(words)
     name, *rest = own
+    if name == "--version":
+        return None
     assert name in console.SUBCOMMANDS, words
     told = call([name, "--help"])[1]
     config = config_lib.default()
