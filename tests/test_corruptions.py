@@ -140,9 +140,9 @@ def test_noise_that_is_not_clipped_is_normal(key):
 @pytest.mark.parametrize("name", CORRUPTIONS)
 def test_a_level_each_is_that_of_the_image(name, key, images):
     levels = np.linspace(0.1, 0.9, len(images), dtype=np.float32)
-    each = np.asarray(corrupt(name, key, images, levels))
+    each = np.asarray(corrupt_by(choose(name), key, images, levels))
     for i in (0, 7, 15):
-        one = corrupt(name, key, images, levels[i])
+        one = corrupt_by(choose(name), key, images, levels[i])
         np.testing.assert_allclose(each[i], one[i], atol=1e-6)
 
 
