@@ -61,7 +61,17 @@ setup(
     description="Denoising autoencoders in JAX, and a measure of their checkerboards",
     long_description=(HERE / "README.md").read_text(),
     long_description_content_type="text/markdown",
+    author="caejax developers",
     license="Apache-2.0",
+    keywords="denoising autoencoder checkerboard artifacts upsampling JAX",
+    classifiers=[
+        "Intended Audience :: Science/Research",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.11",
+        "Topic :: Scientific/Engineering :: Image Processing",
+        "Typing :: Typed",
+    ],
     python_requires=">=3.11",
     packages=find_packages(include=["caejax", "caejax.*"]),
     package_data={
@@ -88,6 +98,8 @@ setup(
         ],
         # What --references measures besides what needs JAX alone.
         "baselines": ["PyWavelets>=1.8", "bm3d>=4.0", "scikit-image>=0.25.0"],
+        # What builds the site in docs/.
+        "docs": ["furo>=2024.8.6", "myst-parser>=4.0", "sphinx>=8.1"],
         # What experiments/speed compares with.
         "bench": ["torch>=2.8"],
         # What `caejax export` writes, and `caejax diagnose` reads of other people's.

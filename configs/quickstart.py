@@ -1,9 +1,9 @@
-"""Three decoders, two noise levels, two seeds on embedded digits: no download.
+"""Three decoders, two seeds, and what needs no training, on embedded digits.
 
 python -m caejax.main --config=configs/quickstart.py --workdir=runs/quickstart
 
-Run time: 2 min on two x86-64 cores, compilation included.
-Score: test PSNR above 19 dB at noise 0.3, where the best median filter has 17.
+Run time: 6 min on two x86-64 cores that others used as well, compilation included.
+Score: test PSNR above 19 dB, where the best median filter has 17.9.
 """
 
 from caejax.config import default
@@ -15,13 +15,13 @@ def get_config():
     config.data.train_size = 4000
     config.data.test_size = 200
     config.data.val_fraction = 0.05
-    config.model.widths = (8, 24)
+    config.corruption.level = 0.3
+    config.model.widths = (16, 32)
     config.model.latent_channels = 8
     # So that what is drawn has the images' own unit, and no saturation hides it.
     config.model.output_activation = "linear"
     config.loss = "mse"
     config.optimizer.learning_rate = 3e-3
-    config.optimizer.schedule = "cosine"
     config.train.batch_size = 32
     config.train.epochs = 4
     config.train.probe_steps = (10, 100)
@@ -30,7 +30,6 @@ def get_config():
             "field": "model.upsampling",
             "values": ("deconv_k3", "deconv_k4", "nearest_k3"),
         },
-        "noise": {"field": "corruption.level", "values": (0.3, 0.5)},
         "seed": {"field": "seed", "values": (0, 1)},
     }
     config.references = ("median", "nlm", "pca")

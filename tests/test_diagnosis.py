@@ -1,7 +1,6 @@
 """Tests of what a kernel alone says about checkerboards."""
 
 import functools
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -22,8 +21,6 @@ from caejax.models.kinds import (
     UPSAMPLING,
     kernel_shape,
     layer_filter,
-    multiplications,
-    parameters,
 )
 from caejax.models.upsampling import Upsample
 
@@ -179,27 +176,3 @@ def test_refused_kernels(function):
 def test_refused_kinds(function):
     with pytest.raises(ValueError, match="did you mean 'deconv_k3'"):
         function("deconvk3")
-
-
-def test_readme_says_the_same():
-    text = (Path(__file__).parents[1] / "README.md").read_text()
-    rows = [line.strip("| ").split(" | ") for line in text.splitlines()]
-    rows = {row[0].strip("`"): row[2:] for row in rows if len(row) == 5}
-
-    def expected(name):
-        clean = "at initialisation" if clean_at_initialisation(name) else "no"
-        kind, pairs = UPSAMPLING[name], 8 * 8
-        return [
-            "always" if clean_by_construction(name) else clean,
-            (parameters(kind, 8, 8) - 8) / pairs,
-            multiplications(kind, 8, 8) / pairs,
-        ]
-
-    def said(name):
-        clean, *costs = rows[name]
-        # Where content makes the weights, costs are formulas of C and F.
-        return [clean, *(eval(cost, {"C": 8, "F": 8}) for cost in costs)]
-
-    assert {name: said(name) for name in UPSAMPLING} == {
-        name: expected(name) for name in UPSAMPLING
-    }

@@ -11,6 +11,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pytest
 
+import caejax
 from caejax.errors import CaejaxError, describe, exit_code
 from caejax.files.atomic import naming, write_atomically
 from caejax.report.style import save
@@ -173,5 +174,5 @@ def test_a_clone_that_is_not_installed_has_its_version(monkeypatch):
 
     monkeypatch.setattr(folder.importlib.metadata, "version", missing)
     packages = folder.environment()["packages"]
-    assert packages["caejax"] == "0.1.0"
+    assert packages["caejax"] == caejax.__version__
     assert packages["flax"] is None

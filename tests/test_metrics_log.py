@@ -1,11 +1,10 @@
 import io
 import json
-import struct
 
 import numpy as np
 import pytest
+from helpers.board import values_of
 from PIL import Image
-from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.proto.plugin_hparams_pb2 import HParamsPluginData
 
 from caejax.files.atomic import read_rows, write_atomically
@@ -47,26 +46,6 @@ def test_a_line_cut_by_a_kill_is_left_out(tmp_path):
     path.write_text(json.dumps(row(0)) + "\n" + json.dumps(row(4))[:-5])
     assert read_rows(path) == [row(0)]
     assert write(tmp_path, 0, [row(4)]) == [row(0), row(4)]
-
-
-def events_of(folder):
-    """The events of the one file of TensorBoard, read by another implementation."""
-    (path,) = (folder / "tensorboard").iterdir()
-    data, found = path.read_bytes(), []
-    while data:
-        (size,) = struct.unpack("<Q", data[:8])
-        found.append(Event.FromString(data[12 : 12 + size]))
-        data = data[16 + size :]
-    return found
-
-
-def values_of(folder):
-    """(step, value) of each tag."""
-    found = {}
-    for event in events_of(folder):
-        for value in event.summary.value:
-            found.setdefault(value.tag, []).append((event.step, value))
-    return found
 
 
 def test_tensorboard_has_few_curves_of_names_that_people_read(tmp_path):

@@ -264,6 +264,12 @@ def test_references_are_in_a_column_of_their_own(page):
     assert set(decoders[:-4]) == set(DECODERS)
 
 
+def test_the_citation_has_a_line_a_field(page):
+    lines = page.locator("#bibtex").inner_text().splitlines()
+    assert lines[0] == "@software{caejax,"
+    assert "  year = {2026}" in [line.rstrip(",") for line in lines]
+
+
 def test_pictures_come_before_tables_and_charts(page):
     order = page.evaluate("[...document.querySelectorAll('section')].map(s => s.id)")
     assert order[:4] == ["pictures", "compared", "results", "figures"]

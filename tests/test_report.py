@@ -199,8 +199,18 @@ def cropped(figure):
     """Texts of a figure that are not wholly in it."""
     figure.canvas.draw()
     box, found = figure.bbox, []
+    unseen = [
+        tick.label1
+        for axes in figure.axes
+        for axis, (a, b) in (
+            (axes.xaxis, axes.get_xlim()),
+            (axes.yaxis, axes.get_ylim()),
+        )
+        for tick in axis.get_major_ticks()
+        if not min(a, b) <= tick.get_loc() <= max(a, b)
+    ]
     for text in figure.findobj(Text):
-        if text.get_visible() and text.get_text():
+        if text.get_visible() and text.get_text() and text not in unseen:
             lies = text.get_window_extent()
             inside = box.x0 - 1 <= lies.x0 and lies.x1 <= box.x1 + 1
             inside = inside and box.y0 - 1 <= lies.y0 and lies.y1 <= box.y1 + 1

@@ -73,3 +73,39 @@ def test_a_sheet_has_ten_in_a_row(pictures):
     firsts = picture[::5, ::5].ravel()
     np.testing.assert_allclose(firsts[:33], np.linspace(0, 1, 33))
     assert np.all(firsts[33:] == 1)
+
+
+def test_photographs_are_shown_pixel_for_pixel_with_parts_enlarged():
+    rng = np.random.default_rng(0)
+    image = np.full((80, 120, 1), 0.5)
+    image[60:, 90:] = rng.random((20, 30, 1))
+    output = image.copy()
+    output[:20, :30] += 0.1 * rng.random((20, 30, 1))
+    one = applied.photograph(image, output, pixels=1e6)
+    np.testing.assert_array_equal(one.image, image)
+    with paper_style():
+        figure = applied.photographs([one], "denoised")
+    width = figure.get_figwidth() * 200
+    axes = sorted(figure.axes, key=lambda axis: -axis.get_position().y0)
+    for axis in axes[:2]:
+        assert axis.get_position().width * width == pytest.approx(3 * 120)
+    titles = [axis.get_title() for axis in axes]
+    assert titles[:2] == ["image", "denoised"]
+    assert sorted(titles[2:]) == 2 * ["denoised, part"] + 2 * ["image, part"]
+    # One where the output has most detail, one where most was taken away.
+    (x, y, *_), (u, v, *_) = one.places
+    assert x >= 80
+    assert y >= 55
+    assert u < 30
+    assert v < 20
+    for axis in axes[:2]:
+        assert len(axis.patches) == 2
+
+
+def test_large_photographs_share_the_room():
+    image = np.zeros((400, 600, 3))
+    one = applied.photograph(image, image, pixels=60_000)
+    assert one.image.shape == (200, 300, 3)
+    side = 400 // (2 * 2 * 4)
+    assert one.parts[0][0].shape == (side, side, 3)  # at full size
+    assert one.places[0][2:] == (side / 2, side / 2)

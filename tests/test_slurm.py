@@ -58,9 +58,15 @@ def test_a_script_asks_for_what_a_sweep_takes(tmp_path):
     assert directives(ray)["nodes"] == "3"
     assert "array" not in directives(ray)
     assert "--num-cpus=16" in ray
+    several = script(plan(tmp_path, jobs=3, distributed=True))
+    assert directives(several)["nodes"] == "3"
+    assert "\nsrun true &\n" in several
 
 
-@pytest.mark.parametrize("changes", [{}, {"jobs": 2}, {"jobs": 2, "cluster": True}])
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"jobs": 2}, {"jobs": 2, "cluster": True}, {"jobs": 2, "distributed": True}],
+)
 def test_scripts_are_bash(tmp_path, changes):
     strange = tmp_path / "with 'some' spaces"
     text = script(plan(strange, **changes))
@@ -157,7 +163,7 @@ def test_the_command_writes_a_script(tmp_path, monkeypatch, capsys):
 @pytest.mark.skipif(bool(slurm_cluster.missing()), reason=slurm_cluster.missing())
 def test_a_sweep_survives_a_preemption_and_a_lost_node(tmp_path):
     """One job is told to make room, another's node is lost; both are queued again."""
-    config = sweep_config(2, epochs=40)
+    config = sweep_config(2, epochs=16)
     path = tmp_path / "config.py"
     path.write_text(CONFIG.format(text=to_json(config)))
     folder = tmp_path / "sweep"

@@ -25,7 +25,7 @@ from caejax.sweep.spec import expand
 
 
 def test_executors_are_chosen_by_name():
-    assert tuple(EXECUTORS) == ("serial", "processes", "vmap")
+    assert tuple(EXECUTORS) == ("serial", "processes", "vmap", "ray")
     config = sweep_config(seed=SEEDS)
     config.executor.name = "process"
     with pytest.raises(CaejaxError, match=r"executor\.name.*did you mean 'processes'"):

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -34,6 +35,7 @@ from caejax.training.checkpoint import Checkpoints
 from caejax.training.images import load_data, load_images
 from caejax.training.run import create_run
 from caejax.training.task import subject_of, task_from_config
+from tests.helpers.board import values_of
 from tests.helpers.tiny import save_checkpoints
 
 ROOT = Path(__file__).parents[1]
@@ -94,6 +96,29 @@ def test_rows_follow_the_protocol(finished):
     assert "dc_ripple_db_s2" in rows[1]
     assert "loss" not in rows[1]
     assert rows[3]["epoch"] == 1
+
+
+def test_tensorboard_follows_a_run(finished):
+    tags = values_of(finished[0])
+    for name in ("target", "input", "output", "residual_spectrum"):
+        steps = [step for step, _ in tags[f"pictures/{name}"]]
+        assert steps == [0, 8, 12]  # start, middle and end
+    curve = {step: value.simple_value for step, value in tags["loss/train"]}
+    assert list(curve) == [2, 4, 8, 12]  # finer than an epoch where it is looked at
+    rows = read_rows(finished[0] / "metrics.jsonl")
+    losses = {r["step"]: r["loss"] for r in rows if r["split"] == "train"}
+    np.testing.assert_allclose((curve[2] + curve[4]) / 2, losses[4], rtol=1e-5)
+    np.testing.assert_allclose(curve[12], losses[12], rtol=1e-5)
+    assert {"config/text_summary", "_hparams_/session_end_info"} <= set(tags)
+    assert len(tags) < 30
+
+
+def test_parts_of_an_epoch_are_points_of_the_curve():
+    run = SimpleNamespace(probe_steps=(), steps_per_epoch=200)
+    assert loop._stops(run, 0, 200, 1) == [40, 80, 120, 160, 200]
+    assert loop._stops(run, 200, 260, 1) == [220, 240, 260]
+    assert loop._stops(run, 0, 30, 1) == [30]
+    assert len(loop._stops(run, 0, 200, 20)) == 20
 
 
 def test_params_of_the_summary_are_those_of_the_model(finished):

@@ -44,6 +44,7 @@ class Plan(NamedTuple):
       limit: the seconds after which a job is ended.
       why: where the limit comes from.
       cluster: whether one job has all machines, as a cluster of Ray.
+      distributed: whether one job has all machines, as processes of one run.
     """
 
     title: str
@@ -56,6 +57,7 @@ class Plan(NamedTuple):
     limit: float
     why: str
     cluster: bool
+    distributed: bool = False
 
 
 def main(options: Options) -> int:
@@ -80,7 +82,9 @@ def _plan(options, config, folder):
         cores = math.ceil(at_a_time * settings.get("cpus", 1.0))
         gpus = math.ceil(at_a_time * settings.get("gpus", 0.0))
     seconds, why = _seconds(options, config, runs, executor)
-    count = _jobs(options.jobs, seconds, at_a_time, runs)
+    distributed = options.processes is not None
+    count = max(2, options.jobs) if distributed else 0
+    count = count or _jobs(options.jobs, seconds, at_a_time, runs)
     return Plan(
         title=f"a sweep of {len(runs)} runs" if sweep else "one run",
         command=_command(sys.argv, folder),
@@ -92,6 +96,7 @@ def _plan(options, config, folder):
         limit=time_limit(seconds, count * at_a_time),
         why=why,
         cluster=sweep and executor.spreads,
+        distributed=distributed,
     )
 
 
@@ -170,8 +175,11 @@ def _command(argv, folder):
 
 def script(plan: Plan) -> str:
     """The batch script of a plan."""
-    output = "%j" if plan.cluster or plan.jobs == 1 else "%A_%a"
-    parts = [_HEAD, _ARRAY if plan.jobs > 1 else "", _COMMON, _START, _END]
+    one = plan.cluster or plan.distributed or plan.jobs == 1
+    output = "%j" if one else "%A_%a"
+    parts = [_HEAD, "" if one else _ARRAY, _COMMON, _START, _END]
+    if plan.distributed:
+        parts = [_HEAD, _MACHINES, _COMMON, _START, _END]
     if plan.cluster:
         parts = [_HEAD, _MACHINES, _COMMON, _CLUSTER, _START, _END]
     minutes = math.ceil(plan.limit / 60)
@@ -192,7 +200,8 @@ def script(plan: Plan) -> str:
         "file": shlex.quote(str(plan.folder / SCRIPT)),
         "directory": shlex.quote(str(plan.directory)),
         "python": shlex.quote(sys.executable),
-        "command": plan.command,
+        # Which passes signals on to all processes.
+        "command": f"srun {plan.command}" if plan.distributed else plan.command,
     }
     return "".join(part.format(**values) for part in parts)
 
@@ -203,6 +212,8 @@ def _how(plan):
             f"on one Ray cluster of {plan.jobs} machine{'s' * (plan.jobs > 1)}: its "
             "first runs the command,\n# which gives the others runs to do"
         )
+    if plan.distributed:
+        return f"by one process on each of {plan.jobs} machines"
     if plan.jobs > 1:
         return (
             f"by {plan.jobs} jobs on one folder: each takes runs that no other has\n"

@@ -18,7 +18,10 @@ from caejax.files.locks import holding
 # s3://bucket/x, also as `Path` writes it; a drive has one letter.
 _URL = re.compile(r"[A-Za-z][\w+.-]+:/+.")
 # What tells one version of a file from another, as the stores name it.
-_VERSION = ("size", "ETag", "etag", "md5Hash", "crc32c", "content_md5", "mtime")
+_VERSION = (
+    *("size", "ETag", "etag", "md5Hash", "crc32c", "content_md5", "generation"),
+    *("mtime", "LastModified", "last_modified", "updated", "created"),
+)
 
 
 def is_remote(path: object) -> bool:

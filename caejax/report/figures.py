@@ -194,7 +194,7 @@ def decoder_grid(
             images = _with_parts(images[:examples], windows)
             _column(axis, name, images, turned, room)
         # Beside the tiles, below target and input.
-        text = f"what it draws on a constant code, ±{scale:.2g}; RMS of 255 grey levels"
+        text = f"drawn on a constant code, ±{scale:.2g}; RMS of 255 grey levels"
         _say(row[0], text, cell)
         chosen = names[band * each : (band + 1) * each]
         for axis, name in zip(row[2:], chosen, strict=False):

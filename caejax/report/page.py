@@ -173,7 +173,7 @@ def _write(
         pictures=[figure for figure in drawn if figure["name"] in PICTURES],
         figures=[figure for figure in drawn if figure["name"] not in PICTURES],
         environment=made,
-        citation=bibtex(made["time"][:4]),
+        citation=bibtex(made["time"][:4]).splitlines(),
         config=dict(_flat(config)),
     )
     write_atomically(workdir / "report.html", text)

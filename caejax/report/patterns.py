@@ -14,7 +14,7 @@ from matplotlib.markers import CARETDOWN, CARETLEFT
 
 from caejax.report.channels import grey, planes, show_image
 from caejax.report.read import RunFiles
-from caejax.report.style import PAGE, bare, head, strip
+from caejax.report.style import PAGE, bare, head, strip, wrapped
 
 Runs = Mapping[str, RunFiles]
 
@@ -50,7 +50,7 @@ def spectra(runs: Runs, setting: str = "", width: float = PAGE) -> Figure | None
             cmap="magma",
         )
         _mark_lattice(axis, power.shape)
-        axis.set_title(name, pad=9)  # above the wedges
+        axis.set_title(wrapped(name, _PANEL, 8), pad=9)  # above the wedges
         axis.set(xticks=[-0.5, 0, 0.5], yticks=[-0.5, 0, 0.5])
         axis.grid(False)
     # Not for the figure as a whole, where the legend is.
@@ -98,6 +98,7 @@ def phase_means(runs: Runs, setting: str = "", width: float = PAGE) -> Figure | 
     figure, axes = _panels(len(maps), 1.9, 0.5, width)
     for axis, (name, values) in zip(axes, maps.items(), strict=False):
         image = axis.imshow(values, vmin=-scale, vmax=scale, cmap="RdBu_r")
+        name = wrapped(name, _PANEL, 8)
         axis.set_title(f"{name}\nRMS {_power_db(values):.0f} dBFS".strip())
         ticks = [0, len(values) // 2, len(values) - 1]
         axis.set(xticks=ticks, yticks=ticks)

@@ -21,8 +21,9 @@ from caejax.config.values import shown
 from caejax.errors import CaejaxError, did_you_mean
 from caejax.files.csv_files import write_csv
 from caejax.files.locks import FILES_LOCK, holding
+from caejax.sweep.attempt import Do
 from caejax.sweep.results import Row
-from caejax.sweep.run import run_sweep
+from caejax.sweep.run import run_sweep, train_quietly
 from caejax.sweep.spec import expand
 from caejax.terminal.lines import tell
 from caejax.training.images import load_data
@@ -50,12 +51,13 @@ class Tune(NamedTuple):
     seeds: tuple[int, ...]
 
 
-def tuned(config: ConfigDict, workdir: Path) -> ConfigDict:
+def tuned(config: ConfigDict, workdir: Path, do: Do = train_quietly) -> ConfigDict:
     """Does the tuning's runs, or what is left of them, and returns what they chose.
 
     Args:
       config: a config with a sweep; without a tune it is returned as it is.
       workdir: the sweep's folder.
+      do: the function that does one run, as for `run_sweep`.
 
     Returns:
       The config whose sweep has the values chosen, on the axis that they depend on.
@@ -69,7 +71,7 @@ def tuned(config: ConfigDict, workdir: Path) -> ConfigDict:
     _check_validation(config)
     tuning = tuning_config(config, tune)
     tell(f"tuning first, in {workdir / FOLDER}")
-    rows = run_sweep(tuning, workdir / FOLDER)
+    rows = run_sweep(tuning, workdir / FOLDER, do)
     groups = list(_by_points(config, tune))
     table = [row for group in groups for row in tried(tune, group, rows)]
     with holding(workdir / FILES_LOCK):

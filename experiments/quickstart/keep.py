@@ -101,7 +101,7 @@ def _keep_arrays(path, kept, names):
 
 def table() -> str:
     """The table of README.md, from the CSV files beside it."""
-    fields = ["model.upsampling", "corruption.level", "seed"]
+    fields = ["model.upsampling", "seed"]
     rows = read_csv(HERE / "results.csv", fields)
     references = read_csv(HERE / "references.csv", fields)
     sweep = SweepFiles({}, fields, rows, {}, references)

@@ -22,7 +22,7 @@ from caejax.sweep import results
 from caejax.sweep.run import run_sweep
 from caejax.sweep.spec import expand
 
-DECODERS = ("nearest_k3", "deconv_k3", "deconv_k4", "shuffle", "shuffle_icnr")
+DECODERS = ("nearest_k3", "deconv_k3", "deconv_k4", "shuffle_k3", "shuffle_icnr")
 LEVELS = (0.1, 0.25, 0.4, 0.5)
 
 

@@ -321,6 +321,7 @@ def coarse_figures() -> Iterator[None]:
     def save(figure, path, **_):
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path.with_name(f"{path.name}.png"), dpi=20)
+        path.with_name(f"{path.name}.pdf").touch()  # which pages hold
         plt.close(figure)
 
     before, report.save = report.save, save

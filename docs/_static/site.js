@@ -1,0 +1,28 @@
+/* What is wider than the screen can be scrolled by keys, and the theme's headings and
+sidebars have what screen readers ask for. */
+"use strict";
+
+(() => {
+  const WIDE = ".table-wrapper, .highlight pre, div.math";
+
+  function mark() {
+    document.querySelectorAll(WIDE).forEach((part) => {
+      if (part.scrollWidth > part.clientWidth) {
+        part.tabIndex = 0;
+      } else {
+        part.removeAttribute("tabindex");
+      }
+    });
+  }
+
+  function name() {
+    document.querySelectorAll(".caption[role=heading]").forEach((caption) => {
+      caption.setAttribute("aria-level", "2");
+    });
+    document.querySelector(".sidebar-drawer")?.setAttribute("aria-label", "all pages");
+    document.querySelector(".toc-drawer")?.setAttribute("aria-label", "this page");
+  }
+
+  document.addEventListener("DOMContentLoaded", () => { name(); mark(); });
+  window.addEventListener("resize", mark);
+})();

@@ -1,0 +1,94 @@
+"""Pictures of the science pages, drawn from caejax's own functions."""
+
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+import numpy as np
+
+from caejax.data import dead_leaves
+from caejax.metrics import phase_means, spectrum
+from caejax.models.kinds import UPSAMPLING, layer_filter
+from caejax.models.upsampling import Upsample
+from caejax.report.style import COLORS, PAGE, paper_style, save
+
+EVEN, ODD = COLORS[1], COLORS[4]
+
+
+def write(folder: Path) -> None:
+    """Draws all of them as PNG."""
+    with paper_style():
+        plt.rcParams["savefig.facecolor"] = "white"
+        save(filters(), folder / "filters")
+        save(constants(), folder / "constants")
+        save(planted(), folder / "planted")
+
+
+def filters():
+    """Filters along one axis, a colour a phase."""
+    kinds = ("deconv_k3", "deconv_k4", "nearest_k3", "bilinear_k3", "deconv_k3_fir")
+    figure, axes = plt.subplots(1, len(kinds), figsize=(PAGE, 1.7), sharey=True)
+    rng = np.random.default_rng(4)
+    for ax, name in zip(axes, kinds, strict=True):
+        found = UPSAMPLING[name]
+        taps = rng.uniform(0.2, 1, found.kernel_size).astype(np.float32)
+        kernel = jnp.asarray(np.outer(taps, taps)[..., None, None])
+        h = np.asarray(layer_filter(kernel, found))[..., 0, 0].sum(0)
+        h = h / h.sum() * 2
+        places = found.origin + np.arange(len(h))
+        ax.bar(places, h, color=[ODD if x % 2 else EVEN for x in places])
+        gains = [h[places % 2 == p].sum() for p in (0, 1)]
+        ax.set_title(f"{name}\n{gains[0]:.2f} and {gains[1]:.2f}")
+        ax.set_xticks(places[::2])
+    axes[0].set_ylabel("tap")
+    figure.supxlabel("output pixels from the input pixel", fontsize=8)
+    return figure
+
+
+def constants():
+    """What three untrained stages make of a constant code."""
+    kinds = ("deconv_k3", "deconv_k4", "nearest_k3")
+    figure, axes = plt.subplots(1, len(kinds), figsize=(PAGE, 2.6))
+    for ax, kind in zip(axes, kinds, strict=True):
+        x = jnp.ones((1, 8, 8, 8))
+        for stage, features in enumerate((8, 8, 1)):
+            layer = Upsample(features=features, kind=kind)
+            key = jax.random.fold_in(jax.random.key(3), stage)
+            x = layer.apply(layer.init(key, x), x)
+            x = jax.nn.relu(x) if features > 1 else x
+        image = np.asarray(x[0, 16:-16, 16:-16, 0])
+        image = image - image.mean()
+        largest = max(np.abs(image).max(), 0.05)
+        ax.imshow(image, vmin=-largest, vmax=largest)
+        ax.set_title(f"{kind}, RMS {image.std():.2g}" if image.std() > 1e-5 else kind)
+        ax.set_axis_off()
+    return figure
+
+
+def planted():
+    """A pattern of period 4 on dead leaves, in space, in phases, in frequencies."""
+    period, side, rms = 4, 64, 0.04
+    _, test = dead_leaves.load(
+        train_size=1, test_size=8, image_size=(side, side), channels=1, seed=0
+    )
+    target = np.asarray(test.images, np.float32)
+    tile = np.random.default_rng(1).normal(size=(period, period))
+    tile = rms * (tile - tile.mean()) / tile.std()
+    pattern = np.tile(tile, (side // period,) * 2)[..., None].astype(np.float32)
+    noise = np.random.default_rng(2).normal(0, rms, target.shape).astype(np.float32)
+    residual = jnp.asarray(pattern + noise)
+    figure, axes = plt.subplots(1, 4, figsize=(PAGE, 2.2))
+    axes[0].imshow((target + residual)[0, ..., 0], vmin=0, vmax=1)
+    axes[0].set_title("with pattern and noise")
+    axes[1].imshow(residual[0, ..., 0], vmin=-4 * rms, vmax=4 * rms)
+    axes[1].set_title("minus the target")
+    axes[2].imshow(phase_means(residual, period).mean(0)[..., 0])
+    axes[2].set_title("means of its 4 x 4 phases")
+    power = np.asarray(spectrum(residual, period).mean(0))
+    shown = np.log10(np.fft.fftshift(power) + 1e-6)
+    axes[3].imshow(shown, vmin=-4.5, vmax=-1.5)
+    axes[3].set_title("its spectrum")
+    for ax in axes:
+        ax.set_axis_off()
+    return figure

@@ -1,0 +1,404 @@
+"""Documentation: what it says runs, and what is made of the code is of the code."""
+
+import ast
+import importlib.util
+import inspect
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import yaml
+from helpers import blocks
+from helpers.blocks import PAGES, ROOT, Block, Session, blocks_of
+from helpers.browser import chromium
+
+import caejax
+from caejax.__main__ import SUBCOMMANDS
+from caejax.config import default, field_names
+from caejax.config.fields import described
+from caejax.config.sections import MODELS
+from caejax.corruptions import CORRUPTIONS
+from caejax.data import SOURCES
+from caejax.losses import LOSSES
+from caejax.metrics.table import METRICS
+from caejax.models.diagnosis import (
+    clean_at_initialisation,
+    clean_by_construction,
+    kernel_ripple_db,
+    phase_gains,
+)
+from caejax.models.kinds import UPSAMPLING, layer_filter
+from caejax.sweep import executors
+
+DOCS = ROOT / "docs"
+# Tables that pages may add to.
+TABLES = (CORRUPTIONS, METRICS, UPSAMPLING, executors.EXECUTORS)
+
+
+@pytest.fixture(scope="module")
+def generate():
+    """What makes pages of the code, which lies beside them."""
+    sys.path.insert(0, str(DOCS))
+    yield importlib.import_module("generate")
+    sys.path.remove(str(DOCS))
+
+
+@pytest.fixture(scope="module")
+def links():
+    spec = importlib.util.spec_from_file_location("links", DOCS / "links.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def tables_as_they_were():
+    before = [dict(table) for table in TABLES]
+    yield
+    for table, entries in zip(TABLES, before, strict=True):
+        table.clear()
+        table.update(entries)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("docs")
+    with pytest.MonkeyPatch.context() as patch, blocks.all_tiny(patch):
+        blocks.make_world(folder)
+    return folder
+
+
+@pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if blocks_of(page)],
+    ids=lambda page: page.relative_to(ROOT).as_posix(),
+)
+def test_what_pages_say_runs(page, world, tmp_path, monkeypatch, tables_as_they_were):
+    blocks.place_world(world, tmp_path, page)
+    monkeypatch.chdir(tmp_path)
+    session = Session()
+    with blocks.all_tiny(monkeypatch):
+        for block in blocks_of(page):
+            session.do(block)
+
+
+@pytest.mark.parametrize(
+    "page", sorted(ROOT.glob("experiments/*/README.md")), ids=lambda x: x.parent.name
+)
+def test_studies_are_called_as_they_can_be(page):
+    """They take hours: their commands and flags have to be there."""
+    session = Session()
+    for block in blocks_of(page):
+        session.do(block._replace(why="hours"))
+
+
+def test_the_tour_runs(world, tmp_path, monkeypatch, generate):
+    cells = generate.notebook.cells(DOCS / "notebooks/tour.ipynb")
+    monkeypatch.chdir(tmp_path)
+    names = {"__name__": "tour"}
+    with blocks.all_tiny(monkeypatch):
+        for i, (kind, text) in enumerate(cells):
+            if kind == "code":
+                exec(compile(text, f"cell {i}", "exec"), names)
+    plt.close("all")
+    assert sum(kind == "code" for kind, _ in cells) > 4
+
+
+def test_the_tour_is_kept_without_outputs():
+    for cell in json.loads((DOCS / "notebooks/tour.ipynb").read_text())["cells"]:
+        if cell["cell_type"] == "code":
+            assert (cell["outputs"], cell["execution_count"]) == ([], None)
+
+
+def test_blocks_are_found_with_their_marks(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(
+        "text\n```\na && b # c\nd \\\n  e\n```\n<!-- needs: torch -->\n```python\nx\n"
+        "```\n```{include} y\n```\n<!-- only checked: hours -->\n\n```sh\nexec f\n```\n"
+    )
+    commands, python, hours = blocks_of(page)
+    assert blocks.commands_in(commands) == [["a"], ["b"], ["d", "e"]]
+    assert (commands.line, python.needs, python.why) == (3, "torch", "")
+    assert (hours.language, hours.why) == ("sh", "hours")
+    assert blocks.commands_in(hours) == [["f"]]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "caejax run --confg=quickstart --workdir=x",
+        "caejax run --config=quickstarts --workdir=x",
+        "caejax run --config=quickstart --config.train.epoch=1",
+        "caejax train --config=quickstart",
+        "make",
+        'pip install ".[no-such]"',
+    ],
+)
+def test_what_is_only_checked_can_fail(text, capsys):
+    block = Block(ROOT / "README.md", 1, "", text.replace("no-such", "nosuch"), "hours")
+    with pytest.raises((AssertionError, caejax.CaejaxError)):
+        Session().do(block)
+
+
+def test_the_readme_is_short_and_its_links_lead_somewhere():
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 200
+    for page in (*PAGES, *ROOT.glob("*.md"), *ROOT.glob("experiments/*/README.md")):
+        for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+            path = target.split("#")[0]
+            made = target.startswith("http") or "_generated" in path
+            if path and not made:
+                assert (page.parent / path).exists(), f"{page}: {target}"
+
+
+def test_the_readme_quotes_the_study():
+    """Rows of its table, rounded, are those of the study's results at equal width."""
+    results = (ROOT / "experiments/checkerboard/results.md").read_text()
+    rows = re.findall(r"\n\| `(\w+)`: .* \| (.*) \| (.*) \| (.*) \| (.*) \|", README())
+    assert len(rows) == 7
+    for name, *cells in rows:
+        for data, psnr, ripple in zip(
+            ("MNIST", "BSDS500"), cells[:2], cells[2:], strict=True
+        ):
+            part = results.split(f"## {data}, as many parameters\n")[1]
+            all_of, differences = part.split("PSNR (dB), decoder minus nearest_k3")[:2]
+            row = re.search(rf"\| {name} \| .*", all_of).group().split(" | ")
+            assert numbers(ripple)[0] == numbers(row[5])[0]
+            lead = re.search(rf"\| {name} \| .*", differences)
+            expected = row[3] if name == "nearest_k3" else lead.group().split(" | ")[2]
+            found = numbers(psnr)
+            assert len(found) in (1, 3)
+            for a, b in zip(found, numbers(expected), strict=False):
+                assert abs(a - b) < 0.0051
+
+
+def README():
+    return (ROOT / "README.md").read_text()
+
+
+def numbers(text):
+    return [float(x) for x in re.findall(r"-?\d+\.\d+", text)]
+
+
+def test_the_citation_names_this_version():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["version"] == caejax.__version__
+    assert {"cff-version", "message", "title", "authors"} <= set(citation)
+    assert citation["authors"] == [{"name": "caejax developers"}]
+    newest = re.findall(r"\n## (\S+)", (ROOT / "CHANGELOG.md").read_text())[0]
+    assert newest == caejax.__version__
+
+
+def test_every_field_has_a_sentence():
+    found = {name for name, *_ in described()}
+    for kind in MODELS:
+        assert set(field_names(default(kind))) <= found
+    assert all(text.endswith((".", ".)")) for *_, text in described())
+
+
+def test_pages_name_all_that_there_is(generate):
+    tables, shown = generate.tables, generate.fields.page()
+    assert all(f"`{name}`" in shown for name, *_ in described())
+    for table, made in (
+        (UPSAMPLING, tables.decoders()),
+        (UPSAMPLING, tables.sources_of_decoders()),
+        (CORRUPTIONS, tables.corruptions()),
+        (LOSSES, tables.losses()),
+        (SOURCES, tables.sources()),
+        (executors.EXECUTORS, tables.executors()),
+        (METRICS, tables.metrics()),
+    ):
+        assert all(f"`{name}`" in made for name in table)
+    assert "`salt` = 0.5, 0 to 1: Share of the changed pixels" in tables.corruptions()
+
+
+def test_the_table_of_decoders(generate):
+    """Costs are those of the docstrings, which tests/test_upsampling.py holds."""
+    rows = [
+        line.strip("| ").split(" | ") for line in generate.tables.decoders().split("\n")
+    ]
+    rows = {row[0].strip("`"): row[1:] for row in rows}
+    assert rows["deconv_k4"][1:] == ["no", "16 C F + F", "16 C F"]
+    assert rows["bilinear_additive"][1:] == ["always", "2.25 C F + F", "9 C F"]
+    for name in UPSAMPLING:
+        clean = "at initialisation" if clean_at_initialisation(name) else "no"
+        assert rows[name][1] == ("always" if clean_by_construction(name) else clean)
+        for cost in rows[name][2:]:
+            assert cost in " ".join(UPSAMPLING[name].doc.split())
+
+
+def test_commands_say_what_their_help_says(generate):
+    page = generate.commands.page()
+    for name in SUBCOMMANDS:
+        assert f"\n## caejax {name}\n" in f"\n{page}"
+    assert "--references" in page
+    assert "usage: caejax fix" in page
+    assert max(map(len, page.splitlines())) <= 100
+
+
+def test_the_interface_is_documented_from_its_docstrings(generate):
+    page = generate.api.page()
+    for name in caejax.__all__:
+        if callable(getattr(caejax, name)):
+            assert re.search(rf"{{py:\w+}} caejax\.{name}\b", page), name
+    assert "- `CaejaxError`: Images that cannot be used." in page
+
+
+def test_docstrings_become_markdown(generate):
+    text = inspect.cleandoc(
+        """A sentence of `x*y` and 2 * 3.
+
+        A paragraph:
+
+            y = x [1]
+
+        Args:
+          a: first
+            goes on.
+          b: second.
+
+        Returns:
+          It, (B, C).
+
+        Raises:
+          ValueError: no.
+        """
+    )
+    assert generate.api.to_markdown(text) == (
+        "A sentence of `x*y` and 2 \\* 3.\n\nA paragraph:\n\n```text\ny = x [1]\n```"
+        "\n\n**Args**\n\n- `a`: first goes on.\n- `b`: second.\n\n"
+        "**Returns:** It, (B, C).\n\n**Raises**\n\n- `ValueError`: no."
+    )
+
+
+def test_studies_lead_to_each_other_and_name_what_is_not_there(generate, tmp_path):
+    generate.studies.write(ROOT / "experiments", tmp_path)
+    text = (tmp_path / "checkerboard.md").read_text()
+    assert "[tying](tying.md)" in text
+    assert "`experiments/checkerboard/results.md`" in text
+    for page in tmp_path.glob("*.md"):
+        for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+            if not target.startswith("http"):
+                assert (tmp_path / target).exists(), f"{page.name}: {target}"
+    assert set(tmp_path.glob("*.md")) > {
+        tmp_path / f"{path.parent.name}.md"
+        for path in ROOT.glob("experiments/*/README.md")
+    }
+
+
+def test_broken_links_are_found(links, tmp_path):
+    (tmp_path / "a.html").write_text(
+        '<a href="b.html#here"></a><a href="b.html#gone"></a><a href="c.html"></a>'
+        '<a href="https://x.example/"></a><img src="d.png"><a href="#top" id="top">'
+    )
+    (tmp_path / "b.html").write_text('<p id="here">')
+    assert links.broken(tmp_path) == [
+        "a.html: no anchor b.html#gone",
+        "a.html: no c.html",
+        "a.html: no d.png",
+    ]
+
+
+KINDS = {
+    "Transposed, 2": "deconv_k2",
+    "Transposed, 3": "deconv_k3",
+    "Transposed, 4": "deconv_k4",
+    "Transposed, 5": "deconv_k5",
+    "Transposed, 6": "deconv_k6",
+    "Nearest and 3": "nearest_k3",
+    "Bilinear and 3": "bilinear_k3",
+}
+PROGRAM = """
+const taps = require(process.argv[1]);
+console.log(JSON.stringify(Object.entries(taps.KINDS).map(([name, kind]) => {
+  const filter = taps.convolve(kind.start, kind.fixed);
+  return { name, start: kind.start, filter, gains: taps.gains2d(filter),
+    ripple: taps.rippleDb(filter), lattice: taps.atLattice(filter),
+    equal: taps.equalGains(filter) };
+})));
+"""
+
+
+def test_the_page_of_taps_computes_what_caejax_does():
+    """Gains, ripple, response and projection, of kernels that are outer products."""
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("node is not installed")
+    command = [node, "-e", PROGRAM, str(DOCS / "_static/taps.js")]
+    found = json.loads(subprocess.check_output(command, text=True))
+    assert {case["name"] for case in found} == set(KINDS)
+    for case in found:
+        kind = KINDS[case["name"]]
+        taps = np.array(case["start"], np.float32)
+        # Flax correlates: its kernel is what is painted, turned around.
+        kernel = jnp.asarray(np.outer(taps[::-1], taps[::-1])[..., None, None])
+        h = np.asarray(layer_filter(kernel, UPSAMPLING[kind]))[..., 0, 0]
+        np.testing.assert_allclose(
+            h, np.outer(case["filter"], case["filter"]), atol=1e-6
+        )
+        gains = np.roll(np.array(case["gains"]), UPSAMPLING[kind].origin, (0, 1))
+        np.testing.assert_allclose(
+            phase_gains(kernel, kind)[..., 0, 0], gains, atol=1e-5
+        )
+        ripple = float(kernel_ripple_db(kernel, kind))
+        assert case["ripple"] == pytest.approx(ripple, abs=0.01) or ripple < -100
+        assert (case["ripple"] < -100) == (ripple < -100)
+        one = np.array(case["filter"])
+        signs = (-1.0) ** np.arange(len(one))
+        assert case["lattice"] == pytest.approx(abs(one @ signs), abs=1e-6)
+        # The nearest one that is orthogonal to the signs: even sums are the odd ones.
+        nearest = one - signs * (one @ signs) / len(one)
+        np.testing.assert_allclose(case["equal"], nearest, atol=1e-6)
+
+
+def test_the_page_of_taps_is_moved_by_keys():
+    static = DOCS / "_static"
+    with chromium() as browser:
+        page, complaints = browser.new_page(), []
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.set_content('<div id="taps"></div>')
+        page.add_style_tag(path=static / "site.css")
+        page.add_script_tag(path=static / "taps.js")
+        page.evaluate("taps.show(document.getElementById('taps'))")
+
+        def drawn():
+            return page.evaluate("document.querySelector('canvas').toDataURL()")
+
+        before = drawn()
+        assert "gains differ" in page.text_content(".taps-verdict")
+        page.focus("#taps-0")
+        page.keyboard.press("ArrowRight")
+        assert page.text_content("output[for=taps-0]") == "0.45"
+        assert drawn() != before
+        page.keyboard.press("Home")
+        assert page.text_content("output[for=taps-0]") == "-2.00"
+        page.get_by_text("One gain for all phases").press("Enter")
+        assert page.text_content(".taps-verdict").startswith("Flat")
+        assert "flat grey" in page.get_attribute("canvas", "aria-label")
+        page.select_option("#taps-kind", "Nearest and 3")
+        for _ in range(3):
+            page.focus("#taps-1")
+            page.keyboard.press("ArrowLeft")
+            assert page.text_content(".taps-verdict").startswith("Flat")
+        assert not complaints
+
+
+def test_the_site_finds_all_of_its_pages():
+    """A page that is in no table of contents would not be found by readers."""
+    index = (DOCS / "index.md").read_text()
+    for page in DOCS.glob("*/*.md"):
+        name = page.relative_to(DOCS).with_suffix("").as_posix()
+        if not name.startswith("_"):
+            assert name in index, name
+
+
+def test_documentation_imports_what_it_needs():
+    """Its scripts are read without Sphinx."""
+    for path in DOCS.rglob("*.py"):
+        ast.parse(Path(path).read_text())
