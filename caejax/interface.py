@@ -570,8 +570,8 @@ def load_config(name_or_path: str | os.PathLike[str]) -> ConfigDict:
       CaejaxError: There is no such file or name, or the file fails.
 
     Example:
-      >>> caejax.load_config("quickstart").train.epochs
-      3
+      >>> caejax.load_config("quickstart").train.batch_size
+      32
     """
     if not isinstance(name_or_path, str | os.PathLike):
         raise CaejaxError(

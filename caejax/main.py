@@ -52,7 +52,10 @@ _LOCKS = flags.DEFINE_bool(
     "folder that no other command uses.",
 )
 _CALIBRATE = flags.DEFINE_bool(
-    "calibrate", False, "With --mode=show: train two short runs, to tell the time."
+    "calibrate",
+    None,
+    "With --mode=show: train two short runs, to tell the time. --mode=slurm does so "
+    "unless told --nocalibrate.",
 )
 _REFERENCES = flags.DEFINE_list(
     "references",
@@ -126,7 +129,7 @@ def _main(argv):
             raise CaejaxError(f"--{flag.name} is for --mode=eval; add that")
     if _REFERENCE_IMAGES.value and not _REFERENCES.value:
         raise CaejaxError("--reference-images is for --references; add that")
-    if _CALIBRATE.value and _MODE.value != "show":
+    if _CALIBRATE.value and _MODE.value not in ("show", "slurm"):
         raise CaejaxError("--calibrate is for --mode=show; add that")
     if not _LOCKS.value:
         os.environ[locks.VARIABLE] = "1"  # for worker processes, too

@@ -31,6 +31,8 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 # Accelerators, too, compare numbers in full float32.
 jax.config.update("jax_default_matmul_precision", "highest")
 
+_LARGE = 1 << 30  # bytes
+
 
 @pytest.fixture(scope="session", autouse=True)
 def one_device():
@@ -39,6 +41,20 @@ def one_device():
     # What is imported by now is not looked through again at each collection.
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_process():
+    """Lets go of compiled programs where they are many: the process gets slow by them.
+
+    What is needed again is found in the folder of compiled programs.
+    """
+    yield
+    with open("/proc/self/statm") as file:
+        resident = int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    if resident > _LARGE:
+        jax.clear_caches()
+        gc.collect()
 
 
 @pytest.fixture

@@ -63,7 +63,7 @@ def test_an_unknown_name_is_one_line_with_the_known_ones(name, hint):
 
 def test_a_config_is_loaded_and_locked():
     config = load_config("quickstart")
-    assert set(config.sweep) == {"decoder", "noise", "seed"}
+    assert set(config.sweep) == {"decoder", "seed"}
     assert config.train.batch_size == 32
     with pytest.raises(AttributeError):
         config.speed = 1

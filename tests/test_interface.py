@@ -382,6 +382,6 @@ def test_a_default_config_is_new_each_time():
     config = caejax.default_config()
     config.seed = 3
     assert caejax.default_config().seed == 0
-    assert len(caejax.load_config("quickstart").sweep) == 3
+    assert set(caejax.load_config("quickstart").sweep) == {"decoder", "seed"}
     with pytest.raises(caejax.CaejaxError, match="by name or file, and this is int"):
         caejax.load_config(3)

@@ -241,7 +241,8 @@ def test_the_command(tmp_path, capsys, monkeypatch):
     record = json.loads((tmp_path / "found.json").read_text())
     assert [x["period"] for x in record["patterns"]] == [4]
     assert [x["name"] for x in record["images"]] == ["0.png", "1.png"]
-    assert Image.open(tmp_path / "measure.png").size[0] > 500
+    with Image.open(tmp_path / "measure.png") as picture:
+        assert picture.size[0] > 500
     assert main(["out", "--threshold=-20", "--figure=", "--json=-"]) == 0
     assert json.loads(capsys.readouterr().out)["clean"]
 

@@ -41,7 +41,8 @@ class Options(NamedTuple):
       workdir: the folder of the run or sweep; None where none is given.
       cores: the number of a CPU's cores that share each batch; 0 for all.
       cache: whether to keep compiled programs for the next command.
-      calibrate: whether `show` estimates the time.
+      calibrate: whether `show` and `slurm` estimate the time; None for what they do by
+        themselves, `slurm` alone does.
       references: the names of the references, for `eval`.
       reference_images: the number of test images that slow references are given; 0
         for all.
@@ -57,7 +58,7 @@ class Options(NamedTuple):
     workdir: Path | None = None
     cores: int = 0
     cache: bool = True
-    calibrate: bool = False
+    calibrate: bool | None = None
     references: Sequence[str] = ()
     reference_images: int = 0
     levels: Sequence[str] = ()

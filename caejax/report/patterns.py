@@ -132,7 +132,8 @@ def gallery(runs: Runs, setting: str = "", width: float = PAGE) -> Figure | None
     scale = max(1e-3, *(np.quantile(np.abs(a), 0.95) for a in ripples.values()))
     count = 1 + len(ripples)
     tall = max(planes(runs[name].samples["gallery_output"]) for name in ripples)
-    lines = [line for name in ("input", *ripples) for line in name.split("\n")]
+    labels = {name: wrapped(name or "output", width / 4, 8) for name in ripples}
+    lines = [line for text in ("input", *labels.values()) for line in text.split("\n")]
     room = width - 0.2 - _LETTER * max(map(len, lines))
     size = min(room / (2 * len(chosen)), _TALLEST / count)
     figure, axes = plt.subplots(
@@ -145,7 +146,7 @@ def gallery(runs: Runs, setting: str = "", width: float = PAGE) -> Figure | None
     for row, (name, ripple) in zip(axes[1:], ripples.items(), strict=True):
         _pictures(row[0], runs[name].samples["gallery_output"][chosen])
         _pictures(row[1], 0.5 + 0.5 * grey(ripple[chosen]) / scale)
-        row[0].set_ylabel(name or "output", rotation=0, ha="right", va="center")
+        row[0].set_ylabel(labels[name], rotation=0, ha="right", va="center")
     title = f"ripple: black −{scale:.2g},\nwhite +{scale:.2g}"
     axes[0, 1].text(0.5, 0, title, ha="center", transform=axes[0, 1].transAxes)
     head(figure, setting)
