@@ -336,6 +336,7 @@ def test_links_to_runs_open_their_panels(page):
 
 def test_nothing_overflows_on_a_telephone(page):
     page.set_viewport_size({"width": 390, "height": 844})
+    page.reload()  # waits for the pictures of this width
     page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
     widths = page.evaluate(
         "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
