@@ -72,7 +72,7 @@ def sweep(folder: Path, kinds: Sequence[str], out: Path) -> None:
     _watch(clock)
     config = load_config(str(CONFIG))
     override(config, "sweep.decoder.values", tuple(kinds))
-    override(config, "sweep.noise.values", (0.3,))
+    config.references = ()
     start_for(config)
     runs: list[dict[str, Any]] = []
     attempt = serial.attempt
@@ -216,7 +216,7 @@ _SINGLE = """from caejax.config.load import load_config
 
 def get_config():
     config = load_config("quickstart")
-    config.sweep = {}
+    config.sweep, config.references = {}, ()
     return config
 """
 
