@@ -1,5 +1,6 @@
 """Figures are the same bytes whatever matplotlib is told by its user."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from caejax.report.style import bare, paper_style, save
 
@@ -96,3 +98,14 @@ def test_a_backend_that_does_not_work_is_not_asked(name, usual, tmp_path):
             assert draw(tmp_path) == usual
         finally:
             plt.switch_backend(before)
+
+
+def test_a_figure_that_cannot_be_written_whole_leaves_no_file(tmp_path, monkeypatch):
+    def fails(self, file, **_):
+        file.write(b"a part")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Figure, "savefig", fails)
+    with pytest.raises(OSError, match=r"No space left .*figure\.png"):
+        save(plt.figure(), tmp_path / "figure")
+    assert not list(tmp_path.iterdir())

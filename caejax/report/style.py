@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from caejax.files.atomic import naming
+from caejax.files.atomic import replacing
 
 COLUMN, PAGE = 3.25, 6.75  # inches
 NARROW = 3.4  # inches that a telephone shows with letters that can be read
@@ -74,8 +74,8 @@ def save(figure: Figure, path: Path, *, formats: tuple[str, ...] = ("png",)) -> 
         # Without a date, equal figures are equal files.
         metadata = {"CreationDate": None} if suffix == "pdf" else None
         place = path.with_suffix(f".{suffix}")
-        with naming(place), _no_date():
-            figure.savefig(place, metadata=metadata)
+        with _no_date(), replacing(place) as file:
+            figure.savefig(file, format=suffix, metadata=metadata)
         # Laid out once is enough, and what takes most of the time.
         figure.set_layout_engine("none")
     plt.close(figure)
