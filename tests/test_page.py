@@ -2,12 +2,12 @@
 
 import itertools
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from helpers.browser import chromium
 from helpers.finished import write, write_run
 
 from caejax.config.ids import setting_id
@@ -18,7 +18,6 @@ ROOT = Path(__file__).parents[1]
 DECODERS = {"deconv_k3": -20.0, "nearest_k3": -130.0, "shuffle_k3": -8.0}
 LEVELS, SEEDS = (0.1, 0.5), (0, 1)
 VIEWS = ("Overview", "Pattern on constant codes", "By run")
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 # What the command imports, its own modules and those of JAX.
 PROGRAM = """
@@ -105,16 +104,8 @@ def reported(tmp_path_factory):
 @pytest.fixture(scope="module")
 def browser():
     """A headless Chromium; tests are skipped without one."""
-    api = pytest.importorskip("playwright.sync_api")
-    path = next(filter(None, map(shutil.which, BROWSERS)), None)
-    with api.sync_playwright() as playwright:
-        if path is None and not Path(playwright.chromium.executable_path).exists():
-            pytest.skip("no Chromium found; `playwright install chromium` brings one")
-        browser = playwright.chromium.launch(
-            executable_path=path, args=["--no-sandbox"]
-        )
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

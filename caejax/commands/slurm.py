@@ -15,9 +15,8 @@ from caejax.files.atomic import write_atomically
 from caejax.runtime.devices import usable_cores
 from caejax.runtime.startup import NOTHING, start
 from caejax.sweep.executors import find_executor
-from caejax.sweep.progress import duration
 from caejax.sweep.spec import SweepRun, expand
-from caejax.terminal.lines import tell
+from caejax.terminal.lines import duration, tell
 
 SCRIPT = "slurm.sh"
 

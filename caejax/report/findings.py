@@ -172,7 +172,7 @@ def _references(sweep, found, judged):
         ]
     parts = [
         f"{rival.name} {_apart(rival)} {name_of(lead.best)}"
-        f"{_where(lead, conditions)}{_sure(rival)}"
+        f"{_where(lead, conditions)}{_bracketed(_sure(rival))}"
         for lead, rival in pairs
     ]
     return [f"In PSNR, {'; '.join(parts)}."]
@@ -190,13 +190,19 @@ def _where(lead, conditions):
     return f" at {_joined([f'{label(field)} {value}' for field, value in pairs])}"
 
 
-def _sure(rival):
-    if rival.interval is not None:
-        return " ({} {:.2f} to {:.2f})".format(INTERVAL, *rival.interval)
-    if len(rival.differences) < 2:
+def _sure(found):
+    """How sure a difference is: its interval, else in how many seeds; "" of one."""
+    if found.interval is not None:
+        return "{} {:.2f} to {:.2f}".format(INTERVAL, *found.interval)
+    if len(found.differences) < 2:
         return ""
-    ahead = sum(d > 0 for d in rival.differences)
-    return f" (ahead in {ahead} of {len(rival.differences)} seeds)"
+    ahead = sum(d > 0 for d in found.differences)
+    return f"ahead in {ahead} of {len(found.differences)} seeds"
+
+
+def _bracketed(*texts):
+    told = ", ".join(filter(None, texts))
+    return f" ({told})" if told else ""
 
 
 def _best(sweep, found):
@@ -238,19 +244,8 @@ def _gain(lead, conditions):
     text += _where(lead, conditions)
     if not lead.differences:
         return text
-    return (
-        f"{text} ({np.mean(lead.differences):.2f} dB above "
-        f"{name_of(lead.second)}{_spread(lead)})"
-    )
-
-
-def _spread(lead):
-    if lead.interval is not None:
-        return ", {} {:.2f} to {:.2f}".format(INTERVAL, *lead.interval)
-    if len(lead.differences) < 2:
-        return ""
-    ahead = sum(d > 0 for d in lead.differences)
-    return f", ahead in {ahead} of {len(lead.differences)} seeds"
+    above = f"{np.mean(lead.differences):.2f} dB above {name_of(lead.second)}"
+    return text + _bracketed(above, _sure(lead))
 
 
 def _span(values, digits):
