@@ -107,13 +107,15 @@ def test_a_job_is_queued_again_after_a_signal_alone(tmp_path, code, state, again
         (tmp_path / name).write_text(FAKE.format(log=log, state=state))
         (tmp_path / name).chmod(0o755)
     (tmp_path / "command.py").write_text(COMMAND.format(code=code))
+    # So that the command has ended before the shell looks for it again.
+    (tmp_path / "slow").write_text('kill() { builtin kill "$@" && sleep 0.3; }')
     text = script(plan(tmp_path, command=f"{sys.executable} command.py"))
     (tmp_path / "slurm.sh").write_text(text)
     job = subprocess.Popen(
         ["bash", tmp_path / "slurm.sh"],
         env=os.environ
         | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
-        | {"SLURM_JOB_ID": "7"},
+        | {"SLURM_JOB_ID": "7", "BASH_ENV": str(tmp_path / "slow")},
         stdout=subprocess.PIPE,
         text=True,
     )

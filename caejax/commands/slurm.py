@@ -286,12 +286,10 @@ command=$!
 # Signals go on to the command, which saves its checkpoints and ends.
 trap 'kill -USR1 $command' USR1
 trap 'kill -TERM $command' TERM
-while true; do
-    wait $command
-    code=$?
-    # A signal ends the wait, not the command.
-    kill -0 $command 2>/dev/null || break
-done
+# A signal ends the wait, not the command: once it has ended, its own code is asked for.
+while wait $command; kill -0 $command 2>/dev/null; do :; done
+wait $command
+code=$?
 """
 _END = """\
 
