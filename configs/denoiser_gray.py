@@ -36,7 +36,7 @@ def get_config():
     config.train.crop_size = 64
     config.train.augment = True
     config.train.steps_per_epoch = 2000
-    config.train.epochs = 50
+    config.train.epochs = 30
     config.train.ema_decay = 0.999
     config.train.probe_steps = ()
     return config
