@@ -150,7 +150,7 @@ def _outside(error: BaseException) -> str:
     return ""
 
 
-_MAKE_SPACE = "make space there; the same command then goes on"
+_MAKE_SPACE = "make space there and give the command again"
 _SMALLER = (
     "make train.batch_size, data.image_size or model.widths smaller, or what is "
     "given to the command at once"
