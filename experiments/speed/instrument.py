@@ -1,12 +1,17 @@
-"""How long `caejax.diagnose` takes: on a 100 MB ONNX file, on a 50-million decoder.
+"""How long the instrument takes, on each of the sizes that it is made for.
 
     python -m experiments.speed.instrument
 
-Writes instrument.json beside itself. It needs the extras onnx and torch.
+`caejax.diagnose` on an ONNX file of 100 MB and on a decoder of 50 million parameters,
+and `caejax measure` on 100 images. Writes instrument.json beside itself. It needs the
+extras onnx and torch.
 """
 
 import json
+import os
 import platform
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -15,6 +20,7 @@ import numpy as np
 import onnx
 import torch
 from onnx import helper, numpy_helper
+from PIL import Image
 from torch import nn
 
 from caejax.diagnose import diagnose, onnx_file
@@ -22,16 +28,18 @@ from caejax.diagnose.places import find_places
 
 HERE = Path(__file__).parent
 LATENT, SIDE = 32, 32  # channels and pixels that the decoder takes; it gives 256
+IMAGES, SHAPE = 100, (321, 481)
 
 
 def main() -> None:
-    """Measures both, prints and writes them."""
+    """Measures all, prints and writes them."""
     found = {
-        "device": f"{platform.machine()}, {torch.get_num_threads()} threads",
+        "device": f"{platform.machine()}, {os.cpu_count()} cores",
         "torch": torch.__version__,
         "onnx": onnx.__version__,
         **onnx_seconds(),
         **decoder_seconds(),
+        **measure_seconds(),
     }
     (HERE / "instrument.json").write_text(json.dumps(found, indent=2) + "\n")
     print(json.dumps(found, indent=2))
@@ -90,6 +98,20 @@ def decoder_seconds() -> dict[str, float]:
         "decoder_places": len(found["places"]),
         "decoder_diagnose_s": seconds,
     }
+
+
+def measure_seconds() -> dict[str, float]:
+    """Seconds that the command takes for a folder of noise over smooth shades."""
+    rng = np.random.default_rng(0)
+    shade = 64 + np.add.outer(np.arange(SHAPE[0]), np.arange(SHAPE[1]))[..., None] / 10
+    with tempfile.TemporaryDirectory() as folder:
+        for i in range(IMAGES):
+            image = shade + 4 * rng.standard_normal((*SHAPE, 3))
+            Image.fromarray(np.uint8(image)).save(Path(folder) / f"{i}.png")
+        began = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "caejax", "measure", folder], check=True)
+        seconds = time.perf_counter() - began
+    return {"measure_images": IMAGES, "measure_s": seconds}
 
 
 if __name__ == "__main__":
