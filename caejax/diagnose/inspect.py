@@ -9,7 +9,7 @@ import numpy as np
 
 from caejax.diagnose import phases, probe
 from caejax.diagnose.phases import decibels
-from caejax.diagnose.places import Place, find_places, scales
+from caejax.diagnose.places import Place, find_places, find_whole, scales
 from caejax.diagnose.reach import from_there, reads_tokens, what_is_seen
 from caejax.diagnose.result import THRESHOLD_DB, Diagnosis
 from caejax.diagnose.trace import Trace
@@ -42,10 +42,14 @@ def inspect(
     if behind is not None:
         trace, places = from_there(trace, places, [inputs, *examples], behind)
     about = [*trace.about, *what_is_seen(trace)]
-    if not places:
-        return _nothing(about, threshold_db)
     larger = scales(trace, places)
     periods = [_period(place, larger) for place in places]
+    if not any(periods):
+        places = find_whole(trace) or places
+        larger = scales(trace, places)
+        periods = [_period(place, larger) for place in places]
+    if not places:
+        return _nothing(about, threshold_db)
     whole = _common([p for p in periods if p])
     given = [inputs, *examples]
     drawn = _measure(trace, given, places, periods, whole, larger, about)

@@ -69,7 +69,7 @@ class _Run:
 
     def _equation(self, eqn, given):
         inner = _inner(eqn)
-        if inner is not None:
+        if inner is not None and not _resizes(eqn, given):
             self._names.append(str(eqn.source_info.name_stack))
             made = self.call(inner, given[len(given) - len(inner.jaxpr.invars) :])
             self._names.pop()
@@ -118,6 +118,28 @@ def _inner(eqn):
     return found if hasattr(found, "consts") else core.ClosedJaxpr(found, ())
 
 
+def _resizes(eqn, given):
+    """Whether it is `jax.image.resize`, which is looked at as one operation."""
+    sources = [index for _, index in given if index is not None]
+    return eqn.params.get("name") == "_resize" and len(sources) == len(given) == 1
+
+
+def _resize(step, eqn, shape):
+    """A resize, and its method by how far a pixel reaches in enlarged ones."""
+    point = np.zeros(shape, np.float32)
+    point[tuple(n // 2 for n in shape)] = 1
+    (made,) = _bind(eqn, [point])
+    sizes = zip(shape, np.shape(made), strict=True)
+    axis, scale = max(enumerate(m / n for n, m in sizes), key=lambda pair: pair[1])
+    others = tuple(i for i in range(len(shape)) if i != axis)
+    reach = np.ceil(np.count_nonzero(np.abs(made).max(others)) / scale)
+    mode = _METHODS.get(int(reach), "of another method")
+    return step._replace(kind="resize", label="jax.image.resize", mode=mode)
+
+
+_METHODS = {1: "nearest", 2: "linear", 4: "cubic", 6: "lanczos3", 10: "lanczos5"}
+
+
 def _bind(eqn, values):
     made = eqn.primitive.bind(*values, **eqn.params)
     return list(made) if eqn.primitive.multiple_results else [made]
@@ -126,6 +148,8 @@ def _bind(eqn, values):
 def _known(step, eqn, given):
     name = eqn.primitive.name
     alone = len(step.sources) == 1
+    if _resizes(eqn, given):
+        return _resize(step, eqn, step.shape_in)
     if name == "conv_general_dilated" and given[1][1] is None:
         return _convolution(step, eqn.params, np.asarray(given[1][0]))
     if name in _LAYOUTS and alone:

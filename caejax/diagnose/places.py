@@ -75,6 +75,37 @@ def find_places(trace: Trace) -> list[Place]:
     return list({place.output: place for place in found if place}.values())
 
 
+_UNKNOWN = "how it enlarges is not known; what it draws is measured"
+
+
+def find_whole(trace: Trace) -> list[Place]:
+    """From the smallest features to the result as one place, if that is larger.
+
+    For models in which no place was found whose pattern reaches the result.
+    """
+    steps = {step.index: step for step in trace.steps}
+    end = steps.get(trace.results[0])
+    sizes = {
+        step.index: spatial(step.shape, trace.channel)
+        for step in trace.steps
+        if end is not None and len(step.shape) == len(end.shape) > 2
+    }
+    # Of one pixel are means, of which gates are made.
+    sizes = {index: size for index, size in sizes.items() if min(size) > 1}
+    if not sizes:
+        return []
+    smallest = max(sizes, key=lambda index: (-math.prod(sizes[index]), index))
+    whole = spatial(end.shape, trace.channel)
+    stride = tuple(out / n for n, out in zip(sizes[smallest], whole, strict=True))
+    if max(stride) == 1 or not all(float(s).is_integer() for s in stride):
+        return []
+    small, large = ("x".join(map(str, size)) for size in (sizes[smallest], whole))
+    operation = f"from {small} to {large}"
+    name = steps[smallest].name
+    place = Place(name, operation, stride, (), None, {}, smallest, end.index, _UNKNOWN)
+    return [place]
+
+
 def _ends(step, users, trace):
     """Whether what is moved is then used: no layout alone goes on."""
     following = users[step.index]
@@ -127,6 +158,8 @@ def _next(step, users):
     return None
 
 
+# Operations whose first input is a part of the result, and no smaller image.
+_JOINING = {"concatenate", "cat", "Concat"}
 # Operations that leave a kernel's phases as they are.
 _PASSING = {"add", "add_", "Add", "pad", "constant_pad_nd", "Pad", "mul", "Mul"}
 
@@ -175,6 +208,8 @@ def _resize(step, users, channel):
 
 def _unknown(step, channel):
     """An operation that enlarges in a way of its own, as by picking elements."""
+    if step.label in _JOINING:
+        return None
     if len(step.shape_in) != len(step.shape) or len(step.shape) < 3:
         return None
     sizes = zip(
@@ -184,9 +219,16 @@ def _unknown(step, channel):
     whole = all(float(s).is_integer() for s in stride)
     if not whole or max(stride) == 1 or min(step.shape_in) == 0:
         return None
-    note = "how it enlarges is not known; what it draws is measured"
     return Place(
-        step.name, step.label, stride, (), None, {}, step.sources[0], step.index, note
+        step.name,
+        step.label,
+        stride,
+        (),
+        None,
+        {},
+        step.sources[0],
+        step.index,
+        _UNKNOWN,
     )
 
 
@@ -349,7 +391,8 @@ def scales(trace: Trace, places: list[Place]) -> dict[int, tuple[float, ...]]:
 def _scale(step, dims, channel):
     if step.kind == "convolution" and len(step.stride) == dims:
         return tuple(1 / s for s in step.stride)
-    if step.kind == "layout":  # those that enlarge are places
+    # Layouts that enlarge are places.
+    if step.kind == "layout" or step.label in _JOINING:
         return (1.0,) * dims
     if len(step.shape_in) != len(step.shape) or len(step.shape) != dims + 2:
         return (1.0,) * dims

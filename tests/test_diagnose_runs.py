@@ -1,0 +1,66 @@
+"""Runs of caejax, diagnosed and mended."""
+
+import numpy as np
+import pytest
+from helpers.tiny import save_checkpoints, tiny_config
+
+from caejax.diagnose import diagnose
+from caejax.files.finished import read_summary
+from caejax.fix import fix_file
+from caejax.training.loop import train
+
+# One of each form that upsampling is computed in, and whether it starts clean.
+KINDS = {
+    "deconv_k3": False,
+    "deconv_k4": False,
+    "nearest_k3": True,
+    "bilinear_k3": True,
+    "shuffle_k3": False,
+    "shuffle_hold": True,
+    "deconv_k3_fir": True,
+    "carafe": True,
+    "dysample": True,
+}
+
+
+def wide_config(upsampling):
+    """Wide enough for each form that a CPU takes of upsampling layers."""
+    config = tiny_config()
+    config.model.widths = (32, 64)
+    config.model.upsampling = upsampling
+    config.model.output_activation = "linear"
+    config.loss = "mse"
+    return config
+
+
+@pytest.mark.parametrize(("kind", "clean"), KINDS.items())
+def test_every_kind_is_seen_for_what_it_is(kind, clean, tmp_path):
+    save_checkpoints(tmp_path, wide_config(kind), seeds=[0])
+    found = diagnose(tmp_path)
+    assert found.clean == clean
+    assert found["ripple_db"] is not None
+    if clean:
+        assert found["ripple_db"] < -100
+    strides = np.prod([place["stride"] for place in found["places"]], axis=0)
+    np.testing.assert_array_equal(strides, [4, 4])
+
+
+def test_a_run_is_mended_and_trained_further(tmp_path):
+    config = wide_config(("shuffle_k3", "deconv_k4"))
+    config.model.widths = (20, 20)
+    config.train.epochs, config.train.probe_steps = 1, ()
+    before = train(config, tmp_path / "run", verbose=False)
+    record = fix_file(tmp_path / "run", tmp_path / "mended", finetune=1)
+    assert record["ripple_before_db"] > -60
+    assert record["ripple_after_db"] < -100
+    assert record["clean"]
+    assert len(record["changes"]) == 2
+    quality = record["quality"]
+    assert quality["finetuned_ripple_db"] < -100
+    assert quality["before_psnr_db"] == before["test/psnr"]
+    tuned = read_summary(tmp_path / "mended-tuned")
+    assert tuned["test/psnr"] == quality["finetuned_psnr_db"]
+    # Of what it draws on flat codes nothing is left, by the study's own measure.
+    for period in (2, 4):
+        assert before[f"test/dc_ripple_db_s{period}"] > -60
+        assert tuned[f"test/dc_ripple_db_s{period}"] < -100
