@@ -16,6 +16,7 @@ from caejax.files.locks import holding
 from caejax.sweep import progress
 from caejax.sweep.attempt import attempt
 from caejax.sweep.executors import ray as cluster
+from caejax.sweep.executors.vmap import vmap
 from caejax.sweep.run import run_sweep
 from caejax.sweep.spec import expand
 
@@ -119,6 +120,58 @@ def test_runs_that_others_do_are_left_to_them(tmp_path, monkeypatch, flight):
         states = direct(tmp_path, monkeypatch, stub, 2)
     assert states[0] == ["running elsewhere"] * 2 + ["done"]
     assert states[1] == ["done"]
+
+
+class Here:
+    """What stands for Ray: a task is done where it is begun."""
+
+    def __init__(self):
+        self.parts, self._states = [], {}
+
+    def nodes(self):
+        return [{"Alive": True, "Resources": {"CPU": 1.0}}] * 2
+
+    def remote(self, work):
+        def begin(runs, *shared):
+            task = object()
+            self.parts.append([run.config.seed for run in runs])
+            self._states[task] = work(runs, *shared)
+            return task
+
+        return SimpleNamespace(options=lambda **asked: SimpleNamespace(remote=begin))
+
+    def wait(self, tasks, **how):
+        return tasks[:1], tasks[1:]
+
+    def get(self, task):
+        return self._states[task]
+
+
+@pytest.mark.parametrize(
+    ("group", "parts"),
+    [(True, [[0, 1, 2], [3, 4]]), (False, [[0], [1], [2], [3], [4]])],
+)
+def test_with_groups_a_task_trains_its_part_as_vmap_does(
+    tmp_path, monkeypatch, group, parts
+):
+    engine, together = Here(), []
+
+    def seen(runs, *rest):
+        together.append([run.config.seed for run in runs])
+        vmap(runs, *rest)
+
+    lines = SimpleNamespace(add=SimpleNamespace(remote=lambda *line: None))
+    news = SimpleNamespace(hear=list, actor=lines)
+    monkeypatch.setattr(cluster, "_cluster", lambda: contextlib.nullcontext(engine))
+    monkeypatch.setattr(cluster, "_News", lambda engine: news)
+    monkeypatch.setattr(cluster, "_begin", lambda there: "here")
+    monkeypatch.setattr(cluster, "_check_reach", lambda *place: None)
+    monkeypatch.setattr(cluster, "vmap", seen)
+    config = fake_config(5, name="ray", group=group)
+    rows = run_sweep(config, tmp_path / "sweep", sweep_jobs.quick)
+    assert [row["status"] for row in rows] == ["done"] * 5
+    assert engine.parts == parts
+    assert together == (parts if group else [])
 
 
 def test_parts_are_of_runs_that_are_alike_and_of_equal_size():

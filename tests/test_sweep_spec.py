@@ -4,6 +4,7 @@ import pytest
 from helpers.sweep_jobs import DECODERS, SEEDS, sweep_config
 from helpers.tiny import tiny_config
 
+from caejax import config as config_lib
 from caejax.errors import CaejaxError
 from caejax.sweep.spec import expand
 
@@ -102,3 +103,38 @@ def test_ids_depend_on_the_run_alone():
         run.id for run in expand(sweep_config(seed=SEEDS, decoder=DECODERS))[2:]
     ]
     assert plain[0].config.executor == expand(config)[0].config.executor
+
+
+def test_thousands_of_runs_do_not_take_thousands_of_resolutions(monkeypatch):
+    """All that takes long is done for each config and its names, not for each run."""
+    resolve, calls = config_lib.resolve, []
+
+    def counted(config):
+        calls.append(config)
+        return resolve(config)
+
+    monkeypatch.setattr(config_lib, "resolve", counted)
+    counts = []
+    for seeds in (2, 20):
+        config = config_lib.default()
+        config.sweep = {
+            "loss": {"field": "loss", "values": ("bce", "mse")},
+            "seed": {"field": "seed", "values": tuple(range(seeds))},
+        }
+        calls.clear()
+        assert len(expand(config)) == 2 * seeds
+        counts.append(len(calls))
+    assert counts[0] == counts[1]
+
+
+def test_runs_share_nothing_that_can_be_changed():
+    config = config_lib.default()
+    config.sweep = {"seed": {"field": "seed", "values": (0, 1)}}
+    first, second = expand(config)
+    first.config.model.widths = (1,)
+    first.config.train.start_from = "elsewhere"
+    first.config.executor.workers = 9
+    assert second.config.to_dict() == {
+        **config_lib.one_run(config).to_dict(),
+        "seed": 1,
+    }

@@ -204,16 +204,16 @@ def image_size(config: ConfigDict) -> tuple[int, int]:
     return sides
 
 
-def get(config: ConfigDict, field: str) -> Any:
-    """Value of a dotted field.
+def get(config: ConfigDict | dict[str, Any], field: str) -> Any:
+    """Value of a dotted field, of a config or of what its `to_dict` gives.
 
     Raises:
       CaejaxError: no such field; names the nearest.
     """
     value = config
     for part in field.split("."):
-        if not isinstance(value, ConfigDict) or part not in value:
-            raise CaejaxError(unknown_field(field, config))
+        if not isinstance(value, ConfigDict | dict) or part not in value:
+            raise CaejaxError(unknown_field(field, ConfigDict(config)))
         value = value[part]
     return value
 

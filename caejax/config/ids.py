@@ -3,6 +3,7 @@
 For reports, too: JAX is not imported.
 """
 
+import functools
 import hashlib
 import json
 from collections.abc import Mapping
@@ -59,17 +60,28 @@ def run_id(config: Mapping[str, Any]) -> str:
     model = run.get("model", {})
     tied = _TIED if model.get("encoder") == "tied_dense" else {}
     run |= {"model": {**_MODEL, **tied, **model}, "sweep": {}}
-    return _hash(run, indent=2)  # as ever, so that folders are found
+    lines = (_lines(name, _compact(run[name])) for name in sorted(run))
+    return _hash("{\n" + ",\n".join(filter(None, lines)) + "\n}")
+
+
+@functools.lru_cache(4096)  # of thousands of runs, most sections are the same
+def _lines(name, compact):
+    """A field or section in indented JSON as ever, so that folders are found."""
+    values = _without_newer({name: json.loads(compact)})
+    return json.dumps(values, indent=2, sort_keys=True)[2:-2]
 
 
 def setting_id(config: Mapping[str, Any]) -> str:
     """Names what noisy images depend on, as `run_id`: data, corruption and seed."""
-    return _hash({name: config[name] for name in ("data", "corruption", "seed")})
+    setting = {name: config[name] for name in ("data", "corruption", "seed")}
+    return _hash(_compact(_without_newer(json.loads(_compact(setting)))))
 
 
-def _hash(values, indent=None):
-    values = _without_newer(json.loads(json.dumps(values)))
-    text = json.dumps(values, indent=indent, sort_keys=True)
+def _compact(values):
+    return json.dumps(values, sort_keys=True)
+
+
+def _hash(text):
     return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 

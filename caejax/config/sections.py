@@ -125,7 +125,7 @@ def choice(config: ConfigDict, field: str) -> Choice:
     """
     section, table = SWITCHES[field]
     name = _find(config, field.split("."))
-    given = section_of(config, field).to_dict()
+    given = dict(section_of(config, field))
     return parameters.choose(table, name, given, (field, section))
 
 

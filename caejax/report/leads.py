@@ -71,21 +71,23 @@ def leads(sweep: SweepFiles) -> list[Lead]:
     groups = scores_of(sweep)
     pairs = sum(len(list(combinations(scores, 2))) for scores in groups.values())
     inputs = _inputs(sweep)
-    return [
-        _in_other_ways(sweep, _lead(condition, scores, inputs.get(condition), pairs))
+    found = [
+        _lead(condition, scores, inputs.get(condition), pairs)
         for condition, scores in groups.items()
     ]
+    columns = {name: scores_of(sweep, name) for name in (SSIM, GREY, "run_id")}
+    return [_in_other_ways(sweep, lead, columns) for lead in found]
 
 
-def _in_other_ways(sweep, lead):
+def _in_other_ways(sweep, lead, columns):
     """A lead with what other measures, and other photographs, say of it."""
     if lead.second is None:
         return lead
     others = {
-        name: _paired(scores_of(sweep, name).get(lead.condition, {}), lead)
+        name: _paired(columns[name].get(lead.condition, {}), lead)
         for name in (SSIM, GREY)
     }
-    ids = scores_of(sweep, "run_id").get(lead.condition, {})
+    ids = columns["run_id"].get(lead.condition, {})
     ours, theirs = (ids.get(choice, {}) for choice in (lead.best, lead.second))
     pairs = [
         (sweep.runs.get(theirs[seed]), sweep.runs.get(ours[seed]))

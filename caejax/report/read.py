@@ -237,7 +237,8 @@ def _read_levels(workdir, run_ids):
         needed=("run_id", "corruption.name"),
         numbers=("train_level", "test_level", _PSNR),
     )
-    return [row for row in rows if row["run_id"] in run_ids]
+    ids = set(run_ids)
+    return [row for row in rows if row["run_id"] in ids]
 
 
 def _read_measured(path, fields=(), **columns):

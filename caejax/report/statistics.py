@@ -72,8 +72,12 @@ def _flipped(x, seed):
     sums = counts = np.zeros(1)  # the given pattern
     if len(x) > EXACT_SEEDS:
         rng = np.random.default_rng(seed)
-        flips = rng.random((len(x), PERMUTATIONS)) >= 0.5
-        return np.append(sums, x @ flips), np.append(counts, flips.sum(0))
+        sums, counts = np.zeros((2, PERMUTATIONS + 1))
+        for value in x:  # one by one: of hundreds of seeds all patterns fill gigabytes
+            flips = rng.random(PERMUTATIONS) >= 0.5
+            sums[1:] += value * flips
+            counts[1:] += flips
+        return sums, counts
     for value in x:
         sums = np.append(sums, sums + value)
         counts = np.append(counts, counts + 1)

@@ -1,11 +1,13 @@
 """Which runs of a sweep share their compiled programs."""
 
 import collections
+import json
 from collections.abc import Iterable
 
 from ml_collections import ConfigDict
 
 from caejax import config as config_lib
+from caejax.config.ids import NOT_OF_A_RUN
 from caejax.sweep.spec import SweepRun
 from caejax.training import varied
 
@@ -19,9 +21,16 @@ def alike(runs: Iterable[SweepRun]) -> list[list[SweepRun]]:
 
 
 def program_of(config: ConfigDict) -> str:
-    """The same for configs of runs that one program can train."""
-    config = config_lib.one_run(config)
+    """The same for the configs of runs that one program can train.
+
+    Args:
+      config: a resolved config, as runs of a sweep have it.
+    """
+    values = config.to_dict()
+    for name in NOT_OF_A_RUN:
+        del values[name]
     for vary in varied.VARIED:
-        common = vary.common(config_lib.get(config, vary.field))
-        config_lib.override(config, vary.field, common)
-    return config_lib.to_json(config)
+        *parents, last = vary.field.split(".")
+        section = config_lib.get(values, ".".join(parents)) if parents else values
+        section[last] = vary.common(section[last])
+    return json.dumps(values, sort_keys=True)

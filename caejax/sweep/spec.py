@@ -1,16 +1,21 @@
 """From a config with sweep axes to the runs of the grid."""
 
 import collections
+import contextlib
 import functools
+import gc
 import itertools
 import math
+import pickle
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
 
 from caejax import config as config_lib
-from caejax.config.check import check
+from caejax.config import SWITCHES
+from caejax.config.check import check_resolved
+from caejax.config.ids import NOT_OF_A_RUN, run_id
 from caejax.config.load import load_config
 from caejax.config.values import shown
 from caejax.errors import CaejaxError, did_you_mean
@@ -83,25 +88,42 @@ def expand(config: ConfigDict, within: Path = Path()) -> list[SweepRun]:
     _check_fields_differ([axis.points for axis in axes])
     after = {later: earlier for axis in axes for later, earlier in axis.after.items()}
     points = list(itertools.product(*(axis.points for axis in axes)))
+    with _without_collections():
+        runs = _expand(config, points, after, within)
+    left = _without(runs, config.sweep_exclude)
+    _check_starts(left)
+    return left
+
+
+def _expand(config, points, after, within):
     runs: dict[str, SweepRun] = {}
     ids: dict[int, str] = {}  # by place among the points
     load = functools.cache(functools.partial(_load_config, within))
+    copies = _copies(config, load)
+    starts = _starts(points, after)
     for place in _starts_first(points, after):
         values = dict(itertools.chain.from_iterable(points[place]))
-        base = load(values[CONFIG]) if CONFIG in values else config
-        first = _start_of(points, place, after)
-        start = "" if first is None else ids[first]
-        run = _create_run(base, config.executor, values, start)
+        start = ids[starts[place]] if place in starts else ""
+        run = _create_run(copies, values, start)
         if run.id in runs:
             raise CaejaxError(
                 f"config.sweep has two points with the same config: {run.values}; "
                 "drop one of the values"
             )
         runs[run.id], ids[place] = run, run.id
-    in_order = [runs[ids[place]] for place in range(len(points))]
-    left = _without(in_order, config.sweep_exclude)
-    _check_starts(left)
-    return left
+    return [runs[ids[place]] for place in range(len(points))]
+
+
+@contextlib.contextmanager
+def _without_collections():
+    """Python looks for garbage the more, the more there is, and of configs all stay."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _check_count(lengths):
@@ -139,23 +161,25 @@ def _config_of(point):
     return dict(itertools.chain.from_iterable(point)).get(CONFIG)
 
 
-def _start_of(points, place, after):
-    """Place of the point that a point starts from; None where there is none."""
-    wanted = after.get(_config_of(points[place]))
-    if wanted is None:
-        return None
-    others = _other_axes(points[place])
-    found = [
-        i
-        for i, point in enumerate(points)
-        if _config_of(point) == wanted and _other_axes(point) == others
-    ]
-    if len(found) > 1:
-        raise CaejaxError(
-            f"config.sweep has {wanted!r} more than once on the axis whose 'after' "
-            "names it; give what varies an axis of its own"
-        )
-    return found[0]
+def _starts(points, after):
+    """By the place of a point that starts from another, the place of that one."""
+    if not after:
+        return {}
+    places, found = collections.defaultdict(list), {}
+    for place, point in enumerate(points):
+        places[_config_of(point), repr(_other_axes(point))].append(place)
+    for place, point in enumerate(points):
+        wanted = after.get(_config_of(point))
+        if wanted is None:
+            continue
+        first, *others = places[wanted, repr(_other_axes(point))]
+        if others:
+            raise CaejaxError(
+                f"config.sweep has {wanted!r} more than once on the axis whose 'after' "
+                "names it; give what varies an axis of its own"
+            )
+        found[place] = first
+    return found
 
 
 def _other_axes(point):
@@ -218,7 +242,12 @@ def _agrees(run, exclusion):
 
 def _has(run, field):
     """Whether a run's config has a field, or the run is of one of several configs."""
-    return field in run.values or field in config_lib.field_names(run.config)
+    value = run.config
+    for part in field.split("."):
+        if not isinstance(value, ConfigDict) or part not in value:
+            return field in run.values
+        value = value[part]
+    return not isinstance(value, ConfigDict)
 
 
 def _value(run, field):
@@ -301,17 +330,45 @@ def _points(name, axis):
     return [list(zip(axis.field, value, strict=True)) for value in axis["values"]]
 
 
-def _create_run(base, executor, values, after):
-    run = config_lib.one_run(base)
-    run.executor = executor  # to be checked with the rest
-    config_lib.override_all(
-        run, {field: value for field, value in values.items() if field != CONFIG}
-    )
+def _copies(config, load):
+    """What makes copies of the config of runs that have the same names and file.
+
+    All that takes long is done once for each of these: thousands of runs may follow.
+
+    Returns:
+      A function of a run's values that gives a config to be changed, with the executor
+      to be checked with the rest, and the sections that are no part of a run, blank.
+    """
+    made = {}
+
+    def copy(values):
+        names = {field: values[field] for field in SWITCHES if field in values}
+        key = repr((values.get(CONFIG), names))
+        if key not in made:
+            base = load(values[CONFIG]) if CONFIG in values else config
+            run = config_lib.one_run(base)
+            config_lib.override_all(run, names)
+            run = config_lib.one_run(run)
+            blank = {name: run[name] for name in NOT_OF_A_RUN}
+            run.executor = config.executor
+            made[key] = pickle.dumps((run, blank))
+        return pickle.loads(made[key])
+
+    return copy
+
+
+def _create_run(copies, values, after):
+    run, blank = copies(values)
+    changed = {f: value for f, value in values.items() if f not in (CONFIG, *SWITCHES)}
+    config_lib.override_all(run, changed)
     if after:
-        run.train.start_from = after
-    check(run)
+        config_lib.override(run, "train.start_from", after)
+    plain = run.to_dict()
+    check_resolved(plain)
     values = {
-        field: value if field == CONFIG else config_lib.get(run, field)
+        field: value if field == CONFIG else config_lib.get(plain, field)
         for field, value in values.items()
     }
-    return SweepRun(config_lib.run_id(run), values, config_lib.one_run(run), after)
+    for name in NOT_OF_A_RUN:
+        run[name] = blank[name]
+    return SweepRun(run_id(plain), values, run, after)

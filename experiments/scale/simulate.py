@@ -2,7 +2,7 @@
 
     python -m experiments.scale.simulate FOLDER RUNS
 
-Three runs are trained; all others are copies with other numbers, without checkpoints
+The first run is trained; all others are copies with other numbers, without checkpoints
 (of which only the names count). What `run`, `report` and the rest take on the folder is
 then measured from outside, by /usr/bin/time -v for instance.
 """
@@ -42,17 +42,13 @@ def config_of(runs: int) -> ConfigDict:
 
 
 def simulate(folder: Path, runs: int) -> int:
-    """Trains the first runs and makes the others; returns how many there are."""
+    """Trains the first run and makes the others; returns how many there are."""
     config = config_of(runs)
-    first = {run.id for run in expand(config)[:: max(1, runs // 3)][:3]}
-    run_sweep(config, folder, only=lambda run: run.id in first)
-    every = expand(config)
-    models = [folder / "runs" / name for name in sorted(first)]
+    first, *others = every = expand(config)
+    run_sweep(config, folder, only=lambda run: run.id == first.id)
     rng = np.random.default_rng(0)
-    for i, run in enumerate(every):
-        target = folder / "runs" / run.id
-        if run.id not in first:
-            _copy(models[i % len(models)], target, run, rng)
+    for run in others:
+        _copy(folder / "runs" / first.id, folder / "runs" / run.id, run, rng)
     results.write(folder, results.collect(every, folder / "runs"))
     return len(every)
 
