@@ -179,8 +179,8 @@ def test_weights_that_are_not_there_are_one_line(denoise, tmp_path, monkeypatch)
     code, errors, _ = denoise(path)
     assert code == 1
     assert len(errors) == 1
-    assert "'denoiser_gray' are not in this installation" in errors[0]
-    with pytest.raises(CaejaxError, match="not in this installation"):
+    assert "'denoiser_gray' are not in this version" in errors[0]
+    with pytest.raises(CaejaxError, match="not in this version"):
         caejax.load("denoiser_color")
     code, errors, _ = denoise()
     assert code == 1
