@@ -87,10 +87,10 @@ interpolation.png and interpolation.npz (images, weights, ends).
 Applies the model to your noisy images as they are and writes NAME.png (or NAME.tif)
 and NAME.npz (output) each, and denoised.png with the first ones and a part of each.
 Without --run it is the model that ships, in versions of caejax that have one: that of
-colour for colour images, that of grey for grey ones. Files keep their EXIF data, their colour profile and 16 bits where
-they have them. Without images the run's own
-split is corrupted as the run was measured, and denoised.npz holds all (original,
-input, output, indices, labels).
+colour for colour images, that of grey for grey ones. Files keep their EXIF data, their
+colour profile and 16 bits where they have them. Without images the run's own split is
+corrupted as the run was measured, and denoised.npz holds all (original, input, output,
+indices, labels).
 """,
     ),
 }

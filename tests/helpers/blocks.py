@@ -99,8 +99,9 @@ def commands_in(block: Block) -> list[list[str]]:
 def tiny(config: ConfigDict) -> ConfigDict:
     """Makes a config one of a second, in place: the model that other tests train, too.
 
-    Images are grey, whatever a page says, as that model's are. Axes keep their last value, so that decoders are all `nearest_k3`, and what one run
-    has compiled the others find again.
+    Images are grey, whatever a page says, as that model's are. Axes keep their last
+    value, so that decoders are all `nearest_k3`, and what one run has compiled the
+    others find again.
     """
     small = tiny_config()
     for field in ("image_size", "train_size", "test_size", "val_fraction"):
