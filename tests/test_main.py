@@ -171,7 +171,7 @@ CASES = {
         r"'posteriori' \(did you mean 'posterior'",
     ),
     "a word for a level": (["--mode=eval", "--levels=0,hi"], "'hi', which is no level"),
-    "references without --mode=eval": (["--references=all"], "add that"),
+    "references without --mode=eval": (["--references=all"], "is for `caejax eval`"),
     "an unknown reference of a config": (
         ["--config.references=('medain',)"],
         "'medain' .did you mean 'median'",
