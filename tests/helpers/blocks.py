@@ -148,7 +148,7 @@ def all_tiny(patch: Any) -> Iterator[None]:
 def make_world(folder: Path) -> None:
     """Makes what pages use, see above."""
     rng = np.random.default_rng(0)
-    # As many in each part as `tiny` draws, so that their run finds what others compiled.
+    # Of parts as large as those that `tiny` draws: what is compiled serves both.
     parts = {"photos/train": 16, "photos/val": 4, "photos/test": 6}
     for name, count in {**parts, "noisy": 2, "clean": 2, "denoised": 2}.items():
         (folder / name).mkdir(parents=True)
