@@ -176,7 +176,7 @@ CASES = {
         ["--config.references=('medain',)"],
         "'medain' .did you mean 'median'",
     ),
-    "a time without --mode=show": (["--calibrate"], "--calibrate is for --mode=show"),
+    "a time without --mode=show": (["--calibrate"], "--calibrate is for `caejax show`"),
     "a field that an axis sets": (
         ["--config=TMP/sweep.py", "--config.corruption.level=0.3"],
         "the axis 'noise' of config.sweep sets it in every run",
