@@ -178,11 +178,11 @@ def write_decoder(path: Path) -> None:
     import onnx
 
     helper = onnx.helper
-    weight = np.random.default_rng(0).normal(size=(1, 1, 2, 2)).astype(np.float32)
+    weight = np.random.default_rng(0).normal(size=(3, 1, 2, 2)).astype(np.float32)
     graph = helper.make_graph(
         [helper.make_node("ConvTranspose", ["x", "w"], ["y"], strides=[2, 2])],
         "graph",
-        [helper.make_tensor_value_info("x", 1, ["b", 1, "h", "w"])],
+        [helper.make_tensor_value_info("x", 1, ["b", 3, "h", "w"])],
         [helper.make_tensor_value_info("y", 1, None)],
         [onnx.numpy_helper.from_array(weight, "w")],
     )
