@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from caejax.errors import CaejaxError
 
 if TYPE_CHECKING:
-    from caejax import diagnose, measure, metrics
+    from caejax import diagnose, fix, measure, metrics
     from caejax.interface import (
         Model,
         decode,
@@ -32,6 +32,7 @@ __all__ = [
     "denoise",
     "diagnose",
     "encode",
+    "fix",
     "from_torch",
     "load",
     "load_config",
@@ -42,7 +43,7 @@ __all__ = [
     "train",
 ]
 
-_MODULES = {"diagnose", "measure", "metrics"}
+_MODULES = {"diagnose", "fix", "measure", "metrics"}
 _OF_INTERFACE = {*__all__} - {*globals()} - _MODULES
 
 

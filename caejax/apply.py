@@ -86,11 +86,11 @@ interpolation.png and interpolation.npz (images, weights, ends).
         """\
 Applies the model to your noisy images as they are and writes NAME.png (or NAME.tif)
 and NAME.npz (output) each, and denoised.png with the first ones and a part of each.
-Without --run it is the model that ships: that of colour for colour images, that of
-grey for grey ones. Files keep their EXIF data, their colour profile and 16 bits where
-they have them. Without images the run's own
-split is corrupted as the run was measured, and denoised.npz holds all (original,
-input, output, indices, labels).
+Without --run it is the model that ships, in versions of caejax that have one: that of
+colour for colour images, that of grey for grey ones. Files keep their EXIF data, their
+colour profile and 16 bits where they have them. Without images the run's own split is
+corrupted as the run was measured, and denoised.npz holds all (original, input, output,
+indices, labels).
 """,
     ),
 }
@@ -141,7 +141,7 @@ def parse(argv: Sequence[str], program: str = _PROGRAM) -> argparse.Namespace:
 
 def _add_arguments(command, name):
     add = command.add_argument
-    shipped = "; without it your images have the model that ships for their kind"
+    shipped = "; without it, the model that ships for such images, if there is one"
     add(
         "--run",
         required=name != "denoise",

@@ -284,8 +284,8 @@ def load(run_or_name: str | os.PathLike[str]) -> Model:
     Args:
       run_or_name: The folder of a run, DIR of `caejax run --workdir=DIR`, or of a
         sweep's run, DIR/runs/RUN_ID; of a run that is not finished it is the last
-        checkpoint. Or a file of `caejax export --format=safetensors`, or the name of a
-        model that ships with caejax, "denoiser_gray" or "denoiser_color".
+        checkpoint. Or a file of `caejax export --format=safetensors`, or, in
+        versions that ship weights, "denoiser_gray" or "denoiser_color".
 
     Returns:
       The model, its parameters in memory.

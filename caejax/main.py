@@ -23,7 +23,13 @@ from collections.abc import Sequence  # noqa: E402
 
 from absl import app, flags, logging  # noqa: E402
 
-from caejax.commands.options import Options, Processes, WholeNumber  # noqa: E402
+from caejax.commands.options import (  # noqa: E402
+    Options,
+    Processes,
+    WholeNumber,
+    needed_config,
+    needed_workdir,
+)
 from caejax.config import command_line  # noqa: E402
 from caejax.config.load import load_config  # noqa: E402
 from caejax.errors import CaejaxError, print_error  # noqa: E402
@@ -126,15 +132,15 @@ def _main(argv):
         )
     for flag in (_REFERENCES, _REFERENCE_IMAGES, _LEVELS, _DATA_DIR, _ALL):
         if flag.value and _MODE.value != "eval":
-            raise CaejaxError(f"--{flag.name} is for --mode=eval; add that")
+            raise CaejaxError(f"--{flag.name} is for `caejax eval` (--mode=eval)")
     if _REFERENCE_IMAGES.value and not _REFERENCES.value:
         raise CaejaxError("--reference-images is for --references; add that")
     if _CALIBRATE.value and _MODE.value not in ("show", "slurm"):
-        raise CaejaxError("--calibrate is for --mode=show; add that")
+        raise CaejaxError("--calibrate is for `caejax show` (--mode=show)")
     if not _LOCKS.value:
         os.environ[locks.VARIABLE] = "1"  # for worker processes, too
     if _JOBS.value and _MODE.value != "slurm":
-        raise CaejaxError("--jobs is for --mode=slurm; add that")
+        raise CaejaxError("--jobs is for `caejax slurm` (--mode=slurm)")
     options = Options(
         config=_config(_CONFIG.value, overrides),
         workdir=expand_folder(_WORKDIR.value, "--workdir") if _WORKDIR.value else None,
@@ -149,7 +155,12 @@ def _main(argv):
         jobs=_JOBS.value,
         processes=_processes(),
     )
-    # One mode does not wait for the libraries of another.
+    # What is missing is said before libraries are imported, which takes a while, and
+    # one mode does not wait for those of another.
+    if _MODE.value in ("run", "show", "slurm"):
+        needed_config(options)
+    if _MODE.value != "show":
+        needed_workdir(options)
     return importlib.import_module(f"caejax.commands.{_MODE.value}").main(options)
 
 

@@ -387,7 +387,7 @@ def test_missing_packages_are_named(monkeypatch):
     monkeypatch.setattr(references, "missing_packages", lambda name: ["scikit-image"])
     assert parse_references(["input", "pca", "posterior"])
     for words in (["tv"], ["all"]):
-        with pytest.raises(CaejaxError, match=r"needs scikit-image: pip install cae"):
+        with pytest.raises(CaejaxError, match=r"needs scikit-image: pip install .cae"):
             parse_references(words)
 
 

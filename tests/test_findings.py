@@ -253,8 +253,8 @@ def test_what_to_do_next_follows_from_the_files():
         "If patterns matter more than PSNR, take b: it draws no checkerboard, for 0.50 "
         "dB of PSNR on average.",
         "Measure what else could be done with these images, by PCA and a median filter "
-        "for instance: `caejax eval --workdir=DIR --references=all`, then "
-        "`caejax report --workdir=DIR`.",
+        "for instance: `caejax eval --workdir=DIR --references=median,pca`, "
+        "then `caejax report --workdir=DIR`.",
         "Run at least 6 seeds: with fewer, no lead can pass a test.",
     ]
     assert not advice.still_falling(losses(2, 1))

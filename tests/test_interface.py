@@ -91,6 +91,7 @@ def test_all_names_are_there():
         "CaejaxError",
         "__version__",
         "diagnose",
+        "fix",
         "measure",
         "metrics",
     }
@@ -105,9 +106,10 @@ def test_all_names_are_there():
 def test_no_function_has_the_name_of_a_room():
     """Python would put the room in its place as soon as that is imported."""
     rooms = {path.stem for path in Path(caejax.__file__).parent.iterdir()}
-    assert rooms & set(caejax.__all__) == {"diagnose", "measure", "metrics"}
+    assert rooms & set(caejax.__all__) == {"diagnose", "fix", "measure", "metrics"}
     # A room of one function is that function, too.
     assert callable(caejax.diagnose)
+    assert callable(caejax.fix)
 
 
 @pytest.mark.parametrize("name", interface.__all__)

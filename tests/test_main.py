@@ -171,12 +171,12 @@ CASES = {
         r"'posteriori' \(did you mean 'posterior'",
     ),
     "a word for a level": (["--mode=eval", "--levels=0,hi"], "'hi', which is no level"),
-    "references without --mode=eval": (["--references=all"], "add that"),
+    "references without --mode=eval": (["--references=all"], "is for `caejax eval`"),
     "an unknown reference of a config": (
         ["--config.references=('medain',)"],
         "'medain' .did you mean 'median'",
     ),
-    "a time without --mode=show": (["--calibrate"], "--calibrate is for --mode=show"),
+    "a time without --mode=show": (["--calibrate"], "--calibrate is for `caejax show`"),
     "a field that an axis sets": (
         ["--config=TMP/sweep.py", "--config.corruption.level=0.3"],
         "the axis 'noise' of config.sweep sets it in every run",

@@ -31,6 +31,7 @@ assert_type(caejax.train("quickstart", "runs/new"), dict[str, Any])
 assert_type(caejax.load_data(caejax.load_config("quickstart")), Dataset)
 assert_type(caejax.load_data(config).test.images, NDArray[Any])
 assert_type(caejax.__version__, str)
+assert_type(caejax.fix.fix_file("a.onnx", "b.onnx"), caejax.fix.Fixed)
 assert_type(caejax.metrics.__name__, str)
 
 caejax.denoise("photo.png", model)  # type: ignore[arg-type]

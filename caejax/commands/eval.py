@@ -47,5 +47,5 @@ def _compare(options):
         print_references(measure_references(workdir, names, options.reference_images))
     if levels:
         print_levels(measure_levels(workdir, levels))
-    tell(f"--mode=report --workdir={workdir} puts it into tables and figures")
+    tell(f"`caejax report --workdir={workdir}` puts it into tables and figures")
     return 0

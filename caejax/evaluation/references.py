@@ -80,7 +80,7 @@ def parse_references(words: Sequence[str]) -> list[str]:
         if name in CLASSICAL and (missing := missing_packages(name)):
             raise CaejaxError(
                 f"--references has {name!r}, which needs {' and '.join(missing)}: "
-                "pip install caejax[baselines]"
+                'pip install "caejax[baselines]"'
             )
     return names
 

@@ -160,7 +160,7 @@ class Table:
         self._rows = self._read()
 
     def _read(self):
-        mend = "move it away, and --mode=eval measures again"
+        mend = "move it away, and `caejax eval` measures again"
         rows = read_csv(
             self._path, needed=self._columns, numbers=self._numbers, mend=mend
         )

@@ -1,13 +1,16 @@
 """Mends models that draw checkerboards: all phases of their kernels get one gain.
 
 By the least change, in closed form, and without another architecture; which need it,
-`caejax.diagnose` says. On the command line: `python -m caejax.fix MODEL --out=FILE`.
+`caejax.diagnose` says. The module is the function `fix`, too: `caejax.fix(model)`. On
+the command line: `python -m caejax.fix MODEL --out=FILE`.
 """
 
 import importlib
 import json
 import os
 import sys
+import types
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +60,7 @@ def fix(module: Any, inputs: Any = None) -> Any:
     torch = sys.modules.get("torch")
     if torch is None or not isinstance(module, torch.nn.Module):
         raise CaejaxError(
-            f"caejax.fix.fix mends a torch.nn.Module, and this is "
+            f"caejax.fix mends a torch.nn.Module, and this is "
             f"{type(module).__name__}; of ONNX files and runs it is fix_file"
         )
     mending = load_extra("caejax.fix.torch_module", "torch")
@@ -227,3 +230,12 @@ def _with_interval(found):
     ends = found["interval_db"]
     text = f"{found['mean_db']:.2f} dB"
     return text if ends is None else f"{text} [{ends[0]:.2f}, {ends[1]:.2f}]"
+
+
+class _Callable(types.ModuleType):
+    """The module is its function, too."""
+
+    __call__: Callable[..., Any] = staticmethod(fix)
+
+
+sys.modules[__name__].__class__ = _Callable

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from caejax import weights
+from caejax.errors import CaejaxError
 from caejax.inference import any_size, image_files, trained
 from caejax.inference.job import (
     Job,
@@ -37,7 +38,16 @@ def denoise(job: Job, how: How) -> int:
 
     Returns:
       How many could not be done; each has been named on the error output.
+
+    Raises:
+      CaejaxError: no run is named, and nothing ships that could be used instead.
     """
+    files = map(weights.place, weights.NAMES)
+    if job.trained is None and not any(file.is_file() for file in files):
+        raise CaejaxError(
+            "--run is missing: this version of caejax ships no weights; name a run "
+            "that you have trained, --run=DIR"
+        )
     paths, failures = find_images(job)
     if not paths:
         return failures

@@ -102,8 +102,8 @@ def _measure_references(config):
         return []
     return [
         "Measure what else could be done with these images, by PCA and a median filter "
-        "for instance: `caejax eval --workdir=DIR --references=all`, then "
-        "`caejax report --workdir=DIR`."
+        "for instance: `caejax eval --workdir=DIR --references=median,pca`, "
+        "then `caejax report --workdir=DIR`."
     ]
 
 

@@ -158,7 +158,7 @@ def leads_table(sweep: SweepFiles) -> tuple[list[str], list[list[str]]]:
     header = [*conditions, "best", "PSNR (dB)", "input's PSNR", "runner-up"]
     header += ["lead (dB)", INTERVAL, "seeds ahead", "p"]
     header += [f"lead in {title(name, short=True)}" for name in (SSIM, GREY)]
-    header += ["lead (dB) for other photographs, too"]
+    header += ["lead (dB) for other images, too"]
     lines = [_lead_line(lead) for lead in found]
     filled = [i for i in range(len(header)) if any(line[i] for line in lines)]
     return [header[i] for i in filled], [[line[i] for i in filled] for line in lines]

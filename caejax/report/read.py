@@ -243,7 +243,7 @@ def _read_levels(workdir, run_ids):
 
 def _read_measured(path, fields=(), **columns):
     try:
-        return read_csv(path, fields, mend="--mode=eval measures again", **columns)
+        return read_csv(path, fields, mend="`caejax eval` measures again", **columns)
     except CaejaxError as error:
         note(f"{error} where it is moved away; the report goes without")
         return []

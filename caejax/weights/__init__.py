@@ -28,7 +28,8 @@ def find(name: str) -> Path:
     path = place(name)
     if not path.is_file():
         raise CaejaxError(
-            f"the weights {name!r} are not in this installation ({path} is missing); "
-            "install caejax anew, or name a run: --run=DIR, or caejax.load(DIR)"
+            f"the weights {name!r} are not in this version of caejax ({path} is "
+            "missing); name a run that you have trained: --run=DIR, or "
+            "caejax.load(DIR)"
         )
     return path

@@ -1,5 +1,6 @@
 """Pictures of the science pages, drawn from caejax's own functions."""
 
+import functools
 from pathlib import Path
 
 import jax
@@ -51,19 +52,23 @@ def constants():
     kinds = ("deconv_k3", "deconv_k4", "nearest_k3")
     figure, axes = plt.subplots(1, len(kinds), figsize=(PAGE, 2.6))
     for ax, kind in zip(axes, kinds, strict=True):
-        x = jnp.ones((1, 8, 8, 8))
-        for stage, features in enumerate((8, 8, 1)):
-            layer = Upsample(features=features, kind=kind)
-            key = jax.random.fold_in(jax.random.key(3), stage)
-            x = layer.apply(layer.init(key, x), x)
-            x = jax.nn.relu(x) if features > 1 else x
-        image = np.asarray(x[0, 16:-16, 16:-16, 0])
+        x = _three_stages(jnp.ones((1, 8, 8, 8)), jax.random.key(3), kind)
+        image = np.asarray(x)[0, 16:-16, 16:-16, 0]
         image = image - image.mean()
         largest = max(np.abs(image).max(), 0.05)
         ax.imshow(image, vmin=-largest, vmax=largest)
         ax.set_title(f"{kind}, RMS {image.std():.2g}" if image.std() > 1e-5 else kind)
         ax.set_axis_off()
     return figure
+
+
+@functools.partial(jax.jit, static_argnames="kind")
+def _three_stages(x, key, kind):
+    for stage, features in enumerate((8, 8, 1)):
+        layer = Upsample(features=features, kind=kind)
+        x, _ = layer.init_with_output(jax.random.fold_in(key, stage), x)
+        x = jax.nn.relu(x) if features > 1 else x
+    return x
 
 
 def planted():

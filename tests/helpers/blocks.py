@@ -34,7 +34,7 @@ from caejax.config.load import find_config
 from caejax.diagnose.__main__ import FOUND
 from caejax.sweep import run
 from helpers.mutate import coarse_figures
-from helpers.tiny import save_checkpoints, tiny_config
+from helpers.tiny import tiny_config
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md"] + sorted(
@@ -99,13 +99,14 @@ def commands_in(block: Block) -> list[list[str]]:
 def tiny(config: ConfigDict) -> ConfigDict:
     """Makes a config one of a second, in place: the model that other tests train, too.
 
-    Axes keep their last value, so that decoders are all `nearest_k3`, and what one run
-    has compiled the others find again.
+    Images are grey, whatever a page says, as that model's are. Axes keep their last
+    value, so that decoders are all `nearest_k3`, and what one run has compiled the
+    others find again.
     """
     small = tiny_config()
     for field in ("image_size", "train_size", "test_size", "val_fraction"):
         config.data[field] = small.data[field]
-    config.data.patches_per_image = 2
+    config.data.patches_per_image, config.data.channels = 2, 1
     if config.model.encoder == small.model.encoder:
         config.model.update(small.model.to_dict())
     config_lib.override(config, "loss", small.loss)
@@ -147,25 +148,23 @@ def all_tiny(patch: Any) -> Iterator[None]:
 def make_world(folder: Path) -> None:
     """Makes what pages use, see above."""
     rng = np.random.default_rng(0)
-    for name, count in (("photos", 6), ("noisy", 2), ("clean", 2), ("denoised", 2)):
+    # Of parts as large as those that `tiny` draws: what is compiled serves both.
+    parts = {"photos/train": 16, "photos/val": 4, "photos/test": 6}
+    for name, count in {**parts, "noisy": 2, "clean": 2, "denoised": 2}.items():
         (folder / name).mkdir(parents=True)
         for i in range(count):
-            image = Image.fromarray(rng.integers(0, 255, (5, 6, 3), np.uint8))
+            image = Image.fromarray(rng.integers(0, 255, (5, 6), np.uint8))
             image.resize((48, 40)).save(folder / name / f"{i}.png")
     write_decoder(folder / "decoder.onnx")
-    colour = tiny_config()
-    colour.data.channels = 3
-    save_checkpoints(folder / "runs/mine", colour, seeds=[0])
     write_sweep(folder)
     run_command(
         ["caejax", "run", "--config=quickstart"]
         + [f"--workdir={folder / 'runs/quickstart'}"]
     )
     shutil.copytree(folder / "runs/quickstart", folder / "runs/my_sweep")
-    run_command(
-        ["caejax", "run", "--config=mnist_denoise", "--config.data.source=glyphs"]
-        + [f"--workdir={folder / 'runs/digits'}"]
-    )
+    (run,) = (folder / "runs/quickstart/runs").iterdir()
+    for name in ("digits", "mine"):
+        shutil.copytree(run, folder / "runs" / name)
 
 
 def write_sweep(folder: Path) -> None:
