@@ -114,6 +114,17 @@ def test_channels_that_become_pixels(shape, move, stride, axis, first):
     assert not found.repeated
 
 
+def test_phases_that_have_axes_of_their_own():
+    """As optical flow is enlarged by weights that are computed for each pixel."""
+    found = find_blocks(
+        (1, 2, 4, 4, 3, 5),
+        lambda x: x.transpose(0, 1, 4, 2, 5, 3).reshape(1, 2, 12, 20),
+    )
+    assert found.joined
+    assert (found.stride, found.channel_axis) == ((4, 4), 1)
+    assert found.order[1, 2].tolist() == [6, 22]
+
+
 def test_repeated_pixels_are_a_nearest_resize():
     assert find_blocks((1, 3, 4, 5), lambda x: x.repeat(2, 2).repeat(2, 3)).repeated
 
@@ -134,6 +145,9 @@ def test_patterns_by_hand():
     assert found.power == pytest.approx(0.01)
     assert found.db == pytest.approx(20 * np.log10(0.1 / 1.1))
     assert found.rest == pytest.approx(0)
+    trend = np.linspace(0, 3, 24) + np.linspace(-2, 1, 24) ** 2
+    bent = probe.pattern(image + trend, (2,))
+    assert bent.power == pytest.approx(0.01)
     with pytest.raises(ValueError, match="24 pixels are too few for the period 12"):
         probe.pattern(image, (12,))
 
@@ -506,3 +520,69 @@ def test_each_period_is_shared_out_among_places(normal, tmp_path):
     assert (first["2"], last["2"]) == pytest.approx((0, 1), abs=1e-6)
     assert first["4"] == pytest.approx(1, abs=1e-6)
     assert "period 4: " in str(found)
+
+
+def test_what_only_looks_as_if_it_enlarged(torch, normal):
+    """Gates, matrices of attention, means over an image, padding and a pyramid."""
+
+    class Module(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.up = torch.nn.ConvTranspose2d(4, 4, 3, 2, 1, 1)
+
+        def forward(self, x):
+            gate = x.mean((2, 3), keepdim=True).sigmoid()
+            tokens = x.flatten(2)[:, :, :8]  # (B, 4, 8), and of them (B, 8, 8)
+            x = x * torch.bmm(tokens.transpose(1, 2), tokens).softmax(-1).mean()
+            y = self.up(gate * torch.nn.functional.pad(x, (0, 24, 0, 24)))
+            for bins in (1, 2):
+                part = torch.nn.functional.adaptive_avg_pool2d(y, bins)
+                y = y + torch.nn.functional.interpolate(part, y.shape[2:])
+            return y
+
+    torch.manual_seed(0)
+    found = diagnose(Module(), normal(1, 4, 24, 24))
+    deep = [p for p in found["places"] if p["operation"] == "ConvTranspose2d"]
+    others = [p for p in found["places"] if p not in deep]
+    assert [p["stride"] for p in others] == [[48.0, 48.0]]
+    assert found["period"] == [2, 2]
+    assert deep[0]["share"] == pytest.approx(1, abs=1e-3)
+    assert "too large to repeat" in " ".join(found["about"])
+
+
+def test_results_without_channels(torch, normal):
+    """Sound has none often, and spectrograms have theirs last."""
+
+    class Vocoder(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.up = torch.nn.ConvTranspose1d(6, 1, 4, 2, 1)
+
+        def forward(self, x):  # (B, time, channels)
+            return self.up(((x - 0.5) * 2).transpose(1, 2)).squeeze(1).tanh()
+
+    torch.manual_seed(0)
+    found = diagnose(Vocoder(), normal(1, 40, 6))
+    (place,) = found["places"]
+    assert found["period"] == [2]
+    assert place["predicted_db"] == pytest.approx(place["ripple_db"], abs=0.1)
+    assert place["share"] == pytest.approx(1)
+    assert not any("stay flat" in x for x in found["about"])
+
+
+def test_results_that_are_written_in_parts(torch, normal):
+    class Frames(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.up = torch.nn.ConvTranspose2d(4, 2, 3, 2, 1, 1)
+
+        def forward(self, x):
+            out = torch.zeros(1, 4, 48, 48)
+            out[:, :2] = self.up(x)
+            out[:, 2:] = self.up(-x)
+            return out
+
+    torch.manual_seed(0)
+    found = diagnose(Frames(), normal(1, 4, 24, 24))
+    assert [place["period"] for place in found["places"]] == [[2, 2], [2, 2]]
+    assert sum(place["share"] for place in found["places"]) == pytest.approx(1)

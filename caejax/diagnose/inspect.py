@@ -9,10 +9,21 @@ import numpy as np
 
 from caejax.diagnose import phases, probe
 from caejax.diagnose.phases import decibels
-from caejax.diagnose.places import Place, find_places, find_whole, scales
-from caejax.diagnose.reach import from_there, reads_tokens, what_is_seen
+from caejax.diagnose.places import (
+    Place,
+    find_places,
+    find_whole,
+    is_resize,
+    scales,
+)
+from caejax.diagnose.reach import (
+    from_there,
+    reads_tokens,
+    what_is_seen,
+    with_channels,
+)
 from caejax.diagnose.result import THRESHOLD_DB, Diagnosis
-from caejax.diagnose.trace import Trace
+from caejax.diagnose.trace import Trace, spatial
 
 
 def inspect(
@@ -38,6 +49,7 @@ def inspect(
     Raises:
       CaejaxError: nothing is called that, or its result has no spatial axes.
     """
+    trace = with_channels(trace)
     places = find_places(trace)
     if behind is not None:
         trace, places = from_there(trace, places, [inputs, *examples], behind)
@@ -50,6 +62,7 @@ def inspect(
         periods = [_period(place, larger) for place in places]
     if not places:
         return _nothing(about, threshold_db)
+    periods = _that_fit(trace, places, periods, about)
     whole = _common([p for p in periods if p])
     given = [inputs, *examples]
     drawn = _measure(trace, given, places, periods, whole, larger, about)
@@ -108,6 +121,34 @@ def _period(place, larger):
         max(1, round(s * x)) if s > 1 else 1
         for s, x in zip(_periodic(place.stride), scale, strict=True)
     )
+
+
+def _that_fit(trace, places, periods, about):
+    """The periods, without those of resizes that the result is too small to hold.
+
+    A pyramid resizes means over few large parts; what it draws of flat inputs is
+    nothing, and its period would leave nothing to measure the others by.
+    """
+    result = next((x for x in trace.steps if x.index == trace.results[0]), None)
+    sizes = spatial(result.shape, trace.channel) if result else ()
+
+    def fits(period):
+        whole = zip(sizes, period, strict=True)
+        return all(n >= probe.LEAST_CELLS * p for n, p in whole if p > 1)
+
+    found = [
+        None if period and is_resize(place) and not fits(period) else period
+        for place, period in zip(places, periods, strict=True)
+    ]
+    if not any(found):
+        return periods
+    about += [
+        f"{place.name} makes parts of the result that are too large to repeat there; "
+        "their period was left out"
+        for place, new, old in zip(places, found, periods, strict=True)
+        if old and not new
+    ]
+    return found
 
 
 def _periodic(stride):

@@ -20,10 +20,11 @@ class Blocks(NamedTuple):
       stride: pixels that come from one place, along each spatial axis of the result.
       axes: the spatial axes of the result, where the stride is above 1 or one of its
         neighbours' is.
-      channel_axis: of the source, the axis of the channels.
+      channel_axis: of the source, the axis of the channels, or the first of several.
       order: (s1, ..., sd, F): the source's channel that each phase of each channel of
         the result shows.
       repeated: whether the pixels of a block are copies: a nearest resize.
+      joined: whether the channels lie along several axes, one behind the other.
     """
 
     stride: tuple[int, ...]
@@ -31,6 +32,7 @@ class Blocks(NamedTuple):
     channel_axis: int
     order: np.ndarray
     repeated: bool
+    joined: bool = False
 
 
 def find_blocks(
@@ -56,19 +58,28 @@ def find_blocks(
         axis = channel % numbers.ndim
         features = np.moveaxis(found, axis, -2)[0]  # n1, ..., nd, F, source axes
         dims = features.ndim - 2
-        for source in range(len(shape) - 1, 0, -1):
-            place = np.delete(features, source, -1)
+        for first, behind in _runs(len(shape), numbers.ndim):
+            place = np.delete(features, range(first, behind), -1)
             stride = tuple(_block(place, axis) for axis in range(dims))
             if max(stride) == 1 or not _is_made_of(place, stride):
                 continue
             cell = tuple(slice(0, s) for s in stride)
-            order = features[(*cell, ..., source)]
-            if not _same_everywhere(features[..., source], order, stride):
+            run = tuple(np.moveaxis(features, -1, 0)[first:behind])
+            numbered = np.ravel_multi_index(run, tuple(shape[first:behind]))
+            order = numbered[(*cell, ...)]
+            if not _same_everywhere(numbered, order, stride):
                 continue
             copies = bool((order == order[(0,) * dims]).all())
             axes = tuple(n for n in range(1, numbers.ndim) if n != axis)
-            return Blocks(stride, axes, source, order, copies)
+            return Blocks(stride, axes, first, order, copies, behind - first > 1)
     return None
+
+
+def _runs(count, made):
+    """Axes of a source that may hold its channels: one, or several in a row."""
+    for size in range(1, max(1, count - made + 1) + 1):
+        for first in range(count - size, 0, -1):
+            yield first, first + size
 
 
 def _block(place, axis):

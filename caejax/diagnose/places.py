@@ -11,6 +11,11 @@ from caejax.diagnose.layouts import Blocks, find_blocks
 from caejax.diagnose.trace import Change, Step, Trace, spatial
 
 _STEPS = "clean on constants; on slopes its steps remain"  # of a nearest resize
+_UNKNOWN = "how it enlarges is not known; what it draws is measured"
+# Their first input is a part of the result, and no smaller image.
+_JOINING = {"cat", "concat", "concatenate"}
+# Of these a result may be larger by a factor that is no scale.
+_COUNTING = {"bmm", "baddbmm", "matmul", "dot_general", "einsum"} | _JOINING
 
 
 class Place(NamedTuple):
@@ -54,6 +59,11 @@ class Place(NamedTuple):
     added: tuple[int, ...] = ()
 
 
+def is_resize(place: Place) -> bool:
+    """Whether it is clean on constants, whatever it is given."""
+    return place.change == {} and place.note != _UNKNOWN
+
+
 def find_places(trace: Trace) -> list[Place]:
     """Finds the places where a model enlarges, in the order in which they run."""
     steps = {step.index: step for step in trace.steps}
@@ -70,12 +80,9 @@ def find_places(trace: Trace) -> list[Place]:
         elif step.kind == "layout" and _ends(step, users, trace):
             found.append(_layout(step, steps, users, trace.channel))
         elif step.kind == "other":
-            found.append(_unknown(step, trace.channel))
+            found.append(_unknown(step, steps, trace.channel))
     # Several ways may lead on from one.
     return list({place.output: place for place in found if place}.values())
-
-
-_UNKNOWN = "how it enlarges is not known; what it draws is measured"
 
 
 def find_whole(trace: Trace) -> list[Place]:
@@ -158,8 +165,6 @@ def _next(step, users):
     return None
 
 
-# Operations whose first input is a part of the result, and no smaller image.
-_JOINING = {"concatenate", "cat", "Concat"}
 # Operations that leave a kernel's phases as they are.
 _PASSING = {"add", "add_", "Add", "pad", "constant_pad_nd", "Pad", "mul", "Mul"}
 
@@ -174,13 +179,16 @@ def _blur(step: Step, channel):
     return np.asarray(taps[0], np.float64) if same and alone else None
 
 
-def _resize(step, users, channel):
-    stride = tuple(
-        out / n
-        for n, out in zip(
-            spatial(step.shape_in, channel), spatial(step.shape, channel), strict=True
-        )
+def _stride(step, channel):
+    """By how much a result is larger; what is made of one pixel does not repeat."""
+    sizes = zip(
+        spatial(step.shape_in, channel), spatial(step.shape, channel), strict=True
     )
+    return tuple(out / n if n > 1 else 1.0 for n, out in sizes)
+
+
+def _resize(step, users, channel):
+    stride = _stride(step, channel)
     if max(stride, default=1) <= 1:
         return None
     following = _next(step, users)
@@ -206,16 +214,16 @@ def _resize(step, users, channel):
     )
 
 
-def _unknown(step, channel):
+def _unknown(step, steps, channel):
     """An operation that enlarges in a way of its own, as by picking elements."""
-    if step.label in _JOINING:
-        return None
     if len(step.shape_in) != len(step.shape) or len(step.shape) < 3:
         return None
-    sizes = zip(
-        spatial(step.shape_in, channel), spatial(step.shape, channel), strict=True
-    )
-    stride = tuple(out / n if n else 1.0 for n, out in sizes)
+    label = step.label.lower()
+    # A mask, a gate or a bias that is spread over an image does not enlarge it.
+    spread = any(steps[n].shape == step.shape for n in step.sources if n in steps)
+    if spread or label in _COUNTING or "pad" in label:
+        return None
+    stride = _stride(step, channel)
     whole = all(float(s).is_integer() for s in stride)
     if not whole or max(stride) == 1 or min(step.shape_in) == 0:
         return None
@@ -248,11 +256,12 @@ def _layout(end, steps, users, channel):
     if blocks is None:
         return None
     label = _layout_label(chain)
-    if not blocks.repeated and step is not None:
+    inside = step is not None
+    if not blocks.repeated and inside and not blocks.joined:
         return _shuffle(end, step, blocks, label, steps, users, channel)
     note = _STEPS
     if not blocks.repeated:
-        note = "it takes apart the model's input itself"
+        note = _UNKNOWN if inside else "it takes apart the model's input itself"
     return Place(
         end.name,
         f"{label} (nearest)" if blocks.repeated else label,
@@ -392,7 +401,7 @@ def _scale(step, dims, channel):
     if step.kind == "convolution" and len(step.stride) == dims:
         return tuple(1 / s for s in step.stride)
     # Layouts that enlarge are places.
-    if step.kind == "layout" or step.label in _JOINING:
+    if step.kind == "layout" or step.label.lower() in _JOINING:
         return (1.0,) * dims
     if len(step.shape_in) != len(step.shape) or len(step.shape) != dims + 2:
         return (1.0,) * dims

@@ -9,12 +9,14 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from scipy.ndimage import correlate1d
 
 from caejax.diagnose.phases import decibels
 
 FLATS = 3
 # Left out at each border, where there is room: a third, and at least four periods.
 _MARGIN = 4
+LEAST_CELLS = 4  # along an axis, so that there is a margin
 
 
 class Pattern(NamedTuple):
@@ -103,6 +105,11 @@ def pattern(
 ) -> Pattern:
     """Measures what repeats.
 
+    What borders, positions or attention add changes slowly over the image, and is
+    different at each phase of a cell for that alone: so the mean over a period,
+    taken twice along each axis, is subtracted first. It leaves nothing of a slope or a
+    curve of the second degree, and all of what repeats.
+
     Args:
       image: (B, C, n1, ..., nd).
       period: of all that repeats there, along each axis; see `fold`.
@@ -112,10 +119,22 @@ def pattern(
       ValueError: there is no whole period away from the borders.
     """
     cell, rest = fold(image, period)
-    cell = means_within(cell, within or period)
     axes = tuple(range(2, cell.ndim))
     level = (cell.mean(axes) ** 2).mean()
-    return Pattern(float(cell.var(axes).mean()), float(level), float((rest**2).mean()))
+    steady, _ = fold(image - _trend(image, period), period)
+    steady = means_within(steady, within or period)
+    power = steady.var(axes).mean()
+    return Pattern(float(power), float(level), float((rest**2).mean()))
+
+
+def _trend(image, period):
+    """Means over a period along each axis, and of these again, which centres them."""
+    image = np.asarray(image, np.float64)
+    for axis, size in enumerate(period, start=2):
+        if size > 1:
+            taps = np.convolve(np.ones(size), np.ones(size)) / size**2
+            image = correlate1d(image, taps, axis, mode="nearest")
+    return image
 
 
 def means_within(cell: np.ndarray, period: Sequence[int]) -> np.ndarray:

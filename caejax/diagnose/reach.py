@@ -6,7 +6,7 @@ import numpy as np
 
 from caejax.diagnose import probe
 from caejax.diagnose.places import Place
-from caejax.diagnose.trace import NOTHING, Change, Trace
+from caejax.diagnose.trace import NOTHING, Change, Step, Trace
 from caejax.errors import CaejaxError, did_you_mean
 
 
@@ -85,20 +85,63 @@ def _behind(trace, start):
 
 
 def reads_tokens(trace: Trace) -> bool:
-    """Whether linear layers are the first that read the input, so that it is tokens.
+    """Whether the first layer that reads the input takes its last axis for channels.
 
     Inputs of functions of JAX have their channels last anyway, and were moved.
     """
     steps = trace.steps if trace.channel == 1 else []
-    reached = {-1}
+    numbers: dict[int, np.ndarray] = {}  # the input's elements, where they are moved
     for step in steps:
-        if not reached & set(step.sources):
+        source = next(iter(step.sources), None)
+        if source == -1 and -1 not in numbers:
+            count = np.prod(step.shape_in, dtype=int)
+            numbers[-1] = np.arange(count).reshape(step.shape_in)
+        if source not in numbers:
             continue
-        if step.kind == "linear":
-            return True
-        if step.kind == "layout" and step.shape[-1:] == step.shape_in[-1:]:
-            reached.add(step.index)
+        if step.kind == "layout":
+            numbers[step.index] = step.move(numbers[source])
+        elif step.kind == "linear":
+            return _is_last(numbers[source], -1, numbers[-1].shape)
+        elif step.kind in ("convolution", "transposed"):
+            return _is_last(numbers[source], 1, numbers[-1].shape)
+        elif step.shape == step.shape_in:
+            numbers[step.index] = numbers[source]
     return False
+
+
+def _is_last(numbers, axis, shape):
+    """Whether the axis of moved elements is the last one of where they were."""
+    line = np.moveaxis(numbers, axis, -1).reshape(-1, numbers.shape[axis])[0]
+    return len(line) == shape[-1] and bool((np.diff(line) == 1).all())
+
+
+def with_channels(trace: Trace) -> Trace:
+    """The trace of a model that gives (B, n1, ..., nd), as depth and sound, with C = 1.
+
+    Others are left as they are: what lies before such a result has an axis of one
+    channel, which one of its last steps leaves out.
+    """
+    steps = {step.index: step for step in trace.steps}
+    step = result = steps.get(trace.results[0])
+    while step is not None and trace.channel == 1:
+        one = (*step.shape[:1], 1, *step.shape[1:])
+        if step.shape_in == one:
+            break
+        same = step.shape == step.shape_in
+        step = steps.get(step.sources[0]) if same and step.sources else None
+    if step is None or trace.channel != 1:
+        return trace
+    index = trace.steps[-1].index + 1
+    added = Step(
+        index, result.name, "layout", "unsqueeze", (result.index,), result.shape, one
+    )
+
+    def run(inputs, changes=NOTHING, watch=NOTHING):
+        return [x[:, None] for x in trace.run(inputs, changes, watch)]
+
+    move = added._replace(move=lambda x: x[:, None])
+    results = (index, *trace.results[1:])
+    return trace._replace(steps=[*trace.steps, move], results=results, run=run)
 
 
 # What operations are called, in lower case, and what it means for flat inputs.

@@ -129,6 +129,12 @@ class _Recorder(TorchDispatchMode):
             for tensor in tensors:
                 self.of[tensor] = index
         shape = tuple(tensors[0].shape) if tensors else ()
+        if step.sources and (whole := _written(step.label, tensors)) is not None:
+            # The whole is then made of what was there and of what is written to a part.
+            there = (self.of[whole],) if whole in self.of else ()
+            step = step._replace(sources=(*step.sources, *there))
+            self.of[whole] = index
+            shape = shape if whole.numel() == tensors[0].numel() else tuple(whole.shape)
         self.steps.append(step._replace(shape=shape))
         if index in self._watch:
             self._watch[index](_array(tensors[0]))
@@ -159,6 +165,11 @@ class _Recorder(TorchDispatchMode):
         if name in ("add", "add_"):
             return _added(step, args, self.of)
         return step
+
+
+def _written(label, tensors):
+    """What a view is part of that an operation in place has written to, or None."""
+    return tensors[0]._base if tensors and label.endswith("_") else None
 
 
 def _enter(names, name, part, args):

@@ -1,0 +1,1 @@
+"""Whether published architectures can checkerboard, and what they draw untrained."""

@@ -1,0 +1,126 @@
+"""The audit of published architectures: its tables, and that it goes on."""
+
+import pytest
+
+from experiments.audit import architectures, records, study, tables
+from experiments.audit.architectures import Architecture
+
+
+def _place(operation="ConvTranspose2d", stride=(2.0, 2.0), kernel=(3, 3), **other):
+    return {
+        "name": "up",
+        "operation": operation,
+        "stride": list(stride),
+        "kernel": list(kernel),
+        "gain_spread_db": -20.0,
+        "overlap_db": 6.0,
+        "ripple_db": -30.0,
+        "share": 1.0,
+        "clean": False,
+        "cure": "a resize",
+        **other,
+    }
+
+
+def _found(*places, ripple=-30.0):
+    return {
+        "places": list(places),
+        "clean": ripple <= -60,
+        "ripple_db": ripple,
+        "period": [2, 2],
+        "about": [],
+    }
+
+
+_RESIZE = _place("interpolate (nearest2d) + Conv2d", gain_spread_db=None, clean=True)
+_SHUFFLE = _place("Conv2d + pixel_shuffle", gain_spread_db=-140.0)
+
+
+@pytest.mark.parametrize(
+    ("place", "kind"),
+    [
+        (_place(), "transposed"),
+        (_place("ConvTranspose2d + fixed blur"), "transposed"),
+        (_RESIZE, "resize"),
+        (_place("pixel_shuffle (nearest)", gain_spread_db=None), "resize"),
+        (_SHUFFLE, "to pixels"),
+        (_place("reshape", gain_spread_db=None), "other"),
+    ],
+)
+def test_kinds_of_places(place, kind):
+    assert records.kind(place) == kind
+
+
+def test_kernels_and_strides_are_paired_along_each_axis():
+    assert not records.paired(_place())
+    assert records.paired(_place(kernel=(3, 4), stride=(1.0, 2.0)))
+    assert not records.paired(_place(kernel=(4, 3)))
+
+
+def test_wilson_by_hand():
+    # 3 of 4, z = 1.96: centre (0.75 + z^2 / 8) / (1 + z^2 / 4), by its formula
+    assert tables.wilson(3, 4) == pytest.approx((0.3006, 0.9544), abs=1e-4)
+    assert tables.share(3, 4) == "3 of 4: 75 % [30, 95]"
+    assert tables.share(0, 0) == "0 of 0"
+
+
+def test_all_architectures_are_known_without_their_packages():
+    known = list(architectures.every())
+    names = [x.name for x in known]
+    assert len(set(names)) == len(names) >= 30
+    assert all("," not in name for name in names)
+    assert [x.name for x in architectures.named("DAC,BasicUNet")] == [
+        "DAC",
+        "BasicUNet",
+    ]
+
+
+def _diagnose(one, seed):
+    if one.name == "broken":
+        raise RuntimeError("no such layer\nand more")
+    made = {
+        "sub-pixel": [_SHUFFLE, _RESIZE],
+        "resizing": [_RESIZE],
+        "deconvolution": [_place(), _place(kernel=(4, 4))],
+    }[one.name]
+    ripple = -150.0 if one.name == "resizing" else -30.0 - seed
+    return _found(*made, ripple=ripple), {"up"}
+
+
+def _names(*names):
+    return [Architecture("package", "family", name, lambda: None) for name in names]
+
+
+def test_rows_counts_and_failures(tmp_path):
+    chosen = _names("sub-pixel", "resizing", "deconvolution", "broken")
+    study.run(chosen, tmp_path, _diagnose)
+    rows = {x["architecture"]: x for x in study._read(tmp_path / "results.csv")}
+    places = study._read(tmp_path / "places.csv")
+    assert rows["broken"]["why"] == "RuntimeError: no such layer"
+    assert rows["sub-pixel"]["ripple_db"] == -31
+    assert rows["sub-pixel"]["by_construction"] == "no"
+    assert rows["resizing"]["by_construction"] == "yes"
+    # t of 2 degrees of freedom is 4.303; the standard error 1 / sqrt(3)
+    assert rows["sub-pixel"]["ripple_db_low"] == pytest.approx(-33.48, abs=0.01)
+    counted = tables.questions(list(rows.values()), places)
+    assert counted["architectures that enlarge"] == (3, 3)
+    assert counted["of these, with a kernel that can draw"] == (2, 3)
+    assert counted["transposed: places whose stride divides the kernel"] == (1, 2)
+    assert counted["to pixels: places that start with equal gains (ICNR)"] == (1, 1)
+    text = (tmp_path / "results.md").read_text()
+    assert "1 of 2: 50 %" in text
+    assert "no such layer" in text
+
+
+def test_rows_that_are_there_are_kept(tmp_path):
+    study.run(_names("sub-pixel"), tmp_path, _diagnose)
+    before = (tmp_path / "results.csv").read_text()
+
+    def only_new(one, seed):
+        assert one.name == "resizing"
+        return _diagnose(one, seed)
+
+    study.run(_names("sub-pixel", "resizing"), tmp_path, only_new)
+    after = (tmp_path / "results.csv").read_text()
+    assert after.startswith(before)
+    assert len(after.splitlines()) == 3
