@@ -76,8 +76,11 @@ def find_blocks(
 
 
 def _runs(count, made):
-    """Axes of a source that may hold its channels: one, or several in a row."""
-    for size in range(1, max(1, count - made + 1) + 1):
+    """Axes of a source that may hold its channels: one, or several in a row.
+
+    Of several the most come first: fewer may hold the phases of one axis alone.
+    """
+    for size in (1, *range(max(1, count - made + 1), 1, -1)):
         for first in range(count - size, 0, -1):
             yield first, first + size
 
