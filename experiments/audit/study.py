@@ -16,7 +16,7 @@ from typing import Any
 from caejax.files.csv_files import read_csv, write_csv
 from experiments.audit import architectures, records, tables
 from experiments.audit.architectures import Architecture
-from experiments.audit.called import load_torchvision
+from experiments.audit.called import declare_operators
 from experiments.shared.commands import create_parser
 from experiments.shared.rows import rounded
 
@@ -90,7 +90,7 @@ def diagnosed(one: Architecture, seed: int) -> tuple[dict[str, Any], set[str]]:
 
     import caejax
 
-    load_torchvision()
+    declare_operators()
     torch.manual_seed(seed)
     module, inputs = one.build()
     found = caejax.diagnose(module, inputs)
