@@ -534,7 +534,8 @@ def test_what_only_looks_as_if_it_enlarged(torch, normal):
             gate = x.mean((2, 3), keepdim=True).sigmoid()
             tokens = x.flatten(2)[:, :, :8]  # (B, 4, 8), and of them (B, 8, 8)
             x = x * torch.bmm(tokens.transpose(1, 2), tokens).softmax(-1).mean()
-            y = self.up(gate * torch.nn.functional.pad(x, (0, 24, 0, 24)))
+            wide = torch.nn.functional.pad(x, (0, 24, 0, 24), mode="replicate")
+            y = self.up(gate * wide)
             for bins in (1, 2):
                 part = torch.nn.functional.adaptive_avg_pool2d(y, bins)
                 y = y + torch.nn.functional.interpolate(part, y.shape[2:])

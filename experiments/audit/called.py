@@ -1,5 +1,7 @@
 """What the packages' modules need, to be imported and called."""
 
+import functools
+import importlib.util
 from collections.abc import Callable
 from typing import Any
 
@@ -17,18 +19,19 @@ def called(module: Any, call: Callable[..., Any]) -> Any:
     return module
 
 
-def load_torchvision() -> None:
-    """Imports torchvision, which other packages import, also beside a CPU's torch.
+@functools.cache
+def declare_operators() -> None:
+    """Lets torchvision, which other packages import, be imported beside a CPU's torch.
 
-    The compiled operators of its usual wheel cannot be loaded then, which nothing here
-    calls; but one of them has to be declared.
+    The compiled operators of its usual wheel cannot be loaded then. Nothing here calls
+    them, but two have to be declared before it is imported.
     """
     import torch
 
+    (folder,) = importlib.util.find_spec("torchvision").submodule_search_locations
     try:
-        import torchvision
-    except RuntimeError:
-        torch.library.define(
-            "torchvision::nms", "(Tensor dets, Tensor scores, float iou) -> Tensor"
-        )
-        import torchvision  # noqa: F401
+        torch.ops.load_library(f"{folder}/_C.so")
+    except OSError:
+        for name in ("nms", "qnms"):
+            schema = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+            torch.library.define(f"torchvision::{name}", schema)

@@ -16,7 +16,7 @@ from typing import Any
 from caejax.files.csv_files import read_csv, write_csv
 from experiments.audit import architectures, records, tables
 from experiments.audit.architectures import Architecture
-from experiments.audit.called import load_torchvision
+from experiments.audit.called import declare_operators
 from experiments.shared.commands import create_parser
 from experiments.shared.rows import rounded
 
@@ -57,7 +57,9 @@ def run(chosen: Sequence[Architecture], out: Path, diagnose: Diagnose) -> None:
         if places:
             write_csv(out / "places.csv", places)
         write_csv(out / "results.csv", rows)
-    (out / "results.md").write_text(tables.write(rows, places))
+    # As they are read back: numbers as numbers.
+    text = tables.write(_read(out / "results.csv"), _read(out / "places.csv"))
+    (out / "results.md").write_text(text)
 
 
 def _read(path):
@@ -88,7 +90,7 @@ def diagnosed(one: Architecture, seed: int) -> tuple[dict[str, Any], set[str]]:
 
     import caejax
 
-    load_torchvision()
+    declare_operators()
     torch.manual_seed(seed)
     module, inputs = one.build()
     found = caejax.diagnose(module, inputs)
