@@ -14,6 +14,7 @@ from caejax.diagnose.places import (
     find_places,
     find_whole,
     is_resize,
+    is_unknown,
     scales,
 )
 from caejax.diagnose.reach import (
@@ -60,6 +61,13 @@ def inspect(
         places = find_whole(trace) or places
         larger = scales(trace, places)
         periods = [_period(place, larger) for place in places]
+    if any(periods):
+        # Of those that are not known and are no images nothing could be said.
+        said = [
+            bool(p) or not is_unknown(x) for x, p in zip(places, periods, strict=True)
+        ]
+        places = list(itertools.compress(places, said))
+        periods = list(itertools.compress(periods, said))
     if not places:
         return _nothing(about, threshold_db)
     periods = _that_fit(trace, places, periods, about)

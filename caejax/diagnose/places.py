@@ -61,7 +61,12 @@ class Place(NamedTuple):
 
 def is_resize(place: Place) -> bool:
     """Whether it is clean on constants, whatever it is given."""
-    return place.change == {} and place.note != _UNKNOWN
+    return place.change == {} and not is_unknown(place)
+
+
+def is_unknown(place: Place) -> bool:
+    """Whether how it enlarges is not known."""
+    return place.note == _UNKNOWN
 
 
 def find_places(trace: Trace) -> list[Place]:
