@@ -63,11 +63,9 @@ def inspect(
         periods = [_period(place, larger) for place in places]
     if any(periods):
         # Of those that are not known and are no images nothing could be said.
-        said = [
-            bool(p) or not is_unknown(x) for x, p in zip(places, periods, strict=True)
-        ]
-        places = list(itertools.compress(places, said))
-        periods = list(itertools.compress(periods, said))
+        pairs = zip(places, periods, strict=True)
+        said = [(x, p) for x, p in pairs if p or not is_unknown(x)]
+        places, periods = map(list, zip(*said, strict=True))
     if not places:
         return _nothing(about, threshold_db)
     periods = _that_fit(trace, places, periods, about)
