@@ -63,7 +63,10 @@ def run(chosen: Sequence[Architecture], out: Path, diagnose: Diagnose) -> None:
 
 
 def _read(path):
-    return list(read_csv(path)) if path.exists() else []
+    rows = list(read_csv(path)) if path.exists() else []
+    # Cells that are empty are left out there.
+    empty = {name: "" for row in rows for name in row}
+    return [empty | row for row in rows]
 
 
 def _audited(one, diagnose):
