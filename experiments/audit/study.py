@@ -63,10 +63,11 @@ def run(chosen: Sequence[Architecture], out: Path, diagnose: Diagnose) -> None:
 
 
 def _read(path):
-    rows = list(read_csv(path)) if path.exists() else []
-    # Cells that are empty are left out there.
-    empty = {name: "" for row in rows for name in row}
-    return [empty | row for row in rows]
+    if not path.exists():
+        return []
+    # Cells that are empty are left out by the reader.
+    empty = dict.fromkeys(path.read_text().split("\n", 1)[0].split(","), "")
+    return [empty | row for row in read_csv(path)]
 
 
 def _audited(one, diagnose):
