@@ -63,7 +63,11 @@ def run(chosen: Sequence[Architecture], out: Path, diagnose: Diagnose) -> None:
 
 
 def _read(path):
-    return list(read_csv(path)) if path.exists() else []
+    if not path.exists():
+        return []
+    # Cells that are empty are left out by the reader.
+    empty = dict.fromkeys(path.read_text().split("\n", 1)[0].split(","), "")
+    return [empty | row for row in read_csv(path)]
 
 
 def _audited(one, diagnose):
