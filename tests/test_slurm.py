@@ -169,7 +169,9 @@ def test_a_sweep_survives_a_preemption_and_a_lost_node(tmp_path):
     path = tmp_path / "config.py"
     path.write_text(CONFIG.format(text=to_json(config)))
     folder = tmp_path / "sweep"
+    # On one core, as what it is compared with, whatever Slurm binds jobs to.
     command = f"{sys.executable} -m caejax.main --config={path} --workdir={folder}"
+    command += " --cores=1"
     folder.mkdir()
     text = script(plan(folder, command=command, jobs=2, directory=ROOT))
     (folder / "slurm.sh").write_text(text)

@@ -7,7 +7,6 @@ import jax
 import numpy as np
 
 from caejax.inference import trained
-from caejax.ops import paths
 
 _SIDE = 96  # pixels at least, of models that take any
 
@@ -45,9 +44,12 @@ def load(workdir: Path) -> tuple[Callable[[jax.Array], jax.Array], np.ndarray]:
     rng = np.random.default_rng(0)
     example = rng.uniform(size=(1, *sides, channels)).astype(np.float32)
 
+    # As layers, and not as the products that a CPU makes of them.
+    model = found.model
+    if hasattr(model, "path"):
+        model = model.clone(path="stock")
+
     def run(x):
-        # As layers, and not as the products that a CPU makes of them.
-        with paths.use("stock"):
-            return found.model.apply({"params": found.params}, x)
+        return model.apply({"params": found.params}, x)
 
     return run, example

@@ -29,9 +29,9 @@ def use(path: str) -> Iterator[None]:
     """Takes a path for all operations that are traced inside.
 
     Args:
-      path: the path's name, one of `PATHS`; "auto" leaves what was chosen outside.
+      path: the path's name, one of `PATHS`.
     """
-    token = _path.set(_path.get() if path == "auto" else path)
+    token = _path.set(path)
     try:
         yield
     finally:
