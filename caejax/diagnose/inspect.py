@@ -55,12 +55,10 @@ def inspect(
     if behind is not None:
         trace, places = from_there(trace, places, [inputs, *examples], behind)
     about = [*trace.about, *what_is_seen(trace)]
-    larger = scales(trace, places)
-    periods = [_period(place, larger) for place in places]
+    larger, periods = _periods(trace, places)
     if not any(periods):
         places = find_whole(trace) or places
-        larger = scales(trace, places)
-        periods = [_period(place, larger) for place in places]
+        larger, periods = _periods(trace, places)
     if any(periods):
         # Of those that are not known and are no images nothing could be said.
         pairs = zip(places, periods, strict=True)
@@ -116,6 +114,12 @@ def _nothing(about, threshold_db):
         about=about,
         verdict="clean: the model has no place that enlarges",
     )
+
+
+def _periods(trace, places):
+    """How much larger the result is than what steps make, and the places' periods."""
+    larger = scales(trace, places)
+    return larger, [_period(place, larger) for place in places]
 
 
 def _period(place, larger):

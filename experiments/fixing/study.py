@@ -99,7 +99,7 @@ def write_table(rows: list[Row], out: Path) -> None:
     lines = []
     for kind in distinct(rows, "kind"):
         own = select(rows, kind=kind)
-        tied = [] if own[0]["tied_psnr"] in (None, "") else own
+        tied = own if kind in TIED else []
         lines.append(
             [
                 kind,
