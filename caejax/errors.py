@@ -141,7 +141,7 @@ def _outside(error: BaseException) -> str:
         text = "" if isinstance(cause, CaejaxError) else str(cause)
         if full := next((words for words in _NO_SPACE if words in text), ""):
             return f"{_path_in(text)}{full}; {_MAKE_SPACE}"
-        if isinstance(cause, MemoryError) or any(words in text for words in _NO_MEMORY):
+        if lacks_memory(cause):
             return f"memory is exhausted ({_short(text) or 'of the host'}); {_SMALLER}"
         if isinstance(cause, ValueError) and _OF_JAX.search(text):
             return f"{_short(text)}; unset that variable"
@@ -155,6 +155,13 @@ _SMALLER = (
     "make train.batch_size, data.image_size or model.widths smaller, or what is "
     "given to the command at once"
 )
+
+
+def lacks_memory(error: BaseException) -> bool:
+    """Whether an error says that the host's or a device's memory is exhausted."""
+    if isinstance(error, CaejaxError):
+        return False
+    return isinstance(error, MemoryError) or any(x in str(error) for x in _NO_MEMORY)
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

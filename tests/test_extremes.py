@@ -133,6 +133,11 @@ def set_and_check(field, value):
         ("data.train_size", 10**9, "TB of memory"),
         ("model.widths", (10**6, 10**6), "TB of memory"),
         ("model.widths", (8,) * 14, "of memory"),
+        # Far more than parameters is what evaluation computes with them.
+        ("model.widths", (300_000, 4), "GB of memory"),
+        ("model.widths", (4, 1_000_000), "GB of memory"),
+        ("model.decoder_widths", (4, 4, 300_000), "GB of memory"),
+        ("model.decoder_widths", (4_000_000, 4, 4), "GB of memory"),
         ("model.widths", (8,) * 1000, "200 are the most"),
         ("model.latent_channels", 10**9, "TB of memory"),
         ("data.channels", 10**30, "at most 2,147,483,647"),
@@ -178,6 +183,26 @@ def test_every_kind_of_model_is_measured(encoder, fields, blamed, monkeypatch):
         memory.check_memory(config)
 
 
+@pytest.mark.parametrize(
+    ("widths", "fields", "largest"),
+    [
+        # Of 32 constant codes of 12x12, the map of 48x48 that the last layer sees.
+        ((5000, 4), {}, 32 * 48 * 48 * 5000),
+        # Of 100 images at a time, which are 28x28.
+        ((4, 5000), {}, 100 * 14 * 14 * 5000),
+        ((4, 4), {"latent_channels": 5000}, 100 * 7 * 7 * 5000),
+        ((4, 300), {"skips": "concat"}, 100 * 14 * 14 * 600),
+    ],
+)
+def test_the_largest_map_of_evaluation_counts(widths, fields, largest):
+    config = config_lib.default()
+    config.model.widths = widths
+    config.model.decoder_widths = widths[::-1]
+    for name, value in fields.items():
+        config.model[name] = value
+    assert memory._need(config, deep=True).step == 4 * largest
+
+
 def test_a_device_has_its_own_memory(monkeypatch):
     config = config_lib.default()
     config.data.image_size = 1024
@@ -213,7 +238,9 @@ def test_this_machine_has_memory():
 
 
 def test_a_lack_of_memory_is_one_line_wherever_it_shows(tmp_path, monkeypatch):
-    for error in (MemoryError("7 TiB"), ValueError("RESOURCE_EXHAUSTED: 7 TiB")):
+    internal = "INTERNAL: Error dispatching: Out of memory allocating 7 TiB"
+    exhausted = (ValueError("RESOURCE_EXHAUSTED: 7 TiB"), RuntimeError(internal))
+    for error in (MemoryError("7 TiB"), *exhausted):
         with (
             pytest.raises(
                 CaejaxError, match=r"ran out \(.*7 TiB\); config\.\w+\.\w+ is"

@@ -2,6 +2,7 @@
 
 import functools
 import math
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -43,3 +44,26 @@ def parameter_shapes(model: Autoencoder) -> dict[str, tuple[int, ...]]:
 def parameter_count(model: Autoencoder) -> int:
     """Numbers in a model's parameters."""
     return sum(math.prod(shape) for shape in parameter_shapes(model).values())
+
+
+def largest_product(function: Callable[..., Any], *args: Any) -> int:
+    """Numbers in the largest array that a product in a function takes or makes.
+
+    That is, a convolution or a matrix product: these arrays are in memory at some time,
+    whatever else a compiler leaves out.
+
+    Args:
+      function: a function of arrays.
+      args: its arguments, or their shapes; nothing is computed.
+    """
+    return max(_products(jax.make_jaxpr(function)(*args).jaxpr), default=0)
+
+
+def _products(jaxpr) -> Iterator[int]:
+    for eqn in jaxpr.eqns:
+        if eqn.primitive.name in ("conv_general_dilated", "dot_general"):
+            yield from (x.aval.size for x in (*eqn.invars, *eqn.outvars))
+        for value in jax.tree.leaves(list(eqn.params.values())):
+            inner = getattr(value, "jaxpr", value)
+            if hasattr(inner, "eqns"):
+                yield from _products(inner)

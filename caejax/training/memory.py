@@ -5,21 +5,23 @@ and the model's state. Runs that need no more may still fail, and then it is sai
 """
 
 import contextlib
+import functools
 import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from caejax import config as config_lib
 from caejax.config.values import shown
 from caejax.data import SOURCES
-from caejax.errors import CaejaxError
+from caejax.errors import CaejaxError, lacks_memory
 from caejax.metrics.evaluator import batch_size
 from caejax.metrics.probes import AT_A_TIME
 from caejax.metrics.responses import TILES
-from caejax.models.size import variable_shapes
+from caejax.models.size import largest_product, variable_shapes
 from caejax.optimizers import create_optimizer
 from caejax.runtime.batches import chunk_size
 from caejax.runtime.memory import device_bytes, host_bytes
@@ -43,7 +45,11 @@ _LEAST: dict[str, Any] = {
     "model.encoder_layers": ("conv1 1",),
     "model.decoder_layers": ("conv1 1",),
 }
-_TOGETHER = {"widths": "decoder_widths", "encoder_layers": "decoder_layers"}
+# Whose numbers of stages go together.
+_TOGETHER = (
+    ("model.widths", "model.decoder_widths"),
+    ("model.encoder_layers", "model.decoder_layers"),
+)
 
 
 class Need(NamedTuple):
@@ -72,17 +78,16 @@ def check_memory(config: ConfigDict) -> None:
     device = device_bytes()
     for need in (_need(config, deep=False), _need(config, deep=True)):
         if device is None:
-            _check_fits(config, "data", sum(need), host_bytes())
+            _check_fits(config, sum(need), host_bytes())
         else:
-            _check_fits(config, "data", need.data, host_bytes(), "this machine")
-            computed = need.step + need.state
-            _check_fits(config, "step", computed, device, "the device")
+            _check_fits(config, need.data, host_bytes())
+            _check_fits(config, need.step + need.state, device, "the device")
 
 
-def _check_fits(config, part, needed, there, whose="this machine"):
+def _check_fits(config, needed, there, whose="this machine"):
     if needed <= there:
         return
-    field = _to_blame(config, part if whose == "this machine" else "step")
+    field = _to_blame(config, there)
     raise CaejaxError(
         f"config.{field} is {shown(config_lib.get(config, field))}: the run takes at "
         f"least {_size(needed)} of memory, and {whose} has {_size(there)}; "
@@ -90,25 +95,44 @@ def _check_fits(config, part, needed, there, whose="this machine"):
     )
 
 
-def _to_blame(config, part):
+def _to_blame(config, there):
     """The field whose least value leaves the least to be done."""
+    left = _left(config, there, [(field,) for field in _LEAST])
+    if min(left.values()) > there:  # one field alone is not enough
+        left |= _left(config, there, _TOGETHER)
+    return min(left, key=left.__getitem__)
+
+
+def _left(config, there, choices):
+    """What is left to be done with the least values of fields, by the first of them."""
     left = {}
-    for field, least in _LEAST.items():
-        section, _, name = field.partition(".")
-        if name not in config[section] or config[section][name] == ():
+    for fields in choices:
+        least = {
+            field: _least(config, field, alone=len(fields) == 1) for field in fields
+        }
+        if least[fields[0]] is None:
             continue
         other = config.copy_and_resolve_references()
-        with other.ignore_type():
-            for also in (name, _TOGETHER.get(name, name)):
-                if other[section].get(also):
-                    other[section][also] = least
+        for field, value in least.items():
+            section, _, name = field.partition(".")
+            if value is not None:
+                with other.ignore_type():
+                    other[section][name] = value
         # Other sizes may not go with the layers.
         with contextlib.suppress(ValueError, CaejaxError):
-            shallow = sum(_need(other, deep=False))
-            left[field] = shallow
-            if shallow <= host_bytes():
-                left[field] = sum(_need(other, deep=True))
-    return min(left, key=left.__getitem__)
+            left[fields[0]] = sum(_need(other, deep=False))
+            if left[fields[0]] <= there:
+                left[fields[0]] = sum(_need(other, deep=True))
+    return left
+
+
+def _least(config, field, *, alone):
+    """A field's least value, alone for as many stages; None where it is not set."""
+    section, _, name = field.partition(".")
+    value = config[section].get(name, ())
+    if value == ():
+        return None
+    return _LEAST[field] * (len(value) if alone and "widths" in name else 1)
 
 
 def _need(config: ConfigDict, *, deep: bool) -> Need:
@@ -131,10 +155,13 @@ def _need(config: ConfigDict, *, deep: bool) -> Need:
         + 2 * _at_a_time(task, batch) * seen.largest_map
     )
     # Clean, corrupted and output.
-    at_once = 3 * batch_size(height * width)
-    measured = _FLOAT * max(at_once * image, _constant_response(task.model, count))
-    state = _state_bytes(task) if deep and _may_be_large(config, task.model) else 0
-    return Need(images, max(step, measured), state)
+    at_once = batch_size(height * width)
+    measured = max(3 * at_once * image, _flat_images(task.model))
+    state = 0
+    if deep and _may_be_large(config, task.model):
+        state = _state_bytes(task)
+        measured = max(measured, _largest_measured(task, at_once))
+    return Need(images, max(step, _FLOAT * measured), state)
 
 
 def _at_a_time(task: Task, batch: int) -> int:
@@ -145,12 +172,26 @@ def _at_a_time(task: Task, batch: int) -> int:
     return chunk_size(each, task.chunk) if each < _MANY else 1
 
 
-def _constant_response(model, count) -> int:
-    """Numbers in the images that a decoder makes of constants."""
+def _flat_images(model) -> int:
+    """Numbers in the images that a decoder makes of constants, for its ripple."""
     if not model.convolutional:
         return 0
-    images = min(AT_A_TIME, max(1, count // 20))
-    return images * (TILES * model.stride) ** 2 * model.shape[-1]
+    return AT_A_TIME * (TILES * model.stride) ** 2 * model.shape[-1]
+
+
+def _largest_measured(task: Task, at_once: int) -> int:
+    """Numbers in the largest map of what evaluates a model, or looks for its ripple."""
+    model, variables = task.model, variable_shapes(task.model)
+    code = (TILES, TILES) if model.convolutional else ()
+    code = jax.ShapeDtypeStruct((AT_A_TIME, *code, model.code_shape[-1]), jnp.float32)
+    images = jax.ShapeDtypeStruct(
+        (_at_a_time(task, at_once), *model.shape), jnp.float32
+    )
+    decode = functools.partial(model.apply, method="decode")
+    return max(
+        largest_product(decode, variables, code),
+        largest_product(model.apply, variables, images, *model.told(1.0)),
+    )
 
 
 def _may_be_large(config, model):
@@ -193,10 +234,9 @@ def explained(config: ConfigDict) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        lacking = isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
-        if not lacking:
+        if not lacks_memory(error):
             raise
-        field = _to_blame(config, "step")
+        field = _to_blame(config, host_bytes())
         raise CaejaxError(
             f"memory ran out ({' '.join(str(error).split()):.200}); config.{field} is "
             f"{shown(config_lib.get(config, field))}: make it smaller"
