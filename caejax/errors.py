@@ -80,6 +80,8 @@ def exit_code(command: Callable[[], int], stopped: str) -> int:
       command: returns the exit code.
       stopped: what is said after Ctrl-C.
     """
+    # NumPy and matplotlib read it as they are imported, even where it is no number.
+    os.environ.pop("SOURCE_DATE_EPOCH", None)
     try:
         return command()
     except KeyboardInterrupt:

@@ -77,6 +77,7 @@ FLOATS = PIXELS / 255
             {"x_train": FLOATS * 255},
             r"x_train in .* to 23: they look like bytes; divide",
         ),
+        ({"x_train": FLOATS * 14}, r"x_train in .* to 1\.26\S*: scale them"),
         (
             {"x_train": FLOATS - 0.5},
             r"x_train in .* from -0.5 to .*\+ 1\) / 2",

@@ -54,6 +54,18 @@ def test_a_traceback_that_cannot_be_kept_is_no_second_error(shown, monkeypatch):
     assert shown(ValueError("x")).endswith("CAEJAX_TRACEBACK=1 shows its traceback")
 
 
+def test_a_date_of_the_environment_that_is_none_reaches_no_library():
+    program = "exit_code(lambda: print(__import__('numpy.f2py').__name__) or 0, '')"
+    done = subprocess.run(
+        [sys.executable, "-c", f"from caejax.errors import exit_code; {program}"],
+        env=os.environ | {"SOURCE_DATE_EPOCH": "no date", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "numpy\n", done.stderr
+
+
 def test_developers_get_what_was_not_foreseen_raw(monkeypatch, capsys):
     def command():
         raise error

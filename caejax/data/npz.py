@@ -111,7 +111,7 @@ def _mend(images):
         return "save them without NaN and infinities, in [0, 1]"
     if low >= 0 and 255 < high <= 65535:
         return "they look like 16 bits; divide them by 65535"
-    if low >= 0 and high <= 255:
+    if low >= 0 and 2 < high <= 255:
         return "they look like bytes; divide them by 255, or save them as uint8"
     if low >= -1 and high <= 1:
         return "they look like [-1, 1]; save (images + 1) / 2"
