@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import jax
@@ -156,6 +157,48 @@ def test_caches_are_optional(home, cache, monkeypatch, tmp_path, capsys):
     assert cache() is None
     assert not list(tmp_path.iterdir())
     assert capsys.readouterr().err == ""
+
+
+def test_programs_that_are_kept_damaged_are_kept_anew(tmp_path):
+    program = """
+import sys; from pathlib import Path
+import jax, jax.numpy as jnp; from caejax.runtime.compilation import use_cache
+use_cache(Path(sys.argv[1]))
+def triple(x): return 3 * x
+print(jax.jit(triple)(jnp.float32(2)))
+"""
+
+    def run():
+        done = subprocess.run(
+            [sys.executable, "-c", program, tmp_path],
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.stdout, done.stderr) == ("6.0\n", "")
+        (kept,) = tmp_path.glob("jit_triple-*-cache")
+        return kept, kept.stat().st_size
+
+    kept, size = run()
+    kept.write_bytes(kept.read_bytes()[:50])
+    assert run() == (kept, size)
+
+
+def test_a_full_cache_is_said_once(cache, tmp_path, capsys):
+    (tmp_path / "jit_f-1-cache").touch()
+    compilation.use_cache(tmp_path)
+    for name in ("f", "f", "g"):
+        warnings.warn(
+            f"Error writing persistent compilation cache entry for 'jit_{name}': "
+            "OSError: No space left on device",
+            stacklevel=1,
+        )
+    assert capsys.readouterr().err == (
+        "note: No space left on device: "
+        f"{tmp_path} takes no further compiled programs\n"
+    )
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_cache_of_the_user_s_that_cannot_be_written_is_said(cache, capsys):

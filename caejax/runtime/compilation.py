@@ -1,9 +1,13 @@
 """How programs are compiled."""
 
+import contextlib
 import functools
+import glob
 import mmap
 import os
+import re
 import tempfile
+import warnings
 from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import Any
@@ -35,6 +39,37 @@ def use_cache(folder: Path | None = None) -> None:
     jax.config.update("jax_compilation_cache_dir", place and str(place))
     # By default only what takes a second is kept; ours are many that take less.
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    if place:
+        _mend_on_warnings(place)
+
+
+_CACHE_WARNING = (
+    r"Error (reading|writing) persistent compilation cache entry for '(.+?)'"
+)
+
+
+@functools.cache
+def _mend_on_warnings(place: Path) -> None:
+    """Takes out programs that are kept damaged, which JAX never writes again.
+
+    A full disk leaves them, or a kill. JAX warns of each, every time, and does not say
+    which of a name it is: those of the name go.
+    """
+    show, told = warnings.showwarning, []
+
+    def show_or_mend(message, *args, **kwargs):
+        found = re.match(_CACHE_WARNING, str(message))
+        if not found:
+            return show(message, *args, **kwargs)
+        for kept in place.glob(f"{glob.escape(found[2])}-*"):
+            with contextlib.suppress(OSError):
+                kept.unlink()
+        if found[1] == "writing" and not told:
+            why = str(message).rpartition(": ")[2]
+            told.append(note(f"{why}: {place} takes no further compiled programs"))
+
+    warnings.filterwarnings("always", _CACHE_WARNING)
+    warnings.showwarning = show_or_mend
 
 
 def _usual_cache():
