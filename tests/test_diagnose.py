@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import linen as nn
+from helpers.onnx_files import onnx_file
 from PIL import Image
 
 import caejax
@@ -256,26 +257,6 @@ def test_what_cannot_be_diagnosed(model, inputs, words):
         pytest.importorskip("onnxruntime")
     with pytest.raises(CaejaxError, match=words):
         caejax.diagnose(model, inputs)
-
-
-def onnx_file(path, nodes, weights, channels=3, sides=2, shape=None):
-    onnx = pytest.importorskip("onnx")
-    pytest.importorskip("onnxruntime")
-    helper = onnx.helper
-    given = helper.make_tensor_value_info(
-        "x", 1, shape or ["b", channels, *"hwd"[:sides]]
-    )
-    made = helper.make_tensor_value_info("y", 1, None)
-    graph = helper.make_graph(
-        [helper.make_node(*node[:3], **node[3]) for node in nodes],
-        "graph",
-        [given],
-        [made],
-        [onnx.numpy_helper.from_array(x, name) for name, x in weights.items()],
-    )
-    ids = [helper.make_opsetid("", 17)]
-    onnx.save(helper.make_model(graph, opset_imports=ids, ir_version=8), path)
-    return path
 
 
 @pytest.mark.parametrize("mode", ["DCR", "CRD"])

@@ -87,6 +87,8 @@ class _Run:
                 eqn.params["dimension_numbers"],
                 eqn.params["feature_group_count"],
             )
+        if change.edge:
+            eqn, values[0] = _continued(eqn, values[0])
         made = _bind(eqn, values)
         if change.mean is not None:
             groups, axis = change.mean
@@ -196,6 +198,17 @@ def _convolution(step, params, kernel):
         dilation=tuple(dilation),
         groups=groups,
     )
+
+
+def _continued(eqn, image):
+    """A convolution without padding, and its input padded by what is at its borders."""
+    around = [(0, 0)] * image.ndim
+    axes = eqn.params["dimension_numbers"].lhs_spec[2:]
+    for axis, (low, high) in zip(axes, eqn.params["padding"], strict=True):
+        around[axis] = max(low, 0), max(high, 0)
+    padding = tuple((min(low, 0), min(high, 0)) for low, high in eqn.params["padding"])
+    params = {**eqn.params, "padding": padding}
+    return eqn.replace(params=params), np.pad(image, around, mode="edge")
 
 
 def _swapped(weight, groups):

@@ -287,7 +287,35 @@ def _changed(model, changes):
             _insert_mean(changed.graph, index, *changes[index].mean)
         if changes[index].value is not None:
             _put_value(changed.graph, index, changes[index].value)
+        if changes[index].edge:
+            _continue_input(changed, index)
     return changed
+
+
+def _continue_input(model, index):
+    """Pads a convolution's input by what is at its borders, and not by zeros."""
+    node = model.graph.node[index]
+    pads = list(onnx_moves.attributes(node).get("pads", []))
+    if not any(pads):
+        return
+    (own,) = [x for x in node.attribute if x.name == "pads"]
+    own.CopyFrom(helper.make_attribute("pads", [0] * len(pads)))
+    half = len(pads) // 2
+    around = [0, 0, *pads[:half], 0, 0, *pads[half:]]
+    image, name = node.input[0], f"{node.output[0]}.continued"
+    node.input[0] = name
+    if _version(model) < 11:
+        made = helper.make_node("Pad", [image], [name], mode="edge", pads=around)
+    else:
+        sizes = numpy_helper.from_array(np.array(around), f"{name}.pads")
+        model.graph.initializer.append(sizes)
+        made = helper.make_node("Pad", [image, sizes.name], [name], mode="edge")
+    model.graph.node.insert(index, made)
+
+
+def _version(model):
+    """Of the operators of ONNX itself."""
+    return max(x.version for x in model.opset_import if x.domain in ("", "ai.onnx"))
 
 
 def _put_value(graph, index, value):

@@ -144,6 +144,28 @@ def with_channels(trace: Trace) -> Trace:
     return trace._replace(steps=[*trace.steps, move], results=results, run=run)
 
 
+def without_borders(trace: Trace) -> Trace:
+    """The trace, in whose runs convolutions see no zeros around their input.
+
+    Zeros there would spoil flat maps from the border inwards, layer by layer, and so
+    all of a small image, or of one that is normalised over space.
+    """
+    edges = {
+        step.index: Change(edge=True)
+        for step in trace.steps
+        if step.kind == "convolution"
+    }
+
+    def run(inputs, changes=NOTHING, watch=NOTHING):
+        also = {
+            index: change._replace(edge=index in edges)
+            for index, change in changes.items()
+        }
+        return trace.run(inputs, {**edges, **also}, watch)
+
+    return trace._replace(run=run)
+
+
 # What operations are called, in lower case, and what it means for flat inputs.
 _SPATIAL = ("groupnorm", "group_norm", "instance", "layernorm", "layer_norm")
 _ATTENTION = ("softmax", "attention")

@@ -119,6 +119,8 @@ class _Recorder(TorchDispatchMode):
             like = args[1]
             weight = torch.as_tensor(change.weight, dtype=like.dtype)
             args = (args[0], weight.to(like.device), *args[2:])
+        if change.edge:
+            args = _continued(args)
         made = func(*args, **kwargs)
         if change.mean is not None:
             made = _mean(made, *change.mean)
@@ -190,6 +192,16 @@ def _convolution(step, args):
         groups=groups,
         holds=(weight, bias),
     )
+
+
+def _continued(args):
+    """A convolution's arguments with its input padded by what is at the borders."""
+    image, weight, bias, stride, padding, *rest = args
+    each = _each(padding, weight.ndim - 2)
+    around = [size for size in reversed(each) for _ in range(2)]
+    if any(around):
+        image = torch.nn.functional.pad(image, around, mode="replicate")
+    return (image, weight, bias, stride, [0] * len(each), *rest)
 
 
 def _each(values, dims):

@@ -58,11 +58,14 @@ class Change(NamedTuple):
       mean: (groups, axis): the channels along the axis whose group is the same are
         replaced by their mean in the result; or None.
       value: what the result is replaced by, with channels second; or None.
+      edge: whether a convolution, not a transposed one, continues its input by the
+        pixels at its borders, where the model pads it with zeros.
     """
 
     weight: np.ndarray | None = None
     mean: tuple[np.ndarray, int] | None = None
     value: np.ndarray | None = None
+    edge: bool = False
 
 
 class Run(Protocol):
