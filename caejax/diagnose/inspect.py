@@ -18,11 +18,11 @@ from caejax.diagnose.places import (
     scales,
 )
 from caejax.diagnose.reach import (
+    as_of_large_images,
     from_there,
     reads_tokens,
     what_is_seen,
     with_channels,
-    without_borders,
 )
 from caejax.diagnose.result import THRESHOLD_DB, Diagnosis
 from caejax.diagnose.trace import Trace, spatial
@@ -55,7 +55,7 @@ def inspect(
     places = find_places(trace)
     if behind is not None:
         trace, places = from_there(trace, places, [inputs, *examples], behind)
-    trace = without_borders(trace)
+    trace = as_of_large_images(trace, inputs)
     about = [*trace.about, *what_is_seen(trace)]
     larger, periods = _periods(trace, places)
     if not any(periods):
@@ -87,9 +87,7 @@ def inspect(
         )
     ]
     ripple = drawn["ripple"]
-    unreached = [rows[n] for n in drawn["unreached"]]
-    worst = _by_kernels(rows if ripple is None else unreached)
-    worst = max((x for x in (ripple, worst) if x is not None), default=None)
+    worst = ripple if ripple is not None else _by_kernels(rows)
     clean = worst is None or worst <= threshold_db
     return Diagnosis(
         clean=bool(clean),
@@ -187,7 +185,6 @@ def _measure(trace, examples, places, periods, whole, larger, about):
         "predicted": [None] * len(places),
         "shares": [None] * len(places),
         "shares_by_period": [{}] * len(places),
-        "unreached": [],
     }
     if not whole:
         about.append("no place lies on a way to the result; nothing was probed")
@@ -207,23 +204,17 @@ def _measure(trace, examples, places, periods, whole, larger, about):
     size = max(map(_rms, images))
     if size < _FAINT and size < _FAINT * _rms(trace.run([inputs])[0]):
         about.append(
-            "of flat inputs next to nothing reaches the result, as it normalises over "
-            "space; it is judged by its kernels"
+            "of flat inputs next to nothing reaches the result; it is judged by its "
+            "kernels"
         )
         return nothing
-    unreached = shown.unreached(trace, inputs)
-    about += [
-        f"of flat inputs next to nothing reaches {places[n].name}, which something "
-        "before it normalises: it is judged by its kernel"
-        for n in unreached
-    ]
     found = _mean(each)
     seen = decibels(found.power / max(found.level, 1e-300)) > _ROUNDING_DB
     shares = [
         _shares(images[:_SHARED], place, trace, given, whole)
-        if period and seen and n not in unreached
+        if period and seen
         else (None, {})
-        for n, (place, period) in enumerate(zip(places, periods, strict=True))
+        for place, period in zip(places, periods, strict=True)
     ]
     if found.rest > max(1e-6 * found.level, found.power):
         about.append(
@@ -244,7 +235,6 @@ def _measure(trace, examples, places, periods, whole, larger, about):
         },
         "local": [_worst(x) for x in shown.drawn],
         "predicted": [_worst(x) for x in shown.predicted],
-        "unreached": unreached,
         "shares": [total for total, _ in shares],
         "shares_by_period": [each for _, each in shares],
     }
@@ -275,7 +265,6 @@ class _Shown:
       watch: what is shown the results of steps; see `Run`.
       drawn: for each place, what it draws in each run, in dB.
       predicted: likewise, what its kernel makes of the features that it was given.
-      sizes: likewise, the root mean square of these features.
     """
 
     def __init__(self, places, periods, inputs):
@@ -286,7 +275,6 @@ class _Shown:
         self.watch = {index: functools.partial(self._see, index) for index in steps}
         self.drawn = [[] for _ in places]
         self.predicted = [[] for _ in places]
-        self.sizes = [[] for _ in places]
         self._features = {}
 
     def _see(self, index, array):
@@ -305,7 +293,6 @@ class _Shown:
         features = self._features.get(place.reads)
         if place.phases is None or features is None or features.ndim != array.ndim:
             return
-        self.sizes[n].append(_rms(features))
         before = [n // s for n, s in zip(period, stride, strict=True)]
         cell, _ = probe.fold(features, before)
         constant = cell.mean(tuple(range(2, cell.ndim)))
@@ -317,33 +304,8 @@ class _Shown:
         level = (made.mean(axes) ** 2).mean()
         self.predicted[n].append(decibels(made.var(axes).mean() / max(level, 1e-300)))
 
-    def unreached(self, trace, inputs):
-        """Indices of places that flat inputs do not reach, though these inputs do.
 
-        What they drew is forgotten: it is of rounding.
-        """
-        faint = [n for n, x in enumerate(self.sizes) if x and max(x) < _FAINT]
-        real = {}
-        if faint:
-            watch = {
-                self._places[n].reads: functools.partial(
-                    lambda n, array: real.setdefault(n, _rms(array)),
-                    self._places[n].reads,
-                )
-                for n in faint
-            }
-            trace.run([inputs], watch=watch)
-        found = [
-            n
-            for n in faint
-            if max(self.sizes[n]) < _FAINT * real[self._places[n].reads]
-        ]
-        for n in found:
-            self.drawn[n] = self.predicted[n] = []
-        return found
-
-
-_FAINT = 1e-3  # RMS of flat features, absolute, and to those of inputs as they are
+_FAINT = 1e-3  # RMS of a result, absolute, and to that of the inputs as they are
 
 
 def _rms(array):
@@ -481,11 +443,6 @@ def _verdict(ripple, worst, clean, whole, threshold_db):
     if ripple is None:
         said = "by its kernels alone" if worst is not None else "as far as can be told"
         return f"{'clean' if clean else 'draws a pattern'}, {said}"
-    if not clean and ripple <= threshold_db:
-        return (
-            f"draws a pattern, by kernels that flat inputs do not reach: their gains "
-            f"differ by {worst:.1f} dB, above {threshold_db:g} dB"
-        )
     if clean:
         return (
             f"clean: of flat inputs the model draws {ripple:.1f} dB at period {size}, "

@@ -26,6 +26,7 @@ def trace_function(
       second.
     """
     closed = jax.make_jaxpr(function)(*inputs)
+    dims = max(0, np.ndim(inputs[0]) - 2)
 
     def run(inputs, changes=NOTHING, watch=NOTHING):
         found = []
@@ -33,21 +34,30 @@ def trace_function(
             if -1 in watch:
                 watch[-1](arrays[0])
             given = [np.moveaxis(x, 1, -1) if x.ndim > 2 else x for x in arrays]
-            made = _Run(changes, watch).call(closed, [(x, -1) for x in given])
+            made = _Run(changes, watch, dims).call(closed, [(x, -1) for x in given])
             found.append(np.moveaxis(np.asarray(made[0][0], np.float32), -1, 1))
         return found
+
+    def statistics(arrays):
+        over = _Run(NOTHING, NOTHING, dims)
+        given = [np.moveaxis(x, 1, -1) if x.ndim > 2 else x for x in arrays]
+        over.call(closed, [(x, -1) for x in given])
+        return over.statistics
 
     first = _Run(NOTHING, NOTHING)
     results = first.call(closed, [(x, -1) for x in inputs])
     indices = tuple(-1 if index is None else index for _, index in results)
-    return Trace(first.steps, indices, run, channel=-1)
+    return Trace(first.steps, indices, run, statistics, channel=-1)
 
 
 class _Run:
     """One run through a function's operations, those of functions inside of it, too."""
 
-    def __init__(self, changes, watch):
+    def __init__(self, changes, watch, dims=0):
+        """dims: how many spatial axes there are, behind the first."""
+        self._space = {*range(1, dims + 1)} or {None}
         self.steps: list[Step] = []
+        self.statistics: dict[int, Change] = {}
         self._changes, self._watch = changes, watch
         self._names: list[str] = []
 
@@ -90,6 +100,10 @@ class _Run:
         if change.edge:
             eqn, values[0] = _continued(eqn, values[0])
         made = _bind(eqn, values)
+        if self._space <= {*eqn.params.get("axes", ())} and _sums(eqn):
+            if change.statistics is not None:
+                made = change.statistics
+            self.statistics[index] = Change(statistics=made)
         if change.mean is not None:
             groups, axis = change.mean
             mixed = np.moveaxis(np.asarray(made[0]), axis, -1) @ averaging(groups)
@@ -107,6 +121,10 @@ class _Run:
         label = eqn.primitive.name
         name = "/".join(x for x in names if x) or label
         return Step(index, name, "other", label, sources, tuple(np.shape(first)), ())
+
+
+def _sums(eqn):
+    return eqn.primitive.name == "reduce_sum"
 
 
 def _inner(eqn):

@@ -11,7 +11,7 @@ from onnx import helper, numpy_helper
 from caejax.diagnose import onnx_moves
 from caejax.diagnose.inspect import inspect
 from caejax.diagnose.result import Diagnosis
-from caejax.diagnose.trace import NOTHING, Step, Trace, averaging
+from caejax.diagnose.trace import NOTHING, Change, Step, Trace, averaging
 from caejax.errors import CaejaxError
 
 SIZE, LARGEST = 32, 512  # of axes that the file leaves open, at first and at most
@@ -204,7 +204,19 @@ def trace_model(model: onnx.ModelProto, inputs: Sequence[np.ndarray]) -> Trace:
     given = feed(inputs)
     values = _values(model, _session(model, every), given, every)
     steps, of = _steps(model, values, given)
-    return Trace(steps, (of[result],), run, tensors=of)
+
+    def statistics(arrays):
+        nodes = {n: node for n, node in enumerate(model.graph.node) if n in features}
+        over = {n: node for n, node in nodes.items() if _is_over_space(node, shapes)}
+        made = feed(arrays)
+        wanted = list({node.input[0] for node in over.values()} - set(made))
+        if wanted:
+            made |= _values(model, _session(model, wanted), made, wanted)
+        return {n: _statistics(node, made[node.input[0]]) for n, node in over.items()}
+
+    features = {step.index for step in steps}
+    shapes = {name: np.shape(value) for name, value in {**values, **given}.items()}
+    return Trace(steps, (of[result],), run, statistics, tensors=of)
 
 
 def _true_inputs(model):
@@ -287,9 +299,43 @@ def _changed(model, changes):
             _insert_mean(changed.graph, index, *changes[index].mean)
         if changes[index].value is not None:
             _put_value(changed.graph, index, changes[index].value)
+        if changes[index].statistics is not None:
+            _fix_statistics(changed.graph, index, changes[index].statistics)
         if changes[index].edge:
             _continue_input(changed, index)
     return changed
+
+
+def _is_over_space(node, shapes):
+    """Whether a node computes means or variances over all of space."""
+    dims = len(shapes.get(node.input[0], ())) - 2 if node.input else 0
+    if node.op_type != "ReduceMean" or dims < 1:
+        return node.op_type == "InstanceNormalization"
+    made = shapes.get(node.output[0], ())
+    return made[2:] == (1,) * dims or len(made) == 2
+
+
+def _statistics(node, features):
+    """The change that keeps means and variances, the mean ones of several images."""
+    axes = tuple(range(2, features.ndim))
+    if node.op_type == "ReduceMean":
+        keep = bool(onnx_moves.attributes(node).get("keepdims", 1))
+        return Change(value=features.mean(axes, keepdims=keep))
+    mean = features.mean(axes, dtype=np.float64).mean(0)
+    variance = features.var(axes, dtype=np.float64).mean(0)
+    return Change(
+        statistics=(mean.astype(features.dtype), variance.astype(features.dtype))
+    )
+
+
+def _fix_statistics(graph, index, statistics):
+    """Makes a normalisation of instances one of batches, whose statistics are fixed."""
+    node = graph.node[index]
+    node.op_type = "BatchNormalization"
+    for name, values in zip(("mean", "variance"), statistics, strict=True):
+        name = f"{node.output[0]}.{name}"
+        graph.initializer.append(numpy_helper.from_array(values, name))
+        node.input.append(name)
 
 
 def _continue_input(model, index):

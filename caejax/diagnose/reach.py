@@ -144,24 +144,27 @@ def with_channels(trace: Trace) -> Trace:
     return trace._replace(steps=[*trace.steps, move], results=results, run=run)
 
 
-def without_borders(trace: Trace) -> Trace:
-    """The trace, in whose runs convolutions see no zeros around their input.
+def as_of_large_images(trace: Trace, inputs: Sequence[np.ndarray]) -> Trace:
+    """The trace, in whose runs flat inputs are flat parts of larger images.
 
-    Zeros there would spoil flat maps from the border inwards, layer by layer, and so
-    all of a small image, or of one that is normalised over space.
+    Convolutions see no zeros around their input, which would spoil flat maps from the
+    border inwards, layer by layer. What normalises over space keeps the statistics
+    that it has of these inputs: of flat maps it would leave nothing but what is not
+    flat, and enlarge that, down to rounding.
     """
-    edges = {
-        step.index: Change(edge=True)
-        for step in trace.steps
-        if step.kind == "convolution"
-    }
+    kept = dict(trace.statistics(inputs))
+    for step in trace.steps:
+        if step.kind == "convolution":
+            kept[step.index] = kept.get(step.index, Change())._replace(edge=True)
 
     def run(inputs, changes=NOTHING, watch=NOTHING):
-        also = {
-            index: change._replace(edge=index in edges)
-            for index, change in changes.items()
-        }
-        return trace.run(inputs, {**edges, **also}, watch)
+        merged = dict(kept)
+        for index, change in changes.items():
+            fixed = kept.get(index, Change())
+            merged[index] = change._replace(
+                edge=fixed.edge, statistics=fixed.statistics
+            )
+        return trace.run(inputs, merged, watch)
 
     return trace._replace(run=run)
 
@@ -186,9 +189,8 @@ def what_is_seen(trace: Trace) -> list[str]:
         )
     if any(x in labels for x in _SPATIAL):
         found.append(
-            "it normalises over space: of flat features, whose variance is nearly "
-            "nothing, that may enlarge what is drawn before it; of real features it is "
-            "less"
+            "it normalises over space: of flat features by the means and variances "
+            "that the inputs have there"
         )
     if any(x in labels for x in _ATTENTION):
         found.append(

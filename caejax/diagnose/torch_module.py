@@ -49,10 +49,15 @@ def trace_module(module: torch.nn.Module, inputs: Sequence[torch.Tensor]) -> Tra
             found.append(_array(watched(arrays, _Recorder(changes, watch))[0]))
         return found
 
+    def statistics(arrays):
+        recorder = _Recorder(NOTHING, NOTHING)
+        watched(arrays, recorder)
+        return recorder.statistics
+
     first = _Recorder(NOTHING, NOTHING)
     made = watched([x.detach() for x in inputs], first)
     results = tuple(first.of.get(x, -1) for x in made)
-    return Trace(first.steps, results, run)
+    return Trace(first.steps, results, run, statistics)
 
 
 @contextlib.contextmanager
@@ -86,6 +91,7 @@ class _Recorder(TorchDispatchMode):
     def __init__(self, changes, watch):
         super().__init__()
         self.steps: list[Step] = []
+        self.statistics: dict[int, Change] = {}
         self.of = WeakIdKeyDictionary()
         self._changes, self._watch = changes, watch
         self._names = [""]
@@ -122,6 +128,10 @@ class _Recorder(TorchDispatchMode):
         if change.edge:
             args = _continued(args)
         made = func(*args, **kwargs)
+        if step.sources and _is_over_space(step.label, args):
+            if change.statistics is not None:
+                made = _with_statistics(step.label, args, change.statistics)
+            self.statistics[index] = Change(statistics=_statistics(step.label, made))
         if change.mean is not None:
             made = _mean(made, *change.mean)
         if change.value is not None:
@@ -167,6 +177,52 @@ class _Recorder(TorchDispatchMode):
         if name in ("add", "add_"):
             return _added(step, args, self.of)
         return step
+
+
+_GROUPS, _LAYERS = "native_group_norm", "native_layer_norm"
+_BATCHES = ("native_batch_norm", "_native_batch_norm_legit")
+_MEANS = ("mean", "var", "var_mean", "std")
+
+
+def _is_over_space(label, args):
+    """Whether an operation computes means or variances over all of space."""
+    if label in _BATCHES:  # instances come as one image of all their channels
+        return next(x for x in args if isinstance(x, bool))
+    if label == _LAYERS:
+        return args[0].ndim > 3 and len(args[1]) == args[0].ndim - 1
+    if label in _MEANS:
+        image, dims = args[0], args[1] if len(args) > 1 else ()
+        over = {d % image.ndim for d in dims} if isinstance(dims, list) else set()
+        return image.ndim > 2 and over >= set(range(2, image.ndim))
+    return label == _GROUPS
+
+
+def _statistics(label, made):
+    """Means and inverse deviations of what normalises; of means, themselves."""
+    return made if label in _MEANS else made[1:]
+
+
+def _with_statistics(label, args, statistics):
+    """What an operation makes with the statistics of other features."""
+    if label in _MEANS:
+        return statistics
+    image, weight, bias = args[:1] + args[2:4] if label == _LAYERS else args[:3]
+    each = (-1, *[1] * (image.ndim - 2))
+
+    def of_channels(values):
+        if label == _GROUPS:
+            repeats = image.shape[1] // values.shape[1]
+            return values.repeat_interleave(repeats, 1).reshape(len(image), *each)
+        return values if label == _LAYERS else values.reshape(each)
+
+    def of_weights(values):
+        return values if label == _LAYERS else values.reshape(each)
+
+    mean, inverse = map(of_channels, statistics)
+    made = (image - mean) * inverse
+    made = made if weight is None else made * of_weights(weight)
+    made = made if bias is None else made + of_weights(bias)
+    return (made, *statistics)
 
 
 def _written(label, tensors):

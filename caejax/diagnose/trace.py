@@ -60,12 +60,15 @@ class Change(NamedTuple):
       value: what the result is replaced by, with channels second; or None.
       edge: whether a convolution, not a transposed one, continues its input by the
         pixels at its borders, where the model pads it with zeros.
+      statistics: of an operation that normalises over space, the ones that it uses in
+        place of its own; or None. What they are is the library's affair.
     """
 
     weight: np.ndarray | None = None
     mean: tuple[np.ndarray, int] | None = None
     value: np.ndarray | None = None
     edge: bool = False
+    statistics: Any = None
 
 
 class Run(Protocol):
@@ -88,6 +91,10 @@ class Run(Protocol):
         """
 
 
+# From what a model is called with to changes by step.
+Statistics = Callable[[Sequence[np.ndarray]], Mapping[int, Change]]
+
+
 class Trace(NamedTuple):
     """A model that was watched while it ran.
 
@@ -95,6 +102,8 @@ class Trace(NamedTuple):
       steps: what it did, in order, with shapes and axes as they are inside of it.
       results: the indices of the steps whose results it returned.
       run: see `Run`.
+      statistics: the changes that keep what is computed over all of space, means and
+        variances, as it is for these inputs.
       channel: the axis of the channels inside of the model, 1 or -1.
       about: what the user should know of how it was read.
       tensors: steps by the names of their results, where those have names.
@@ -103,6 +112,7 @@ class Trace(NamedTuple):
     steps: list[Step]
     results: tuple[int, ...]
     run: "Run"
+    statistics: "Statistics"
     channel: int = 1
     about: tuple[str, ...] = ()
     tensors: Mapping[str, int] = NOTHING
