@@ -504,14 +504,17 @@ def test_each_period_is_shared_out_among_places(normal, tmp_path):
 
 
 def test_what_only_looks_as_if_it_enlarged(torch, normal):
-    """Gates, matrices of attention, means over an image, padding and a pyramid."""
+    """Gates, matrices of attention, means, padding, a pyramid, and weights."""
 
     class Module(torch.nn.Module):
         def __init__(self):
             super().__init__()
             self.up = torch.nn.ConvTranspose2d(4, 4, 3, 2, 1, 1)
+            self.positions = torch.nn.Parameter(torch.ones(1, 4, 12, 12))
 
         def forward(self, x):
+            x = x + torch.nn.functional.interpolate(self.positions, x.shape[2:])
+            x = x + self.up(self.positions)
             gate = x.mean((2, 3), keepdim=True).sigmoid()
             tokens = x.flatten(2)[:, :, :8]  # (B, 4, 8), and of them (B, 8, 8)
             x = x * torch.bmm(tokens.transpose(1, 2), tokens).softmax(-1).mean()

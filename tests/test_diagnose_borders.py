@@ -10,6 +10,7 @@ from scipy.signal import correlate
 
 from caejax.diagnose import diagnose
 from caejax.diagnose.jax_function import trace_function
+from caejax.diagnose.reach import as_of_large_images
 from caejax.diagnose.trace import Change
 
 
@@ -72,6 +73,49 @@ def test_convolutions_continue_their_input(taps, pads, stride, normal, tmp_path)
         trace = trace_module(layer, [torch.as_tensor(image)])
         (found,) = trace.run([[image]], change)
         np.testing.assert_allclose(found[0, 0], expected, atol=1e-5)
+
+
+def test_what_pads_for_a_convolution_continues_its_input(normal, tmp_path):
+    """Before layers that halve an image, on two sides, in each language."""
+    image, weight = normal(1, 2, 8, 7), normal(1, 2, 3, 3)
+    expected = continued(image[0], weight, ((0, 1), (0, 1)), (2, 2))
+
+    def in_jax(x):
+        wide = jnp.pad(x, ((0, 0), (0, 1), (0, 1), (0, 0)))
+        kernel = weight.transpose(2, 3, 1, 0)
+        layout = ("NHWC", "HWIO", "NHWC")
+        return lax.conv_general_dilated(
+            wide, kernel, (2, 2), "VALID", dimension_numbers=layout
+        )
+
+    def found(trace):
+        whole = as_of_large_images(trace, [image])
+        return whole.run([[image]])[0][0, 0]
+
+    of_jax = trace_function(in_jax, [np.moveaxis(image, 1, -1)])
+    np.testing.assert_allclose(found(of_jax), expected, atol=1e-5)
+    path = onnx_file(
+        tmp_path / "x.onnx",
+        [
+            ("Pad", ["x", "p"], ["wide"], {}),
+            ("Conv", ["wide", "w"], ["y"], {"strides": (2, 2)}),
+        ],
+        {"w": weight, "p": np.array([0, 0, 0, 0, 0, 0, 1, 1])},
+        shape=image.shape,
+    )
+    from caejax.diagnose import onnx_file as of_onnx
+
+    of_file = of_onnx.trace_model(of_onnx.read(path), [image])
+    np.testing.assert_allclose(found(of_file), expected, atol=1e-5)
+    torch = pytest.importorskip("torch")
+    from caejax.diagnose.torch_module import trace_module
+
+    layer = torch.nn.Sequential(
+        torch.nn.ZeroPad2d((0, 1, 0, 1)), torch.nn.Conv2d(2, 1, 3, 2, bias=False)
+    )
+    layer[1].weight.data[:] = torch.as_tensor(weight)
+    of_torch = trace_module(layer, [torch.as_tensor(image)])
+    np.testing.assert_allclose(found(of_torch), expected, atol=1e-5)
 
 
 class Resizes(nn.Module):

@@ -219,13 +219,24 @@ def _convolution(step, params, kernel):
 
 
 def _continued(eqn, image):
-    """A convolution without padding, and its input padded by what is at its borders."""
-    around = [(0, 0)] * image.ndim
-    axes = eqn.params["dimension_numbers"].lhs_spec[2:]
-    for axis, (low, high) in zip(axes, eqn.params["padding"], strict=True):
-        around[axis] = max(low, 0), max(high, 0)
-    padding = tuple((min(low, 0), min(high, 0)) for low, high in eqn.params["padding"])
-    params = {**eqn.params, "padding": padding}
+    """A convolution without padding, and its input padded by what is at its borders.
+
+    Of an operation that pads likewise, which then has nothing left to do.
+    """
+    around, params = [(0, 0)] * image.ndim, dict(eqn.params)
+    if eqn.primitive.name == "pad":
+        sizes = params["padding_config"]
+        if any(inner for *_, inner in sizes):
+            return eqn, image  # zeros between the pixels
+        around = [(max(low, 0), max(high, 0)) for low, high, _ in sizes]
+        params["padding_config"] = tuple(
+            (min(low, 0), min(high, 0), 0) for low, high, _ in sizes
+        )
+    else:
+        axes, sizes = params["dimension_numbers"].lhs_spec[2:], params["padding"]
+        for axis, (low, high) in zip(axes, sizes, strict=True):
+            around[axis] = max(low, 0), max(high, 0)
+        params["padding"] = tuple((min(low, 0), min(high, 0)) for low, high in sizes)
     return eqn.replace(params=params), np.pad(image, around, mode="edge")
 
 

@@ -339,9 +339,14 @@ def _fix_statistics(graph, index, statistics):
 
 
 def _continue_input(model, index):
-    """Pads a convolution's input by what is at its borders, and not by zeros."""
+    """Pads the input of a convolution, or of Pad, by what is at its borders."""
     node = model.graph.node[index]
     pads = list(onnx_moves.attributes(node).get("pads", []))
+    if node.op_type == "Pad":
+        kept = [x for x in node.attribute if x.name != "mode"]
+        del node.attribute[:]
+        node.attribute.extend([*kept, helper.make_attribute("mode", "edge")])
+        return
     if not any(pads):
         return
     (own,) = [x for x in node.attribute if x.name == "pads"]

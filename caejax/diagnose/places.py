@@ -78,6 +78,8 @@ def find_places(trace: Trace) -> list[Place]:
             users[source].append(step)
     found = []
     for step in trace.steps:
+        if not step.sources:  # of weights alone, as positions are
+            continue
         if step.kind == "transposed" and max(step.stride) > 1:
             found.append(_transposed(step, users, trace.channel))
         elif step.kind == "resize":

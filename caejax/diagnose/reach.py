@@ -153,9 +153,11 @@ def as_of_large_images(trace: Trace, inputs: Sequence[np.ndarray]) -> Trace:
     flat, and enlarge that, down to rounding.
     """
     kept = dict(trace.statistics(inputs))
-    for step in trace.steps:
-        if step.kind == "convolution":
-            kept[step.index] = kept.get(step.index, Change())._replace(edge=True)
+    layers = [step for step in trace.steps if step.kind == "convolution"]
+    read = {source for step in layers for source in step.sources}
+    padded = [x for x in trace.steps if x.label.lower() in _PADDING and x.index in read]
+    for step in [*layers, *padded]:
+        kept[step.index] = kept.get(step.index, Change())._replace(edge=True)
 
     def run(inputs, changes=NOTHING, watch=NOTHING):
         merged = dict(kept)
@@ -168,6 +170,8 @@ def as_of_large_images(trace: Trace, inputs: Sequence[np.ndarray]) -> Trace:
 
     return trace._replace(run=run)
 
+
+_PADDING = ("constant_pad_nd", "pad")
 
 # What operations are called, in lower case, and what it means for flat inputs.
 _SPATIAL = ("groupnorm", "group_norm", "instance", "layernorm", "layer_norm")

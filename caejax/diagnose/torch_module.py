@@ -126,7 +126,7 @@ class _Recorder(TorchDispatchMode):
             weight = torch.as_tensor(change.weight, dtype=like.dtype)
             args = (args[0], weight.to(like.device), *args[2:])
         if change.edge:
-            args = _continued(args)
+            func, args = _continued(func, args)
         made = func(*args, **kwargs)
         if step.sources and _is_over_space(step.label, args):
             if change.statistics is not None:
@@ -250,14 +250,22 @@ def _convolution(step, args):
     )
 
 
-def _continued(args):
-    """A convolution's arguments with its input padded by what is at the borders."""
+def _continued(func, args):
+    """An operation that pads its input by what is at its borders, and its arguments."""
+    if func.overloadpacket.__name__ == "constant_pad_nd":
+        return _pad, args[:2]
     image, weight, bias, stride, padding, *rest = args
     each = _each(padding, weight.ndim - 2)
-    around = [size for size in reversed(each) for _ in range(2)]
-    if any(around):
-        image = torch.nn.functional.pad(image, around, mode="replicate")
-    return (image, weight, bias, stride, [0] * len(each), *rest)
+    image = _pad(image, [size for size in reversed(each) for _ in range(2)])
+    return func, (image, weight, bias, stride, [0] * len(each), *rest)
+
+
+def _pad(image, sizes):
+    """By PyTorch's sizes: of the last axis first, which need not be all."""
+    if not any(sizes):
+        return image
+    sizes = [*sizes, *[0] * (2 * (image.ndim - 2) - len(sizes))]
+    return torch.nn.functional.pad(image, sizes, mode="replicate")
 
 
 def _each(values, dims):

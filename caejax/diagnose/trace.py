@@ -58,8 +58,8 @@ class Change(NamedTuple):
       mean: (groups, axis): the channels along the axis whose group is the same are
         replaced by their mean in the result; or None.
       value: what the result is replaced by, with channels second; or None.
-      edge: whether a convolution, not a transposed one, continues its input by the
-        pixels at its borders, where the model pads it with zeros.
+      edge: whether a convolution, not a transposed one, or an operation that only
+        pads, continues its input by the pixels at its borders in place of zeros.
       statistics: of an operation that normalises over space, the ones that it uses in
         place of its own; or None. What they are is the library's affair.
     """

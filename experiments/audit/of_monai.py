@@ -12,6 +12,8 @@ def _build(name, size, dims=3, pick=None, call=None, **settings):
     from experiments.audit.called import called
 
     module = getattr(monai.networks.nets, name)(**settings)
+    if hasattr(module, "sampling"):  # a random code would be a pattern of its own
+        module.sampling = lambda mean, deviation: mean
     if call:
         called(module, functools.partial(call, torch))
     return module, torch.randn(1, 1, *(size,) * dims)
@@ -92,10 +94,11 @@ ARCHITECTURES = [
         64,
         dims=2,
         spatial_dims=2,
+        channels=(8, 16, 16),
+        strides=(2, 2, 2),
         **_ENDS,
-        **_STAGES,
     ),
-    _of("MedNeXt", "MedNeXt", 80, dims=2, spatial_dims=2, init_filters=8),
+    _of("MedNeXt", "MedNeXt", 128, dims=2, spatial_dims=2, init_filters=8),
     _of(
         "VQVAE (monai)",
         "VQVAE",

@@ -9,7 +9,7 @@ _NARROW = {
     "UnetPlusPlus": _WIDTHS,
     "MAnet": {**_WIDTHS, "decoder_pab_channels": 16},
     "Linknet": {},
-    "FPN": {"decoder_pyramid_channels": 32, "decoder_segmentation_channels": 16},
+    "FPN": {"decoder_pyramid_channels": 32, "decoder_segmentation_channels": 32},
     "PSPNet": {"psp_out_channels": 32},
     "PAN": {"decoder_channels": 16},
     "DeepLabV3": {"decoder_channels": 32},

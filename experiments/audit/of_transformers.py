@@ -161,9 +161,7 @@ def _univnet():
     import torch
     import transformers
 
-    config = transformers.UnivNetConfig(
-        model_hidden_channels=8, kernel_predictor_hidden_channels=8
-    )
+    config = transformers.UnivNetConfig(model_hidden_channels=8)
     noise = torch.randn(1, 24, 64)
 
     def call(forward, x):
@@ -210,14 +208,14 @@ def _seggpt():
     import transformers
 
     config = transformers.SegGptConfig(
-        num_hidden_layers=4,
         num_attention_heads=2,
         hidden_size=32,
         image_size=(256, 128),
         pretrain_image_size=64,
         decoder_hidden_size=16,
-        intermediate_hidden_state_indices=(0, 1, 2, 3),
-        merge_index=1,
+        num_hidden_layers=5,
+        intermediate_hidden_state_indices=(1, 2, 3, 4),
+        merge_index=0,
     )
 
     def call(forward, x):
@@ -430,7 +428,7 @@ ARCHITECTURES = [
         _image(128),
         _reconstructed,
         image_size=128,
-        window_size=8,
+        window_size=4,
         embed_dim=16,
         depths=(1, 1, 1, 1),
         num_heads=(2, 2, 2, 2),
