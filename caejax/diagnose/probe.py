@@ -1,8 +1,9 @@
 """What a model draws of inputs that hold nothing: flat colours, and slopes.
 
-A flat input keeps every feature map flat, away from the borders, through
-convolutions, pointwise operations and skips. What its result is not flat by, and
-repeats, is what the model draws by itself.
+A flat input keeps every feature map flat through convolutions, pointwise operations
+and skips; at borders and behind normalisations, too, where the model runs as a part of
+a larger image (`caejax.diagnose.reach.as_of_large_images`). What its result is not flat
+by, and repeats, is what the model draws by itself.
 """
 
 from collections.abc import Sequence
