@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from flax import linen as nn
 from helpers.onnx_files import onnx_file
+from helpers.random_models import random_model
 from jax import lax
 from scipy.signal import correlate
 
@@ -12,6 +13,7 @@ from caejax.diagnose import diagnose
 from caejax.diagnose.jax_function import trace_function
 from caejax.diagnose.reach import as_of_large_images
 from caejax.diagnose.trace import Change
+from caejax.export import export
 
 
 def continued(image, weight, pads, stride):
@@ -73,6 +75,40 @@ def test_convolutions_continue_their_input(taps, pads, stride, normal, tmp_path)
         trace = trace_module(layer, [torch.as_tensor(image)])
         (found,) = trace.run([[image]], change)
         np.testing.assert_allclose(found[0, 0], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("stride", [(1, 1), (2, 2), (3, 1)])
+@pytest.mark.parametrize("auto", ["SAME_UPPER", "SAME_LOWER", "VALID"])
+def test_pads_that_a_file_leaves_open(auto, stride, normal, tmp_path):
+    """As ONNX defines them, of an even number of taps, too."""
+    image, weight = normal(1, 2, 8, 7), normal(1, 2, 3, 4)
+    sizes = zip(image.shape[2:], weight.shape[2:], stride, strict=True)
+    totals = [max((-(-n // s) - 1) * s + k - n, 0) for n, k, s in sizes]
+    pads = [(t // 2, t - t // 2)[:: 1 if auto == "SAME_UPPER" else -1] for t in totals]
+    if auto == "VALID":
+        pads = [(0, 0), (0, 0)]
+    path = onnx_file(
+        tmp_path / "x.onnx",
+        [("Conv", ["x", "w"], ["y"], {"auto_pad": auto, "strides": stride})],
+        {"w": weight},
+        shape=image.shape,
+    )
+    from caejax.diagnose import onnx_file as of_onnx
+
+    trace = of_onnx.trace_model(of_onnx.read(path), [image])
+    (found,) = trace.run([[image]], {0: Change(edge=True)})
+    expected = continued(image[0], weight, pads, stride)
+    np.testing.assert_allclose(found[0, 0], expected, atol=1e-5)
+
+
+def test_an_exported_model_is_as_clean_as_its_run(tmp_path):
+    """Of three stages, whose inputs of 28 pixels no code fits evenly."""
+    pytest.importorskip("onnxruntime")
+    model = random_model(widths=(6, 8, 8), latent_channels=4, upsampling="nearest_k3")
+    export(model, "onnx", tmp_path / "x.onnx")
+    found = diagnose(tmp_path / "x.onnx")
+    assert found["ripple_db"] < -100
+    assert found.clean
 
 
 def test_what_pads_for_a_convolution_continues_its_input(normal, tmp_path):

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from PIL import Image
@@ -16,6 +17,7 @@ from caejax.measure.__main__ import main
 from caejax.measure.files import Pair
 from caejax.measure.lines import KINDS, PERIODS, lattice, measure_lines, near
 from caejax.measure.scores import FALSE_ALARMS, chance, needed, scores
+from caejax.report import style
 
 RECORDED = (
     Path(__file__).parents[1] / "experiments/measure_calibration/false_alarms.csv"
@@ -251,6 +253,19 @@ def test_the_figure_is_not_written_over_an_image(tmp_path):
     file = write(tmp_path / "a.png", as_bytes(noise()))
     with pytest.raises(CaejaxError, match="would be written over"):
         caejax.measure(tmp_path, figure=file)
+
+
+def test_figures_among_the_images_are_left_out(tmp_path):
+    """The sheet that `caejax denoise` writes, with or without a reference."""
+    for folder in ("out", "ref"):
+        (tmp_path / folder).mkdir()
+        for i in range(2):
+            write(tmp_path / folder / f"{i}.png", as_bytes(noise(i)))
+    style.save(plt.figure(), tmp_path / "out" / "denoised")
+    assert (tmp_path / "out" / "denoised.png").exists()
+    for ref in (None, tmp_path / "ref"):
+        found = caejax.measure(tmp_path / "out", ref)
+        assert [x["name"] for x in found["images"]] == ["0.png", "1.png"]
 
 
 def test_what_cannot_be_read_is_one_line(tmp_path, capsys):

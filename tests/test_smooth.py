@@ -48,6 +48,22 @@ def test_values_and_gradients_are_those_of_stock_layers(
     assert_same_function(by("matmul"), by("stock"), x, kernel, rtol=2e-5)
 
 
+@pytest.mark.parametrize(("kind", "origin"), [("bilinear_k3", -3), ("bicubic_k3", -5)])
+def test_other_kernels_of_wide_layers(kind, origin, normal, assert_same_function):
+    """As one adds them: see docs/howto/decoder.md."""
+    kind = UPSAMPLING[kind]._replace(kernel_size=5, origin=origin)
+
+    def by(path):
+        def run(x, kernel):
+            with paths.use(path):
+                return apply_kind(x, kernel, kind)
+
+        return run
+
+    x, kernel = normal(1, 4, 5, 64), normal(5, 5, 64, 64)
+    assert_same_function(by("matmul"), by("stock"), x, kernel, rtol=2e-5)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_narrow_layers_go_without(kind):
     x = jax.ShapeDtypeStruct((1, 4, 4, 6), jnp.float32)

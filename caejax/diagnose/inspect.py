@@ -427,8 +427,9 @@ def _words(place, row, threshold_db):
             "cure": "give it a kernel at least as large as its stride, then train",
         }
     cure = (
-        "python -m caejax.fix gives the phases one gain by the least change; for a new "
-        "model take a nearest or bilinear resize and a convolution"
+        "caejax fix, or caejax.fix(model) in Python, gives phases one gain by the "
+        "least change; for a new model take a nearest or bilinear resize and a "
+        "convolution"
     )
     return {"clean": False, "verdict": f"draws a pattern: {cause}", "cure": cure}
 

@@ -189,7 +189,7 @@ def trace_model(model: onnx.ModelProto, inputs: Sequence[np.ndarray]) -> Trace:
     def run(inputs, changes=NOTHING, watch=NOTHING):
         shown = {n: model.graph.node[n].output[0] for n in watch if n >= 0}
         wanted = [result, *shown.values()]
-        session = _session(_changed(model, changes), wanted)
+        session = _session(_changed(model, changes, shapes), wanted)
         found = []
         for arrays in inputs:
             made = _values(model, session, feed(arrays), wanted)
@@ -215,7 +215,8 @@ def trace_model(model: onnx.ModelProto, inputs: Sequence[np.ndarray]) -> Trace:
         return {n: _statistics(node, made[node.input[0]]) for n, node in over.items()}
 
     features = {step.index for step in steps}
-    shapes = {name: np.shape(value) for name, value in {**values, **given}.items()}
+    shapes = {x.name: tuple(x.dims) for x in model.graph.initializer}
+    shapes |= {name: np.shape(value) for name, value in {**values, **given}.items()}
     return Trace(steps, (of[result],), run, statistics, tensors=of)
 
 
@@ -280,7 +281,7 @@ def _unrunnable(model, error):
     return f"onnxruntime cannot run the ONNX file: {said}"
 
 
-def _changed(model, changes):
+def _changed(model, changes, shapes):
     if not changes:
         return model
     changed = onnx.ModelProto()
@@ -302,7 +303,7 @@ def _changed(model, changes):
         if changes[index].statistics is not None:
             _fix_statistics(changed.graph, index, changes[index].statistics)
         if changes[index].edge:
-            _continue_input(changed, index)
+            _continue_input(changed, index, shapes)
     return changed
 
 
@@ -338,19 +339,16 @@ def _fix_statistics(graph, index, statistics):
         node.input.append(name)
 
 
-def _continue_input(model, index):
+def _continue_input(model, index, shapes):
     """Pads the input of a convolution, or of Pad, by what is at its borders."""
     node = model.graph.node[index]
-    pads = list(onnx_moves.attributes(node).get("pads", []))
     if node.op_type == "Pad":
-        kept = [x for x in node.attribute if x.name != "mode"]
-        del node.attribute[:]
-        node.attribute.extend([*kept, helper.make_attribute("mode", "edge")])
+        _set(node, mode="edge")
         return
+    pads = _pads(node, shapes)
     if not any(pads):
         return
-    (own,) = [x for x in node.attribute if x.name == "pads"]
-    own.CopyFrom(helper.make_attribute("pads", [0] * len(pads)))
+    _set(node, pads=[0] * len(pads), auto_pad="NOTSET")
     half = len(pads) // 2
     around = [0, 0, *pads[:half], 0, 0, *pads[half:]]
     image, name = node.input[0], f"{node.output[0]}.continued"
@@ -362,6 +360,36 @@ def _continue_input(model, index):
         model.graph.initializer.append(sizes)
         made = helper.make_node("Pad", [image, sizes.name], [name], mode="edge")
     model.graph.node.insert(index, made)
+
+
+def _pads(node, shapes):
+    """Of a convolution, at the start of each axis and then at the end of each."""
+    about = onnx_moves.attributes(node)
+    taps = shapes[node.input[1]][2:]
+    auto = str(about.get("auto_pad", "NOTSET"))
+    if not auto.startswith("SAME"):
+        return list(about.get("pads", [0] * 2 * len(taps)))
+    pairs = []
+    for size, k, s, d in zip(
+        shapes[node.input[0]][2:],
+        taps,
+        about.get("strides", [1] * len(taps)),
+        about.get("dilations", [1] * len(taps)),
+        strict=True,
+    ):
+        more = max((-(-size // s) - 1) * s + d * (k - 1) + 1 - size, 0)
+        less = more // 2
+        pairs.append((less, more - less))
+    starts, ends = zip(*pairs, strict=True)
+    return [*starts, *ends] if auto == "SAME_UPPER" else [*ends, *starts]
+
+
+def _set(node, **values):
+    """Gives a node attributes in place of those of the names."""
+    kept = [x for x in node.attribute if x.name not in values]
+    del node.attribute[:]
+    made = [helper.make_attribute(name, value) for name, value in values.items()]
+    node.attribute.extend([*kept, *made])
 
 
 def _version(model):

@@ -1,15 +1,17 @@
 """The user's images: found, read as the model needs them, and written."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from caejax.data import deep
-from caejax.data.listing import checked, left_out_text, list_pictures
+from caejax.data.listing import Listing, checked, left_out_text, list_pictures
 from caejax.data.pictures import Picture, in_channels, read_picture
 from caejax.errors import CaejaxError
 from caejax.files.atomic import replacing
+from caejax.files.marks import is_figure
 
 
 def find(path: Path) -> tuple[list[Path], str]:
@@ -22,7 +24,11 @@ def find(path: Path) -> tuple[list[Path], str]:
       CaejaxError: there is none.
     """
     if path.is_dir():
-        found = checked(list_pictures(path), path)
+        listed = list_pictures(path)
+        paths = [x for x in listed.paths if not is_figure(x)]
+        # As `caejax denoise` leaves one beside what it writes.
+        drawn = {"figure(s) of caejax": len(listed.paths) - len(paths)}
+        found = checked(Listing(paths, listed.left_out + Counter(drawn)), path)
         return found.paths, left_out_text(found.left_out)
     if not path.exists():
         raise CaejaxError(f"{path} does not exist; name an image or a folder")

@@ -202,7 +202,7 @@ def _apply_same(x, kernel, kind):
     if kind.run in CONTENT:
         return _convolve(x, kernel)
     x = _sum_groups(x, kind.group)
-    if paths.chosen() == "matmul" and _half_pays(kind, *kernel.shape[2:]):
+    if paths.chosen() == "matmul" and _half_pays(kind, *kernel.shape):
         return _smoothly(x, kernel.astype(x.dtype), kind)
     stock = paths.chosen() == "stock"
     if kind.run in RESIZES or (stock and kind.fixed == BOX):
@@ -226,8 +226,10 @@ def _apply_same(x, kernel, kind):
     return _filter(y, kind.fixed)
 
 
-def _half_pays(kind, channels, features):
-    """Whether `caejax.ops.smooth` saves more than it adds; measured."""
+def _half_pays(kind, height, width, channels, features):
+    """Whether `caejax.ops.smooth`, for kernels of 3x3, saves more than it adds."""
+    if (height, width) != (3, 3):
+        return False
     least = {"linear": 32, "cubic": 64, "blur": THIN + 1}.get(kind.run)
     return least is not None and min(channels, features) >= least
 

@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from caejax.files.atomic import replacing
+from caejax.files.marks import FIGURE
 
 COLUMN, PAGE = 3.25, 6.75  # inches
 NARROW = 3.4  # inches that a telephone shows with letters that can be read
@@ -72,10 +73,10 @@ def save(figure: Figure, path: Path, *, formats: tuple[str, ...] = ("png",)) -> 
     path.parent.mkdir(parents=True, exist_ok=True)
     for suffix in formats:
         # Without a date, equal figures are equal files.
-        metadata = {"CreationDate": None} if suffix == "pdf" else None
+        metadata = {"pdf": {"CreationDate": None}, "png": {"Description": FIGURE}}
         place = path.with_suffix(f".{suffix}")
         with _no_date(), replacing(place) as file:
-            figure.savefig(file, format=suffix, metadata=metadata)
+            figure.savefig(file, format=suffix, metadata=metadata.get(suffix))
         # Laid out once is enough, and what takes most of the time.
         figure.set_layout_engine("none")
     plt.close(figure)
