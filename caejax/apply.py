@@ -32,7 +32,8 @@ cannot be used are named, the others are done, and the exit code is 1.
 
 _TILES = """\
 Of your images each tile of the model's own size has a code; larger images are cut
-into such tiles side by side, smaller ones are filled up with their outermost pixels.
+into such tiles side by side from the middle, and filled up with their outermost pixels
+where the last ones reach over the borders, as smaller ones are.
 """
 
 _COMMANDS = {

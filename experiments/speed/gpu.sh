@@ -1,7 +1,7 @@
 #!/bin/sh
 # On a CUDA machine: the aims first (gpu/targets.md says which are reached), then, with
 # "all", every system on every path. JAX and PyTorch must both see the GPU:
-#     pip install "jax[cuda12]" caejax[bench]
+#     pip install "jax[cuda12]" -e ".[bench]"
 #     sh experiments/speed/gpu.sh [all]
 # TINY=1 goes through the same commands in sizes of which no number means anything; with
 # JAX_PLATFORMS=cpu wherever there is no GPU. OUT is the folder of results (gpu, here),

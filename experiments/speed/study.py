@@ -4,7 +4,7 @@
     python -m experiments.speed.study --scaling
     python -m experiments.speed.study --grid --minutes=6
 
-Needs PyTorch (`pip install caejax[bench]`), no data. Writes results.json, results.md
+Needs PyTorch (`pip install -e ".[bench]"`), no data. Writes results.json, results.md
 and speed.png; with --scaling scaling.json, scaling.md and scaling.png; with --grid
 grid.json and grid.md, which the same command goes on with.
 """
