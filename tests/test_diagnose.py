@@ -139,6 +139,13 @@ def test_what_enlarges_nothing(move):
     assert find_blocks((1, 12, 4, 5), move) is None
 
 
+def test_channels_that_are_repeated_enlarge_nothing():
+    """Without a copy, which NumPy's `broadcast_to` does not make."""
+    shape = (1, 1, 4, 48, 48)
+    move = lambda x: np.broadcast_to(x, (1, 8, *shape[2:]))  # noqa: E731
+    assert find_blocks(shape, move) is None
+
+
 def test_patterns_by_hand():
     image = np.ones((1, 1, 24))
     image[..., 1::2] = 1.2
@@ -510,11 +517,14 @@ def test_what_only_looks_as_if_it_enlarged(torch, normal):
         def __init__(self):
             super().__init__()
             self.up = torch.nn.ConvTranspose2d(4, 4, 3, 2, 1, 1)
+            self.keys = torch.nn.Conv2d(4, 12, 1)
             self.positions = torch.nn.Parameter(torch.ones(1, 4, 12, 12))
 
         def forward(self, x):
             x = x + torch.nn.functional.interpolate(self.positions, x.shape[2:])
             x = x + self.up(self.positions)
+            keys = self.keys(x).reshape(1, 1, 12, -1).permute(0, 1, 3, 2)
+            x = x + 0 * torch.softmax(keys, -2).mean()
             gate = x.mean((2, 3), keepdim=True).sigmoid()
             tokens = x.flatten(2)[:, :, :8]  # (B, 4, 8), and of them (B, 8, 8)
             x = x * torch.bmm(tokens.transpose(1, 2), tokens).softmax(-1).mean()

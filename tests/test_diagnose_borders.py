@@ -146,10 +146,15 @@ def test_what_pads_for_a_convolution_continues_its_input(normal, tmp_path):
     torch = pytest.importorskip("torch")
     from caejax.diagnose.torch_module import trace_module
 
+    class Cut(torch.nn.Module):
+        def forward(self, x):
+            # Of a part, and of the batch, which nothing continues.
+            return torch.nn.functional.pad(x, (0, 0, 0, 0, 0, 0, 0, 1))[:1, :, :20]
+
     layer = torch.nn.Sequential(
-        torch.nn.ZeroPad2d((0, 1, 0, 1)), torch.nn.Conv2d(2, 1, 3, 2, bias=False)
+        torch.nn.ZeroPad2d((0, 1, 0, 1)), Cut(), torch.nn.Conv2d(2, 1, 3, 2, bias=False)
     )
-    layer[1].weight.data[:] = torch.as_tensor(weight)
+    layer[2].weight.data[:] = torch.as_tensor(weight)
     of_torch = trace_module(layer, [torch.as_tensor(image)])
     np.testing.assert_allclose(found(of_torch), expected, atol=1e-5)
 

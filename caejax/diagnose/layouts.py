@@ -53,7 +53,8 @@ def find_blocks(
     numbers = move(np.arange(np.prod(shape), dtype=np.int64).reshape(shape))
     if numbers.ndim < 3 or numbers.ndim > 5 or not numbers.size:
         return None
-    found = np.stack(np.unravel_index(numbers[:1], shape), -1)
+    # A copy: of repeated elements, NumPy 2.4's unravel_index reads beyond their memory.
+    found = np.stack(np.unravel_index(np.ascontiguousarray(numbers[:1]), shape), -1)
     for channel in channels:
         axis = channel % numbers.ndim
         features = np.moveaxis(found, axis, -2)[0]  # n1, ..., nd, F, source axes

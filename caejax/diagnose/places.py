@@ -304,6 +304,8 @@ def _enlarges_by_name(step):
 
 def _shuffle(end, source, blocks: Blocks, label, steps, users, channel):
     maker, alone, added = _maker(source, steps)
+    if maker is not None and not _fits(maker, end, blocks, channel):
+        return None
     groups = _groups(blocks, source.shape[blocks.channel_axis])
     change = {source.index: Change(mean=(groups, blocks.channel_axis))}
     if maker is None:
@@ -337,6 +339,18 @@ def _shuffle(end, source, blocks: Blocks, label, steps, users, channel):
         order=blocks.order,
         added=added,
     )
+
+
+def _fits(maker, end, blocks, channel):
+    """Whether a convolution's pixels, times the stride, are those of the result.
+
+    Queries and keys of attention are otherwise moved likewise, and are no image.
+    """
+    sizes = spatial(maker.shape, channel)
+    made = [end.shape[axis] for axis in blocks.axes]
+    if maker.kind != "convolution" or len(sizes) != len(made):
+        return True
+    return made == [n * s for n, s in zip(sizes, blocks.stride, strict=True)]
 
 
 def _maker(step, steps):

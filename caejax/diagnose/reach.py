@@ -153,11 +153,8 @@ def as_of_large_images(trace: Trace, inputs: Sequence[np.ndarray]) -> Trace:
     flat, and enlarge that, down to rounding.
     """
     kept = dict(trace.statistics(inputs))
-    layers = [step for step in trace.steps if step.kind == "convolution"]
-    read = {source for step in layers for source in step.sources}
-    padded = [x for x in trace.steps if x.label.lower() in _PADDING and x.index in read]
-    for step in [*layers, *padded]:
-        kept[step.index] = kept.get(step.index, Change())._replace(edge=True)
+    for index in _padding(trace):
+        kept[index] = kept.get(index, Change())._replace(edge=True)
 
     def run(inputs, changes=NOTHING, watch=NOTHING):
         merged = dict(kept)
@@ -171,7 +168,22 @@ def as_of_large_images(trace: Trace, inputs: Sequence[np.ndarray]) -> Trace:
     return trace._replace(run=run)
 
 
-_PADDING = ("constant_pad_nd", "pad")
+def _padding(trace):
+    """Convolutions, and what pads for them, by itself or before features are cut."""
+    found, read = [], set()
+    for step in reversed(trace.steps):
+        label = step.label.lower()
+        pads = label in _PADS and step.index in read
+        if step.kind == "convolution" or pads:
+            found.append(step.index)
+        cuts = step.kind == "layout" or label in _CUTS
+        if step.kind == "convolution" or pads or (cuts and step.index in read):
+            read.update(step.sources)
+    return found
+
+
+_PADS = ("constant_pad_nd", "pad")
+_CUTS = ("slice", "replication_pad1d", "replication_pad2d", "replication_pad3d")
 
 # What operations are called, in lower case, and what it means for flat inputs.
 _SPATIAL = ("groupnorm", "group_norm", "instance", "layernorm", "layer_norm")

@@ -168,8 +168,9 @@ class _Recorder(TorchDispatchMode):
         )
         if name in ("convolution", "_convolution"):
             return _convolution(step, args)
-        if name.startswith("upsample_") or name == "_upsample":
-            return step._replace(kind="resize", label="interpolate", mode=name[9:])
+        if name.lstrip("_").startswith("upsample"):
+            mode = name.lstrip("_").removeprefix("upsample_")
+            return step._replace(kind="resize", label="interpolate", mode=mode)
         if name in _LAYOUTS and len(sources) == 1:
             return step._replace(kind="layout", move=_mover(func, args, kwargs))
         if name in _LINEAR:
@@ -253,7 +254,9 @@ def _convolution(step, args):
 def _continued(func, args):
     """An operation that pads its input by what is at its borders, and its arguments."""
     if func.overloadpacket.__name__ == "constant_pad_nd":
-        return _pad, args[:2]
+        image, sizes = args[:2]
+        spatial = len(sizes) <= 2 * (image.ndim - 2) and min(sizes) >= 0
+        return (_pad, args[:2]) if spatial else (func, args)
     image, weight, bias, stride, padding, *rest = args
     each = _each(padding, weight.ndim - 2)
     image = _pad(image, [size for size in reversed(each) for _ in range(2)])

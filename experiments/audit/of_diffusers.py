@@ -41,7 +41,7 @@ def _oobleck():
         downsampling_ratios=[2, 4, 4, 8],
         channel_multiples=[1, 2, 2, 2],
         decoder_channels=8,
-        decoder_input_channels=8,
+        decoder_input_channels=4,
     )
     return module, torch.randn(1, 2, 256 * 24)
 
@@ -232,8 +232,8 @@ ARCHITECTURES = [
             _unet,
             "UNet1DModel",
             shape=(1, 2, 512),
-            block_out_channels=(16, 16, 32),
-            extra_in_channels=16,
+            block_out_channels=(32, 32, 64),
+            extra_in_channels=64,
         ),
     ),
     (
