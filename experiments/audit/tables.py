@@ -45,6 +45,7 @@ def questions(rows: Sequence[Row], places: Sequence[Row]) -> dict[str, tuple[int
         for how in KINDS
     }
     unpaired = {x["architecture"] for x in select(transposed, paired="no")}
+    paired = [x for x in select(transposed, paired="yes") if x["draws_db"] != ""]
     exact = [x for x in transposed if x["kernel"] == x["stride"]]
     return {
         "architectures that enlarge": (len(enlarging), len(rows)),
@@ -67,8 +68,8 @@ def questions(rows: Sequence[Row], places: Sequence[Row]) -> dict[str, tuple[int
             len(users[TRANSPOSED]),
         ),
         "transposed and paired: places that draw above -60 dB at every seed": (
-            sum(x["clean_seeds"] == 0 for x in select(transposed, paired="yes")),
-            len(select(transposed, paired="yes")),
+            sum(x["clean_seeds"] == 0 for x in paired),
+            len(paired),
         ),
         "to pixels: places that start with equal gains (ICNR)": (
             len(select(shuffles, icnr="yes")),
