@@ -280,9 +280,32 @@ def test_statistics_are_kept_in_pytorch(kind, torch, normal):
         values.data[:] = array[:, None, None] if values.ndim > 1 else array
     trace = trace_module(layer, [torch.as_tensor(x)])
     check_statistics(trace, x, y, normalised(x[0], weight, bias, groups))
-    assert not trace_module(torch.nn.BatchNorm2d(4), [torch.ones(x.shape)]).statistics(
-        [x]
-    )
+
+
+def test_what_is_no_statistic_of_space_is_not_kept(torch, normal, tmp_path):
+    """Batches' means, which are fixed, and those over the channels of tokens."""
+    from caejax.diagnose import onnx_file as of_onnx
+    from caejax.diagnose.torch_module import trace_module
+
+    class Tokens(torch.nn.Module):
+        def forward(self, x):
+            return x * x.pow(2).mean(-1, keepdim=True).rsqrt()
+
+    x, tokens = normal(1, 4, 6, 5), normal(1, 12, 8)
+    for layer, array in (
+        (torch.nn.BatchNorm2d(4), x),
+        (torch.nn.LayerNorm(8), tokens),
+        (Tokens(), tokens),
+    ):
+        trace = trace_module(layer, [torch.as_tensor(array)])
+        assert not trace.statistics([array])
+    nodes = [
+        ("ReduceMean", ["x"], ["mean"], {"axes": [-1]}),
+        ("Sub", ["x", "mean"], ["y"], {}),
+    ]
+    path = onnx_file(tmp_path / "x.onnx", nodes, {}, shape=tokens.shape)
+    trace = of_onnx.trace_model(of_onnx.read(path), [tokens])
+    assert not trace.statistics([tokens])
 
 
 @pytest.mark.parametrize("groups", [1, 2, 4])

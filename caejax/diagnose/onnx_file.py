@@ -209,10 +209,10 @@ def trace_model(model: onnx.ModelProto, inputs: Sequence[np.ndarray]) -> Trace:
         nodes = {n: node for n, node in enumerate(model.graph.node) if n in features}
         over = {n: node for n, node in nodes.items() if _is_over_space(node, shapes)}
         made = feed(arrays)
-        wanted = list({node.input[0] for node in over.values()} - set(made))
+        wanted = list({_seen(node) for node in over.values()} - set(made))
         if wanted:
             made |= _values(model, _session(model, wanted), made, wanted)
-        return {n: _statistics(node, made[node.input[0]]) for n, node in over.items()}
+        return {n: _statistics(node, made[_seen(node)]) for n, node in over.items()}
 
     features = {step.index for step in steps}
     shapes = {x.name: tuple(x.dims) for x in model.graph.initializer}
@@ -310,18 +310,23 @@ def _changed(model, changes, shapes):
 def _is_over_space(node, shapes):
     """Whether a node computes means or variances over all of space."""
     dims = len(shapes.get(node.input[0], ())) - 2 if node.input else 0
-    if node.op_type != "ReduceMean" or dims < 1:
+    # Of three axes the last one may be the channels of tokens.
+    if node.op_type != "ReduceMean" or dims < 2:
         return node.op_type == "InstanceNormalization"
     made = shapes.get(node.output[0], ())
-    return made[2:] == (1,) * dims or len(made) == 2
+    return made[2:] == (1,) * dims or len(made) <= 2
+
+
+def _seen(node):
+    """The name of what its statistics are taken of: means are their own."""
+    return node.output[0] if node.op_type == "ReduceMean" else node.input[0]
 
 
 def _statistics(node, features):
     """The change that keeps means and variances, the mean ones of several images."""
-    axes = tuple(range(2, features.ndim))
     if node.op_type == "ReduceMean":
-        keep = bool(onnx_moves.attributes(node).get("keepdims", 1))
-        return Change(value=features.mean(axes, keepdims=keep))
+        return Change(value=features)
+    axes = tuple(range(2, features.ndim))
     mean = features.mean(axes, dtype=np.float64).mean(0)
     variance = features.var(axes, dtype=np.float64).mean(0)
     return Change(

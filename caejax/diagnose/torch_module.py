@@ -188,13 +188,14 @@ _MEANS = ("mean", "var", "var_mean", "std")
 def _is_over_space(label, args):
     """Whether an operation computes means or variances over all of space."""
     if label in _BATCHES:  # instances come as one image of all their channels
-        return next(x for x in args if isinstance(x, bool))
+        return next((x for x in args if isinstance(x, bool)), False)
     if label == _LAYERS:
-        return args[0].ndim > 3 and len(args[1]) == args[0].ndim - 1
+        return len(args[1]) == args[0].ndim - 1 > 1
     if label in _MEANS:
         image, dims = args[0], args[1] if len(args) > 1 else ()
         over = {d % image.ndim for d in dims} if isinstance(dims, list) else set()
-        return image.ndim > 2 and over >= set(range(2, image.ndim))
+        # Of three axes the last one may be the channels of tokens.
+        return image.ndim > 3 and over >= set(range(2, image.ndim))
     return label == _GROUPS
 
 
