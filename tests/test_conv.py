@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from jax import lax
 
+from caejax.models.size import equations
 from caejax.ops.conv import conv, same_padding
 
 CASES = {
@@ -130,14 +131,10 @@ def test_same_padding(shape, expected, normal):
 def taps_of_convolutions(jaxpr):
     """Height and width of the kernel of every convolution, loops included."""
     taps = []
-    for eqn in jaxpr.eqns:
+    for eqn in equations(jaxpr):
         if eqn.primitive.name == "conv_general_dilated":
             spatial = eqn.params["dimension_numbers"].rhs_spec[2:]
             taps.append(tuple(eqn.invars[1].aval.shape[axis] for axis in spatial))
-        for sub in jax.tree.leaves(list(eqn.params.values())):
-            inner = getattr(sub, "jaxpr", sub)
-            if hasattr(inner, "eqns"):
-                taps += taps_of_convolutions(inner)
     return taps
 
 

@@ -30,50 +30,39 @@ def test_a_matrix_by_hand():
     np.testing.assert_array_equal(4 * matrix, quarters)
 
 
+def by(path, kind):
+    """A layer of a kind, computed by a path."""
+
+    def run(x, kernel):
+        with paths.use(path):
+            return apply_kind(x, kernel, kind)
+
+    return run
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_values_and_gradients_are_those_of_stock_layers(
     kind, normal, assert_same_function
 ):
     kind = UPSAMPLING[kind]
-
-    def by(path):
-        def run(x, kernel):
-            with paths.use(path):
-                return apply_kind(x, kernel, kind)
-
-        return run
-
     x, kernel = normal(2, 3, 1, 64), normal(3, 3, 64, 65)
-    assert not any_convolution(by("matmul"), x, kernel)
-    assert_same_function(by("matmul"), by("stock"), x, kernel, rtol=2e-5)
+    assert not any_convolution(by("matmul", kind), x, kernel)
+    assert_same_function(by("matmul", kind), by("stock", kind), x, kernel, rtol=2e-5)
 
 
 @pytest.mark.parametrize(("kind", "origin"), [("bilinear_k3", -3), ("bicubic_k3", -5)])
 def test_other_kernels_of_wide_layers(kind, origin, normal, assert_same_function):
     """As one adds them: see docs/howto/decoder.md."""
     kind = UPSAMPLING[kind]._replace(kernel_size=5, origin=origin)
-
-    def by(path):
-        def run(x, kernel):
-            with paths.use(path):
-                return apply_kind(x, kernel, kind)
-
-        return run
-
     x, kernel = normal(1, 4, 5, 64), normal(5, 5, 64, 64)
-    assert_same_function(by("matmul"), by("stock"), x, kernel, rtol=2e-5)
+    assert_same_function(by("matmul", kind), by("stock", kind), x, kernel, rtol=2e-5)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_narrow_layers_go_without(kind):
     x = jax.ShapeDtypeStruct((1, 4, 4, 6), jnp.float32)
     kernel = jax.ShapeDtypeStruct((3, 3, 6, 20), jnp.float32)
-
-    def run(x, kernel):
-        with paths.use("matmul"):
-            return apply_kind(x, kernel, UPSAMPLING[kind])
-
-    assert any_convolution(run, x, kernel)
+    assert any_convolution(by("matmul", UPSAMPLING[kind]), x, kernel)
 
 
 def any_convolution(function, *args):

@@ -55,7 +55,7 @@ def inspect(
     places = find_places(trace)
     if behind is not None:
         trace, places = from_there(trace, places, [inputs, *examples], behind)
-    trace = as_of_large_images(trace, inputs)
+    trace = as_of_large_images(trace)
     about = [*trace.about, *what_is_seen(trace)]
     larger, periods = _periods(trace, places)
     if not any(periods):

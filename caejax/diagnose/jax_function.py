@@ -38,24 +38,18 @@ def trace_function(
             found.append(np.moveaxis(np.asarray(made[0][0], np.float32), -1, 1))
         return found
 
-    def statistics(arrays):
-        over = _Run(NOTHING, NOTHING, dims)
-        given = [np.moveaxis(x, 1, -1) if x.ndim > 2 else x for x in arrays]
-        over.call(closed, [(x, -1) for x in given])
-        return over.statistics
-
-    first = _Run(NOTHING, NOTHING)
+    first = _Run(NOTHING, NOTHING, dims)
     results = first.call(closed, [(x, -1) for x in inputs])
     indices = tuple(-1 if index is None else index for _, index in results)
-    return Trace(first.steps, indices, run, statistics, channel=-1)
+    return Trace(first.steps, indices, run, first.statistics, channel=-1)
 
 
 class _Run:
     """One run through a function's operations, those of functions inside of it, too."""
 
-    def __init__(self, changes, watch, dims=0):
+    def __init__(self, changes, watch, dims):
         """dims: how many spatial axes there are, behind the first."""
-        self._space = {*range(1, dims + 1)} or {None}
+        self._space = {*range(1, dims + 1)}
         self.steps: list[Step] = []
         self.statistics: dict[int, Change] = {}
         self._changes, self._watch = changes, watch
@@ -100,7 +94,7 @@ class _Run:
         if change.edge:
             eqn, values[0] = _continued(eqn, values[0])
         made = _bind(eqn, values)
-        if self._space <= {*eqn.params.get("axes", ())} and _sums(eqn):
+        if self._is_over_space(eqn):
             if change.statistics is not None:
                 made = change.statistics
             self.statistics[index] = Change(statistics=made)
@@ -115,16 +109,18 @@ class _Run:
             self._watch[index](np.moveaxis(np.asarray(made[0]), -1, 1))
         return [(x, index) for x in made]
 
+    def _is_over_space(self, eqn):
+        """Whether it is a sum over all of space, for a mean or a variance."""
+        if eqn.primitive.name != "reduce_sum" or not self._space:
+            return False
+        return self._space <= {*eqn.params["axes"]}
+
     def _step(self, index, eqn, given, sources):
         first = next(value for value, step in given if step is not None)
         names = [*self._names, str(eqn.source_info.name_stack)]
         label = eqn.primitive.name
         name = "/".join(x for x in names if x) or label
         return Step(index, name, "other", label, sources, tuple(np.shape(first)), ())
-
-
-def _sums(eqn):
-    return eqn.primitive.name == "reduce_sum"
 
 
 def _inner(eqn):

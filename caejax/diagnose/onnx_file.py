@@ -204,19 +204,15 @@ def trace_model(model: onnx.ModelProto, inputs: Sequence[np.ndarray]) -> Trace:
     given = feed(inputs)
     values = _values(model, _session(model, every), given, every)
     steps, of = _steps(model, values, given)
-
-    def statistics(arrays):
-        nodes = {n: node for n, node in enumerate(model.graph.node) if n in features}
-        over = {n: node for n, node in nodes.items() if _is_over_space(node, shapes)}
-        made = feed(arrays)
-        wanted = list({_seen(node) for node in over.values()} - set(made))
-        if wanted:
-            made |= _values(model, _session(model, wanted), made, wanted)
-        return {n: _statistics(node, made[_seen(node)]) for n, node in over.items()}
-
-    features = {step.index for step in steps}
+    seen = values | given
     shapes = {x.name: tuple(x.dims) for x in model.graph.initializer}
-    shapes |= {name: np.shape(value) for name, value in {**values, **given}.items()}
+    shapes |= {name: np.shape(value) for name, value in seen.items()}
+    nodes = {step.index: model.graph.node[step.index] for step in steps}
+    statistics = {
+        index: _statistics(node, seen)
+        for index, node in nodes.items()
+        if _is_over_space(node, shapes)
+    }
     return Trace(steps, (of[result],), run, statistics, tensors=of)
 
 
@@ -317,15 +313,11 @@ def _is_over_space(node, shapes):
     return made[2:] == (1,) * dims or len(made) <= 2
 
 
-def _seen(node):
-    """The name of what its statistics are taken of: means are their own."""
-    return node.output[0] if node.op_type == "ReduceMean" else node.input[0]
-
-
-def _statistics(node, features):
+def _statistics(node, values):
     """The change that keeps means and variances, the mean ones of several images."""
     if node.op_type == "ReduceMean":
-        return Change(value=features)
+        return Change(value=values[node.output[0]])
+    features = values[node.input[0]]
     axes = tuple(range(2, features.ndim))
     mean = features.mean(axes, dtype=np.float64).mean(0)
     variance = features.var(axes, dtype=np.float64).mean(0)

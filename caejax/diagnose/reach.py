@@ -144,15 +144,15 @@ def with_channels(trace: Trace) -> Trace:
     return trace._replace(steps=[*trace.steps, move], results=results, run=run)
 
 
-def as_of_large_images(trace: Trace, inputs: Sequence[np.ndarray]) -> Trace:
+def as_of_large_images(trace: Trace) -> Trace:
     """The trace, in whose runs flat inputs are flat parts of larger images.
 
     Convolutions see no zeros around their input, which would spoil flat maps from the
     border inwards, layer by layer. What normalises over space keeps the statistics
-    that it has of these inputs: of flat maps it would leave nothing but what is not
+    that it had when it was traced: of flat maps it would leave nothing but what is not
     flat, and enlarge that, down to rounding.
     """
-    kept = dict(trace.statistics(inputs))
+    kept = dict(trace.statistics)
     for index in _padding(trace):
         kept[index] = kept.get(index, Change())._replace(edge=True)
 
@@ -172,12 +172,11 @@ def _padding(trace):
     """Convolutions, and what pads for them, by itself or before features are cut."""
     found, read = [], set()
     for step in reversed(trace.steps):
-        label = step.label.lower()
-        pads = label in _PADS and step.index in read
-        if step.kind == "convolution" or pads:
+        label, is_read = step.label.lower(), step.index in read
+        pads = step.kind == "convolution" or (is_read and label in _PADS)
+        if pads:
             found.append(step.index)
-        cuts = step.kind == "layout" or label in _CUTS
-        if step.kind == "convolution" or pads or (cuts and step.index in read):
+        if pads or (is_read and (step.kind == "layout" or label in _CUTS)):
             read.update(step.sources)
     return found
 

@@ -49,15 +49,10 @@ def trace_module(module: torch.nn.Module, inputs: Sequence[torch.Tensor]) -> Tra
             found.append(_array(watched(arrays, _Recorder(changes, watch))[0]))
         return found
 
-    def statistics(arrays):
-        recorder = _Recorder(NOTHING, NOTHING)
-        watched(arrays, recorder)
-        return recorder.statistics
-
     first = _Recorder(NOTHING, NOTHING)
     made = watched([x.detach() for x in inputs], first)
     results = tuple(first.of.get(x, -1) for x in made)
-    return Trace(first.steps, results, run, statistics)
+    return Trace(first.steps, results, run, first.statistics)
 
 
 @contextlib.contextmanager
@@ -201,24 +196,29 @@ def _is_over_space(label, args):
 
 def _statistics(label, made):
     """Means and inverse deviations of what normalises; of means, themselves."""
-    return made if label in _MEANS else made[1:]
+    return _copied(made if label in _MEANS else made[1:])
+
+
+def _copied(made):
+    """Of what a model may go on to change in place."""
+    return tuple(map(_copied, made)) if isinstance(made, tuple) else made.clone()
 
 
 def _with_statistics(label, args, statistics):
     """What an operation makes with the statistics of other features."""
     if label in _MEANS:
-        return statistics
+        return _copied(statistics)
     image, weight, bias = args[:1] + args[2:4] if label == _LAYERS else args[:3]
     each = (-1, *[1] * (image.ndim - 2))
 
-    def of_channels(values):
-        if label == _GROUPS:
-            repeats = image.shape[1] // values.shape[1]
-            return values.repeat_interleave(repeats, 1).reshape(len(image), *each)
-        return values if label == _LAYERS else values.reshape(each)
-
     def of_weights(values):
         return values if label == _LAYERS else values.reshape(each)
+
+    def of_channels(values):
+        if label != _GROUPS:
+            return of_weights(values)
+        repeats = image.shape[1] // values.shape[1]
+        return values.repeat_interleave(repeats, 1).reshape(len(image), *each)
 
     mean, inverse = map(of_channels, statistics)
     made = (image - mean) * inverse

@@ -91,10 +91,6 @@ class Run(Protocol):
         """
 
 
-# From what a model is called with to changes by step.
-Statistics = Callable[[Sequence[np.ndarray]], Mapping[int, Change]]
-
-
 class Trace(NamedTuple):
     """A model that was watched while it ran.
 
@@ -103,7 +99,7 @@ class Trace(NamedTuple):
       results: the indices of the steps whose results it returned.
       run: see `Run`.
       statistics: the changes that keep what is computed over all of space, means and
-        variances, as it is for these inputs.
+        variances, as it was then.
       channel: the axis of the channels inside of the model, 1 or -1.
       about: what the user should know of how it was read.
       tensors: steps by the names of their results, where those have names.
@@ -112,7 +108,7 @@ class Trace(NamedTuple):
     steps: list[Step]
     results: tuple[int, ...]
     run: "Run"
-    statistics: "Statistics"
+    statistics: Mapping[int, Change]
     channel: int = 1
     about: tuple[str, ...] = ()
     tensors: Mapping[str, int] = NOTHING

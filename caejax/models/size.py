@@ -56,14 +56,20 @@ def largest_product(function: Callable[..., Any], *args: Any) -> int:
       function: a function of arrays.
       args: its arguments, or their shapes; nothing is computed.
     """
-    return max(_products(jax.make_jaxpr(function)(*args).jaxpr), default=0)
+    sizes = [
+        x.aval.size
+        for eqn in equations(jax.make_jaxpr(function)(*args).jaxpr)
+        if eqn.primitive.name in ("conv_general_dilated", "dot_general")
+        for x in (*eqn.invars, *eqn.outvars)
+    ]
+    return max(sizes, default=0)
 
 
-def _products(jaxpr) -> Iterator[int]:
+def equations(jaxpr: Any) -> Iterator[Any]:
+    """The equations of a jaxpr, those of loops and functions inside of it, too."""
     for eqn in jaxpr.eqns:
-        if eqn.primitive.name in ("conv_general_dilated", "dot_general"):
-            yield from (x.aval.size for x in (*eqn.invars, *eqn.outvars))
+        yield eqn
         for value in jax.tree.leaves(list(eqn.params.values())):
             inner = getattr(value, "jaxpr", value)
             if hasattr(inner, "eqns"):
-                yield from _products(inner)
+                yield from equations(inner)

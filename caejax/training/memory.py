@@ -132,7 +132,8 @@ def _least(config, field, *, alone):
     value = config[section].get(name, ())
     if value == ():
         return None
-    return _LEAST[field] * (len(value) if alone and "widths" in name else 1)
+    stages = len(value) if alone and name.endswith("widths") else 1
+    return _LEAST[field] * stages
 
 
 def _need(config: ConfigDict, *, deep: bool) -> Need:
