@@ -16,6 +16,7 @@ from caejax.export import export
 from caejax.files import safetensors
 from caejax.inference import trained
 from caejax.models.kinds import UPSAMPLING
+from caejax.models.named import named_arrays
 
 UNET = {
     "downsampling": "stride_k4",
@@ -104,8 +105,8 @@ def test_safetensors_come_back_bit_for_bit(tmp_path):
     export(model, "safetensors", file)
     back = caejax.load(file)
     assert to_json(back.config) == to_json(model.config)
-    wanted = trained.named_arrays(model.params)
-    made = trained.named_arrays(back.params)
+    wanted = named_arrays(model.params)
+    made = named_arrays(back.params)
     assert made.keys() == wanted.keys()
     assert all(made[name].tobytes() == wanted[name].tobytes() for name in made)
     # By the format's own words.
@@ -144,7 +145,7 @@ def test_damaged_files_are_one_line(tmp_path):
 def test_weights_of_pytorch_are_taken(torch, tmp_path):
     model = random_model(upsampling="deconv_k4")
     state = {}
-    for name, array in trained.named_arrays(model.params).items():
+    for name, array in named_arrays(model.params).items():
         owner, _, last = name.rpartition(".")
         if last == "bias":
             state[name] = torch.tensor(array)
@@ -156,8 +157,8 @@ def test_weights_of_pytorch_are_taken(torch, tmp_path):
             kernel = array.transpose(3, 2, 0, 1).copy()
             state[f"{owner}.weight"] = torch.tensor(kernel)
     back = caejax.from_torch(state, model.config)
-    made = trained.named_arrays(back.params)
-    for name, array in trained.named_arrays(model.params).items():
+    made = named_arrays(back.params)
+    for name, array in named_arrays(model.params).items():
         np.testing.assert_array_equal(made[name], array)
     del state["encoder.Conv_0.bias"]
     with pytest.raises(CaejaxError, match=r"lacks encoder\.Conv_0\.bias"):

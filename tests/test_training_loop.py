@@ -22,9 +22,13 @@ from helpers.runs import (
 )
 from helpers.tiny import tiny_config
 
+from caejax import weights
 from caejax.corruptions import choose
 from caejax.errors import CaejaxError
+from caejax.export.weights import write as write_weights
 from caejax.files.atomic import read_rows
+from caejax.files.safetensors import SUFFIX
+from caejax.inference import trained
 from caejax.losses import LOSSES
 from caejax.metrics import checkerboard, evaluator, quality
 from caejax.metrics.lattice import spectrum
@@ -507,6 +511,30 @@ def test_a_run_starts_from_its_own_model_only(finished, tmp_path):
     config.model.latent_channels = 3
     with pytest.raises(CaejaxError, match=r"train\.start_from is .* of another model"):
         loop.train(config, tmp_path, verbose=False)
+
+
+def test_a_run_may_start_from_a_file_of_weights(finished, tmp_path, monkeypatch):
+    """By its path, or by the name of one that ships, which a folder is before."""
+    file = tmp_path / "denoiser_gray.safetensors"
+    write_weights(trained.load(finished[0]), file)
+    monkeypatch.setattr(weights, "place", lambda name: tmp_path / f"{name}{SUFFIX}")
+    monkeypatch.chdir(tmp_path)
+    config = long_config()
+    wanted = trained.load(finished[0]).params
+    for named in (str(file), file.name, "denoiser_gray"):
+        config.train.start_from = named
+        run = loop.create_run(config, verbose=False)
+        jax.tree.map(
+            np.testing.assert_array_equal, loop.initial_state(run).params, wanted
+        )
+    config.train.start_from = "denoiser_color"
+    with pytest.raises(CaejaxError, match="'denoiser_color' are not in this version"):
+        loop.create_run(config, verbose=False)
+    config.train.start_from = file.name
+    config.model.latent_channels = 3
+    run = loop.create_run(config, verbose=False)
+    with pytest.raises(CaejaxError, match=r"start_from is .*model: decoder\.\S+ has"):
+        loop.initial_state(run)
 
 
 def test_a_batch_larger_than_the_data_is_refused(tmp_path):

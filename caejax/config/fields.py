@@ -102,8 +102,9 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "which stay on the device as bytes.",
         "train.augment": "Whether training images are flipped at random and, where "
         "they are square, turned by right angles.",
-        "train.start_from": "Folder of a run of the same model, whose parameters are "
-        f"the first. {_PATH}",
+        "train.start_from": "Folder of a run of the same model, its file of weights "
+        f"(`*.safetensors`), or the name of one that ships; its parameters are the "
+        f"first. {_PATH}",
         "train.ema_decay": "Of an average of the parameters, which is then what is "
         "measured; 0: none is kept.",
         "train.early_stopping": "Epochs without a better validation loss after which "

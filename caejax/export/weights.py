@@ -6,7 +6,8 @@ from pathlib import Path
 import caejax
 from caejax.config import to_json
 from caejax.files import safetensors
-from caejax.inference.trained import Trained, named_arrays
+from caejax.inference.trained import Trained
+from caejax.models.named import named_arrays
 
 
 def write(model: Trained, path: Path, more: Mapping[str, str] | None = None) -> str:

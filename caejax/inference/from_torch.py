@@ -7,7 +7,8 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from caejax.errors import CaejaxError
-from caejax.inference.trained import Trained, named_shapes, with_arrays
+from caejax.inference.trained import Trained, with_arrays
+from caejax.models.named import named_shapes
 from caejax.models.torch_kernels import from_torch
 from caejax.training.task import model_from_config
 

@@ -11,7 +11,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax.errors import FlaxError
-from flax.traverse_util import flatten_dict, unflatten_dict
 from ml_collections import ConfigDict
 
 from caejax import weights
@@ -21,6 +20,7 @@ from caejax.errors import CaejaxError
 from caejax.files import safetensors
 from caejax.files.paths import Written, expand
 from caejax.metrics.noise import compiled_corruption, noise_key
+from caejax.models.named import from_arrays
 from caejax.ops.images import as_float
 from caejax.runtime.compilation import quick_jit
 from caejax.training import recorded
@@ -120,34 +120,7 @@ def with_arrays(
       CaejaxError: they are not those of the model.
     """
     model = model_from_config(config)
-    shapes = named_shapes(model)
-    if others := sorted(set(shapes) ^ set(arrays)):
-        what = "lacks" if others[0] in shapes else "has besides"
-        raise CaejaxError(f"{whose}: not of the config's model: it {what} {others[0]}")
-    for name, shape in shapes.items():
-        if arrays[name].shape != shape:
-            raise CaejaxError(
-                f"{whose}: not of the config's model: {name} has the shape "
-                f"{arrays[name].shape} instead of {shape}"
-            )
-    flat = {
-        tuple(name.split(".")): jnp.asarray(array, jnp.float32)
-        for name, array in arrays.items()
-    }
-    return Trained(config, model, unflatten_dict(flat))
-
-
-def named_shapes(model: nn.Module) -> dict[str, tuple[int, ...]]:
-    """Shapes of a model's parameters by name, "encoder.Conv_0.kernel" and so on."""
-    image = jax.ShapeDtypeStruct((1, *model.shape), jnp.float32)
-    shapes = jax.eval_shape(model.init, jax.random.key(0), image)["params"]
-    return {".".join(path): x.shape for path, x in flatten_dict(shapes).items()}
-
-
-def named_arrays(params: Any) -> dict[str, np.ndarray]:
-    """A model's parameters by name, as `named_shapes` names them."""
-    flat = flatten_dict(params)
-    return {".".join(path): np.asarray(x) for path, x in flat.items()}
+    return Trained(config, model, from_arrays(model, arrays, whose))
 
 
 def reconstruct(trained: Trained) -> Function:

@@ -8,9 +8,12 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
+from caejax import weights
 from caejax.data import SOURCES
 from caejax.errors import CaejaxError
+from caejax.files import safetensors
 from caejax.files.paths import expand_there
+from caejax.models.named import from_arrays
 from caejax.optimizers import create_optimizer
 from caejax.runtime.compilation import keep_programs_of
 from caejax.terminal.lines import tell
@@ -42,8 +45,8 @@ class Run(NamedTuple):
         run stops; 0 is no limit.
       probe_steps: the steps at which checkerboards are measured besides every epoch's
         end.
-      start_from: the folder of the run whose parameters this one starts from; "" for
-        none.
+      start_from: the folder of a run, or the file of weights, whose parameters this one
+        starts from; "" for none.
       verbose: whether to show progress.
       together: how many neighbouring images of a part are patches of one photograph.
     """
@@ -135,7 +138,9 @@ def _together(config):
 def _start(named, within):
     if not named:
         return ""
-    return str(expand_there(named, "config.train.start_from", within))
+    path = expand_there(named, "config.train.start_from", within)
+    shipped = named in weights.NAMES and not path.exists()
+    return str(weights.find(named) if shipped else path)
 
 
 def few_steps(config: ConfigDict, images: int) -> str:
@@ -177,16 +182,20 @@ def new_state(run: Run) -> TrainState:
 
 
 def initial_state(run: Run) -> TrainState:
-    """What the run starts from: new parameters, or those of another run."""
+    """What the run starts from: new parameters, those of another run, or of a file."""
     state = new_state(run)
     if not run.start_from:
         return state
-    other = Path(run.start_from)
-    params = restore(other, trained_config(other), exact=True).eval_params
-    if jax.tree.map(jnp.shape, params) != jax.tree.map(jnp.shape, state.params):
-        raise CaejaxError(
-            f"config.train.start_from is {run.start_from!r}, a run of another model; "
-            "name one of the same"
-        )
     tx = create_optimizer(run.task.optimizer)
-    return first_state(params, tx, ema=run.task.ema_decay > 0)
+    return first_state(_first_params(run, state), tx, ema=run.task.ema_decay > 0)
+
+
+def _first_params(run, state):
+    there, what = Path(run.start_from), f"config.train.start_from is {run.start_from!r}"
+    if there.suffix == safetensors.SUFFIX and there.is_file():
+        arrays, _ = safetensors.read(there)
+        return from_arrays(run.task.model, arrays, what)
+    params = restore(there, trained_config(there), exact=True).eval_params
+    if jax.tree.map(jnp.shape, params) != jax.tree.map(jnp.shape, state.params):
+        raise CaejaxError(f"{what}, a run of another model; name one of the same")
+    return params

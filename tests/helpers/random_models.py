@@ -4,6 +4,7 @@ import numpy as np
 
 from caejax.config.sections import choose
 from caejax.inference import trained
+from caejax.models.named import named_shapes
 from caejax.training.task import model_from_config
 from helpers.tiny import tiny_config
 
@@ -25,7 +26,7 @@ def random_model(encoder="conv", *, channels=1, crop=0, **fields):
     config.model.update(fields)
     choose(config, "loss", "mse")
     rng = np.random.default_rng(0)
-    shapes = trained.named_shapes(model_from_config(config))
+    shapes = named_shapes(model_from_config(config))
     arrays = {
         name: np.float32(rng.normal(0, 0.2, shape)) for name, shape in shapes.items()
     }
