@@ -1,9 +1,10 @@
 """Makes the files of weights that ship with caejax, and their model card.
 
-    python -m experiments.denoiser.ship [--gray=RUN] [--color=RUN]
+    python -m experiments.denoiser.ship --data=DIR [--gray=RUN] [--color=RUN]
 
-RUN is a finished run of `configs/denoiser_gray.py` or `configs/denoiser_color.py`. The
-figures are those of results.csv, which `experiments.denoiser.measure` has written of
+RUN is a finished run of `configs/denoiser_gray.py` or `configs/denoiser_color.py`, DIR
+holds the images of BSDS500, for the card's pictures. The figures are those of
+results.csv, which `experiments.denoiser.measure` has written of
 the same runs; without them nothing is shipped.
 """
 
@@ -20,9 +21,11 @@ from caejax.export import weights as weight_file
 from caejax.files.csv_files import read_csv
 from caejax.files.safetensors import read
 from caejax.inference import trained
+from caejax.report.style import save
 from caejax.report.tables import to_markdown
 from caejax.runtime.startup import start
 from caejax.runtime.stopping import run_command
+from experiments.denoiser import failures
 from experiments.denoiser.measure import HERE, KINDS, LEVELS
 from experiments.shared.commands import GOES_ON, create_parser
 from experiments.shared.rows import Row, select
@@ -58,7 +61,11 @@ not clipped, BM3D told the level and on the same noisy images.
 
 **Failure cases.** Not trained on: noise that neighbouring pixels share, as of
 demosaicing and JPEG files, shot noise, and levels above 55 of 255. Fine texture below
-the level of the noise is lost.
+the level of the noise is lost. Below: the photograph on which the model is most behind
+BM3D, or least ahead, at 50; noise of twice the highest level; noise of 25 that
+neighbours share (a binomial filter); a JPEG file of quality 10.
+
+{pictures}
 """
 
 
@@ -101,8 +108,11 @@ def ship(kind: str, run: Path, rows: list[Row]) -> None:
         "seed": str(model.config.seed),
         "data": DATA,
     }
+    config = model.config.copy_and_resolve_references()
+    config.data.dir = "bsds500"  # wherever it lay
     path = weights.place(NAMES[kind])
-    print(f"wrote {path}: {weight_file.write(model, path, more)}")
+    words = weight_file.write(model._replace(config=config), path, more)
+    print(f"wrote {path.name}: {words}")
 
 
 def card() -> str:
@@ -117,12 +127,24 @@ def card() -> str:
             values = [f"{by_level[str(level)]:.2f}" for level in LEVELS]
             lines.append([name, estimator, *values])
     head = ["images of", "estimator", *(f"{level} / 255" for level in LEVELS)]
-    return _CARD.format(data=DATA, table=to_markdown(head, lines).strip())
+    pictures = [f"![{kind}]({path})" for kind, path in _pictures().items()]
+    return _CARD.format(
+        data=DATA,
+        table=to_markdown(head, lines).strip(),
+        pictures="\n\n".join(pictures),
+    )
+
+
+def _pictures():
+    """The files of the card's pictures by the kind of the models that are there."""
+    there = [kind for kind, name in NAMES.items() if weights.place(name).is_file()]
+    return {kind: f"experiments/denoiser/failures_{kind}.png" for kind in there}
 
 
 def main() -> int:
     """Parses the command line and runs."""
     parser = create_parser(__doc__, HERE)
+    parser.add_argument("--data", type=Path, required=True, help="images of BSDS500")
     for kind in KINDS:
         parser.add_argument(f"--{kind}", type=Path, help=f"a finished run, {kind}")
     args = parser.parse_args()
@@ -131,8 +153,11 @@ def main() -> int:
     for kind in KINDS:
         if getattr(args, kind) is not None:
             ship(kind, getattr(args, kind), rows)
+    for kind, picture in _pictures().items():
+        figure = failures.draw(kind, weights.place(NAMES[kind]), args.data, rows)
+        save(figure, CARD.parent / picture)
     CARD.write_text(card())
-    print(f"wrote {CARD}")
+    print(f"wrote {CARD.name}")
     return 0
 
 
