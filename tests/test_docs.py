@@ -151,6 +151,13 @@ def test_blocks_are_found_with_their_marks(tmp_path):
     assert blocks.commands_in(hours) == [["f"]]
 
 
+def test_what_pages_show_was_printed():
+    told = "note\n  a   12.5 dB\n──────\nb: -1e-3 and c, period 2\nend\n"
+    assert not blocks.not_printed("a 3 dB\n...\nb: 7 and c, period 4\n", told)
+    assert blocks.not_printed("b: 7 and c, period 4\na 3 dB\n", told) == ["a 0 dB"]
+    assert blocks.not_printed("a 3 B\n", told) == ["a 0 B"]
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -5,6 +5,9 @@ does not make is there: photographs in `photos`, `noisy`, `denoised` and `clean`
 finished `runs/digits`, `runs/mine`, `runs/quickstart` and `runs/my_sweep`, of which the
 latter two are sweeps, the README's `my_sweep.py`, and `decoder.onnx`, which draws a
 grid. Models are small, images few, sweeps of one run (`tiny`), whatever a page says.
+
+A block of `text` is what the block before it prints: its lines are looked for in that,
+in their order, numbers aside.
 """
 
 import contextlib
@@ -230,14 +233,30 @@ def caejax_words(words: list[str]) -> list[str] | None:
     return None
 
 
-def run_command(words: list[str]) -> None:
-    """Runs a command of a page, or checks that of another program."""
+def run_command(words: list[str]) -> str:
+    """Runs a command of a page, or checks that of another program; what it told."""
     own = caejax_words(words)
     if own is None:
-        return check_other(words)
+        check_other(words)
+        return ""
     code, told = call(own)
     assert code in (0, FOUND), f"{' '.join(words)} ended with {code}: {told}"
-    return None
+    return told
+
+
+def not_printed(shown: str, told: str) -> list[str]:
+    """The first line of what a page shows that was not told, or none.
+
+    Numbers, what fills a line, and lines that end with "..." may be others.
+    """
+
+    def bare(text):
+        text = re.sub(r"-?\d[\d.,]*(e-?\d+)?", "0", text)
+        return [" ".join(re.sub("[─━]+", "", x).split()) for x in text.splitlines()]
+
+    rest = iter(bare(told))
+    wanted = [line for line in bare(shown) if line and not line.endswith("...")]
+    return [line for line in wanted if all(line != x for x in rest)][:1]
 
 
 def check_other(words: list[str]) -> None:
@@ -295,9 +314,15 @@ class Session:
 
     def __init__(self):
         self.names: dict[str, Any] = {"__name__": "page"}
+        self.told = ""
 
     def do(self, block: Block) -> None:
         """Runs a block in the working directory, or checks it."""
+        if block.language == "text":
+            # Nothing is told where the block before was only checked.
+            assert not (self.told and not_printed(block.text, self.told)), self.told
+            return None
+        self.told = ""
         if block.language == "python":
             return self._python(block)
         assert block.language in ("", "sh", "yaml"), f"{block}: nobody runs that"
@@ -305,7 +330,7 @@ class Session:
             if block.why:
                 check_command(words)
             else:
-                run_command(words)
+                self.told += run_command(words)
         return None
 
     def _python(self, block):
@@ -316,8 +341,9 @@ class Session:
         missing = block.needs and importlib.util.find_spec(block.needs) is None
         if block.why or missing:
             return
-        with contextlib.redirect_stdout(io.StringIO()):
+        with contextlib.redirect_stdout(io.StringIO()) as told:
             exec(code, self.names)
+        self.told = told.getvalue()
 
 
 __all__ = ["PAGES", "Block", "Session", "blocks_of", "caejax", "make_world"]
