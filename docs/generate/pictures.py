@@ -1,4 +1,4 @@
-"""Pictures of the science pages, drawn from caejax's own functions."""
+"""Pictures of the pages, drawn from caejax's own functions."""
 
 import functools
 from pathlib import Path
@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from caejax.data import dead_leaves
+from caejax.measure import measure
 from caejax.metrics import phase_means, spectrum
 from caejax.models.kinds import UPSAMPLING, layer_filter
 from caejax.models.upsampling import Upsample
@@ -24,6 +25,8 @@ def write(folder: Path) -> None:
         save(filters(), folder / "filters")
         save(constants(), folder / "constants")
         save(planted(), folder / "planted")
+        save(mended(), folder / "mended")
+    found_in_photographs(folder / "measure")
 
 
 def filters():
@@ -97,3 +100,39 @@ def planted():
     for ax in axes:
         ax.set_axis_off()
     return figure
+
+
+def mended():
+    """Three stages before and after their phases are given one gain."""
+    rng = np.random.default_rng(5)
+    smooth = jax.image.resize(rng.normal(size=(1, 4, 4, 8)), (1, 12, 12, 8), "cubic")
+    codes = {"a flat code": jnp.ones((1, 12, 12, 8)), "a code with content": smooth}
+    figure, axes = plt.subplots(1, 4, figsize=(PAGE, 2.1))
+    for pair, (name, code) in zip(axes.reshape(2, 2), codes.items(), strict=True):
+        kinds = {"as it is": "deconv_k4", "mended": "deconv_k4_tied"}
+        images = [
+            _centre(_three_stages(code, jax.random.key(3), x)) for x in kinds.values()
+        ]
+        middle = np.mean([x.mean() for x in images])
+        largest = max(np.abs(x - middle).max() for x in images)
+        for ax, title, image in zip(pair, kinds, images, strict=True):
+            ax.imshow(image, vmin=middle - largest, vmax=middle + largest)
+            ax.set_title(f"{name},\n{title}")
+            ax.set_axis_off()
+    return figure
+
+
+def _centre(images):
+    return np.asarray(images)[0, 24:-24, 24:-24, 0]
+
+
+def found_in_photographs(path):
+    """What `caejax measure` draws of images with a pattern of period 4."""
+    _, test = dead_leaves.load(
+        train_size=1, test_size=6, image_size=(96, 96), channels=1, seed=3
+    )
+    tile = np.random.default_rng(1).normal(size=(4, 4))
+    tile = 3 / 255 * (tile - tile.mean()) / tile.std()
+    images = np.asarray(test.images, np.float32) * 0.8 + 0.1
+    planted = images + np.tile(tile, (24, 24))[..., None].astype(np.float32)
+    measure(planted.clip(0, 1), figure=path)
