@@ -253,6 +253,40 @@ def test_tables_and_figures_are_made_from_the_csv_files_alone(tmp_path, monkeypa
     }
 
 
+def test_another_machine_goes_on_with_the_csv_files(tmp_path, monkeypatch):
+    """Decoders that are done there are not done again, and their rows stay."""
+    arm = plan.ARMS["rates_refine_bsds"]
+    config = plan.config(arm, "photographs", {}, {})
+    first, second = arm.decoders[:2]
+    names = ("status", "params", "steps", *records.MEASURES)
+    begun: set[str] = set()
+
+    def collect(runs, folder):
+        for run in runs:
+            there = run.values["model.upsampling"] in begun
+            if there:
+                (folder / run.id).mkdir(parents=True)
+                (folder / run.id / "metrics.jsonl").touch()
+            yield dict.fromkeys(names, 1.0) | {"status": "done" if there else "missing"}
+
+    monkeypatch.setattr(records, "collect", lambda *args: list(collect(*args)))
+    monkeypatch.setattr(records, "_about", lambda config, runs, rows, folder: {})
+    out = tmp_path / "out"
+    file, lines = out / f"{arm.name}.csv", []
+    for machine, decoder in enumerate((second, first)):
+        begun = {decoder}
+        records.write(config, tmp_path / str(machine), out, arm.name)
+        assert set(lines) <= set(file.read_text().splitlines())
+        lines = [x for x in file.read_text().splitlines() if ",done," in x]
+    assert records.finished(out, arm.name) == {first, second}
+    rows = read_csv(file)
+    assert [row[DECODER] for row in rows] == [x for x in arm.decoders for _ in range(5)]
+    assert len(lines) == 10
+    # Half done, or a trial of fewer rates, is not finished.
+    write_csv(out / f"{arm.name}.csv", rows[1:])
+    assert records.finished(out, arm.name) == {second}
+
+
 def test_the_unet_is_held_against_other_estimators():
     def run(level, seed, psnr):
         row = {DECODER: plan.REFERENCE, "seed": seed, "status": "done"}

@@ -15,14 +15,21 @@ Arrays = dict[str, dict[str, np.ndarray]]
 SPECTRUM, MEANS = "residual_spectrum", "residual_phase_means"
 
 
+FLOATS = ".3e"
+
+
 def write(path: Path, samples: Iterable[tuple[SweepRun, Path]]) -> None:
-    """Writes the residuals of an arm of one setting, a row for each of an array's rows.
+    """Writes `rows` as a CSV file."""
+    write_csv(path, rows(samples), FLOATS)
+
+
+def rows(samples: Iterable[tuple[SweepRun, Path]]) -> list[dict[str, Any]]:
+    """The residuals of an arm of one setting, a row for each of an array's rows.
 
     Spectra are means over seeds. Phase means are seed 0's, and means over channels:
     their signs differ between seeds, whose mean would show less than each of them has.
 
     Args:
-      path: the CSV file's path.
       samples: the runs, each with the path of its samples.npz.
     """
     found: dict[tuple[str, str], list[np.ndarray]] = {}
@@ -32,13 +39,12 @@ def write(path: Path, samples: Iterable[tuple[SweepRun, Path]]) -> None:
             found.setdefault((kind, SPECTRUM), []).append(arrays[SPECTRUM])
             if run.config.seed == 0:
                 found[kind, MEANS] = [arrays[MEANS].mean(-1)]
-    rows: list[dict[str, Any]] = [
+    return [
         {DECODER: kind, "array": array}
         | {str(place): float(value) for place, value in enumerate(line)}
         for (kind, array), values in found.items()
         for line in np.mean(values, 0)
     ]
-    write_csv(path, rows, ".3e")
 
 
 def read(path: Path) -> Arrays:

@@ -1,6 +1,7 @@
 """From an arm's sweep folder to small CSV files, and back."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -71,30 +72,55 @@ class Kept(NamedTuple):
 
 
 def write(config: ConfigDict, folder: Path, out: Path, name: str) -> list[Row]:
-    """Writes the CSV files of what an arm's folder holds; returns its rows."""
-    runs = expand(config)
+    """Writes the CSV files of what an arm's folder holds; returns its rows.
+
+    Of decoders that are finished in the files, and not begun in the folder, what is
+    there is kept.
+    """
+    arm, runs = plan.ARMS[name], expand(config)
     found = collect(runs, folder / "runs")
-    rows = [
-        _row(run, row, folder / "runs" / run.id)
-        for run, row in zip(runs, found, strict=True)
-    ]
+    paths = [folder / "runs" / run.id for run in runs]
+    begun = {_decoder(run) for run, path in zip(runs, paths, strict=True) if _any(path)}
+    kept = finished(out, name) - begun
     out.mkdir(parents=True, exist_ok=True)
-    write_csv(out / f"{name}.csv", rows)
-    finished = [
-        (run, row, folder / "runs" / run.id)
-        for run, row in zip(runs, rows, strict=True)
-        if row["status"] == "done"
-    ]
-    write_json(out / f"{name}.json", _about(config, runs, found, folder))
-    arm = plan.ARMS[name]
-    if arm.name.rpartition("_")[0] in PRIMARY:
-        write_csv(out / f"{name}_photographs.csv", list(_photographs(finished)))
-    if arm.name.startswith("plain"):
-        write_csv(out / f"{name}_steps.csv", list(_curves(finished)))
-        samples = ((run, path / "samples.npz") for run, _, path in finished)
-        residuals.write(out / f"{name}_spectra.csv", samples)
-        write_csv(out / f"{name}_flats.csv", list(_flats(finished)), FLOATS)
+
+    def save(suffix, new, floats=None, column=DECODER):
+        path = out / f"{name}{suffix}.csv"
+        both = [row for row in read_csv(path) if row[column] in kept]
+        both += [row for row in new if row[column] not in kept]
+        both.sort(key=lambda row: arm.decoders.index(row[column]))
+        write_csv(path, both, *filter(None, [floats]))
+        return both
+
+    rows = list(map(_row, runs, found, paths))
+    ended = [x for x in zip(runs, rows, paths, strict=True) if x[1]["status"] == "done"]
+    if name.rpartition("_")[0] in PRIMARY:
+        save("_photographs", _photographs(ended))
+    if name.startswith("plain"):
+        save("_steps", _curves(ended))
+        spectra = residuals.rows((run, path / "samples.npz") for run, _, path in ended)
+        save("_spectra", spectra, residuals.FLOATS, residuals.DECODER)
+        save("_flats", _flats(ended), FLOATS)
+    rows = save("", rows)  # last: what it says is finished is in the others, too
+    write_json(out / f"{name}.json", _about(config, runs, rows, folder))
     return rows
+
+
+def finished(out: Path, name: str) -> set[str]:
+    """The decoders all of whose runs are done in an arm's CSV files."""
+    arm, rows = plan.ARMS[name], read_csv(out / f"{name}.csv")
+    if name.startswith("references") and not read_csv(out / f"{name}_references.csv"):
+        return set()
+    count = Counter(row[DECODER] for row in done(rows))
+    return {x for x in arm.decoders if count[x] == arm.runs // len(arm.decoders)}
+
+
+def _decoder(run):
+    return plan.decoder_of(run.values["model.upsampling"])
+
+
+def _any(path):
+    return path.is_dir() and any(path.iterdir())
 
 
 def write_references(rows: Sequence[Row], out: Path, name: str) -> None:
@@ -127,7 +153,7 @@ def read(out: Path, name: str) -> Kept | None:
 
 def _row(run: SweepRun, row: Row, folder: Path) -> Row:
     kept = {
-        DECODER: plan.decoder_of(run.values["model.upsampling"]),
+        DECODER: _decoder(run),
         **{k: v for k, v in run.values.items() if k != "model.upsampling"},
         "status": row["status"],
     }
@@ -152,10 +178,10 @@ def _last_tenth(folder):
     return {"val/psnr": last, "val/gain": last - before}
 
 
-def _curves(finished):
+def _curves(ended):
     columns = ("step", *(f"dc_ripple_grey_s{s}" for s in PERIODS))
     columns += tuple(f"dc_ripple_db_s{s}" for s in PERIODS)
-    for _, row, folder in finished:
+    for _, row, folder in ended:
         for found in _val_rows(folder):
             values = {name: found[name] for name in columns if name in found}
             yield _whose(row) | shared.rounded(values, FLOATS)
@@ -165,8 +191,8 @@ def _whose(row):
     return {DECODER: row[DECODER], "seed": row["seed"]}
 
 
-def _photographs(finished):
-    for _, row, folder in finished:
+def _photographs(ended):
+    for _, row, folder in ended:
         with np.load(folder / "samples.npz") as arrays:
             for measure in OF_PHOTOGRAPHS:
                 values = arrays.get(PREFIX + measure)
@@ -176,10 +202,10 @@ def _photographs(finished):
                     yield _whose(row) | {"measure": measure} | numbers
 
 
-def _flats(finished):
+def _flats(ended):
     """Of each decoder the seed whose ripple is the median's, or just below."""
     groups: dict[str, list] = {}
-    for _, row, folder in finished:
+    for _, row, folder in ended:
         size = float(row["test/dc_ripple_grey_s8"])
         groups.setdefault(row[DECODER], []).append((size, row["seed"], folder))
     for decoder, found in groups.items():
@@ -197,10 +223,9 @@ def _about(config, runs, rows, folder):
     machine = json.loads((folder / "environment.json").read_text())
     settings = config_lib.one_run(runs[0].config).to_dict()
     del settings["data"]["dir"], settings["seed"]
-    finished = done(rows)
     return {
         "runs": len(runs),
-        "done": len(finished),
+        "done": len(done(rows)),
         "machine": {name: machine[name] for name in _MACHINE},
         "config_of_first_run": settings,
     }

@@ -4,9 +4,11 @@
         [--arms=plain_bsds,...] [--full] [--runs=DIR] [--out=DIR] [--repeat=0.02]
 
 Arms are done in the order of `experiments.tying.plan`, the most important first, a
-decoder after the other; the same command goes on where it was stopped. CSV files are
-written after each decoder, rates.csv after each arm that tunes rates, all tables and
-figures at the end. `--arms=` writes these from the CSV files alone, and needs no data.
+decoder after the other; the same command goes on where it was stopped. Decoders whose
+runs are done in the CSV files are not done again, so that another machine goes on with
+these files alone. They are written after each decoder, rates.csv after each arm that
+tunes rates, all tables and figures at the end. `--arms=` writes these from the CSV
+files alone, and needs no data.
 """
 
 import argparse
@@ -22,6 +24,7 @@ from ml_collections import ConfigDict
 from caejax.data.bsds500 import CBSD68
 from caejax.errors import CaejaxError
 from caejax.evaluation.references import measure_references, parse_references
+from caejax.files.csv_files import read_csv
 from caejax.files.paths import expand as expand_path
 from caejax.report.tables import to_markdown
 from caejax.runtime.stopping import run_command
@@ -93,6 +96,7 @@ def do_arm(name: str, args: argparse.Namespace) -> None:
     if arm.equal == "time" and not (args.out / times.FILE).exists():
         times.write(args.out)
     config = arm_config(name, args)
+    rows = read_csv(args.out / f"{name}.csv")
     for only in _one_by_one(arm, args):
         try:
             run_sweep(config, folder, only=only)
@@ -101,7 +105,7 @@ def do_arm(name: str, args: argparse.Namespace) -> None:
                 rows = records.write(config, folder, args.out, name)
     if arm.rates:
         rates.keep(rates.choose(rows, arm.data, arm.form), args.out)
-    if name.startswith("references") and args.references:
+    if name.startswith("references") and args.references and folder.exists():
         found = measure_references(folder, args.references)
         records.write_references(found, args.out, name)
     failed = sum(row["status"] == "failed" for row in rows)
@@ -110,6 +114,8 @@ def do_arm(name: str, args: argparse.Namespace) -> None:
 
 def _one_by_one(arm: plan.Arm, args: argparse.Namespace) -> Iterator:
     for decoder in arm.decoders[: args.decoders or None]:
+        if decoder in records.finished(args.out, arm.name):
+            continue  # on whatever machine
         print(f"{arm.name}: {decoder}", flush=True)
 
         def only(run: SweepRun, decoder: str = decoder) -> bool:
