@@ -2,11 +2,11 @@
 
 import importlib
 import sys
-import textwrap
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import caejax
+from caejax.commands.modes import MODES
 from caejax.errors import did_you_mean, print_error
 from caejax.runtime import stopping
 
@@ -28,41 +28,14 @@ class Subcommand(NamedTuple):
 
 def _as_mode(module: Any, program: str, name: str, words: Sequence[str]) -> int:
     """Calls `caejax.main` with flags, of which --mode is the subcommand."""
-    from absl import app, flags
+    from absl import app
 
     # Both the flags' library and a run's environment.json look at it.
     sys.argv = [f"{program} {name}", f"--mode={name}", *words]
-    if {"-h", "-help", "--help", "-?"} & set(words):
-        print(_help_with_flags(program, name, flags.FLAGS.flags_by_module_dict()))
-        return 0
     if any(word.lstrip("-").split("=")[0] == "mode" for word in words):
         return print_error(f"{program} {name} has no --mode, it is one; leave that out")
     app.run(module.main, flags_parser=module.parse_flags)
     return 0  # not reached: it ends the process with the code of main
-
-
-def _help_with_flags(
-    program: str, name: str, flags_by_module: Mapping[str, Iterable[Any]]
-) -> str:
-    found = SUBCOMMANDS[name]
-    lines = []
-    for flag in flags_by_module[found.module]:
-        if flag.name != "mode":
-            switch = "[no]" if flag.boolean else ""
-            text = textwrap.fill(
-                flag.help, 80, initial_indent=" " * 6, subsequent_indent=" " * 6
-            )
-            lines.append(f"  --{switch}{flag.name}\n{text}")
-    return "\n".join(
-        [
-            f"usage: {program} {name} --config=NAME_OR_FILE --workdir=DIR [flags]",
-            "",
-            found.sentence,
-            "",
-            "flags:",
-            *sorted(lines),
-        ]
-    )
 
 
 def _with_name(module: Any, program: str, name: str, words: Sequence[str]) -> int:
@@ -78,31 +51,10 @@ def _alone(module: Any, program: str, name: str, words: Sequence[str]) -> int:
 
 
 SUBCOMMANDS = {
-    "run": Subcommand(
-        "Trains a config's model or whole sweep, or what is left to do of it.",
-        "caejax.main",
-        _as_mode,
-    ),
-    "eval": Subcommand(
-        "Measures a trained model again, or what to compare it with.",
-        "caejax.main",
-        _as_mode,
-    ),
-    "report": Subcommand(
-        "Draws figures, tables and the page of a run or a sweep anew.",
-        "caejax.main",
-        _as_mode,
-    ),
-    "show": Subcommand(
-        "Prints what a config would run, and about how long it takes.",
-        "caejax.main",
-        _as_mode,
-    ),
-    "slurm": Subcommand(
-        "Writes a batch script that does a config on a cluster with Slurm.",
-        "caejax.main",
-        _as_mode,
-    ),
+    **{
+        name: Subcommand(mode.sentence, "caejax.main", _as_mode)
+        for name, mode in MODES.items()
+    },
     "denoise": Subcommand(
         "Denoises your images, or a run's own data, with a trained model.",
         "caejax.apply",

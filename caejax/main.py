@@ -18,15 +18,17 @@ if __name__ == "__main__":
 
 import importlib  # noqa: E402
 import os  # noqa: E402
+import re  # noqa: E402
 import sys  # noqa: E402
 from collections.abc import Sequence  # noqa: E402
 
 from absl import app, flags, logging  # noqa: E402
 
+from caejax.commands import flag_table, mistakes, mode_help  # noqa: E402
+from caejax.commands.modes import MODES  # noqa: E402
 from caejax.commands.options import (  # noqa: E402
     Options,
     Processes,
-    WholeNumber,
     needed_config,
     needed_workdir,
 )
@@ -36,86 +38,6 @@ from caejax.errors import CaejaxError, print_error  # noqa: E402
 from caejax.files import locks  # noqa: E402
 from caejax.files.paths import expand_folder  # noqa: E402
 
-MODES = ("run", "eval", "report", "show", "slurm")
-
-_CONFIG = flags.DEFINE_string(
-    "config", None, "Config file; --config.section.field=value overrides a field."
-)
-_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run or sweep.")
-_CORES = flags.DEFINE(
-    WholeNumber(lower_bound=0, upper_bound=1024),
-    "cores",
-    0,
-    "CPU cores that share each batch; 0 is all. By processes, each run has one.",
-)
-_CACHE = flags.DEFINE_bool(
-    "cache", True, "Keep compiled programs in the user's cache folder."
-)
-_LOCKS = flags.DEFINE_bool(
-    "locks",
-    True,
-    "Lock runs against other commands; --nolocks on file systems that cannot, for a "
-    "folder that no other command uses.",
-)
-_CALIBRATE = flags.DEFINE_bool(
-    "calibrate",
-    None,
-    "With --mode=show: train two short runs, to tell the time. --mode=slurm does so "
-    "unless told --nocalibrate.",
-)
-_REFERENCES = flags.DEFINE_list(
-    "references",
-    [],
-    "With --mode=eval: measure these on the noisy test images: all, or some of input, "
-    "pca, median, nlm, tv, wavelet, bm3d, posterior.",
-)
-_REFERENCE_IMAGES = flags.DEFINE(
-    WholeNumber(lower_bound=0),
-    "reference-images",
-    0,
-    "Test images that median, nlm, tv, wavelet and bm3d are given; 0 is all.",
-)
-_LEVELS = flags.DEFINE_list(
-    "levels", [], "With --mode=eval: measure trained models at these noise levels."
-)
-_DATA_DIR = flags.DEFINE_string(
-    "data-dir",
-    None,
-    "With --mode=eval: where the data of the run or sweep are now, if they were moved.",
-)
-_ALL = flags.DEFINE_bool(
-    "all", False, "With --mode=eval: print all values, not those that say most."
-)
-_JOBS = flags.DEFINE(
-    WholeNumber(lower_bound=0, upper_bound=10_000),
-    "jobs",
-    0,
-    "With --mode=slurm: jobs that share a sweep, or machines of one; 0: by the "
-    "calibration.",
-)
-_DISTRIBUTED = flags.DEFINE_bool(
-    "distributed",
-    False,
-    "Do one run by several processes, on all of their devices; each is this command. "
-    "Slurm, TPU pods and MPI say which there are, else the next three do.",
-)
-_ADDRESS = flags.DEFINE_string(
-    "coordinator_address", "", "With --distributed: HOST:PORT of process 0."
-)
-_COUNT = flags.DEFINE(
-    WholeNumber(lower_bound=1),
-    "num_processes",
-    None,
-    "With --distributed: the number of processes.",
-)
-_INDEX = flags.DEFINE(
-    WholeNumber(lower_bound=0),
-    "process_id",
-    None,
-    "With --distributed: this process's number, from 0 on.",
-)
-_MODE = flags.DEFINE_enum("mode", "run", MODES, "What to do.")
-
 
 def main(argv: Sequence[str]) -> int:
     """Does what the flags say; returns the exit code."""
@@ -124,69 +46,62 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _main(argv):
+    mode = flag_table.MODE.value
     argv, overrides = command_line.split(argv)
     if len(argv) > 1:
-        raise CaejaxError(
-            f"{argv[1]!r} is not a flag; flags look like --config=FILE, and what has "
-            "spaces is quoted"
-        )
-    for flag in (_REFERENCES, _REFERENCE_IMAGES, _LEVELS, _DATA_DIR, _ALL):
-        if flag.value and _MODE.value != "eval":
-            raise CaejaxError(f"--{flag.name} is for `caejax eval` (--mode=eval)")
-    if _REFERENCE_IMAGES.value and not _REFERENCES.value:
+        raise CaejaxError(mistakes.no_flag(argv[1:], mode, _called(argv[0], mode)))
+    mistakes.check_mode(mode)
+    if flag_table.REFERENCE_IMAGES.value and not flag_table.REFERENCES.value:
         raise CaejaxError("--reference-images is for --references; add that")
-    if _CALIBRATE.value and _MODE.value not in ("show", "slurm"):
-        raise CaejaxError("--calibrate is for `caejax show` (--mode=show)")
-    if not _LOCKS.value:
+    if not flag_table.LOCKS.value:
         os.environ[locks.VARIABLE] = "1"  # for worker processes, too
-    if _JOBS.value and _MODE.value != "slurm":
-        raise CaejaxError("--jobs is for `caejax slurm` (--mode=slurm)")
+    workdir = flag_table.WORKDIR.value
     options = Options(
-        config=_config(_CONFIG.value, overrides),
-        workdir=expand_folder(_WORKDIR.value, "--workdir") if _WORKDIR.value else None,
-        cores=_CORES.value,
-        cache=_CACHE.value,
-        calibrate=_CALIBRATE.value,
-        references=_REFERENCES.value,
-        reference_images=_REFERENCE_IMAGES.value,
-        levels=_LEVELS.value,
-        data_dir=_DATA_DIR.value or "",
-        all_values=_ALL.value,
-        jobs=_JOBS.value,
+        config=_config(flag_table.CONFIG.value, overrides),
+        workdir=expand_folder(workdir, "--workdir") if workdir else None,
+        cores=flag_table.CORES.value,
+        cache=flag_table.CACHE.value,
+        calibrate=flag_table.CALIBRATE.value,
+        references=flag_table.REFERENCES.value,
+        reference_images=flag_table.REFERENCE_IMAGES.value,
+        levels=flag_table.LEVELS.value,
+        data_dir=flag_table.DATA_DIR.value or "",
+        all_values=flag_table.ALL.value,
+        jobs=flag_table.JOBS.value,
         processes=_processes(),
     )
     # What is missing is said before libraries are imported, which takes a while, and
     # one mode does not wait for those of another.
-    if _MODE.value in ("run", "show", "slurm"):
+    if mode in ("run", "show", "slurm"):
         needed_config(options)
-    if _MODE.value != "show":
+    if mode != "show":
         needed_workdir(options)
-    return importlib.import_module(f"caejax.commands.{_MODE.value}").main(options)
+    return importlib.import_module(f"caejax.commands.{mode}").main(options)
 
 
 def _processes():
-    given = _ADDRESS.value, _COUNT.value, _INDEX.value
-    if not _DISTRIBUTED.value:
+    given = flag_table.ADDRESS.value, flag_table.COUNT.value, flag_table.INDEX.value
+    if not flag_table.DISTRIBUTED.value:
         if any(value not in ("", None) for value in given):
             raise CaejaxError(
                 "--coordinator_address, --num_processes and --process_id are for "
                 "--distributed; add that"
             )
         return None
-    if _MODE.value not in ("run", "slurm"):
-        raise CaejaxError("--distributed is for --mode=run; leave it out")
     return Processes(*given)
 
 
 def _config(file, overrides):
-    if file:
-        config = load_config(file)
-        command_line.apply(config, overrides, file)
-        command_line.check_counts(config, overrides, _MODE.value)
-        return config
-    if overrides:
-        raise CaejaxError(f"{overrides[0]} changes a config; add --config=FILE")
-    return None
+    mode = flag_table.MODE.value
+    if not file or "config" in flag_table.ignored(mode):
+        command_line.check_mode(overrides, mode)
+        if overrides:
+            raise CaejaxError(f"{overrides[0]} changes a config; add --config=FILE")
+        return None
+    config = load_config(file)
+    command_line.apply(config, overrides, file)
+    command_line.check_counts(config, overrides, mode)
+    return config
 
 
 def parse_flags(argv: Sequence[str]) -> list[str]:
@@ -197,10 +112,36 @@ def parse_flags(argv: Sequence[str]) -> list[str]:
     """
     try:
         argv = flags.FLAGS.read_flags_from_files(argv, force_gnu=False)
+        if set(mode_help.WORDS) & set(argv[1:]):
+            print(_help(argv))
+            sys.exit(0)
         argv, overrides = command_line.split(argv)
         return flags.FLAGS(argv) + overrides
-    except flags.Error as error:
-        sys.exit(print_error(str(error).splitlines()[0]))
+    except flags.UnrecognizedFlagError as error:
+        words, mode = argv[argv.index(error.flagvalue) :], _mode_in(argv) or "run"
+        sys.exit(print_error(mistakes.no_flag(words, mode, _called(argv[0], mode))))
+    except (flags.Error, ValueError) as error:
+        sys.exit(print_error(mistakes.bad_value(error)))
+
+
+_PROGRAM = "python -m caejax.main"
+
+
+def _mode_in(words):
+    """The mode that words of the command line name; "" if they name none."""
+    found = [w.partition("=")[2] for w in words if re.match("--?mode=", w)]
+    return found[-1] if found and found[-1] in MODES else ""
+
+
+def _called(program, mode):
+    """How a mode is called: by the console script, or as a program of its own."""
+    return program if program.endswith(f" {mode}") else f"{_PROGRAM} --mode={mode}"
+
+
+def _help(argv):
+    if mode := _mode_in(argv):
+        return mode_help.of_mode(_called(argv[0], mode), mode)
+    return mode_help.of_all(_PROGRAM, __doc__)
 
 
 def run() -> None:

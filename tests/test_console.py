@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -63,6 +64,132 @@ def test_each_subcommand_names_itself_in_its_help(name, caejax):
     assert caejax("help", name) == (code, out, "")
     assert "\n  --mode" not in out
     importlib.import_module(SUBCOMMANDS[name].module)
+
+
+COMMON = {"config", "workdir"}
+OF_RUNS = COMMON | {"cores", "cache", "locks", "distributed"}
+OF_RUNS |= {"coordinator_address", "num_processes", "process_id"}
+OF_EVAL = {"references", "reference-images", "levels", "data-dir", "all"}
+# By mode, the flags that change what it does, and those that it takes all the same.
+FLAGS = {
+    "run": (OF_RUNS, set()),
+    "eval": (COMMON | OF_EVAL | {"cache", "locks"}, {"cores"}),
+    "report": ({"workdir", "locks"}, {"config", "cores", "cache"}),
+    "show": ({"config", "cores", "calibrate"}, {"workdir", "cache", "locks"}),
+    "slurm": (OF_RUNS | {"calibrate", "jobs"}, set()),
+}
+
+
+@pytest.mark.parametrize("mode", FLAGS)
+def test_help_of_a_mode_has_its_flags_alone(mode, caejax):
+    of_mode, ignored = FLAGS[mode]
+    out = caejax(mode, "--help")[1]
+    listed = re.findall(
+        r"^  --(?:\[no\])?([\w-]+)(?:=\S+)?\n      \S", out, re.MULTILINE
+    )
+    assert sorted(listed) == sorted(of_mode)
+    assert ("--config.FIELD=VALUE" in out) == (mode != "report")
+    told = re.search(r"and ignored: (.*)\.", out)
+    assert set(re.findall(r"--([\w-]+)", told[1] if told else "")) == ignored
+    examples = out.split("examples:\n")[1].splitlines()
+    for example in examples:
+        words = example.split()[2:]
+        assert example.startswith(f"  caejax {mode} --"), example
+        given = {re.split("[=.]", word)[0].removeprefix("--") for word in words}
+        assert given <= of_mode | {"nocalibrate"}, example
+
+
+@pytest.mark.parametrize("mode", FLAGS)
+def test_flags_of_other_modes_are_refused(mode, caejax):
+    """Every flag is listed by its modes, ignored by those that say so, or one line."""
+    values = {"references": "all", "levels": "0", "data-dir": "x", "all": None}
+    values |= {"reference-images": "3", "jobs": "2", "calibrate": None}
+    values |= {"distributed": None, "num_processes": "2", "process_id": "0"}
+    values |= {"coordinator_address": "x:1"}
+    for flag, value in values.items():
+        if flag not in FLAGS[mode][0]:
+            word = f"--{flag}" if value is None else f"--{flag}={value}"
+            code, _, error = caejax(mode, word)
+            assert code == 1
+            assert error.startswith(f"error: --{flag} is for `caejax "), (word, error)
+            assert len(error.splitlines()) == 1
+
+
+def test_what_a_report_ignores_is_not_looked_at(caejax, tmp_path):
+    flags = "--config=nowhere.py", "--cores=3", "--nocache"
+    error = caejax("report", f"--workdir={tmp_path}", *flags)[2]
+    assert "config.json is missing" in error
+
+
+def test_the_program_of_all_modes_lists_all_flags(caejax, capsys):
+    main = importlib.import_module("caejax.main")
+    with pytest.raises(SystemExit) as stop:
+        main.parse_flags(["main.py", "--help"])
+    out = capsys.readouterr().out
+    assert stop.value.code == 0
+    every = set().union(*(of_mode for of_mode, _ in FLAGS.values())) | {"mode"}
+    listed = re.findall(
+        r"^  --(?:\[no\])?([\w-]+)(?:=\S+)?(?:  \(|$)", out, re.MULTILINE
+    )
+    assert sorted(listed) == sorted(every)
+    with pytest.raises(SystemExit):
+        main.parse_flags(["main.py", "--mode=eval", "--help"])
+    out = capsys.readouterr().out
+    assert out.startswith("usage: python -m caejax.main --mode=eval --workdir=DIR")
+
+
+MEANT = {
+    "--epochs=3": "--config.train.epochs=3",
+    "-epochs=3": "--config.train.epochs=3",
+    "--epochs 3": "--config.train.epochs=3",
+    "--seed=1": "--config.seed=1",
+    "--batch_size=64": "--config.train.batch_size=64",
+    "--learning-rate=1e-3": "--config.optimizer.learning_rate=1e-3",
+    "--train.epochs=3": "--config.train.epochs=3",
+    "--model.epochs=3": "--config.train.epochs=3",
+    "train.epochs=3": "--config.train.epochs=3",
+    "config.train.epochs=3": "--config.train.epochs=3",
+    "epochs=3": "--config.train.epochs=3",
+    "--epohcs=3": "--config.train.epochs=3",
+    "--levels=0.1": "--config.corruption.level=0.1",
+    "--data-dir=x": "--config.data.dir=x",
+    "--references=pca": "--config.references=\"('pca',)\"",
+    "--image_size=(28,40)": "--config.data.image_size='(28,40)'",
+    "--bottleneck=x": "--config.model.bottleneck=x",
+    "--workdri=x": "--workdir=x",
+    "workdir=x": "--workdir=x",
+    "--num-processes=2": "--num_processes=2",
+    "--nocachee": "--nocache",
+    "quickstart": "--config=quickstart",
+    "my.py": "--config=my.py",
+}
+
+
+@pytest.mark.parametrize("words", MEANT)
+def test_what_is_no_flag_says_what_was_meant(words, caejax):
+    code, _, error = caejax("run", *words.split(" "))
+    assert code == 1
+    assert f"did you mean {MEANT[words]}?" in error
+    assert len(error.splitlines()) == 1
+
+
+def test_a_name_of_several_fields_has_them_all(caejax):
+    error = caejax("run", "--name=x")[2]
+    assert re.search(r"did you mean --config\.\w+\.name=x, .* or --config\.", error)
+    error = caejax("show", "--config=quickstart", "--config.name=x")[2]
+    assert "did you mean 'corruption.name' or 'data.name'" in error
+
+
+def test_hints_are_of_what_the_mode_looks_at(caejax):
+    assert "did you mean" not in caejax("eval", "--epochs=3")[2]
+    assert "--config.corruption.level=3?" in caejax("eval", "--level=3")[2]
+
+
+@pytest.mark.parametrize("word", ["--nocache=3", "--cache=maybe"])
+def test_switches_have_no_values(word, caejax):
+    code, _, error = caejax("run", word)
+    assert code == 1
+    assert error.endswith("is a switch, which has no value: --cache, or --nocache\n")
 
 
 def test_an_unknown_subcommand_is_one_line(caejax):

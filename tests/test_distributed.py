@@ -146,7 +146,10 @@ def test_flags_of_processes_go_together(capsys):
     words = ["caejax", "--workdir=x"]
     for flags, line in (
         (["--num_processes=2"], "are for --distributed; add that"),
-        (["--distributed", "--mode=report"], "--distributed is for --mode=run"),
+        (
+            ["--distributed", "--mode=report"],
+            "--distributed is for `caejax run` (--mode=run)",
+        ),
     ):
         main.flags.FLAGS.unparse_flags()
         rest = main.parse_flags(words + flags)

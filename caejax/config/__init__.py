@@ -267,12 +267,13 @@ def unknown_field(field: str, config: ConfigDict | None = None) -> str:
         if field.startswith(prefix) and sections.is_elsewhere(switch, key):
             return str(sections.lacks(switch, get(config, switch), key))
     fields = field_names(config)
-    by_last_part = {name.split(".")[-1]: name for name in fields}
     last = field.split(".")[-1]
     # The right field, perhaps, in the wrong section.
+    same = [name for name in fields if name.split(".")[-1] == last][:3]
+    by_last_part = {name.split(".")[-1]: name for name in fields}
     near = [by_last_part[x] for x in difflib.get_close_matches(last, by_last_part, 1)]
-    near = difflib.get_close_matches(field, fields, n=1, cutoff=0.8) or near
-    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    near = difflib.get_close_matches(field, fields, n=1, cutoff=0.8) or same or near
+    hint = f" (did you mean {' or '.join(map(repr, near))}?)" if near else ""
     return f"config has no field {field!r}{hint}; `caejax show` lists all fields"
 
 

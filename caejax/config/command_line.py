@@ -1,16 +1,19 @@
 """Fields of a config on the command line: --config.section.field=value."""
 
 import contextlib
+import difflib
 import io
 import re
 import token
 import tokenize
 from collections.abc import Sequence
+from typing import Any
 
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
 from caejax.config import default, get, override
+from caejax.config.fields import described
 from caejax.config.ids import NOT_OF_A_RUN
 from caejax.config.sections import SWITCHES, has
 from caejax.config.values import shown
@@ -74,6 +77,36 @@ def apply(config: ConfigDict, overrides: Sequence[str], file: str) -> None:
         override(config, match[2], get(config, match[2]))
 
 
+def check_mode(overrides: Sequence[str], mode: str) -> None:
+    """Refuses to set a field that a mode does not look at.
+
+    Args:
+      overrides: the words that set fields, as `split` returns them.
+      mode: what the config is for, a mode of `caejax.main`.
+
+    Raises:
+      CaejaxError: there is such a field.
+    """
+    for field in _fields(overrides):
+        if mode == "report":
+            raise CaejaxError(
+                f"config.{field} is set, but a report is of what runs have written; "
+                "leave it out"
+            )
+        if not looks_at(mode, field):
+            raise CaejaxError(
+                f"config.{field} is set, but --mode=eval takes data and corruption "
+                "alone from a config, the rest from the run; leave it out"
+            )
+
+
+def looks_at(mode: str, field: str) -> bool:
+    """Whether a mode of `caejax.main` looks at a field of the config."""
+    if mode == "eval":
+        return field.split(".")[0] in ("data", "corruption")
+    return mode != "report"
+
+
 def check_counts(config: ConfigDict, overrides: Sequence[str], mode: str) -> None:
     """Refuses to set a field from which nothing would change.
 
@@ -86,20 +119,55 @@ def check_counts(config: ConfigDict, overrides: Sequence[str], mode: str) -> Non
       CaejaxError: a field that an axis of the sweep sets in every run, or that the
         mode does not look at.
     """
-    for field in (_OVERRIDE.fullmatch(word)[2] for word in overrides):
-        if mode == "report":
-            raise CaejaxError(
-                f"config.{field} is set, but a report is of what runs have written; "
-                "leave it out"
-            )
-        if mode == "eval":
-            if field.split(".")[0] not in ("data", "corruption"):
-                raise CaejaxError(
-                    f"config.{field} is set, but --mode=eval takes data and corruption "
-                    "alone from a config, the rest from the run; leave it out"
-                )
-        elif field.split(".")[0] not in NOT_OF_A_RUN:
+    check_mode(overrides, mode)
+    for field in _fields(overrides):
+        if mode != "eval" and field.split(".")[0] not in NOT_OF_A_RUN:
             _check_not_swept(config, field)
+
+
+def _fields(overrides):
+    return [_OVERRIDE.fullmatch(word)[2] for word in overrides]
+
+
+def fields_like(name: str) -> dict[str, Any]:
+    """Fields that a name without its section, or with another one, may stand for.
+
+    Args:
+      name: as "epochs", "train.epochs", "model.epochs", "data-dir" or "config.seed".
+
+    Returns:
+      Their defaults.
+    """
+    key, fields = _as_field(name), _all_fields()
+    last = key.split(".")[-1]
+    for same in (
+        lambda field: key in (field, field.replace(".", "_")),
+        lambda field: field.split(".")[-1] == last,
+        lambda field: field.split(".")[-1] == last.removesuffix("s"),
+    ):
+        if found := {field: x for field, x in fields.items() if same(field)}:
+            return found
+    return {}
+
+
+def near_fields(name: str) -> dict[str, Any]:
+    """The field that is spelled most like a name, as `fields_like`; or none."""
+    key, fields = _as_field(name), _all_fields()
+    near = difflib.get_close_matches(key, fields, n=1, cutoff=0.8)
+    if not near:
+        last = {field.split(".")[-1]: field for field in reversed(fields)}
+        close = difflib.get_close_matches(key.split(".")[-1], last, n=1, cutoff=0.75)
+        near = [last[x] for x in close]
+    return {field: fields[field] for field in near}
+
+
+def _as_field(name):
+    return name.lower().replace("-", "_").removeprefix("config.")
+
+
+def _all_fields():
+    """The defaults of all fields, of all kinds of sections."""
+    return {field: default for field, default, *_ in described()}
 
 
 def _check_not_swept(config, field):

@@ -227,7 +227,9 @@ def caejax_words(words: list[str]) -> list[str] | None:
     if words[0] == "caejax":
         return words[1:] or ["help"]
     if words[:3] == ["python", "-m", "caejax.main"]:
-        return ["run", *words[3:]]
+        modes = [word[7:] for word in words if word.startswith("--mode=")]
+        flags = [word for word in words[3:] if not word.startswith("--mode=")]
+        return [modes[-1] if modes else "run", *flags]
     if words[:2] == ["python", "-m"] and words[2].startswith("caejax"):
         return [*words[2].split(".")[1:], *words[3:]]
     return None
