@@ -11,8 +11,8 @@ import sys  # noqa: E402
 from collections.abc import Sequence  # noqa: E402
 from pathlib import Path  # noqa: E402
 
-from caejax.errors import print_error  # noqa: E402
 from caejax.files.paths import expand, expand_folder  # noqa: E402
+from caejax.runtime.parsers import create_parser  # noqa: E402
 from caejax.terminal.numbers import number, whole  # noqa: E402
 from caejax.weights import NAMES  # noqa: E402
 
@@ -106,14 +106,6 @@ _OPTIONS = {
 }
 
 
-class _Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line and exit code 1."""
-
-    def error(self, message):
-        """Prints what is wrong, and where help is."""
-        sys.exit(print_error(f"{message}; try {self.prog} --help"))
-
-
 def parse(argv: Sequence[str], program: str = _PROGRAM) -> argparse.Namespace:
     """Parses the command line; a mistake is one line and exit code 1.
 
@@ -121,21 +113,17 @@ def parse(argv: Sequence[str], program: str = _PROGRAM) -> argparse.Namespace:
       argv: The words behind the program's name.
       program: That name, for help and errors.
     """
-    kind = argparse.RawDescriptionHelpFormatter
-    parser = _Parser(prog=program, description=_DESCRIPTION, formatter_class=kind)
+    parser = create_parser(program, _DESCRIPTION)
     commands = parser.add_subparsers(
         dest="command", required=True, metavar="COMMAND", title="commands"
     )
     for name, (line, text) in _COMMANDS.items():
-        command = commands.add_parser(
-            name, help=line, description=text, formatter_class=kind, allow_abbrev=False
-        )
+        command = commands.add_parser(name, help=line, description=text)
         _add_arguments(command, name)
     args, rest = parser.parse_known_args(argv)
     flags = [word for word in rest if word.startswith("-")]
     if flags or (rest and "images" not in args):
-        unknown = (flags or rest)[0]
-        commands.choices[args.command].error(f"{unknown!r} is not known")
+        commands.choices[args.command].refuse(flags or rest)
     args.images = [*getattr(args, "images", ()), *rest]  # those behind a flag
     return args
 

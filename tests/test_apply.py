@@ -315,7 +315,7 @@ def test_images_may_stand_behind_flags(command, tmp_path):
 
 
 MISTAKES = {
-    "an unknown command": (["remove"], "invalid choice: 'remove'"),
+    "an unknown command": (["remove"], "COMMAND is 'remove'; known: reconstruct"),
     "no run": (["encode", "--run=TMP/none"], "TMP/none holds no run"),
     "a sweep": (["encode", "--run=TMP/sweep"], "holds a sweep; name one of its runs"),
     "no checkpoint": (["encode", "--run=TMP/bare"], "holds no checkpoint"),

@@ -247,7 +247,56 @@ def test_trained_models_are_used(caejax, tmp_path):
     assert "add --overwrite" in error
     code, _, error = caejax("encode", "--limits=3", *flags)
     assert code == 1
-    assert error == ("error: '--limits=3' is not known; try caejax encode --help\n")
+    assert error == (
+        "error: '--limits=3' is not known (did you mean '--limit'?); try caejax encode "
+        "--help\n"
+    )
+
+
+NEEDED = {
+    "reconstruct": "--run=DIR",
+    "encode": "--run=DIR",
+    "neighbours": "--run=DIR",
+    "sample": "--run=DIR",
+    "interpolate": "--run=DIR",
+    "diagnose": "MODEL",
+    "export": "--run=RUN",
+    "measure": "OUT",
+    "fix": "MODEL",
+}
+
+
+@pytest.mark.parametrize("name", NEEDED)
+def test_what_is_missing_is_named_in_one_line(name, caejax):
+    code, out, error = caejax(name)
+    assert (code, out) == (1, "")
+    assert error.startswith(f"error: {NEEDED[name]} (")
+    assert error.endswith(f" missing; try caejax {name} --help\n")
+    assert len(error.splitlines()) == 1
+
+
+SLIPS = {
+    "fix runs/x": r"--out=FILE \(the ONNX file .*\) is missing",
+    "export --run=x": r"--format=FORMAT \(.*\) and --out=FILE \(.*\) are missing",
+    "fix x --uot=y": r"'--uot=y' is not known \(did you mean '--out'\?\)",
+    "fix x --out": "--out has no value; give --out=FILE",
+    "fix x --out=y --finetune=3x": "--finetune: 3x is not a whole number",
+    "measure x --threshold=high": "--threshold: high is not a number",
+    "diagnose x --threshold=nan": "--threshold: nan is no threshold",
+    "measure a b c": "'c' is not known",
+    "encode --run=x --split=tets": r"--split is 'tets' \(did you mean 'test'\?\)",
+    "encode --run=x --overwrite=1": "--overwrite is a switch, which has no value",
+    "encode --run=x --count=2.5": "--count: '2.5' is not a whole number",
+}
+
+
+@pytest.mark.parametrize("words", SLIPS)
+def test_slips_of_commands_with_a_parser_are_one_line(words, caejax):
+    code, out, error = caejax(*words.split())
+    assert (code, out) == (1, "")
+    assert re.fullmatch(
+        rf"error: {SLIPS[words]}.*; try caejax {words.split()[0]} --help\n", error
+    )
 
 
 def test_ctrl_c_is_130(caejax, monkeypatch):

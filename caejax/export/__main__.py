@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from caejax.errors import CaejaxError, exit_code
 from caejax.files.paths import expand
-from caejax.terminal.commands import create_parser
+from caejax.runtime.parsers import create_parser
 
 _DESCRIPTION = """\
 Writes a trained model as a file that other programs run.

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from caejax.errors import CaejaxError, exit_code
 from caejax.files.paths import expand
 from caejax.files.records import add_json, tell
-from caejax.terminal.commands import create_parser
+from caejax.runtime.parsers import create_parser, reading
 from caejax.terminal.numbers import whole
 
 LEFT = 3  # exit code: a pattern above the threshold is left
@@ -37,7 +37,7 @@ def parse(argv: Sequence[str], program: str) -> argparse.Namespace:
     add("--targets", metavar="DIR", help="what should come out for these, same names")
     add(
         "--finetune",
-        type=whole,
+        type=reading(whole),
         default=0,
         metavar="EPOCHS",
         help="train a run further with tied phases; into FILE-tuned",

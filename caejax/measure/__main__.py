@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from caejax.errors import exit_code
 from caejax.files.records import add_json, tell
-from caejax.terminal.commands import create_parser
+from caejax.runtime.parsers import create_parser, reading
 from caejax.terminal.numbers import decibels
 
 FOUND = 3  # exit code: a pattern above the threshold
@@ -35,7 +35,7 @@ def parse(argv: Sequence[str], program: str) -> argparse.Namespace:
     add_json(parser)
     add(
         "--threshold",
-        type=decibels,
+        type=reading(decibels),
         default=-60.0,
         metavar="DB",
         help="a pattern whose RMS is above this is a fault, in dB of full scale; -60 "

@@ -17,7 +17,7 @@ from caejax.report.figures import comparable_runs
 from caejax.report.read import SweepFiles, read_sweep
 from caejax.report.style import paper_style, save
 from caejax.report.tables import sweep_table, to_markdown
-from caejax.terminal.commands import create_parser
+from caejax.runtime.parsers import create_parser
 
 HERE = Path(__file__).parent
 DRAWN = HERE / "drawn"  # what the figure is of, as a sweep's folder
