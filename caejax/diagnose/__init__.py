@@ -18,6 +18,7 @@ from caejax.diagnose.inspect import inspect
 from caejax.diagnose.result import THRESHOLD_DB, Diagnosis
 from caejax.errors import CaejaxError
 from caejax.files.paths import expand
+from caejax.ops.foreign import as_numpy, is_array
 
 __all__ = ["Diagnosis", "diagnose"]
 
@@ -111,25 +112,53 @@ def _listed(inputs):
     return list(inputs) if isinstance(inputs, list | tuple) else [inputs]
 
 
-def _of_torch(module, inputs, threshold_db, behind, examples):
+def _arrays(inputs):
+    """One input or several as NumPy's arrays; numbers become some, too."""
+    return [
+        as_numpy(x, f"input {i}") if is_array(x) else np.asarray(x)
+        for i, x in enumerate(_listed(inputs))
+    ]
+
+
+def as_tensors(inputs: Any) -> list[Any]:
+    """One input or several as tensors of PyTorch, without gradients.
+
+    Args:
+      inputs: an array of any library, or a list of such.
+    """
     torch = sys.modules["torch"]
+
+    def tensor(value):
+        if isinstance(value, torch.Tensor):
+            return value.detach()
+        if not is_array(value):
+            return torch.as_tensor(value)
+        array = as_numpy(value, "an input")
+        if array.dtype.kind == "V":  # bfloat16, which is none of NumPy's own
+            array = array.astype(np.float32)
+        return torch.from_numpy(np.array(array, order="C"))  # JAX's are read-only
+
+    return [tensor(x) for x in _listed(inputs)]
+
+
+def _of_torch(module, inputs, threshold_db, behind, examples):
     watching = load_extra("caejax.diagnose.torch_module", "torch")
-    tensors = [torch.as_tensor(x).detach() for x in inputs]
+    tensors = as_tensors(inputs)
     trace = watching.trace_module(module, tensors)
 
     def arrays(tensors):
         found = [x.float() if x.is_floating_point() else x for x in tensors]
         return [x.cpu().numpy() for x in found]
 
-    more = [[torch.as_tensor(x).detach() for x in _listed(y)] for y in examples]
-    return inspect(trace, arrays(tensors), threshold_db, behind, [*map(arrays, more)])
+    more = [arrays(as_tensors(x)) for x in examples]
+    return inspect(trace, arrays(tensors), threshold_db, behind, more)
 
 
 def _of_jax(function, inputs, threshold_db, behind, examples):
     watching = importlib.import_module("caejax.diagnose.jax_function")
-    arrays = [np.asarray(x) for x in inputs]
+    arrays = _arrays(inputs)
     trace = watching.trace_function(function, arrays)
-    more = [channels_second([np.asarray(x) for x in _listed(y)]) for y in examples]
+    more = [channels_second(_arrays(x)) for x in examples]
     return inspect(trace, channels_second(arrays), threshold_db, behind, more)
 
 
@@ -141,8 +170,8 @@ def _of_file(path: Path, inputs, threshold_db, behind, examples):
         return _of_jax(function, given, threshold_db, behind, examples)
     watching = load_extra("caejax.diagnose.onnx_file", "onnx")
     model = watching.read(path)
-    given = None if inputs is None else [np.asarray(x) for x in _listed(inputs)]
-    more = [[np.asarray(x) for x in _listed(y)] for y in examples]
+    given = None if inputs is None else _arrays(inputs)
+    more = [_arrays(x) for x in examples]
     return watching.inspect_model(model, given, threshold_db, behind, more)
 
 

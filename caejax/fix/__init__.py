@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from caejax.diagnose import diagnose, load_extra
+from caejax.diagnose import as_tensors, diagnose, load_extra
 from caejax.errors import CaejaxError
 from caejax.files.paths import expand
 
@@ -65,8 +65,7 @@ def fix(module: Any, inputs: Any = None) -> Any:
         )
     mending = load_extra("caejax.fix.torch_module", "torch")
     if inputs is not None:
-        inputs = inputs if isinstance(inputs, list | tuple) else [inputs]
-        inputs = [torch.as_tensor(x).detach() for x in inputs]
+        inputs = as_tensors(inputs)
     return mending.fix_module(module, inputs)[0]
 
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caejax.errors import CaejaxError
+from caejax.ops import foreign
 
 # A noisy image in [0, 1] leaves that by the noise; what leaves this is something else.
 _NOISY = (-4.0, 5.0)
@@ -70,33 +71,27 @@ def as_batch(
 
 
 def as_numpy(array: Array, name: str) -> NDArray[Any]:
-    """Any library's array as NumPy's.
+    """Any library's array as NumPy's; as `caejax.ops.foreign.as_numpy`, and of images.
 
     Args:
       array: PyTorch's may need gradients and lie on any device.
       name: What the array is called in errors.
 
     Raises:
-      CaejaxError: It is no array.
+      CaejaxError: It is no array, or a picture with a palette.
     """
-    libraries = {base.__module__.split(".")[0] for base in type(array).__mro__}
-    if "torch" in libraries and hasattr(array, "detach"):
-        array = array.detach().cpu()
-        if str(array.dtype) == "torch.bfloat16":  # which NumPy does not have
-            array = array.float()
-        return array.numpy()
     mode = getattr(array, "mode", "")
-    if "PIL" in libraries and mode not in _PIL_MODES:
+    if "PIL" in foreign.libraries(array) and mode not in _PIL_MODES:
         raise CaejaxError(
             f"{name}: a PIL image of mode {mode!r} is not taken; use its convert('L') "
             "or convert('RGB')"
         )
-    if not hasattr(array, "__array__") and not hasattr(array, "__array_interface__"):
-        mend = "give an array of NumPy, JAX or PyTorch"
-        if isinstance(array, str) or hasattr(array, "__fspath__"):
-            mend = "read the file first, or use the command caejax with it"
-        raise CaejaxError(f"{name}: {type(array).__name__} is no array; {mend}")
-    return np.asarray(array)
+    if isinstance(array, str) or hasattr(array, "__fspath__"):
+        raise CaejaxError(
+            f"{name}: {type(array).__name__} is no array; read the file first, or use "
+            "the command caejax with it"
+        )
+    return foreign.as_numpy(array, name)
 
 
 def _layout(shape, channels, one, name):

@@ -10,6 +10,7 @@ from caejax.errors import CaejaxError
 from caejax.inference.trained import Trained, with_arrays
 from caejax.models.named import named_shapes
 from caejax.models.torch_kernels import from_torch
+from caejax.ops.foreign import as_numpy
 from caejax.training.task import model_from_config
 
 
@@ -30,7 +31,7 @@ def load(state: Mapping[str, Any], config: ConfigDict) -> Trained:
     kinds = dict(_kinds(model, shapes))
     for name, value in state.items():
         owner, _, last = name.rpartition(".")
-        array = np.asarray(getattr(value, "detach", lambda value=value: value)())
+        array = as_numpy(value, f"the PyTorch weights: {name}")
         if last != "weight":
             arrays[name] = array
             continue

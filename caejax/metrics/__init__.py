@@ -1,13 +1,15 @@
 """What is measured: a table of metrics, their functions, and one evaluator.
 
 The functions can be had from here, `caejax.metrics.psnr` for instance; JAX is imported
-with the first of them, so that reports can read the table without it.
+with the first of them, so that reports can read the table without it. From here they
+take arrays of NumPy, JAX and PyTorch, and lists of these.
 """
 
 import importlib
 from typing import Any
 
 from caejax.metrics.table import METRICS, PERIODS, Metric
+from caejax.ops.foreign import taking_any
 
 _FUNCTIONS = {
     "caejax.metrics.quality": ("bce", "mse", "psnr", "ssim"),
@@ -41,7 +43,8 @@ __all__ = ["METRICS", "PERIODS", "Metric", *_MODULE_OF]
 def __getattr__(name: str) -> Any:
     if name not in _MODULE_OF:
         raise AttributeError(f"caejax.metrics has no {name!r}")
-    return getattr(importlib.import_module(_MODULE_OF[name]), name)
+    found = taking_any(getattr(importlib.import_module(_MODULE_OF[name]), name))
+    return globals().setdefault(name, found)
 
 
 def __dir__() -> list[str]:

@@ -30,10 +30,12 @@ from caejax.models.kinds import (
     layer_filter,
 )
 from caejax.ops import polyphase
+from caejax.ops.foreign import taking_any
 
 _POWER_FLOOR = 1e-20  # -200 dB, far below float32 rounding
 
 
+@taking_any
 @functools.partial(jax.jit, static_argnames="kind")
 def phase_gains(kernel: jax.Array, kind: str) -> jax.Array:
     """What each output phase makes of a constant input of one.
@@ -63,6 +65,7 @@ def phase_gains(kernel: jax.Array, kind: str) -> jax.Array:
     return jnp.roll(gains, (found.origin, found.origin), (0, 1))
 
 
+@taking_any
 @functools.partial(jax.jit, static_argnames="kind")
 def lattice_response(kernel: jax.Array, kind: str) -> jax.Array:
     """Frequency response of the layer's filter on the period-2 lattice.
@@ -85,6 +88,7 @@ def lattice_response(kernel: jax.Array, kind: str) -> jax.Array:
     return jnp.fft.fft2(phase_gains(kernel, kind), axes=(0, 1))
 
 
+@taking_any
 @functools.partial(jax.jit, static_argnames="kind")
 def kernel_ripple_db(kernel: jax.Array, kind: str) -> jax.Array:
     """Power of the checkerboard on constant inputs, relative to their own, in dB.

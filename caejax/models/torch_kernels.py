@@ -33,6 +33,7 @@ weight that comes back is projected when it is used.
 import numpy as np
 
 from caejax.models.kinds import check_kernel, find_kind, used_kernel
+from caejax.ops.foreign import as_numpy
 
 
 def to_torch(kernel: np.ndarray, kind: str) -> np.ndarray:
@@ -51,7 +52,7 @@ def to_torch(kernel: np.ndarray, kind: str) -> np.ndarray:
     Raises:
       ValueError: no such kind, or a kernel that is not of it.
     """
-    kernel = np.asarray(kernel)
+    kernel = as_numpy(kernel, "kernel")
     found = check_kernel(kernel.shape, kind)
     kernel = np.asarray(used_kernel(kernel, found))
     if found.transposed:
@@ -77,7 +78,7 @@ def from_torch(weight: np.ndarray, kind: str) -> np.ndarray:
     Raises:
       ValueError: no such kind, or a weight that is not of it.
     """
-    weight, found = np.asarray(weight), find_kind(kind)
+    weight, found = as_numpy(weight, "weight"), find_kind(kind)
     _check_weight(weight.shape, kind)
     if found.transposed:
         return np.flip(weight, (2, 3)).transpose(2, 3, 0, 1).copy()

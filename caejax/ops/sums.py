@@ -12,5 +12,5 @@ def mean_over_pixels(x: jax.Array) -> jax.Array:
     cross-entropy.
     """
     x = x.reshape(len(x), -1)
-    weights = jnp.full(x.shape[1], 1 / x.shape[1], x.dtype)
+    weights = jnp.full(x.shape[1], 1 / x.shape[1], jnp.result_type(x))
     return jnp.matmul(x, weights, precision=jax.lax.Precision.HIGHEST)
