@@ -73,6 +73,9 @@ setup(
         "Typing :: Typed",
     ],
     python_requires=">=3.11",
+    # With it, `pip install -e` puts this folder on the path, where a package is found
+    # before a mere folder of its name: Python is often started in the folder above.
+    package_dir={"": "."},
     packages=find_packages(include=["caejax", "caejax.*"]),
     package_data={
         "caejax": ["py.typed"],
