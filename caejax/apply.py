@@ -8,13 +8,14 @@ if __name__ == "__main__":
 
 import argparse  # noqa: E402
 import sys  # noqa: E402
+import textwrap  # noqa: E402
 from collections.abc import Sequence  # noqa: E402
 from pathlib import Path  # noqa: E402
 
+from caejax import weights  # noqa: E402
 from caejax.files.paths import expand, expand_folder  # noqa: E402
 from caejax.runtime.parsers import create_parser  # noqa: E402
 from caejax.terminal.numbers import number, whole  # noqa: E402
-from caejax.weights import NAMES  # noqa: E402
 
 _PROGRAM = "python -m caejax.apply"
 
@@ -87,8 +88,7 @@ interpolation.png and interpolation.npz (images, weights, ends).
         """\
 Applies the model to your noisy images as they are and writes NAME.png (or NAME.tif)
 and NAME.npz (output) each, and denoised.png with the first ones and a part of each.
-Without --run it is the model that ships, in versions of caejax that have one: that of
-colour for colour images, that of grey for grey ones. Files keep their EXIF data, their
+Of JPEG files, too: JPEG would take some away again. Files keep their EXIF data, their
 colour profile and 16 bits where they have them. Without images the run's own split is
 corrupted as the run was measured, and denoised.npz holds all (original, input, output,
 indices, labels).
@@ -118,6 +118,7 @@ def parse(argv: Sequence[str], program: str = _PROGRAM) -> argparse.Namespace:
         dest="command", required=True, metavar="COMMAND", title="commands"
     )
     for name, (line, text) in _COMMANDS.items():
+        text = text + f"\n{_shipped()}\n" * (name == "denoise")
         command = commands.add_parser(name, help=line, description=text)
         _add_arguments(command, name)
     args, rest = parser.parse_known_args(argv)
@@ -128,14 +129,25 @@ def parse(argv: Sequence[str], program: str = _PROGRAM) -> argparse.Namespace:
     return args
 
 
+def _shipped():
+    """What there is without --run, in this installation."""
+    if not weights.shipped():
+        return "It needs --run, as this version of caejax ships no model."
+    text = f"Without --run, this version of caejax {weights.what_ships()}."
+    if len(weights.shipped()) == 1:
+        text += " Others need a run, or --convert."
+    return textwrap.fill(text, 80)
+
+
 def _add_arguments(command, name):
     add = command.add_argument
-    shipped = "; without it, the model that ships for such images, if there is one"
+    optional = name == "denoise" and bool(weights.shipped())
     add(
         "--run",
-        required=name != "denoise",
+        required=name != "denoise",  # it has a line of its own if there is no other
         metavar="DIR",
-        help="folder of the run" + shipped * (name == "denoise"),
+        help="folder of the run, or a safetensors file of caejax export"
+        + "; without it, the model that ships" * optional,
     )
     if name != "sample":
         add("images", nargs="*", help="files and folders; none: the run's own data")
@@ -329,7 +341,7 @@ def _apply(args) -> int:
     out, model = Path("denoised"), None
     if args.run is not None:
         run = expand(args.run, "--run")
-        a_run = run.is_dir() or not (run.exists() or args.run in NAMES)
+        a_run = run.is_dir() or not (run.exists() or args.run in weights.NAMES)
         model = trained.load(run) if a_run else trained.find(args.run)
         out = run / "apply" / args.command if a_run else out
     if args.out:

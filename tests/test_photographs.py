@@ -172,19 +172,80 @@ def test_files_of_every_kind_among_broken_ones(denoise, tmp_path):
         assert (tiny.size, tiny.mode) == ((1, 1), "L")
 
 
-def test_weights_that_are_not_there_are_one_line(denoise, tmp_path, monkeypatch):
+def test_a_jpeg_file_becomes_a_png_file_of_its_name(denoise, tmp_path):
+    """Whatever it came as, nothing of it is lost again; and the help says so."""
+    Image.fromarray(photograph(18, 21)).save(tmp_path / "n0.jpg")
+    Image.fromarray(photograph(18, 21)).save(tmp_path / "n0.png")
+    _, _, out = denoise(tmp_path / "n0.jpg", tmp_path / "n0.png")
+    names = {path.name for path in out.iterdir()}
+    assert names == {"n0.png", "n0.npz", "n0-2.png", "n0-2.npz", "denoised.png"}
+    with Image.open(out / "n0.png") as image:
+        assert (image.format, image.size) == ("PNG", (21, 18))
+
+
+def help_of_denoise(capsys):
+    with pytest.raises(SystemExit):
+        apply.main(["denoise", "--help"])
+    return " ".join(capsys.readouterr().out.split())
+
+
+def test_without_weights_there_is_one_line(denoise, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(weights, "place", lambda name: tmp_path / name)
     for name in ("in.png", "more.png"):
         Image.fromarray(photograph(18, 21)).save(tmp_path / name)
     code, errors, _ = denoise(tmp_path)
     assert code == 1
     assert len(errors) == 1
-    assert "--run is missing: this version of caejax ships no weights" in errors[0]
-    with pytest.raises(CaejaxError, match="not in this version"):
+    assert "--run is missing: this version of caejax ships no model;" in errors[0]
+    with pytest.raises(CaejaxError, match="this version of caejax ships no model"):
         caejax.load("denoiser_color")
+    with pytest.raises(CaejaxError, match=r"run or a file \*.safetensors$"):
+        caejax.load("denoiser_colour")
     code, errors, _ = denoise()
     assert code == 1
     assert "name your images" in errors[0]
+    told = help_of_denoise(capsys)
+    assert "needs --run, as this version of caejax ships no model." in told
+    assert "without it" not in told
+
+
+@pytest.mark.parametrize("there", [1, 3])
+def test_with_one_model_it_takes_its_kind(
+    there, denoise, shipped, tmp_path, monkeypatch, capsys
+):
+    name = weights.DENOISERS[there]
+    file = shipped / f"{name}.safetensors"
+    place = {name: file}.get
+    monkeypatch.setattr(weights, "place", lambda x: place(x, tmp_path / "none"))
+    for channels in weights.DENOISERS:
+        size = (18, 21, channels)[: 2 + channels // 3]
+        Image.fromarray(photograph(*size)).save(tmp_path / f"of{channels}.png")
+    files = [tmp_path / f"of{channels}.png" for channels in weights.DENOISERS]
+    code, errors, out = denoise(*files)
+    kinds = weights.KINDS[there], weights.KINDS[4 - there]
+    assert code == 1
+    assert errors == [
+        f"error: {tmp_path / f'of{4 - there}.png'} is a {kinds[1]} image, and this "
+        f"version of caejax ships {name} for {kinds[0]} images alone; name a run, "
+        f"--run=DIR, or make it a {kinds[0]} one for {name}, --convert"
+    ]
+    assert {path.stem for path in out.glob("*.png")} == {f"of{there}", "denoised"}
+    code, errors, out = denoise("--convert", *files)
+    assert (code, errors) == (0, [])
+    assert output_of(out, f"of{4 - there}").shape == (18, 21, there)
+    told = help_of_denoise(capsys)
+    assert f"caejax ships {name} for {kinds[0]} images. Others need" in told
+    with pytest.raises(CaejaxError, match=rf"\*.safetensors or {name}$"):
+        caejax.load("nowhere")
+    with pytest.raises(CaejaxError, match=f"caejax ships {name} for"):
+        caejax.load(weights.DENOISERS[4 - there])
+
+
+def test_with_both_models_help_names_both(denoise, capsys):
+    told = help_of_denoise(capsys)
+    gray, colour = "denoiser_gray for grey images", "denoiser_color for colour images."
+    assert f"this version of caejax ships {gray} and {colour}" in told
+    assert "Others need" not in told
 
 
 def test_shipped_models_are_loaded_by_name(denoise):

@@ -8,6 +8,7 @@ if __name__ == "__main__":
 import sys
 from collections.abc import Sequence
 
+from caejax import weights
 from caejax.errors import CaejaxError, exit_code
 from caejax.files.paths import expand
 from caejax.runtime.parsers import create_parser
@@ -32,7 +33,9 @@ def main(argv: Sequence[str], *, program: str = "python -m caejax.export") -> in
         "--run",
         required=True,
         metavar="RUN",
-        help="folder of a run, a safetensors file, or the name of a shipped model",
+        help=", or ".join(
+            ["folder of a run", "a safetensors file", *weights.shipped().values()]
+        ),
     )
     add("--format", required=True, help="safetensors, stablehlo or onnx")
     add("--out", required=True, metavar="FILE", help="the file to write")

@@ -42,11 +42,10 @@ def denoise(job: Job, how: How) -> int:
     Raises:
       CaejaxError: no run is named, and nothing ships that could be used instead.
     """
-    files = map(weights.place, weights.NAMES)
-    if job.trained is None and not any(file.is_file() for file in files):
+    if job.trained is None and not weights.shipped():
         raise CaejaxError(
-            "--run is missing: this version of caejax ships no weights; name a run "
-            "that you have trained, --run=DIR"
+            f"--run is missing: this version of caejax {weights.what_ships()}; name a "
+            "run that you have trained, --run=DIR"
         )
     paths, failures = find_images(job)
     if not paths:
@@ -77,7 +76,7 @@ def _read(job, path, models):
     """A picture and its model: the job's, or that which ships for such pictures."""
     model = job.trained
     if model is None:
-        channels = image_files.channels_of(path)
+        channels = _shipped_for(path, convert=job.convert)
         if channels not in models:
             models[channels] = trained.find(weights.DENOISERS[channels])
         model = models[channels]
@@ -86,6 +85,21 @@ def _read(job, path, models):
     for note in picture.notes:
         tell(f"{path}: {note}")
     return picture, model
+
+
+def _shipped_for(path, *, convert):
+    """The channels of the shipped model that takes a picture, converted if need be."""
+    channels, there = image_files.channels_of(path), weights.shipped()
+    if channels in there:
+        return channels
+    other, name = next(iter(there.items()))
+    if convert:
+        return other
+    raise CaejaxError(
+        f"{path} is a {weights.KINDS[channels]} image, and this version of caejax "
+        f"{weights.what_ships()} alone; name a run, --run=DIR, or make it a "
+        f"{weights.KINDS[other]} one for {name}, --convert"
+    )
 
 
 def run(

@@ -78,10 +78,12 @@ def find(run_or_name: str | os.PathLike[str]) -> Trained:
     if not path.exists() and str(run_or_name) in weights.NAMES:
         return load_file(weights.find(str(run_or_name)))
     what = "is a file" if path.exists() else "does not exist"
+    known = ["the folder of a run", f"a file *{safetensors.SUFFIX}"]
+    known += weights.shipped().values()
     raise CaejaxError(
         f"{str(run_or_name)!r} is no model: the folder {path.absolute()} {what}, and "
-        f"none of that name ships with caejax; name the folder of a run, a file "
-        f"*{safetensors.SUFFIX}, or {' or '.join(weights.NAMES)}"
+        f"none of that name ships with caejax; name {', '.join(known[:-1])} or "
+        f"{known[-1]}"
     )
 
 

@@ -8,6 +8,7 @@ from caejax.files.safetensors import SUFFIX
 # By number of channels, the denoiser of such images.
 DENOISERS = {1: "denoiser_gray", 3: "denoiser_color"}
 NAMES = tuple(DENOISERS.values())
+KINDS = {1: "grey", 3: "colour"}
 
 
 def place(name: str) -> Path:
@@ -19,6 +20,17 @@ def place(name: str) -> Path:
     return Path(__file__).parent / f"{name}{SUFFIX}"
 
 
+def shipped() -> dict[int, str]:
+    """The denoisers whose files are there, by number of channels."""
+    return {n: name for n, name in DENOISERS.items() if place(name).is_file()}
+
+
+def what_ships() -> str:
+    """What this version ships, in words that stand behind its name."""
+    found = [f"{name} for {KINDS[n]} images" for n, name in shipped().items()]
+    return f"ships {' and '.join(found)}" if found else "ships no model"
+
+
 def find(name: str) -> Path:
     """The file of a shipped model.
 
@@ -28,8 +40,8 @@ def find(name: str) -> Path:
     path = place(name)
     if not path.is_file():
         raise CaejaxError(
-            f"the weights {name!r} are not in this version of caejax ({path} is "
-            "missing); name a run that you have trained: --run=DIR, or "
+            f"the weights {name!r} are not there ({path} is missing): this version of "
+            f"caejax {what_ships()}; name a run that you have trained, --run=DIR, or "
             "caejax.load(DIR)"
         )
     return path
