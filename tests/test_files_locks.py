@@ -7,7 +7,9 @@ import json
 import os
 import subprocess
 import sys
+import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from helpers import sweep_jobs
@@ -30,6 +32,44 @@ def test_locks_exclude_others_until_they_are_released(tmp_path):
         assert (first, second) == (True, False)
         with holding(path, wait=False) as mine:
             assert not mine
+
+
+def test_a_folder_that_nothing_came_into_is_gone_again(tmp_path):
+    path = tmp_path / "new" / "run" / ".lock"
+    with holding(path), holding(path, wait=False) as theirs:
+        assert not theirs
+    assert not list(tmp_path.iterdir())
+    with contextlib.suppress(KeyError), holding(path):
+        raise KeyError
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "old").mkdir()
+    with holding(tmp_path / "old" / ".lock"):
+        pass
+    assert not list((tmp_path / "old").iterdir())
+    with holding(path):
+        (path.parent / "config.json").touch()
+    with holding(path):
+        pass
+    assert {x.name for x in path.parent.iterdir()} == {".lock", "config.json"}
+
+
+@pytest.mark.parametrize("wait", [True, False])
+def test_two_never_hold_different_files_of_one_name(tmp_path, wait):
+    """Though each removes the file and its folder when it leaves."""
+    path, inside, most = tmp_path / "new" / ".lock", [], []
+
+    def enter(_):
+        with holding(path, wait=wait) as mine:
+            if mine:
+                inside.append(1)
+                time.sleep(1e-4)
+                most.append(len(inside))
+                inside.pop()
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(enter, range(400)))
+    assert max(most) == 1
+    assert not wait or len(most) == 400
 
 
 OTHER = """

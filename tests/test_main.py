@@ -243,6 +243,18 @@ def test_one_command_at_a_time_trains_in_a_folder(folder, in_process):
     assert not (folder / "taken" / "config.json").exists()
 
 
+@pytest.mark.parametrize("mode", ["run", "eval", "report"])
+def test_what_is_refused_leaves_no_folder(mode, folder, in_process):
+    workdir = folder / "refused" / mode
+    impossible = f"--config.data.dir={folder / 'nowhere'}", "--config.data.source=idx"
+    for name in ("config", "sweep"):
+        config = (f"--config={folder / name}.py", *impossible)
+        words = config if mode == "run" else ()
+        code, _, error = in_process(f"--mode={mode}", f"--workdir={workdir}", *words)
+        assert (code, len(error.splitlines())) == (1, 1)
+        assert not (folder / "refused").exists()
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_mistakes_are_one_line_and_exit_code_1(name, folder, in_process):
     cli, words = CASES[name]

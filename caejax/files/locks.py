@@ -8,6 +8,7 @@ some answer that they have none, and some lock among the processes of one machin
 import contextlib
 import errno
 import fcntl
+import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,6 +33,9 @@ _TAKEN = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
 def holding(path: Path, *, wait: bool = True) -> Iterator[bool]:
     """Holds a lock that no other process holds.
 
+    Its file, and folders that are made for it, are gone again if nothing else has come
+    into the folder.
+
     Args:
       path: the path of the lock's file, which is made where it is missing.
       wait: whether to wait for another process that holds the lock.
@@ -42,8 +46,14 @@ def holding(path: Path, *, wait: bool = True) -> Iterator[bool]:
     Raises:
       CaejaxError: the file system cannot lock.
     """
-    with _opened(path) as file:
-        yield _lock(file, fcntl.LOCK_EX, wait=wait)
+    fresh, made = not path.exists(), _missing(path.parent)
+    file, held = _locked(path, fcntl.LOCK_EX, wait=wait)
+    with file:
+        try:
+            yield held
+        finally:
+            if held and fresh:
+                _leave_nothing(path, made)
 
 
 @contextlib.contextmanager
@@ -58,14 +68,63 @@ def sharing(path: Path) -> Iterator[bool]:
     Raises:
       CaejaxError: the file system cannot lock.
     """
-    with _opened(path) as file:
-        alone = _lock(file, fcntl.LOCK_EX, wait=False)
+    file, alone = _locked(path, fcntl.LOCK_EX, wait=False)
+    with file:
         yield _lock(file, fcntl.LOCK_SH, wait=True) and alone
 
 
 def in_use() -> bool:
     """Whether locks are taken at all."""
     return not os.environ.get(VARIABLE)
+
+
+def _missing(folder):
+    """The folders that are to be made for a folder, the innermost first."""
+    folders = (folder, *folder.parents)
+    return list(itertools.takewhile(lambda x: not x.exists(), folders))
+
+
+def _leave_nothing(path, made):
+    """Removes a lock's file, and folders made for it, if that is all that they hold."""
+    with contextlib.suppress(OSError):
+        if set(os.listdir(path.parent)) <= {path.name}:
+            path.unlink(missing_ok=True)
+            for folder in made:
+                folder.rmdir()
+
+
+_TRIES = 100  # beyond that, a file system numbers its files anew each time
+
+
+def _locked(path, kind, *, wait):
+    """The lock's file, open, and whether it is locked.
+
+    Whoever held it may have removed it meanwhile: then nobody else would find the lock,
+    and it is made anew.
+    """
+    for attempt in range(_TRIES):
+        try:
+            file = _opened(path)
+        except FileNotFoundError:
+            if attempt == _TRIES - 1:
+                raise
+            continue  # the folder has been removed since it was made
+        try:
+            held = _lock(file, kind, wait=wait)
+        except BaseException:
+            file.close()
+            raise
+        if _is_at(file, path) or attempt == _TRIES - 1:
+            return file, held
+        file.close()
+
+
+def _is_at(file, path):
+    """Whether an open file is what lies there now."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _opened(path):

@@ -46,7 +46,6 @@ def present(
         reach it; or, without locks, any command is.
     """
     own = folder / f"{_PREFIX}{uuid.uuid4().hex[:12]}"
-    made = not folder.exists()
     watch = _Watch(own, threading.Event(), threading.Event(), [])
     with locks.holding(own.with_suffix(".lock")):
         _beat(watch, 0)
@@ -61,9 +60,6 @@ def present(
             watch.ended.set()
             thread.join()
             _remove(own)
-            if made:  # and nothing came of it
-                with contextlib.suppress(OSError):
-                    folder.rmdir()
 
 
 def machine() -> str:
