@@ -1,5 +1,6 @@
 """The command `caejax`, and `python -m caejax`: one way in to all subcommands."""
 
+import difflib
 import importlib
 import sys
 from collections.abc import Callable, Sequence
@@ -99,6 +100,11 @@ SUBCOMMANDS = {
     ),
 }
 
+# What other programs call it.
+_ELSEWHERE = {"train": "run", "fit": "run", "sweep": "run", "list": "help"}
+_ELSEWHERE |= {"test": "eval", "plot": "report", "predict": "denoise"}
+_ELSEWHERE |= {"version": "--version", "-V": "--version"}
+
 _HELP = ("-h", "-help", "--help", "-?", "help")
 
 
@@ -131,12 +137,14 @@ def main(argv: Sequence[str], *, program: str = "caejax") -> int:
 
 
 def _unknown(program: str, name: str, argv: Sequence[str]) -> str:
-    if name.startswith("-"):
+    if name.startswith("-") and name not in _ELSEWHERE:
         return (
             f"{name} is no subcommand, which comes first, as in {program} run "
             f"{' '.join(argv)}; {program} --help lists them"
         )
     near = did_you_mean(name, SUBCOMMANDS)
+    if not near and (other := difflib.get_close_matches(name, _ELSEWHERE, n=1)):
+        near = f" (did you mean {_ELSEWHERE[other[0]]!r}?)"
     return f"{name!r} is no subcommand{near}; {program} --help lists them"
 
 

@@ -116,11 +116,12 @@ def parse_flags(argv: Sequence[str]) -> list[str]:
             print(_help(argv))
             sys.exit(0)
         argv, overrides = command_line.split(argv)
+        mistakes.check_values(argv)
         return flags.FLAGS(argv) + overrides
     except flags.UnrecognizedFlagError as error:
         words, mode = argv[argv.index(error.flagvalue) :], _mode_in(argv) or "run"
         sys.exit(print_error(mistakes.no_flag(words, mode, _called(argv[0], mode))))
-    except (flags.Error, ValueError) as error:
+    except (CaejaxError, flags.Error, ValueError) as error:
         sys.exit(print_error(mistakes.bad_value(error)))
 
 

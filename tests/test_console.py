@@ -201,6 +201,34 @@ def test_an_unknown_subcommand_is_one_line(caejax):
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("train", "run"), ("trian", "run"), ("evaluate", "eval"), ("-V", "--version")],
+)
+def test_what_other_programs_call_it_is_understood(name, meant, caejax):
+    code, _, error = caejax(name)
+    assert code == 1
+    assert error.startswith(f"error: {name!r} is no subcommand (did you mean {meant!r}")
+
+
+NO_VALUE = {
+    "--config --workdir=x": "--config has no value; give --config=NAME_OR_FILE, not",
+    "--config=quickstart --workdir": "--workdir has no value; give --workdir=DIR",
+    "--config=quickstart --config.train.epochs": "config.train.epochs has no value",
+    "--config=quickstart --config.data.image_size=28x40": "config.data.image_size is "
+    "'28x40'; it must be a whole number, like 28, or height and width in quotes",
+    "--flagfile=nowhere": "Unable to open flagfile",
+}
+
+
+@pytest.mark.parametrize("words", NO_VALUE)
+def test_values_that_are_missing_or_unreadable(words, caejax):
+    code, _, error = caejax("show", *words.split())
+    assert code == 1
+    assert error.startswith(f"error: {NO_VALUE[words]}")
+    assert len(error.splitlines()) == 1
+
+
 def test_a_flag_without_a_subcommand_is_one_line(caejax):
     code, _, error = caejax("--config=quickstart")
     assert code == 1

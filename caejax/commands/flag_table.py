@@ -229,6 +229,11 @@ def modes(name: str) -> tuple[str, ...]:
     return tuple(_ABOUT[name].modes)
 
 
+def value(name: str) -> str:
+    """What stands for a flag's value in help; "" for a switch."""
+    return _ABOUT[name].value
+
+
 def ignored(mode: str) -> list[str]:
     """The flags that a mode takes and does not look at."""
     return [name for name, about in _ABOUT.items() if mode in about.ignored]

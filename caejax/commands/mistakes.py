@@ -5,6 +5,7 @@ import os
 import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from absl import flags
@@ -58,7 +59,9 @@ def no_flag(words: Sequence[str], mode: str, program: str) -> str:
 
 def bad_value(error: Exception) -> str:
     """The line of a value that a flag does not take, by what absl says of it."""
-    text = str(error).splitlines()[0]
+    text = str(error).splitlines()[0].removeprefix("ERROR:: ")
+    if found := re.match(r"Missing value for flag --?([\w-]+)", text):
+        return _no_value(found[1])
     if found := re.match(r"flag --(\w+)=.*Non-boolean argument", text):
         text = f"--{found[1]} is a switch"
     elif found := re.match(r"--?no([\w-]+)=.* does not take an argument", text):
@@ -66,6 +69,27 @@ def bad_value(error: Exception) -> str:
     else:
         return text
     return f"{text}, which has no value: --{found[1]}, or --no{found[1]}"
+
+
+def check_values(words: Sequence[str]) -> None:
+    """Refuses a flag that takes the next flag for its value, being given none.
+
+    Args:
+      words: the command line without the fields of the config.
+
+    Raises:
+      CaejaxError: there is one.
+    """
+    for word, behind in pairwise(words):
+        name = re.sub("^--?", "", word)
+        known = word.startswith("-") and name in flag_table.names()
+        if known and behind.startswith("--") and not flags.FLAGS[name].boolean:
+            raise CaejaxError(f"{_no_value(name)}, not {behind}")
+
+
+def _no_value(name: str) -> str:
+    value = flag_table.value(name) if name in flag_table.names() else "VALUE"
+    return f"--{name} has no value; give --{name}={value}"
 
 
 def _question(flags_meant: Iterable[str]) -> str:

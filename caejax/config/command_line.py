@@ -21,6 +21,7 @@ from caejax.errors import CaejaxError
 from caejax.terminal.numbers import number
 
 _OVERRIDE = re.compile(r"--?(no)?config\.([\w.]+)(=.*)?", re.DOTALL)
+_SIZE = "data.image_size"  # a number or two
 _KINDS = {int: "a whole number", float: "a number", bool: "True or False"}
 
 
@@ -259,6 +260,8 @@ def _numbers_in(value):
 
 
 def _explain(message):
+    if bare := re.match(r"Missing value for flag --config\.([\w.]+)", message):
+        return f"config.{bare[1]} has no value; give --config.{bare[1]}=VALUE"
     if bad := re.match(r"flag --config\.([\w.]+)=(.*?): ", message, re.DOTALL):
         return _bad_value(*bad.groups())
     return message.strip().splitlines()[0][:300]
@@ -270,4 +273,7 @@ def _bad_value(field, value):
     except CaejaxError:
         return f"config.{field} is {shown(value)}, which cannot be read; quote tuples"
     kind = _KINDS.get(type(example), f"a {type(example).__name__}")
-    return f"config.{field} is {shown(value)}; it must be {kind}, like {example!r}"
+    more = ', or height and width in quotes, "(28, 40)"' * (field == _SIZE)
+    return (
+        f"config.{field} is {shown(value)}; it must be {kind}, like {example!r}{more}"
+    )

@@ -105,10 +105,10 @@ def _locked(path, kind, *, wait):
     for attempt in range(_TRIES):
         try:
             file = _opened(path)
-        except FileNotFoundError:
+        except (FileExistsError, FileNotFoundError):
             if attempt == _TRIES - 1:
                 raise
-            continue  # the folder has been removed since it was made
+            continue  # the folder has been removed while it was made
         try:
             held = _lock(file, kind, wait=wait)
         except BaseException:
