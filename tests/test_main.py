@@ -144,7 +144,10 @@ CASES = {
         "at step",
     ),
     "no workdir": (["--workdir="], "--workdir=runs/"),
-    "a word that is no flag": (["quickstart"], "'quickstart' is not a flag"),
+    "a word that is no flag": (
+        ["quickstart"],
+        "'quickstart' is no flag .did you mean --config=",
+    ),
     "a missing config file": (["--config=TMP/none.py"], "TMP/none.py"),
     "a config file with a misspelt field": (
         ["--config=TMP/misspelt.py"],
