@@ -17,6 +17,7 @@ import caejax
 from caejax.diagnose import __main__ as command
 from caejax.diagnose import diagnose, phases, probe
 from caejax.diagnose.layouts import find_blocks
+from caejax.diagnose.result import Diagnosis
 from caejax.errors import CaejaxError
 
 
@@ -507,7 +508,41 @@ def test_each_period_is_shared_out_among_places(normal, tmp_path):
     assert set(first) == set(last) == {"2", "4"}
     assert (first["2"], last["2"]) == pytest.approx((0, 1), abs=1e-6)
     assert first["4"] == pytest.approx(1, abs=1e-6)
-    assert "period 4: " in str(found)
+    names = [f"layer {place['name']} (ConvTranspose)" for place in found["places"]]
+    said = {x.split(", ")[0]: x for x in str(found).splitlines() if "period" in x}
+    for period, name in (("2", names[1]), ("4", names[0])):
+        db = found["ripple_db_by_period"][period]
+        assert said[f"pattern of period {period}"].startswith(
+            f"pattern of period {period}, {abs(db):.1f} dB "
+            f"{'weaker' if db < 0 else 'stronger'} than the response to the constant "
+            f"itself: {name} draws 100 % of it"
+        )
+    both = ", ".join(place["name"] for place in found["places"])
+    assert str(found).count(f"layers {both}: draws a pattern") == 1
+
+
+def test_a_layer_that_weakens_a_pattern_is_said_to():
+    """Two layers that act against each other: more than all goes with one of them."""
+    place = {"name": "up", "operation": "resize", "verdict": "", "cure": ""}
+    place |= dict.fromkeys(("gain_spread_db", "overlap_db", "bias_spread", "share"))
+    place |= {"ripple_db": 1.0, "stride": [2.0], "kernel": [3], "period": [2]}
+    record = Diagnosis(
+        places=[
+            place | {"share_by_period": {"2": -0.25, "4": 0.001}},
+            place | {"name": "last", "share_by_period": {"2": 1.2, "4": 0.0}},
+        ],
+        ripple_db_by_period={"2": 5.2, "4": -30.0},
+        about=[],
+        verdict="",
+    )
+    first, second, *_ = [x for x in str(record).splitlines() if x.startswith("pattern")]
+    assert first == (
+        "pattern of period 2, 5.2 dB stronger than the response to the constant "
+        "itself: layer last (resize) draws 120 % of it, layer up (resize) weakens it "
+        "by 25 %"
+    )
+    assert second.endswith("itself: no layer draws it by itself")
+    assert "need not add up" in str(record)
 
 
 def test_what_only_looks_as_if_it_enlarged(torch, normal):

@@ -29,28 +29,57 @@ def to_text(found: Diagnosis) -> str:
     """The record as a table and sentences."""
     lines = []
     if found["places"]:
-        lines += [*_table(found["places"]), ""]
-    lines += [
-        f"{place['name']}: {sentence}"
-        for place in found["places"]
-        for sentence in (place["verdict"], place["cure"])
-        if sentence
+        lines += [*_table(found["places"]), *_LEGEND, ""]
+    lines += [*_sentences(found["places"]), *_by_period(found)]
+    return "\n".join([*lines, *found["about"], found["verdict"]])
+
+
+def _sentences(places):
+    """Verdicts and cures, each once, behind the places that it is of."""
+    said: dict[str, list[str]] = {}
+    for place in places:
+        for sentence in filter(None, (place["verdict"], place["cure"])):
+            said.setdefault(sentence, []).append(place["name"])
+    return [
+        f"layer{'s' * (len(names) > 1)} {', '.join(names)}: {sentence}"
+        for sentence, names in said.items()
     ]
-    lines += [*_by_period(found), *found["about"], found["verdict"]]
-    return "\n".join(lines)
 
 
 def _by_period(found):
     """Which places draw each period, where there are several."""
-    drawn = found["ripple_db_by_period"]
-    for period in drawn if len(drawn) > 1 else ():
-        shares = [
-            f"{place['name']} {100 * place['share_by_period'][period]:.0f} %"
-            for place in found["places"]
-            if place["share_by_period"].get(period)
-        ]
-        if shares:
-            yield f"period {period}: {drawn[period]:.1f} dB, by {', '.join(shares)}"
+    drawn, places = found["ripple_db_by_period"], found["places"]
+    told = [
+        _shared_out(period, drawn[period], places)
+        for period in (drawn if len(drawn) > 1 else ())
+        if any(place["share_by_period"].get(period) for place in places)
+    ]
+    return [*told, *([_HOW_SHARED] if told and len(places) > 1 else [])]
+
+
+def _shared_out(period, db, places):
+    """The places with their shares of one period, the largest first."""
+    shares = [
+        (round(100 * place["share_by_period"].get(period, 0)), place)
+        for place in places
+    ]
+    ranked = sorted((x for x in shares if x[0]), key=lambda x: -x[0])
+    parts = [
+        f"layer {place['name']} ({place['operation']}) {_part(percent)}"
+        for percent, place in ranked
+    ]
+    who = ", ".join(parts) or "no layer draws it by itself"
+    return f"pattern of period {period}, {_against_constant(db)}: {who}"
+
+
+def _part(percent):
+    return f"draws {percent} % of it" if percent > 0 else f"weakens it by {-percent} %"
+
+
+def _against_constant(db):
+    """How strong a pattern is beside the constant that draws it, in words."""
+    way = "weaker" if db < 0 else "stronger"
+    return f"{abs(db):.1f} dB {way} than the response to the constant itself"
 
 
 _COLUMNS = {
@@ -65,6 +94,17 @@ _COLUMNS = {
     "ripple_db": "draws dB",
     "share": "share",
 }
+_LEGEND = (
+    "gains, overlap, biases: how far the phases of the kernel differ in each; where "
+    "none does, -200 dB, 0 dB and 0",
+    "draws: pattern on flat inputs, against the response to the constant; -200 dB is "
+    "none",
+    "share: how much of the model's pattern goes when this layer alone is made clean",
+)
+_HOW_SHARED = (
+    "a layer's part is what goes when it alone is made clean; parts of layers that act "
+    "on each other need not add up to 100 %"
+)
 
 
 def _table(places):
