@@ -12,10 +12,12 @@ import caejax
 from caejax.data.bsds500 import CBSD68
 from caejax.errors import CaejaxError
 from caejax.files.csv_files import read_csv
+from caejax.files.marks import is_figure
 from caejax.measure import images, picture, search
 from caejax.measure.__main__ import main
 from caejax.measure.files import Pair
 from caejax.measure.lines import KINDS, PERIODS, lattice, measure_lines, near
+from caejax.measure.result import where
 from caejax.measure.scores import FALSE_ALARMS, chance, needed, scores
 from caejax.report import style
 
@@ -211,7 +213,10 @@ def test_references_take_the_picture_away():
     error = ((out.astype(float) - busy) ** 2).mean()
     psnr = 10 * np.log10(255**2 / error)
     assert found["paired"]["psnr"] == pytest.approx(psnr, abs=1e-3)
-    assert found["paired"]["lattice_peak_db_s4"] > 10
+    peak = found["paired"]["lattice_peak_db_s4"]
+    assert peak > 10
+    assert f"against the references, PSNR (dB): {psnr:.2f}; SSIM: " in str(found)
+    assert f"lattice peak, period 4 (dB): {peak:.2f}" in str(found)
 
 
 def test_chance_and_what_it_needs_are_inverse():
@@ -247,6 +252,50 @@ def test_the_command(tmp_path, capsys, monkeypatch):
         assert picture.size[0] > 500
     assert main(["out", "--threshold=-20", "--figure=", "--json=-"]) == 0
     assert json.loads(capsys.readouterr().out)["clean"]
+
+
+def test_the_command_says_where_the_picture_is(tmp_path, capsys, monkeypatch):
+    """And draws over its own pictures, but over no other file."""
+    monkeypatch.chdir(tmp_path)
+    file = write(tmp_path / "a.png", as_bytes(planted(noise(), pattern(4, 2.0))))
+    for flags, name in ([], "measure.png"), (["--figure=b"], "b.png"):
+        assert main([file.name, *flags]) == main([file.name, *flags]) == 3
+        said = capsys.readouterr().out.splitlines()[-1]
+        assert said.startswith(f"wrote the picture {tmp_path / name}; ")
+        assert is_figure(tmp_path / name)
+    assert main([file.name, "--json=-"]) == 3
+    told = capsys.readouterr()
+    assert not json.loads(told.out)["clean"]
+    assert str(tmp_path / "measure.png") in told.err
+    mine = write(tmp_path / "mine.png", as_bytes(noise())).read_bytes()
+    for name, flags in ("measure.png", []), ("mine.png", ["--figure=mine"]):
+        (tmp_path / name).write_bytes(mine)
+        assert main([file.name, *flags]) == 1
+        assert "is no figure of caejax" in capsys.readouterr().err
+        assert (tmp_path / name).read_bytes() == mine
+
+
+@pytest.mark.parametrize("periods", [(), (8,), (8, 5), (2, 3, 7)])
+def test_the_picture_marks_what_the_table_lists(periods):
+    """Nothing that is not listed is above the line, whose parts of periods are not."""
+    image = noise()
+    for period in periods:
+        image = planted(image, pattern(period, 3.0, seed=period))
+    seen = images.see_all([lambda: pair(image)])
+    found = search.merge(search.find(seen.lines, seen.size, seen.singly))
+    assert np.nanmax(picture.left_over(seen, found)) < -np.log10(FALSE_ALARMS)
+    with style.paper_style():
+        figure, (spectrum, evidence) = plt.subplots(1, 2)
+        picture._draw_spectrum(spectrum, seen, found)
+        picture._draw_evidence(evidence, seen, found)
+    names = [f"{x.period} {where(x._asdict())}" for x in found]
+    assert spectrum.get_legend_handles_labels()[1] == names
+    marks = [x.get_xydata()[0] for x in evidence.lines if len(x.get_xydata()) == 1]
+    assert [x for x, _ in marks] == [x.period for x in found]
+    np.testing.assert_allclose(
+        [10**-y for _, y in marks], [max(x.chance, 1e-300) for x in found], rtol=1e-6
+    )
+    plt.close(figure)
 
 
 def test_the_figure_is_not_written_over_an_image(tmp_path):

@@ -42,14 +42,16 @@ def measure(
       threshold_db: a pattern that is stronger is a fault: its RMS, of full scale. Of
         uneven detail, such as blocks, it is 10 dB more; the blocks of JPEG files
         themselves are named and are none.
-      figure: a path where a figure is drawn: the mean spectrum, the evidence for each
-        period, and the strongest pattern.
+      figure: a path where a figure is drawn, as PNG: the mean spectrum, the evidence
+        for each period, and the strongest pattern. A figure of caejax that is there
+        already is replaced.
 
     Returns:
       A record, a `dict` that prints as a table; `.clean` says whether all is well.
 
     Raises:
-      CaejaxError: an image that cannot be read, or that does not fit its reference.
+      CaejaxError: an image that cannot be read, or that does not fit its reference, or
+        a file of another origin where the figure would be.
 
     Example:
       >>> stripes = np.tile(np.uint8([100, 104]), (64, 32))
@@ -58,6 +60,8 @@ def measure(
     """
     drawn = None if figure is None else picture.place(expand(figure, "figure"))
     pairs, said = _pairs(out, ref, drawn)
+    if drawn is not None:
+        picture.check_free(drawn)
     seen = see_all(pairs)
     found = search.merge(search.find(seen.lines, seen.size, seen.singly))
     if drawn is not None:

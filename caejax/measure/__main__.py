@@ -10,8 +10,11 @@ import sys
 from collections.abc import Sequence
 
 from caejax.errors import exit_code
+from caejax.files.paths import expand
 from caejax.files.records import add_json, tell
 from caejax.runtime.parsers import create_parser, reading
+from caejax.terminal import lines
+from caejax.terminal.notes import note
 from caejax.terminal.numbers import decibels
 
 FOUND = 3  # exit code: a pattern above the threshold
@@ -45,8 +48,8 @@ def parse(argv: Sequence[str], program: str) -> argparse.Namespace:
         "--figure",
         default="measure.png",
         metavar="FILE",
-        help="draw the mean spectrum and the folded period there, as PNG; '' for none "
-        "(default: measure.png)",
+        help="draw the mean spectrum and the folded period there, as PNG, over an "
+        "earlier figure but over no other file; '' for none (default: measure.png)",
     )
     return parser.parse_args(argv)
 
@@ -68,7 +71,18 @@ def _measure(args):
         args.out, args.ref, threshold_db=args.threshold, figure=args.figure or None
     )
     tell(found, args.json)
+    if args.figure:
+        _say_where(args)
     return 0 if found.clean else FOUND
+
+
+def _say_where(args):
+    """Where the picture is; beside a record on the terminal, as a note."""
+    from caejax.measure import picture
+
+    drawn = picture.place(expand(args.figure, "--figure")).absolute()
+    line = f"wrote the picture {drawn}; --figure=FILE names another place"
+    note(line) if args.json == "-" else lines.tell(line)
 
 
 if __name__ == "__main__":

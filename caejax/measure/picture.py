@@ -6,14 +6,18 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
+from caejax.errors import CaejaxError
+from caejax.files.marks import is_figure
 from caejax.measure.images import Seen
 from caejax.measure.lines import KINDS, PERIODS, lattice
 from caejax.measure.result import where
-from caejax.measure.scores import FALSE_ALARMS, needed, scores, surprises
+from caejax.measure.scores import FALSE_ALARMS, rarity, scores, surprises
 from caejax.measure.search import Pattern, amplitudes
-from caejax.report.style import COLORS, PAGE, paper_style, save
+from caejax.report.figures import below
+from caejax.report.style import PAGE, paper_style, save, series_style
 
-_SHOWN = 3  # patterns whose lines are marked
+_FAINTEST = 0.1  # of the evidence that is drawn
+_RAREST = 1e-300
 
 
 def place(path: Path) -> Path:
@@ -21,16 +25,42 @@ def place(path: Path) -> Path:
     return path.with_suffix(".png")
 
 
+def check_free(path: Path) -> None:
+    """Refuses to draw over a file that is no figure of caejax.
+
+    Raises:
+      CaejaxError: there is such a file.
+    """
+    if path.exists() and not is_figure(path):
+        raise CaejaxError(
+            f"{path} exists and is no figure of caejax, so it is not written over; "
+            "name another --figure, or '' for none"
+        )
+
+
 def draw(path: Path, seen: Seen, found: Sequence[Pattern]) -> None:
-    """Draws the mean spectrum, the evidence for each period, and a folded pattern."""
+    """Draws the mean spectrum, the evidence for each period, and a folded pattern.
+
+    What is marked is what the table lists, in its order.
+    """
     with paper_style():
         figure, (left, middle, right) = plt.subplots(
-            1, 3, figsize=(PAGE, 3.0), width_ratios=(0.75, 1.35, 1)
+            1, 3, figsize=(PAGE, 3.2), width_ratios=(0.75, 1.35, 1.1)
         )
         _draw_spectrum(left, seen, found)
         _draw_evidence(middle, seen, found)
         _draw_pattern(right, seen, found)
+        marks, names = left.get_legend_handles_labels()
+        more, others = middle.get_legend_handles_labels()
+        names += others
+        figure.legend(marks + more, names, **below(names, PAGE))
         save(figure, path)
+
+
+def _look(index):
+    """The mark of the index-th pattern of the table, in all panels."""
+    style = series_style(index)
+    return {"color": style["color"], "marker": style["marker"], "linestyle": ""}
 
 
 def _draw_spectrum(axes, seen, found):
@@ -40,21 +70,19 @@ def _draw_spectrum(axes, seen, found):
         aspect="equal",
         interpolation="nearest",
     )
-    for pattern, color in zip(found[:_SHOWN], COLORS, strict=False):
+    for index, pattern in enumerate(found):
         peaks = [_right_half(y, x) for y, x, _ in pattern.peaks]
         axes.plot(
             [x for _, x in peaks],
             [y for y, _ in peaks],
-            "o",
             markerfacecolor="none",
-            color=color,
             markersize=7,
             label=f"{pattern.period} {where(pattern._asdict())}",
             clip_on=False,
+            **_look(index),
         )
-    if found:
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2))
-    axes.set(title="mean spectrum", xlabel="fx (1/pixel)", ylabel="fy (1/pixel)")
+    axes.set(xlabel="fx (1/pixel)", ylabel="fy (1/pixel)")
+    axes.set_title("mean spectrum;\nstrongest lines marked")
     axes.grid(False)
 
 
@@ -65,31 +93,47 @@ def _right_half(y, x):
 
 
 def _draw_evidence(axes, seen, found):
-    periods = tuple(x.period for x in found)
-    parts = [any(whole % s == 0 for whole in periods) for s in PERIODS]
-    for kind, color in zip(KINDS, COLORS, strict=False):
-        # What is found would else be seen beside itself, too.
-        alone, rest = (
-            surprises(scores(seen.lines[kind], kind, seen.size, explained), kind)
-            for explained in ((), periods)
-        )
-        shown = np.maximum(np.where(parts, alone, rest), 0.1)
-        axes.plot(PERIODS, shown, color=color, label=kind.replace("_", ", "))
-    axes.axhline(needed(FALSE_ALARMS), color="0.4", linestyle="--", linewidth=0.8)
-    powers = [10**n for n in range(-1, 6) if n < 3 or 10**n < axes.get_ylim()[1]]
+    """How rare chance is: a stem for what was found, a line for what is left then."""
+    axes.plot(
+        PERIODS,
+        np.maximum(left_over(seen, found), _FAINTEST),
+        color="0.5",
+        linewidth=0.9,
+        label="not found: surest of any kind",
+    )
+    for index, pattern in enumerate(found):
+        rare = -np.log10(max(pattern.chance, _RAREST))
+        look = _look(index)
+        axes.plot([pattern.period] * 2, [_FAINTEST, rare], color=look["color"])
+        axes.plot([pattern.period], [rare], markersize=6, **look)
+    axes.axhline(-np.log10(FALSE_ALARMS), color="0.4", linestyle=":", linewidth=0.9)
+    axes.set(yscale="log", xscale="log")
+    highest = axes.get_ylim()[1]
+    powers = [10**n for n in range(-1, 6) if n < 2 or 10**n < highest]
     axes.set(
-        title="evidence; found above the dashes",
+        title="evidence: what is listed is marked,\nand is above the dots",
         xlabel="period (pixels)",
         ylabel="-log10 of chance",
-        yscale="log",
-        xscale="log",
+        ylim=(_FAINTEST * 0.9, max(20, highest)),
         yticks=powers,
         yticklabels=[f"{x:g}" for x in powers],
         xticks=(2, 3, 4, 6, 8, 16, 32, 64),
         xticklabels=("2", "3", "4", "6", "8", "16", "32", "64"),
     )
     axes.minorticks_off()
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=3)
+
+
+def left_over(seen: Seen, found: Sequence[Pattern]) -> np.ndarray:
+    """The evidence for what was not found, (63,): -log10 of chance, of all kinds.
+
+    Lines of what was found are left out. NaN where none is left to see.
+    """
+    periods = tuple(x.period for x in found)
+    rare = [
+        rarity(surprises(scores(seen.lines[kind], kind, seen.size, periods), kind))
+        for kind in KINDS
+    ]
+    return np.fmax.reduce(rare)
 
 
 def _draw_pattern(axes, seen, found):
@@ -106,7 +150,7 @@ def _draw_pattern(axes, seen, found):
         np.tile(tile, (2, 2)), cmap="RdBu_r", vmin=-limit, vmax=limit, origin="upper"
     )
     axes.figure.colorbar(image, ax=axes, shrink=0.7, label="grey levels")
-    axes.set(title=f"period {period}, twice", xlabel="pixels")
+    axes.set(title=f"the strongest: period {period},\ndrawn twice", xlabel="pixels")
 
 
 def folded(seen: Seen, period: int, detail: bool) -> np.ndarray:

@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+from caejax.metrics.table import formatted, title
+
 THRESHOLD_DB = -60.0
 
 
@@ -35,7 +37,8 @@ def to_text(found: Measurement) -> str:
         ]
     if found["paired"]:
         known = {k: v for k, v in found["paired"].items() if v is not None}
-        lines.append(", ".join(f"{k} {v:.3f}" for k, v in known.items()))
+        told = [f"{title(k)}: {formatted(k, v)}" for k, v in known.items()]
+        lines.append(f"against the references, {'; '.join(told)}")
     return "\n".join([*lines, *found["about"], found["verdict"]])
 
 

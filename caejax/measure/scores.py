@@ -87,9 +87,14 @@ def surprises(score: np.ndarray, kind: str) -> np.ndarray:
     return _table()[kind].surprise(score)
 
 
+def rarity(surprise: np.ndarray) -> np.ndarray:
+    """-log10 of how rarely the largest surprise of a photograph is as large."""
+    return np.maximum(_table()["all"].surprise(np.asarray(surprise)), 0.0)
+
+
 def chance(surprise: float) -> float:
     """How rarely the largest surprise of a photograph is as large; at most 1."""
-    return float(min(1, 10 ** -_table()["all"].surprise(np.asarray(surprise))))
+    return float(10 ** -rarity(np.asarray(surprise)))
 
 
 @functools.cache
