@@ -3,6 +3,7 @@ import pytest
 
 from caejax.report import advice, findings, leads
 from caejax.report import fields as fields_lib
+from caejax.report.intervals import ENOUGH, mean_interval
 from caejax.report.read import RunFiles, SweepFiles
 from caejax.report.statistics import TOO_FEW, sign_flip_interval
 
@@ -88,14 +89,56 @@ def test_enough_seeds_have_an_interval_and_a_corrected_p():
     assert wide[0] < low < high < wide[1]
     rows += sweep({(0.1, name): seeds - 10 for name in "defgh"}).rows
     (lead,) = leads.leads(files._replace(rows=rows))
-    assert (lead.p, lead.interval) == (TOO_FEW, None)  # of 28 pairs
+    assert lead.p == TOO_FEW  # of 28 pairs
+    assert lead.interval == mean_interval(lead.differences, confidence=1 - 0.05 / 28)
     assert findings.answer(files) == [
-        "a is best of the decoders.",
-        "a has the highest mean PSNR of 8 seeds: 4.85 dB "
-        f"(1.35 dB above b, simultaneous 95 % interval {low:.2f} to {high:.2f}).",
+        "a is best of the decoders, by 1.35 dB of PSNR "
+        f"(simultaneous 95 % interval {low:.2f} to {high:.2f}).",
+        "a has the highest mean PSNR of 8 seeds: 4.85 dB.",
         "1 of 1 leads pass a paired sign-flip test "
         "(p at most 0.05, corrected for all pairs of settings).",
     ]
+    first, *_, last = findings.answer(files._replace(rows=rows))
+    assert "a is best of the decoders, by 1.35 dB of PSNR (simul" in first
+    assert "excludes 0 for 1 of 1 leads; a paired sign-flip test, which" in last
+    assert last.endswith("takes 11 seeds.")  # 28 * 2 / 2^11 is below 0.05
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_no_difference_is_a_fact_without_an_interval_above_0(count):
+    """Of fewer than three seeds nothing is; of more what the interval shows."""
+    close, far = [10.0, 9.0, 10.5, 9.5][:count], [10.2, 9.1, 9.9, 9.7][:count]
+    psnr = {("a",): [x + 5.0 for x in far], ("b",): close, ("c",): [1.0] * count}
+    ripple = {"a": -20.0, "b": -150.0, "c": -20.0}
+    clear = sweep(psnr, ripple, fields=(DECODER,))
+    said = " ".join(findings.answer(clear) + advice.next_steps(clear))
+    assert "always" not in said
+    (lead,) = leads.leads(clear)
+    enough = count >= ENOUGH
+    assert (lead.interval is not None) == enough
+    assert ("a is best of the decoders, by " in said) == enough
+    assert ("To be free of them costs " in said) == enough
+    assert ("too few to tell" in said or "cannot tell" in said) == (not enough)
+    assert ("highest mean PSNR" in said) == (count > 1)
+    vague = sweep(psnr | {("a",): far}, ripple, fields=(DECODER,))
+    said = " ".join(findings.answer(vague) + advice.next_steps(vague))
+    for claim in ("is best of", "costs 0", "dB of PSNR on average", "better than"):
+        assert claim not in said
+    assert ("No decoder is best beyond doubt: the interval" in said) == enough
+    _, table = leads.leads_table(vague)
+    assert ("[" in " ".join(table[0])) == enough
+
+
+def test_how_to_add_seeds_is_the_flag_of_the_axis():
+    config = {"sweep": {"luck": {"field": "seed", "values": [0, 3]}}}
+    files = sweep({("a",): [1.0, 2.0], ("b",): [0.0, 0.0]}, fields=(DECODER,))
+    (step,) = [
+        x for x in advice.next_steps(files._replace(config=config)) if "Add" in x
+    ]
+    assert step.startswith(
+        'Add seeds, `--config.sweep.luck.values="(0, 3, 1, 2, 4, 5)"`: of fewer than 3 '
+        "there is no interval"
+    )
 
 
 def test_the_answer_names_the_best_the_clean_and_the_price():
@@ -109,26 +152,26 @@ def test_the_answer_names_the_best_the_clean_and_the_price():
         (0.5, "c"): [9.0, 9.0],
     }
     assert findings.answer(sweep(psnr, ripple, noisy=15.0)) == [
-        "a is best of the decoders at 1 of 2 settings of noise level, b at 1, as far "
-        "as 2 seeds can tell.",
+        "2 seeds are too few to tell which decoder is best: the highest PSNR is that "
+        "of a at 1 of 2 settings of noise level, b at 1.",
         "Highest mean PSNR of 2 seeds: "
         "a, 20.50 dB at noise level 0.1 (0.75 dB above b, ahead in 2 of 2 seeds); "
         "b, 11.50 dB at noise level 0.5 (1.50 dB above a, ahead in 2 of 2 seeds).",
         "Free of checkerboards on constant codes: b, with a DC ripple of at most "
-        "−130 dBFS in any run; of the others, c ripples most (−7 dBFS on average), "
-        "a least (−20 dBFS).",
-        "To be free of them costs 0.00 to 0.75 dB of PSNR, with b.",
-        "2 seeds are too few to test these leads: hold them against the ranges over "
-        "seeds in the table.",
-        "Even the best lies below the corrupted input itself at 1 of 2 settings: "
-        "train longer, or with another model, before you draw conclusions.",
+        "−130 dBFS in any run; a draws −20 dBFS and c −7 dBFS over their runs.",
+        "The best of those free of them (b) lies 0.00 to 0.75 dB of PSNR below the "
+        "highest at 2 settings of noise level; 2 seeds are too few to tell what being "
+        "free costs.",
+        "Even the highest PSNR lies below that of the corrupted input itself at 1 of 2 "
+        "settings: train longer, or with another model, before you draw conclusions.",
     ]
 
 
 def test_a_price_too_small_for_two_digits_is_said_in_words():
-    psnr = {("a",): [20.002, 21], ("b",): [20, 21]}
+    psnr = {("a",): [20.002, 21.002, 22.002], ("b",): [20, 21, 22]}
     found = findings.answer(sweep(psnr, {"a": -30, "b": -150}, fields=(DECODER,)))
-    assert "To be free of them costs less than 0.01 dB of PSNR, with b." in found
+    said = "To be free of them costs less than 0.01 dB of PSNR, with b (simultaneous"
+    assert any(x.startswith(said) for x in found)
 
 
 def test_many_settings_are_counted():
@@ -141,7 +184,10 @@ def test_many_settings_are_counted():
 
 
 def test_one_seed_or_no_run_is_said():
-    assert "may be chance" in findings.answer(sweep({(1, "a"): [1], (1, "b"): [2]}))[-1]
+    assert findings.answer(sweep({(1, "a"): [1], (1, "b"): [2]})) == [
+        "One seed cannot tell which decoder is best: b has the highest PSNR.",
+        "b has the highest PSNR: 2.00 dB (1.00 dB above a, one seed).",
+    ]
     assert "nothing to compare" in findings.answer(sweep({}))[0]
     assert leads.leads_table(sweep({(1, "a"): [1]})) == ([], [])
 
@@ -180,8 +226,9 @@ def test_the_best_is_held_against_references_of_the_same_images():
     files = sweep(psnr)._replace(references=rows)
     said = findings.answer(files)
     assert said[0] == (
-        "a is best of the decoders at every noise level, as far as 2 seeds can tell; "
-        "PCA (8 numbers) is better than all at 1 of 2."
+        "2 seeds are too few to tell which decoder is best: the highest PSNR is that "
+        "of a at every noise level; in these 2 seeds PCA (8 numbers) lies above all at "
+        "1 of 2."
     )
     assert said[2] == (
         "In PSNR, PCA (8 numbers) lies 1.50 dB above a at noise level 0.1 (ahead in 2 "
@@ -201,7 +248,7 @@ def test_the_best_is_held_against_references_of_the_same_images():
     [
         ([1.0, 1.1, 0.9, 1.0], "PCA is better than all"),
         ([-1.0, -1.1, -0.9, -1.0], "no other estimator is better: PCA comes nearest, "),
-        ([-1.0, 1.1, -0.9, 1.0], "PCA is level with the best"),
+        ([-1.0, 1.1, -0.9, 1.0], "PCA cannot be told from the best"),
     ],
 )
 def test_intervals_over_seeds_decide_who_is_better(ahead, said):
@@ -229,10 +276,10 @@ def test_a_run_is_held_against_its_references():
     figures = {leads.PSNR: 20.0}
     rows = reference("pca", [21.25]) + reference("tv", [19.0])
     run = RunFiles(config, figures, [], {}, rows)
-    assert "Better than this model in PSNR: PCA by 1.25 dB." in findings.run_answer(run)
+    assert "Above this model in PSNR: PCA by 1.25 dB." in findings.run_answer(run)
     run = run._replace(references=rows[1:])
-    said = "It is better than total variation, by 1.00 dB."
-    assert said in findings.run_answer(run)
+    said = "none has a higher PSNR: total variation comes nearest, 1.00 dB below."
+    assert any(said in x for x in findings.run_answer(run))
 
 
 def losses(*values):
@@ -250,12 +297,14 @@ def test_what_to_do_next_follows_from_the_files():
     assert advice.next_steps(files) == [
         "Train longer, `--config.train.epochs=6` for instance. In 1 of 2 runs the "
         "validation loss was still falling.",
-        "If patterns matter more than PSNR, take b: it draws no checkerboard, for 0.50 "
-        "dB of PSNR on average.",
+        "Add seeds, an axis of `config.sweep` whose field is `seed`: of fewer than 3 "
+        "there is no interval, and with fewer than 6 no lead can pass a sign-flip "
+        "test.",
+        "If patterns matter more than PSNR, take b: it draws no checkerboard; its PSNR "
+        "is 0.50 dB lower, and 2 seeds are too few to tell whether it stays so.",
         "Measure what else could be done with these images, by PCA and a median filter "
         "for instance: `caejax eval --workdir=DIR --references=median,pca`, "
         "then `caejax report --workdir=DIR`.",
-        "Run at least 6 seeds: with fewer, no lead can pass a test.",
     ]
     assert not advice.still_falling(losses(2, 1))
     assert not advice.still_falling(losses(9, 5, 4, 3, 1, 1))

@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 import subprocess
 from functools import partial
@@ -52,6 +53,27 @@ def test_lines_are_means_over_seeds():
     assert list(line.get_xdata()) == [2, 8, 16]
     assert list(line.get_ydata()) == [2.5, 8.5, 16.5]
     plt.close(figure)
+
+
+def test_of_one_seed_nothing_is_called_a_mean():
+    rows = [row for row in ROWS if row["seed"] == 0]
+    figure = figures.against(sweep(rows), "model.latent_channels")
+    assert "ean" not in figure.get_suptitle()
+    plt.close(figure)
+
+
+@pytest.mark.parametrize(
+    ("seeds", "said"),
+    [
+        (1, "one seed a setting, which cannot tell which is better"),
+        (2, "mean over 2 seeds; .*, and so few cannot tell which is better"),
+        (3, "mean over 3 seeds; tables/results.md has the ranges\n"),
+    ],
+)
+def test_the_terminal_says_how_many_seeds_there_are(seeds, said, capsys):
+    rows = [row(2, name, 0.1, seed, 9.0) for name in "ab" for seed in range(seeds)]
+    tables.print_sweep(sweep(rows))
+    assert re.search(said, capsys.readouterr().out)
 
 
 def test_runs_without_a_measure_are_left_out_of_its_panel():

@@ -7,7 +7,7 @@ import pytest
 from caejax.config import default
 from caejax.config.ids import setting_id
 from caejax.files.finished import reference_samples
-from caejax.report import denoisers, read
+from caejax.report import captions, denoisers, read
 from caejax.report.read import RunFiles, SweepFiles
 
 FIELDS = ["model.upsampling", "seed"]
@@ -59,6 +59,46 @@ def test_columns_are_in_order_and_say_what_they_reach():
 def test_without_references_there_is_no_figure():
     assert denoisers.denoisers(sweep()) is None
     assert denoisers.denoisers(sweep(pca=17.0)) is None
+
+
+def test_captions_say_by_what_figures_rank_and_why_orders_differ():
+    """The second decoder is ahead in PSNR, the first draws less on flat grey."""
+    found = sweep(pca=17.0)
+    said = captions.captions_of_sweep(found)["denoisers"]
+    assert "Best first by PSNR in dB: nearest_k3 21.00, deconv_k3 20.00." in said
+    assert "by the pattern on flat grey: deconv_k3 0.0, nearest_k3 5.1." in said
+    assert "The two orders differ, as PSNR counts all errors" in said
+    assert "All at glyphs" in said
+    drawn = {"0": -40.0, "1": -20.0}
+    runs = {
+        name: run._replace(summary=run.summary | {"test/dc_ripple_db_s8": drawn[name]})
+        for name, run in found.runs.items()
+    }
+    said = captions.captions_of_sweep(found._replace(runs=runs))["checkerboard"]
+    assert "Best first by what they draw: deconv_k3 2.6, nearest_k3 26." in said
+    assert "By PSNR the order is another one" in said
+    assert "On a flat grey" not in said
+    drawn = {"0": -20.0, "1": -140.0}
+    runs = {
+        name: run._replace(summary=run.summary | {"test/dc_ripple_db_s8": drawn[name]})
+        for name, run in found.runs.items()
+    }
+    said = captions.captions_of_sweep(found._replace(runs=runs))["checkerboard"]
+    assert "nearest_k3 0, deconv_k3 26." in said
+    assert "By PSNR" not in said
+    assert "On a flat grey image the order is another one: it goes through" in said
+
+
+def test_captions_of_several_seeds_say_that_one_is_shown():
+    found = sweep(pca=17.0)
+    more = [row | {"seed": 1, "run_id": f"{i + 2}"} for i, row in enumerate(found.rows)]
+    runs = found.runs | {str(i + 2): found.runs[str(i)] for i in range(2)}
+    many = found._replace(rows=[*found.rows, *more], runs=runs)
+    for files, seeds in ((found, 1), (many, 2)):
+        said = captions.captions_of_sweep(files)
+        assert ("so that means over seeds may rank" in said["denoisers"]) == (seeds > 1)
+        assert ("means over the runs" in said["dc_ripple_steps"]) == (seeds > 1)
+        assert ("Means over seeds" in captions.averaged(files)) == (seeds > 1)
 
 
 def test_the_part_with_most_in_it_is_enlarged():

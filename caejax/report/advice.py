@@ -1,7 +1,6 @@
 """What to do next, from what a run's or a sweep's files show."""
 
 from collections.abc import Iterable, Sequence
-from itertools import count
 from typing import Any
 
 import numpy as np
@@ -9,11 +8,29 @@ import numpy as np
 from caejax.corruptions import CORRUPTIONS, DENOISE
 from caejax.metrics.table import ROUNDING_DB
 from caejax.report import findings
+from caejax.report.cost import RIPPLE, clean_choices, costs, ripples
+from caejax.report.evidence import (
+    INTERVAL,
+    decided,
+    how_to_add_seeds,
+    needed,
+    paired,
+    these,
+    too_few,
+)
 from caejax.report.figures import curve
+from caejax.report.intervals import ENOUGH
 from caejax.report.judgement import Rival
-from caejax.report.leads import INPUT, LEVEL, PSNR, leads, name_of, scores_of
+from caejax.report.leads import (
+    INPUT,
+    PSNR,
+    leads,
+    name_of,
+    pairs_of,
+    scores_of,
+)
 from caejax.report.read import RunFiles, SweepFiles
-from caejax.report.statistics import TOO_FEW, smallest_p
+from caejax.report.statistics import TOO_FEW
 
 _MOST = 4  # things to do at a time
 _FALLING = 0.01  # of a loss in a fifth of the training, at least
@@ -29,10 +46,10 @@ def next_steps(sweep: SweepFiles) -> list[str]:
     below = [lead for lead in found if lead.input and np.mean(lead.scores) < lead.input]
     steps = [
         *_train_longer(list(sweep.runs.values()), bool(below), sweep.config),
+        *_more_seeds(sweep, found),
         *_without_checkerboards(sweep),
         *_against_rivals([rivals[0] for rivals in judged if rivals]),
         *([] if any(judged) else _measure_references(sweep.config)),
-        *_more_seeds(sweep, found),
     ]
     return steps[:_MOST]
 
@@ -46,7 +63,7 @@ def run_next_steps(run: RunFiles) -> list[str]:
         *_against_rivals(rivals[:1]),
         *([] if rivals else _measure_references(run.config)),
     ]
-    if run.summary.get(findings.RIPPLE, -np.inf) >= ROUNDING_DB:
+    if run.summary.get(RIPPLE, -np.inf) >= ROUNDING_DB:
         steps.append(
             "If its checkerboard matters, take a decoder that cannot draw one "
             "(`model.upsampling=nearest_k3`), or mend this one with `caejax fix`."
@@ -86,13 +103,16 @@ def still_falling(rows: Iterable[dict[str, Any]]) -> bool:
 
 
 def _against_rivals(tops: Sequence[Rival]):
-    better = [rival for rival in tops if rival.better]
-    if not better:
+    ahead = [rival for rival in tops if rival.lead > 0]
+    sure = [rival for rival in ahead if rival.better]
+    seen = [rival for rival in ahead if rival.interval is None]
+    if not sure and not seen:
         return []
-    strongest = max(better, key=lambda rival: rival.lead)
+    strongest = max(sure or seen, key=lambda rival: rival.lead)
+    far = "" if sure else f", as far as {these([strongest])} can tell"
     return [
         f"Until a model beats it, {strongest.name} is the better choice where only "
-        "PSNR counts; a model gains by more training, data or width."
+        f"PSNR counts{far}; a model gains by more training, data or width."
     ]
 
 
@@ -111,24 +131,25 @@ def _more_seeds(sweep, found):
     compared = [lead for lead in found if lead.differences]
     if not compared or any(lead.p != TOO_FEW for lead in compared):
         return []
-    pairs = sum(len(s) * (len(s) - 1) // 2 for s in scores_of(sweep).values())
-    enough = next(n for n in count(2) if pairs * smallest_p(n) <= LEVEL)
+    pairs = pairs_of(scores_of(sweep))
+    enough = needed(pairs)
+    between = f"no lead between {pairs} pairs of settings" if pairs > 1 else "no lead"
+    least = (
+        f"of fewer than {ENOUGH} there is no interval, and "
+        if paired(compared) < ENOUGH
+        else ""
+    )
     return [
-        f"Run at least {enough} seeds: with fewer, no lead between {pairs} pairs of "
-        "settings can pass a test."
-        if pairs > 1
-        else f"Run at least {enough} seeds: with fewer, no lead can pass a test."
+        f"Add seeds, {how_to_add_seeds(sweep, enough)}: {least}with fewer than "
+        f"{enough} {between} can pass a sign-flip test."
     ]
 
 
 def _without_checkerboards(sweep):
-    """Which decoder to take if patterns matter."""
-    ripples: dict[Any, list[float]] = {}
-    for scores in scores_of(sweep, findings.RIPPLE).values():
-        for choice, seeds in scores.items():
-            ripples.setdefault(choice, []).extend(seeds.values())
-    clean = {choice for choice, values in ripples.items() if max(values) < ROUNDING_DB}
-    if not ripples or clean == set(ripples):
+    """Which decoder to take if patterns matter, and what that costs."""
+    values = ripples(sweep)
+    clean = clean_choices(values)
+    if not values or set(clean) == set(values):
         return []
     if not clean:
         return [
@@ -137,13 +158,37 @@ def _without_checkerboards(sweep):
         ]
     totals: dict[Any, list[float]] = {}
     for scores in scores_of(sweep, PSNR).values():
-        for choice, seeds in scores.items():
-            totals.setdefault(choice, []).append(float(np.mean(list(seeds.values()))))
-    means = {choice: float(np.mean(values)) for choice, values in totals.items()}
-    best, tidy = max(means.values()), max(clean & set(means), key=means.get)
-    cost = best - means[tidy]
-    price = (
-        "at no cost in PSNR" if cost <= 0 else f"for {cost:.2f} dB of PSNR on average"
+        for choice in clean:
+            if choice in scores:
+                mean = float(np.mean(list(scores[choice].values())))
+                totals.setdefault(choice, []).append(mean)
+    if not totals:
+        return []
+    tidy = max(totals, key=lambda choice: np.mean(totals[choice]))
+    found = costs(sweep, [tidy])
+    must = "Take" if _cheap(found) else "If patterns matter more than PSNR, take"
+    return [f"{must} {name_of(tidy)}: it draws no checkerboard{_price(found)}."]
+
+
+def _cheap(found):
+    """Whether all that seeds leave open is less than what is worth a thought."""
+    most = [cost.interval[1] if cost.interval else cost.gap for cost in found]
+    return all(x <= _CHEAP for x in most)
+
+
+def _price(found):
+    """What PSNR it costs, as far as seeds tell."""
+    paid = [cost for cost in found if cost.best != cost.clean]
+    if not paid:
+        return ", and its PSNR is the highest" if found else ""
+    far = findings.span([cost.gap for cost in found], 2)
+    sure = sum(bool(decided(cost)) for cost in paid)
+    where = f" at {sure} of {len(found)} settings" if len(found) > 1 else ""
+    if sure:
+        gaps = findings.span([cost.gap for cost in paid if decided(cost)], 2)
+        return f", for {gaps} dB of PSNR{where}"
+    if any(cost.interval for cost in paid):
+        return f"; that it costs PSNR is not shown ({far} dB, {INTERVAL} with 0)"
+    return (
+        f"; its PSNR is {far} dB lower, and {too_few(paired(paid))} whether it stays so"
     )
-    must = "Take" if cost <= _CHEAP else "If patterns matter more than PSNR, take"
-    return [f"{must} {name_of(tidy)}: it draws no checkerboard, {price}."]

@@ -1,5 +1,7 @@
 """A sweep's decoders beside denoisers that are not trained, on the same images."""
 
+from collections.abc import Mapping
+
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
@@ -77,6 +79,21 @@ def denoisers(sweep: SweepFiles, width: float = PAGE) -> Figure | None:
     for row, text in zip(axes[1:], ("enlarged", "flat grey", "ramp"), strict=False):
         row[0].set_ylabel(text, fontsize=7)
     return figure
+
+
+def flat_patterns(runs: Mapping[str, RunFiles]) -> dict[str, float | None]:
+    """The RMS, in grey levels of 255, of what each run draws on flat light grey.
+
+    None where a run has no such picture.
+    """
+    return {name: _on_flat(run.samples) for name, run in runs.items()}
+
+
+def _on_flat(samples):
+    if "gallery_output" not in samples or "gallery_input" not in samples:
+        return None
+    flat, _ = _plain(samples["gallery_input"])
+    return _GREYS * _deviation(samples["gallery_output"][flat])
 
 
 def _references(sweep, run: RunFiles):

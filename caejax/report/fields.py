@@ -34,6 +34,14 @@ def decoder_fields(sweep: SweepFiles) -> list[str]:
     return axes[0] if axes else swept
 
 
+def seed_axis(sweep: SweepFiles) -> tuple[str, list[int]]:
+    """The name of the axis that sets the seed, and its values; "" without one."""
+    for name, axis in sorted(sweep.config.get("sweep", {}).items()):
+        if axis.get("field") == "seed":
+            return name, list(axis.get("values", ()))
+    return "", []
+
+
 def naming_fields(sweep: SweepFiles) -> list[str]:
     """Those of the decoder's fields whose values name it.
 

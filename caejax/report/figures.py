@@ -258,14 +258,21 @@ def _say(axis, text, cell):
 
 def drawn_by(summary: Mapping[str, float]) -> str:
     """RMS in grey levels of what a decoder draws by itself, as a text."""
+    drawn = drawn_grey(summary)
+    if drawn is None:
+        return ""
+    return f"{drawn:.2g}" if drawn else "none"
+
+
+def drawn_grey(summary: Mapping[str, float]) -> float | None:
+    """RMS in grey levels of what a decoder draws by itself; 0 where it is rounding."""
     worst = summary.get(column(RIPPLE, max(PERIODS), "test"))
     if worst is None:
-        return ""
+        return None
     if worst < ROUNDING_DB:
-        return "none"
+        return 0.0
     seen = summary.get(column(METRICS["dc_ripple_image_db"], max(PERIODS), "test"))
-    grey_levels = _GREYS * 10 ** ((worst if seen is None else seen) / 20)
-    return f"{grey_levels:.2g}"
+    return float(_GREYS * 10 ** ((worst if seen is None else seen) / 20))
 
 
 def comparable_runs(sweep: SweepFiles) -> dict[str, RunFiles]:
@@ -336,7 +343,8 @@ def ripple_steps(sweep: SweepFiles, width: float = PAGE) -> Figure | None:
     handles = axes.flat[0].get_legend_handles_labels()
     figure.legend(*handles, **below(groups, width))
     fields = [f for f in sweep.fields if f not in decoder_fields(sweep)]
-    head(figure, f"Mean and range: {settings_of(sweep, fields)}")
+    many = max(map(len, groups.values())) > 1
+    head(figure, ("Mean and range: " if many else "") + settings_of(sweep, fields))
     return figure
 
 
@@ -406,7 +414,9 @@ def against(sweep: SweepFiles, field: str, width: float = PAGE) -> Figure:
     _name_values(axes[0, 0], field, sorted({row[field] for row in rows}))
     handles = axes[0, 0].get_legend_handles_labels()
     figure.legend(*handles, **below(looks, figure.get_figwidth()))
-    head(figure, f"Means, and ranges over seeds: {settings_of(sweep)}")
+    many = len({row["seed"] for row in rows}) > 1
+    what = "Means, and ranges over seeds: " if many else ""
+    head(figure, what + settings_of(sweep))
     return figure
 
 

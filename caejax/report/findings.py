@@ -4,54 +4,66 @@ import numpy as np
 
 from caejax.corruptions import CORRUPTIONS
 from caejax.errors import lookup
-from caejax.metrics.table import METRICS, PERIODS, ROUNDING_DB, column, formatted
+from caejax.metrics.table import ROUNDING_DB, formatted
+from caejax.report.cost import RIPPLE
+from caejax.report.evidence import (
+    INTERVAL,
+    LEVEL,
+    borne_out,
+    decided,
+    needed,
+    paired,
+    these,
+)
 from caejax.report.fields import DECODER, choices_and_conditions
+from caejax.report.intervals import ENOUGH
 from caejax.report.judgement import Rival, rivals
 from caejax.report.leads import (
     INPUT,
-    INTERVAL,
-    LEVEL,
     PSNR,
     SSIM,
     Lead,
-    Setting,
     done,
     leads,
     name_of,
+    pairs_of,
     scores_of,
 )
 from caejax.report.read import RunFiles, SweepFiles
+from caejax.report.ripples import draws
 from caejax.report.settings import label
 from caejax.report.statistics import TOO_FEW
-
-RIPPLE = column(METRICS["dc_ripple_db"], max(PERIODS), "test")  # sees 2 and 4, too
-_NAMED = 3  # conditions or choices that a sentence has room for
+from caejax.report.verdict import verdict, wins_of
+from caejax.report.words import (
+    NAMED,
+    at,
+    bracketed,
+    joined,
+    ripple,
+    settings,
+    span,
+)
 
 
 def question(sweep: SweepFiles) -> str:
     """What the sweep asks, from the fields it varies."""
     choices, conditions = choices_and_conditions(sweep)
-    where = _joined([label(f).removesuffix(" channels") for f in conditions])
+    where = joined([label(f).removesuffix(" channels") for f in conditions])
     where = f"at each {where}" if where else ""
-    ripples = any(RIPPLE in row for row in sweep.rows)
+    probed = any(RIPPLE in row for row in sweep.rows)
     if DECODER in choices:
         text = f"Which upsampling should this decoder use{_comma(where)}"
     elif choices:
-        names = _joined([label(f) for f in choices])
+        names = joined([label(f) for f in choices])
         text = f"Which {names} reconstructs best{_comma(where)}"
     else:
         text = "How well does this model reconstruct, and how much is the seed's doing"
-    tail = "and how badly does it checkerboard" if ripples and choices else ""
+    tail = "and how badly does it checkerboard" if probed and choices else ""
     return f"{text}{_comma(tail)}?"
 
 
 def _comma(text):
     return f", {text}" if text else ""
-
-
-def _joined(words):
-    *first, last = words or [""]
-    return f"{', '.join(first)} and {last}" if first else last
 
 
 def answer(sweep: SweepFiles) -> list[str]:
@@ -61,10 +73,9 @@ def answer(sweep: SweepFiles) -> list[str]:
     if not found:
         return ["No finished run has a PSNR, so there is nothing to compare."]
     judged = held_against_references(sweep, found)
-    sentences = _verdict(sweep, found, judged) + _best(sweep, found)
-    sentences += _references(sweep, found, judged) + _ripples(sweep)
-    if any(lead.second for lead in found):
-        sentences.append(_evidence(found))
+    sentences = verdict(sweep, found, judged) + _best(sweep, found)
+    sentences += _references(sweep, found, judged) + draws(sweep)
+    sentences += _evidence(sweep, found)
     return sentences + _against_input(found, bool(choices))
 
 
@@ -85,77 +96,6 @@ def held_against_references(sweep: SweepFiles, found: list[Lead]) -> list[list[R
     return judged
 
 
-def _verdict(sweep, found, judged):
-    """Who is best, and whether a reference is better: the sentence to be remembered."""
-    compared = [lead for lead in found if lead.second]
-    parts = [_who_is_best(sweep, compared)] if compared else []
-    parts += _who_is_better([rivals[0] for rivals in judged if rivals], bool(compared))
-    return [f"{'; '.join(parts)}."] if parts else []
-
-
-def _who_is_best(sweep, compared):
-    choices, conditions = choices_and_conditions(sweep)
-    wins: dict[Setting, int] = {}
-    for lead in compared:
-        wins[lead.best] = wins.get(lead.best, 0) + 1
-    ranked = sorted(wins, key=wins.get, reverse=True)
-    among = " of the decoders" if DECODER in choices else ""
-    name = _choice(choices, ranked[0])
-    if len(ranked) > 1:
-        others = [f"{_choice(choices, x)} at {wins[x]}" for x in ranked[1:_NAMED]]
-        others += (
-            [f"others at {n}"] if (n := sum(map(wins.get, ranked[_NAMED:]))) else []
-        )
-        where = f" at {wins[ranked[0]]} of {len(compared)} settings of "
-        where += f"{_joined([label(f) for f in conditions])}, {_joined(others)}"
-    elif len(compared) > 1:
-        where = f" at every {_joined([label(f) for f in conditions])}"
-    else:
-        where = ""
-    return f"{name} is best{among}{where}{_how_sure(compared)}"
-
-
-def _choice(choices, setting):
-    """A choice's name: of decoders it says enough, a number needs its field."""
-    if DECODER in choices:
-        return name_of(setting)
-    return ", ".join(f"{label(f)} {x}" for f, x in zip(choices, setting, strict=True))
-
-
-def _how_sure(compared):
-    seeds = max((len(lead.differences) for lead in compared), default=0)
-    if all(lead.p not in ("", TOO_FEW) and float(lead.p) <= LEVEL for lead in compared):
-        return ""
-    if all(lead.p in ("", TOO_FEW) for lead in compared):
-        count = f"{seeds} seeds" if seeds > 1 else "one seed"
-        return f", as far as {count} can tell"
-    return ", but not every lead is sure"
-
-
-def _who_is_better(tops, several):
-    """What the strongest references of all conditions say, if there are any."""
-    if not tops:
-        return []
-    better = [rival for rival in tops if rival.better]
-    level = [rival for rival in tops if rival.better is None]
-    whom = "all" if several else "the model"
-    if named := better or level:
-        names = list(dict.fromkeys(rival.name for rival in named))
-        verb = "is" if len(names) == 1 else "are"
-        what = f"better than {whom}" if better else f"level with {_the_best(several)}"
-        where = f" at {len(named)} of {len(tops)}" if len(named) < len(tops) else ""
-        return [f"{_joined(names[:_NAMED])} {verb} {what}{where}"]
-    nearest = max(tops, key=lambda rival: rival.lead)
-    return [
-        f"no other estimator is better: {nearest.name} comes nearest, "
-        f"{-nearest.lead:.2f} dB below {_the_best(several)}"
-    ]
-
-
-def _the_best(several):
-    return "the best" if several else "the model"
-
-
 def _references(sweep, found, judged):
     """How far the strongest reference of each condition is from the best choice."""
     _, conditions = choices_and_conditions(sweep)
@@ -163,182 +103,112 @@ def _references(sweep, found, judged):
     pairs = [(lead, rivals[0]) for lead, rivals in zipped if rivals]
     if not pairs:
         return []
-    if len(pairs) > _NAMED:
-        far = _span([rival.lead for _, rival in pairs], 2)
-        names = list(dict.fromkeys(rival.name for _, rival in pairs))
-        return [
-            f"The strongest other estimator ({_joined(names[:_NAMED])}) lies {far} dB "
-            "of PSNR from the best, above where that is positive."
-        ]
+    if len(pairs) > NAMED:
+        return [_far_away([rival for _, rival in pairs])]
     parts = [
-        f"{rival.name} {_apart(rival)} {name_of(lead.best)}"
-        f"{_where(lead, conditions)}{_bracketed(_sure(rival))}"
+        f"{rival.name} {_apart(rival, name_of(lead.best))}"
+        f"{at(lead.condition, conditions)}{bracketed(borne_out(rival))}"
         for lead, rival in pairs
     ]
     return [f"In PSNR, {'; '.join(parts)}."]
 
 
-def _apart(rival):
+def _far_away(tops):
+    """How far the strongest references are at many conditions."""
+    far = span([rival.lead for rival in tops], 2)
+    names = list(dict.fromkeys(rival.name for rival in tops))
+    text = (
+        f"The strongest other estimator ({joined(names[:NAMED])}) lies {far} dB of "
+        "PSNR from the best, above where that is positive"
+    )
+    if not any(rival.interval for rival in tops):
+        return f"{text}, in {these(tops)}."
+    told = sum(rival.better is not None for rival in tops)
+    return f"{text}; at {told} of {len(tops)} the interval excludes 0."
+
+
+def _apart(rival, best):
+    if rival.interval is not None and rival.better is None:
+        return f"cannot be told from {best}"
     way = "above" if rival.lead > 0 else "below"
-    return f"lies {abs(rival.lead):.2f} dB {way}"
-
-
-def _where(lead, conditions):
-    if not conditions:
-        return ""
-    pairs = zip(conditions, lead.condition, strict=True)
-    return f" at {_joined([f'{label(field)} {value}' for field, value in pairs])}"
-
-
-def _sure(found):
-    """How sure a difference is: its interval, else in how many seeds; "" of one."""
-    if found.interval is not None:
-        return "{} {:.2f} to {:.2f}".format(INTERVAL, *found.interval)
-    if len(found.differences) < 2:
-        return ""
-    ahead = sum(d > 0 for d in found.differences)
-    return f"ahead in {ahead} of {len(found.differences)} seeds"
-
-
-def _bracketed(*texts):
-    told = ", ".join(filter(None, texts))
-    return f" ({told})" if told else ""
+    return f"lies {abs(rival.lead):.2f} dB {way} {best}"
 
 
 def _best(sweep, found):
-    """The best choice at each condition, or how often each is best."""
+    """The highest PSNR at each condition, or how often each choice has it."""
     _, conditions = choices_and_conditions(sweep)
     winners = list(dict.fromkeys(lead.best for lead in found))
-    what = f"mean PSNR of {seeds} seeds" if (seeds := _seeds(found)) > 1 else "PSNR"
-    if len(found) > _NAMED:
-        return [_wins(found, winners, conditions, what)]
+    what = highest(found)
+    if len(found) > NAMED:
+        return [_wins(found, conditions, what)]
     if len(winners) > 1:
-        parts = [f"{name_of(lead.best)}, {_gain(lead, conditions)}" for lead in found]
+        parts = [
+            f"{name_of(lead.best)}, {_gain(lead, conditions, False)}" for lead in found
+        ]
         return [f"Highest {what}: {'; '.join(parts)}."]
     verb = "has the highest" if found[0].second else "has a"
-    if len(found) == 1:
-        return [f"{name_of(winners[0])} {verb} {what}: {_gain(found[0], [])}."]
-    parts = [_gain(lead, conditions) for lead in found]
-    return [f"{name_of(winners[0])} always {verb} {what}: {'; '.join(parts)}."]
+    parts = [_gain(lead, conditions, len(found) == 1) for lead in found]
+    return [f"{name_of(winners[0])} {verb} {what}: {'; '.join(parts)}."]
 
 
-def _seeds(found):
-    return max(len(lead.scores) for lead in found)
+def highest(found: list[Lead]) -> str:
+    """What is compared: the PSNR, or of several seeds its mean."""
+    fewest, most = (f(len(lead.scores) for lead in found) for f in (min, max))
+    if most == 1:
+        return "PSNR"
+    return f"mean PSNR of {most if fewest == most else f'{fewest} to {most}'} seeds"
 
 
-def _wins(found, winners, conditions, what):
-    wins = {w: sum(lead.best == w for lead in found) for w in winners}
-    ranked = sorted(winners, key=wins.get, reverse=True)
-    where = f"{len(found)} settings of {_joined([label(f) for f in conditions])}"
-    counts = [f"{name_of(winner)} at {wins[winner]}" for winner in ranked[:_NAMED]]
-    if others := sum(wins[winner] for winner in ranked[_NAMED:]):
+def _wins(found, conditions, what):
+    wins = wins_of(found)
+    ranked = sorted(wins, key=wins.get, reverse=True)
+    where = settings(len(found), conditions)
+    counts = [f"{name_of(winner)} at {wins[winner]}" for winner in ranked[:NAMED]]
+    if others := sum(wins[winner] for winner in ranked[NAMED:]):
         counts.append(f"others at {others}")
-    text = f"Of {where}, the highest {what} is that of {_joined(counts)}"
+    text = f"Of {where}, the highest {what} is that of {joined(counts)}"
     means = [np.mean(lead.differences) for lead in found if lead.differences]
-    return f"{text}; leads are {_span(means, 2)} dB." if means else f"{text}."
+    return f"{text}; leads are {span(means, 2)} dB." if means else f"{text}."
 
 
-def _gain(lead, conditions):
-    """PSNR, where, and lead."""
+def _gain(lead, conditions, alone):
+    """PSNR, where, and lead; of one lead alone the verdict has it with its interval."""
     text = f"{np.mean(lead.scores):.2f} dB"
-    text += _where(lead, conditions)
-    if not lead.differences:
+    text += at(lead.condition, conditions)
+    if not lead.differences or (alone and lead.interval):
         return text
     above = f"{np.mean(lead.differences):.2f} dB above {name_of(lead.second)}"
-    return text + _bracketed(above, _sure(lead))
+    return text + bracketed(above, borne_out(lead))
 
 
-def _span(values, digits):
-    texts = [f"{value:.{digits}f}" for value in (min(values), max(values))]
-    return " to ".join(dict.fromkeys(texts))
-
-
-def _evidence(found):
-    """How far leads can be trusted."""
+def _evidence(sweep, found):
+    """How far leads can be trusted; of too few seeds the verdict has said it."""
     compared = [lead for lead in found if lead.differences]
-    seeds = max((len(lead.differences) for lead in compared), default=0)
-    if seeds < 2:
-        return (
-            "With one seed a setting, a lead may be chance: run more seeds to tell "
-            "how far results of one setting lie apart."
-        )
-    if all(lead.p == TOO_FEW for lead in compared):
-        return (
-            f"{seeds} seeds are too few to test these leads: hold them against the "
-            "ranges over seeds in the table."
-        )
+    if paired(compared) < ENOUGH:
+        return []
     tested = [lead.p for lead in compared if lead.p != TOO_FEW]
-    sure = sum(float(p) <= LEVEL for p in tested)
-    return (
-        f"{sure} of {len(compared)} leads pass a paired sign-flip test "
-        f"(p at most {LEVEL}, corrected for all pairs of settings)."
-    )
-
-
-def _ripples(sweep):
-    """Who draws checkerboards on constant codes, and what the cleanest cost."""
-    choices, _ = choices_and_conditions(sweep)
-    values: dict[Setting, list[float]] = {}
-    for row in done(sweep, RIPPLE):
-        values.setdefault(tuple(row[f] for f in choices), []).append(row[RIPPLE])
-    if not values:
-        return []
-    means = {choice: np.mean(v) for choice, v in values.items()}
-    clean = [choice for choice, v in values.items() if max(v) < ROUNDING_DB]
-    dirty = sorted((c for c in means if c not in clean), key=means.get)
-    if not dirty:
-        worst = max(max(v) for v in values.values())
+    if tested:
+        sure = sum(float(p) <= LEVEL for p in tested)
         return [
-            "No run draws a checkerboard on constant codes: "
-            f"DC ripple is at most {_db(worst)}, which is rounding."
+            f"{sure} of {len(compared)} leads pass a paired sign-flip test "
+            f"(p at most {LEVEL}, corrected for all pairs of settings)."
         ]
-    names = _joined([name_of(choice) for choice in clean])
-    loud = f"{name_of(dirty[-1])} ripples most ({_db(means[dirty[-1]])} on average)"
-    if len(dirty) > 1:
-        loud += f", {name_of(dirty[0])} least ({_db(means[dirty[0]])})"
-    if not clean:
-        everyone = "All draw" if len(dirty) > 1 else "It draws"
-        return [f"{everyone} checkerboards on constant codes: {loud}."]
-    quietest = max(max(values[choice]) for choice in clean)
-    of_rest = "; of the others, " if len(dirty) > 1 else "; "
-    text = (
-        f"Free of checkerboards on constant codes: {names}, with a DC ripple of at "
-        f"most {_db(quietest)} in any run{of_rest}{loud}."
-    )
-    return [text, *_price(scores_of(sweep), clean)]
-
-
-def _price(groups, clean):
-    """What PSNR it costs to choose only among the clean ones."""
-    costs, names = [], {}
-    for scores in groups.values():
-        means = {choice: np.mean(list(s.values())) for choice, s in scores.items()}
-        able = [choice for choice in clean if choice in means]
-        if able and len(means) > 1:
-            best = max(able, key=means.get)
-            names[best] = None
-            costs.append(max(means.values()) - means[best])
-    if not costs:
-        return []
-    if max(costs) == 0:
-        return ["The best PSNR needs no checkerboards: it is among those free of them."]
-    who = f", with {_joined(list(map(name_of, names)))}" if len(names) <= _NAMED else ""
-    cost = _span(costs, 2) if max(costs) >= 0.005 else "less than 0.01"
-    return [f"To be free of them costs {cost} dB of PSNR{who}."]
-
-
-def _db(value):
-    return f"{value:.0f} {METRICS['dc_ripple_db'].unit}".replace("-", "−")
+    sure = sum(decided(lead) is not None for lead in compared)
+    enough = needed(pairs_of(scores_of(sweep)))
+    return [
+        f"The {INTERVAL} (Student's) excludes 0 for {sure} of {len(compared)} leads; a "
+        f"paired sign-flip test, which assumes less, takes {enough} seeds."
+    ]
 
 
 def _against_input(found, several):
     worse = [lead for lead in found if lead.input and np.mean(lead.scores) < lead.input]
     if not worse:
         return []
-    who = "Even the best" if several else "The model"
+    who = "Even the highest PSNR" if several else "The model's PSNR"
     where = f" at {len(worse)} of {len(found)} settings" if len(found) > 1 else ""
     return [
-        f"{who} lies below the corrupted input itself{where}: "
+        f"{who} lies below that of the corrupted input itself{where}: "
         "train longer, or with another model, before you draw conclusions."
     ]
 
@@ -366,7 +236,7 @@ def run_answer(run: RunFiles) -> list[str]:
     if RIPPLE in values:
         clean = values[RIPPLE] < ROUNDING_DB
         sentences.append(
-            f"On constant codes its DC ripple is {_db(values[RIPPLE])}: "
+            f"On constant codes its DC ripple is {ripple(values[RIPPLE])}: "
             + ("no checkerboard, only rounding." if clean else "it checkerboards.")
         )
     seeds = "One run has one seed: another may differ."
@@ -386,14 +256,11 @@ def _run_references(run):
     found = run_rivals(run)
     if not found:
         return []
-    better = [rival for rival in found if rival.better]
-    if not better:
-        return [
-            f"It is better than the {len(found)} other estimators that were measured: "
-            f"{found[0].name} comes nearest, {-found[0].lead:.2f} dB below."
-            if len(found) > 1
-            else f"It is better than {found[0].name}, by {-found[0].lead:.2f} dB."
-        ]
-    ahead = [f"{rival.name} by {rival.lead:.2f} dB" for rival in better[:_NAMED]]
-    rest = f" (and {len(better) - _NAMED} more)" if len(better) > _NAMED else ""
-    return [f"Better than this model in PSNR: {_joined(ahead)}{rest}."]
+    ahead = [rival for rival in found if rival.lead > 0]
+    if not ahead:
+        nearest = f"{found[0].name} comes nearest, {-found[0].lead:.2f} dB below"
+        whom = f"Of {len(found)} other estimators" if len(found) > 1 else "Of others"
+        return [f"{whom} on these images none has a higher PSNR: {nearest}."]
+    named = [f"{rival.name} by {rival.lead:.2f} dB" for rival in ahead[:NAMED]]
+    rest = f" (and {len(ahead) - NAMED} more)" if len(ahead) > NAMED else ""
+    return [f"Above this model in PSNR: {joined(named)}{rest}."]

@@ -8,6 +8,7 @@ from scipy import stats
 
 from caejax.report.checks import check_share, finite, same_but_for_rounding
 
+ENOUGH = 3  # values for an interval that says more than its mean
 T_SEEDS = 12  # up to here Student's t, beyond BCa
 _RESAMPLES = 9_999
 

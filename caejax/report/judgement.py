@@ -5,11 +5,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from caejax.report.intervals import mean_interval
+from caejax.report.evidence import decided
+from caejax.report.intervals import ENOUGH, mean_interval
 
 Row = dict[str, Any]
-
-ENOUGH = 3  # seeds for an interval that says more than its mean
 
 TITLES = {
     "input": "the corrupted input itself",
@@ -43,10 +42,8 @@ class Rival(NamedTuple):
 
     @property
     def better(self) -> bool | None:
-        """Whether it is ahead; None where the seeds do not tell."""
-        if self.interval is not None and self.interval[0] <= 0 <= self.interval[1]:
-            return None
-        return self.lead > 0
+        """Whether it is ahead; None where the seeds do not tell, or are too few."""
+        return decided(self)
 
 
 def rivals(

@@ -8,23 +8,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from caejax.metrics.table import METRICS, PERIODS, column, formatted, title
+from caejax.report.evidence import INTERVAL, judge
 from caejax.report.fields import choices_and_conditions
 from caejax.report.figures import QUALITY
 from caejax.report.groups import crossed_difference
-from caejax.report.intervals import Crossed, mean_interval
+from caejax.report.intervals import ENOUGH, Crossed, mean_interval
 from caejax.report.read import SweepFiles
-from caejax.report.statistics import (
-    TOO_FEW,
-    format_p,
-    sign_flip_interval,
-    sign_flip_p,
-    smallest_p,
-)
 
 PSNR, INPUT, SSIM = QUALITY, "test/psnr_noisy", "test/ssim"
 GREY = column(METRICS["dc_ripple_grey"], max(PERIODS), "test")
-LEVEL = 0.05
-INTERVAL = "simultaneous 95 % interval"
 
 Setting = tuple[Any, ...]
 Scores = dict[Setting, dict[int, float]]
@@ -41,12 +33,12 @@ class Lead(NamedTuple):
       input: the corrupted input's mean PSNR over the best choice's runs, or None.
       differences: PSNR of best minus second, a value for each seed that both have.
       interval: the interval of their mean, simultaneous 95 % over all pairs of choices
-        at all conditions; None where there are too few seeds for p.
+        at all conditions; None where there are too few seeds.
       p: the p as text, corrected for the same pairs.
       others: how far best lies above second in other measures, a value for each seed
         that both have, by column.
       crossed: the difference in PSNR for other photographs, too, where runs have kept
-        values of each; else None.
+        values of each; else None, and of too few seeds.
     """
 
     condition: Setting
@@ -69,7 +61,7 @@ def leads(sweep: SweepFiles) -> list[Lead]:
     been (Bonferroni), and an interval misses by that many times less often.
     """
     groups = scores_of(sweep)
-    pairs = sum(len(list(combinations(scores, 2))) for scores in groups.values())
+    pairs = pairs_of(groups)
     inputs = _inputs(sweep)
     found = [
         _lead(condition, scores, inputs.get(condition), pairs)
@@ -77,6 +69,11 @@ def leads(sweep: SweepFiles) -> list[Lead]:
     ]
     columns = {name: scores_of(sweep, name) for name in (SSIM, GREY, "run_id")}
     return [_in_other_ways(sweep, lead, columns) for lead in found]
+
+
+def pairs_of(groups: Mapping[Setting, Scores]) -> int:
+    """The number of pairs of choices at one condition, at all conditions together."""
+    return sum(len(list(combinations(scores, 2))) for scores in groups.values())
 
 
 def _in_other_ways(sweep, lead, columns):
@@ -95,7 +92,8 @@ def _in_other_ways(sweep, lead, columns):
         if seed in theirs
     ]
     whole = all(run is not None for pair in pairs for run in pair)
-    crossed = crossed_difference(pairs, PSNR) if whole else None
+    enough = len(pairs) >= ENOUGH
+    crossed = crossed_difference(pairs, PSNR) if whole and enough else None
     return lead._replace(
         others={name: x for name, x in others.items() if x}, crossed=crossed
     )
@@ -135,13 +133,7 @@ def _lead(condition, scores, input_psnr, pairs):
     second = rest[0] if rest else None
     ours, theirs = scores[best], scores.get(second, {})
     differences = [ours[seed] - theirs[seed] for seed in ours if seed in theirs]
-    interval, p = None, ""
-    if differences:
-        adjusted = min(1.0, pairs * sign_flip_p(differences))
-        smallest = min(1.0, pairs * smallest_p(len(differences)))
-        p = format_p(adjusted, smallest, level=LEVEL)
-    if p not in ("", TOO_FEW):
-        interval = sign_flip_interval(differences, confidence=1 - LEVEL / pairs)
+    interval, p = judge(differences, pairs)
     values = list(ours.values())
     return Lead(condition, best, second, values, input_psnr, differences, interval, p)
 
@@ -184,12 +176,12 @@ def _lead_line(lead):
 
 
 def _other(lead, name):
-    """The mean difference in another measure, and Student's 95 % interval."""
+    """The mean difference in another measure, and of enough seeds Student's 95 %."""
     values = lead.others.get(name)
     if not values:
         return ""
     mean = formatted(name, np.mean(values))
-    if len(values) < 2:
+    if len(values) < ENOUGH:
         return mean
     low, high = (formatted(name, x) for x in mean_interval(values))
     return f"{mean} [{low}, {high}]"

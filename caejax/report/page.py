@@ -13,40 +13,15 @@ from markupsafe import Markup, escape
 
 from caejax import __version__
 from caejax.files.atomic import write_atomically
-from caejax.report import advice, explained, findings, views
+from caejax.report import advice, explained, findings, leads, views
+from caejax.report.captions import CAPTIONS, averaged, captions_of_sweep
 from caejax.report.citation import bibtex
-from caejax.report.figures import comparable_runs, setting_of_compared
 from caejax.report.panels import CHART, panels, png
 from caejax.report.read import RunFiles, SweepFiles, read_environment
-from caejax.report.settings import label, setting_of
+from caejax.report.settings import label
 from caejax.report.tables import number
 from caejax.terminal.lines import printable
 
-CAPTIONS = {
-    "denoisers": "Test images, corrupted, and what denoisers that are not trained "
-    "(tuned on validation images) and each decoder make of them, with PSNRs over the "
-    "test split; the part of the first image that has most in it, enlarged; and what "
-    "each model makes of a flat grey image and of a ramp, to which no noise was added: "
-    "the number is the RMS of the pattern on the flat one, in grey levels.",
-    "checkerboard": "Test images and what each decoder makes of them. Below each, "
-    "what it draws by itself: its linear output for a constant code, minus the mean, "
-    "which ought to be flat; and its strength in the image (RMS, of 255 grey levels).",
-    "dc_ripple_steps": "DC ripple while training: mean and range over all runs. Below "
-    "the dashed line there is only rounding.",
-    "residual_spectrum": "Mean power spectrum of the test residuals. The wedges "
-    "outside point at the rows and columns of 1/2, 1/4 and 1/8 cycle a pixel: where "
-    "they cross, only a pattern of period 2, 4 or 8 can put a bright pixel.",
-    "phase_means": "Mean test residual of every phase of the longest period: without "
-    "a checkerboard they are alike.",
-    "gallery": "Flat colours and gradients, what each model makes of them, and the "
-    "ripple in that: its linear output without the trend.",
-    "reconstructions": "Test images: target, corrupted input and output; and the "
-    "ripple that the decoder draws on a constant code.",
-    "curves": "Loss, PSNR and checkerboards while training. Below the dashed line, if "
-    "there is one, there is only rounding.",
-    "noise_matrix": "PSNR of models trained at one noise level and tested at another, "
-    "mean over all their other settings.",
-}
 PICTURES = (
     "denoisers",
     "checkerboard",
@@ -59,7 +34,6 @@ _FACTS = {
     "steps": "steps",
     "train_seconds": "seconds of training",
 }
-_CAPTION = "Mean over seeds; bars are their range. Each decoder has one colour."
 _CSS_PER_INCH = 150  # a printed page's 6.75 inches are the page's width
 _DPI = 200  # dots per inch of the figures' PNG files
 _ALL_PANELS = 100  # of more runs, only one a setting is shown
@@ -93,6 +67,7 @@ def write_sweep(workdir: Path, sweep: SweepFiles, figures: Figures) -> None:
         explained=explained.explain_sweep(sweep),
         decoders=explained.explain_decoders(explained.decoders_of(sweep)),
         best=views.best_table(sweep, ids),
+        best_name=f"Highest {findings.highest(leads.leads(sweep))}",
         views=views.sweep_views(sweep, ids),
         references=views.Table((), ()),
         numbers={},
@@ -104,7 +79,8 @@ def write_sweep(workdir: Path, sweep: SweepFiles, figures: Figures) -> None:
         left_out=len(done) - len(shown),
         failed=[row for row in sweep.rows if row["status"] == "failed"],
         config=sweep.config,
-        setting=setting_of_compared(sweep, comparable_runs(sweep)),
+        captions=captions_of_sweep(sweep),
+        default=averaged(sweep),
     )
 
 
@@ -129,6 +105,7 @@ def write_run(workdir: Path, run: RunFiles, figures: Figures) -> None:
             [str(run.config["model"].get("upsampling", ""))]
         ),
         best=views.Table((), ()),
+        best_name="",
         views={},
         references=views.references_of_run(run),
         numbers=views.key_numbers(run.summary),
@@ -143,12 +120,18 @@ def write_run(workdir: Path, run: RunFiles, figures: Figures) -> None:
         left_out=0,
         failed=[],
         config=run.config,
-        setting=setting_of(run.config),
+        captions=CAPTIONS,
     )
 
 
 def _write(
-    workdir: Path, *, figures: Figures, config: Mapping, setting: str, **content: Any
+    workdir: Path,
+    *,
+    figures: Figures,
+    config: Mapping,
+    captions: Mapping[str, str],
+    default: str = "",
+    **content: Any,
 ):
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
@@ -160,9 +143,8 @@ def _write(
     )
     environment.filters["code"] = _code
     made = read_environment(workdir)
-    captions = CAPTIONS | {"denoisers": f"{CAPTIONS['denoisers']} All at {setting}."}
     drawn = [
-        _figure(workdir, name, narrow, captions.get(name, _CAPTION))
+        _figure(workdir, name, narrow, captions.get(name, default))
         for name, narrow in figures.items()
     ]
     text = environment.get_template("page.html.jinja").render(

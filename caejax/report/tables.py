@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from caejax.metrics.table import brief_columns, find, formatted, shown_columns, title
+from caejax.report.intervals import ENOUGH
 from caejax.report.read import SweepFiles
 from caejax.report.references import with_references
 from caejax.terminal.lines import printable
@@ -177,8 +178,18 @@ def print_sweep(sweep: SweepFiles) -> None:
     print_table(
         [header[i].split(".")[-1] for i in kept],
         [[line[i].split(" [")[0] for i in kept] for line in lines],
-        above="mean over seeds; tables/results.md has the ranges",
+        above=_over_seeds([int(line[header.index("seeds")]) for line in lines]),
     )
+
+
+def _over_seeds(counts):
+    """What the values of a terminal's table are, and how far they can be trusted."""
+    most = max(counts, default=0)
+    if most < 2:
+        return "one seed a setting, which cannot tell which is better"
+    text = f"mean over {most} seeds; tables/results.md has the ranges"
+    few = ", and so few cannot tell which is better" if most < ENOUGH else ""
+    return f"{text}{few}"
 
 
 # What most people want to know of a run, at most; in units of the image where the

@@ -1,0 +1,146 @@
+"""What is said below each figure, and by what it ranks the decoders."""
+
+from collections.abc import Mapping
+from itertools import combinations
+from typing import Any
+
+from caejax.report.denoisers import flat_patterns
+from caejax.report.figures import (
+    QUALITY,
+    comparable_runs,
+    drawn_grey,
+    setting_of_compared,
+)
+from caejax.report.read import RunFiles, SweepFiles
+
+CAPTIONS = {
+    "denoisers": "Test images, corrupted, and what denoisers that are not trained "
+    "(tuned on validation images) and each decoder make of them, with PSNRs over the "
+    "test split; the part of the first image that has most in it, enlarged; and what "
+    "each model makes of a flat light grey image and of a ramp, to which no noise was "
+    "added: the number is the RMS of the pattern on the flat one, in grey levels.",
+    "checkerboard": "Test images and what each decoder makes of them. Below each, "
+    "what it draws by itself: its linear output for a constant code, minus the mean, "
+    "which ought to be flat; and the strength of that in the image, over the mean "
+    "codes of test images (RMS, of 255 grey levels).",
+    "dc_ripple_steps": "DC ripple while training. Below the dashed line there is only "
+    "rounding.",
+    "residual_spectrum": "Mean power spectrum of the test residuals. The wedges "
+    "outside point at the rows and columns of 1/2, 1/4 and 1/8 cycle a pixel: where "
+    "they cross, only a pattern of period 2, 4 or 8 can put a bright pixel.",
+    "phase_means": "Mean test residual of every phase of the longest period: without "
+    "a checkerboard they are alike.",
+    "gallery": "Flat colours and gradients, what each model makes of them, and the "
+    "ripple in that: its linear output without the trend.",
+    "reconstructions": "Test images: target, corrupted input and output; and the "
+    "ripple that the decoder draws on a constant code.",
+    "curves": "Loss, PSNR and checkerboards while training. Below the dashed line, if "
+    "there is one, there is only rounding.",
+    "noise_matrix": "PSNR of models trained at one noise level and tested at another; "
+    "where there are several such models, their mean.",
+}
+_RANKED = 6  # decoders that a caption ranks, at most
+_ALL_ERRORS = (
+    "PSNR counts all errors on noisy test images, of which a pattern is a small part"
+)
+_ANOTHER_GREY = (
+    "it goes through the whole model, and its grey need not be that of test images, "
+    "whose codes these are"
+)
+
+
+def captions_of_sweep(sweep: SweepFiles) -> dict[str, str]:
+    """The captions of a sweep's figures by name; what is ranked says by what."""
+    runs = comparable_runs(sweep)
+    setting = setting_of_compared(sweep, runs)
+    alone = " One run a decoder" if len(sweep.runs) > len(runs) else " All"
+    at = f"{alone} at {setting}" if setting else ""
+    means = ", so that means over seeds may rank otherwise" if _seeds(sweep) > 1 else ""
+    orders = rankings(runs) if 1 < len(runs) <= _RANKED else {}
+    said = {
+        "denoisers": f"{at}{means}.{_of_denoisers(orders)}",
+        "checkerboard": _of_checkerboard(orders),
+    }
+    if _seeds(sweep) > 1 or len(sweep.runs) > len(runs):
+        said["dc_ripple_steps"] = " Lines are means over the runs, bands their range."
+    return CAPTIONS | {name: CAPTIONS[name] + text for name, text in said.items()}
+
+
+def averaged(sweep: SweepFiles) -> str:
+    """What points and bars are, in figures of values against a field."""
+    many = _seeds(sweep) > 1
+    what = "Means over seeds; bars are their range." if many else "One seed a point."
+    return f"{what} Each decoder has one colour."
+
+
+def _seeds(sweep):
+    return len({row["seed"] for row in sweep.rows if row["status"] == "done"})
+
+
+def rankings(runs: Mapping[str, RunFiles]) -> dict[str, dict[str, float]]:
+    """Values by which figures rank decoders, each from the best on.
+
+    Args:
+      runs: a run a decoder, as `comparable_runs` gives them.
+
+    Returns:
+      By "PSNR" (dB), "flat grey" and "constant codes" (grey levels of 255), the value
+      of each decoder; what not all runs have is left out.
+    """
+    values: dict[str, dict[str, Any]] = {
+        "PSNR": {name: run.summary.get(QUALITY) for name, run in runs.items()},
+        "flat grey": flat_patterns(runs),
+        "constant codes": {name: drawn_grey(run.summary) for name, run in runs.items()},
+    }
+    return {
+        what: dict(sorted(found.items(), key=lambda x: _best_first(what, x[1])))
+        for what, found in values.items()
+        if found and None not in found.values()
+    }
+
+
+def _best_first(what, value):
+    return -value if what == "PSNR" else value
+
+
+def _of_denoisers(orders):
+    """By what the figure of denoisers ranks."""
+    psnr, flat = orders.get("PSNR"), orders.get("flat grey")
+    text = _order("PSNR in dB", psnr, ".2f") + _order(
+        "the pattern on flat grey", flat, ".1f"
+    )
+    if _opposed(psnr, flat):
+        text += f" The two orders differ, as {_ALL_ERRORS}."
+    return text
+
+
+def _of_checkerboard(orders):
+    """By what the figure of constant codes ranks, and why others rank otherwise."""
+    drawn = orders.get("constant codes")
+    text = _order("what they draw", drawn, ".2g")
+    if _opposed(drawn, orders.get("PSNR")):
+        text += f" By PSNR the order is another one, as {_ALL_ERRORS}."
+    if _opposed(drawn, orders.get("flat grey")):
+        text += f" On a flat grey image the order is another one: {_ANOTHER_GREY}."
+    return text
+
+
+def _order(what, values, form):
+    if not values:
+        return ""
+    parts = [
+        f"{name.replace(chr(10), ' ')} {value:{form}}" for name, value in values.items()
+    ]
+    return f" Best first by {what}: {', '.join(parts)}."
+
+
+def _opposed(first, second):
+    """Whether two orders, best first, have two decoders the other way round."""
+    if not first or not second:
+        return False
+    places = [
+        {name: list(values.values()).index(x) for name, x in values.items()}
+        for values in (first, second)
+    ]
+    pairs = combinations(first, 2)
+    return any((a[x] - a[y]) * (b[x] - b[y]) < 0 for x, y in pairs for a, b in [places])
