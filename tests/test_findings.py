@@ -201,6 +201,15 @@ def test_a_run_is_held_against_its_input():
         "Test PSNR is 20.00 dB, 7.50 dB above the input's 12.50 dB; SSIM is 0.500.",
         "On constant codes its DC ripple is −120 dBFS: no checkerboard, only rounding.",
     ]
+    figures |= {findings.RIPPLE: -40.0, leads.GREY: 2.55, "test/ssim": 0.5}
+    figures |= {"test/ssim_noisy": 0.25}
+    assert findings.run_answer(run._replace(summary=figures))[:2] == [
+        "Test PSNR is 20.00 dB, 7.50 dB above the input's 12.50 dB; SSIM is 0.500, the "
+        "input's 0.250.",
+        "On constant codes its DC ripple is −40 dBFS, 2.55 grey levels of 255: it "
+        "checkerboards.",
+    ]
+    del figures["test/ssim"]
     # Images smaller than SSIM's window have none.
     run = run._replace(summary=figures)
     assert findings.run_answer(run)[0].endswith("the input's 12.50 dB.")

@@ -12,7 +12,7 @@ from matplotlib.text import Text
 from caejax.errors import CaejaxError
 from caejax.files.locks import FILES_LOCK, holding
 from caejax.models.kinds import CONTENT, UPSAMPLING
-from caejax.report import crops, decoders, figures, patterns, style, tables
+from caejax.report import crops, decoders, figures, patterns, style, tables, views
 from caejax.report import report as report_lib
 from caejax.report.read import RunFiles, SweepFiles, read_sweep
 from caejax.report.report import report
@@ -65,15 +65,28 @@ def test_of_one_seed_nothing_is_called_a_mean():
 @pytest.mark.parametrize(
     ("seeds", "said"),
     [
-        (1, "one seed a setting, which cannot tell which is better"),
-        (2, "mean over 2 seeds; .*, and so few cannot tell which is better"),
-        (3, "mean over 3 seeds; tables/results.md has the ranges\n"),
+        (1, r"^one seed a setting\n(?s:.*)\ntoo few seeds to tell which is better"),
+        (2, r"^mean over 2 seeds; (?s:.*)\ntoo few seeds to tell which is better"),
+        (3, r"^mean over 3 seeds; tables/results.md has the ranges\n(?!(?s:.*)few)"),
     ],
 )
 def test_the_terminal_says_how_many_seeds_there_are(seeds, said, capsys):
     rows = [row(2, name, 0.1, seed, 9.0) for name in "ab" for seed in range(seeds)]
     tables.print_sweep(sweep(rows))
     assert re.search(said, capsys.readouterr().out)
+
+
+def test_the_inputs_quality_stands_beside_the_outputs(capsys):
+    """In a run's key numbers on its page, on the terminal, and in a sweep's table."""
+    names = [f"test/{name}" for name in ("psnr", "psnr_noisy", "ssim", "ssim_noisy")]
+    summary = dict.fromkeys(reversed(names), 0.5)
+    titles = ["PSNR", "PSNR of the input", "SSIM", "SSIM of the input"]
+    shown = [x["name"] for x in views.key_numbers(summary)["Image quality"]]
+    assert [name.removesuffix(" (dB)") for name in shown] == titles
+    tables.print_essentials(summary, "summary.json")
+    found = re.findall(r"test/\w+", capsys.readouterr().out)
+    assert found == names
+    assert {*names} <= {*views.column_groups()[views.OVERVIEW]}
 
 
 def test_runs_without_a_measure_are_left_out_of_its_panel():

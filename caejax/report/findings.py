@@ -19,7 +19,9 @@ from caejax.report.fields import DECODER, choices_and_conditions
 from caejax.report.intervals import ENOUGH
 from caejax.report.judgement import Rival, rivals
 from caejax.report.leads import (
+    GREY,
     INPUT,
+    INPUT_SSIM,
     PSNR,
     SSIM,
     Lead,
@@ -232,15 +234,25 @@ def run_answer(run: RunFiles) -> list[str]:
         )
     if SSIM in values:  # larger images than its window
         text += f"; SSIM is {formatted(SSIM, values[SSIM])}"
+        if INPUT_SSIM in values:
+            text += f", the input's {formatted(INPUT_SSIM, values[INPUT_SSIM])}"
     sentences = [f"{text}."]
     if RIPPLE in values:
         clean = values[RIPPLE] < ROUNDING_DB
         sentences.append(
-            f"On constant codes its DC ripple is {ripple(values[RIPPLE])}: "
+            f"On constant codes its DC ripple is {_ripple_of(values)}: "
             + ("no checkerboard, only rounding." if clean else "it checkerboards.")
         )
     seeds = "One run has one seed: another may differ."
     return [sentences[0], *_run_references(run), *sentences[1:], seeds]
+
+
+def _ripple_of(values):
+    """A run's DC ripple, in grey levels too where these are known and not rounding."""
+    text = ripple(values[RIPPLE])
+    if GREY not in values or values[RIPPLE] < ROUNDING_DB:
+        return text
+    return f"{text}, {formatted(GREY, values[GREY])} grey levels of 255"
 
 
 def run_rivals(run: RunFiles) -> list[Rival]:

@@ -15,7 +15,8 @@ from caejax.report.groups import crossed_difference
 from caejax.report.intervals import ENOUGH, Crossed, mean_interval
 from caejax.report.read import SweepFiles
 
-PSNR, INPUT, SSIM = QUALITY, "test/psnr_noisy", "test/ssim"
+PSNR, INPUT = QUALITY, "test/psnr_noisy"
+SSIM, INPUT_SSIM = "test/ssim", "test/ssim_noisy"
 GREY = column(METRICS["dc_ripple_grey"], max(PERIODS), "test")
 
 Setting = tuple[Any, ...]

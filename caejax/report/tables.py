@@ -175,27 +175,21 @@ def print_sweep(sweep: SweepFiles) -> None:
     """Prints the sweep's table, as much of it as the terminal has room for."""
     header, lines = sweep_table(sweep, brief_columns())
     kept = [i for i, name in enumerate(header) if name != "seeds"]
+    seeds = max((int(line[header.index("seeds")]) for line in lines), default=0)
     print_table(
         [header[i].split(".")[-1] for i in kept],
         [[line[i].split(" [")[0] for i in kept] for line in lines],
-        above=_over_seeds([int(line[header.index("seeds")]) for line in lines]),
+        above=f"mean over {seeds} seeds; tables/results.md has the ranges"
+        if seeds > 1
+        else "one seed a setting",
+        below="" if seeds >= ENOUGH else "too few seeds to tell which is better",
     )
-
-
-def _over_seeds(counts):
-    """What the values of a terminal's table are, and how far they can be trusted."""
-    most = max(counts, default=0)
-    if most < 2:
-        return "one seed a setting, which cannot tell which is better"
-    text = f"mean over {most} seeds; tables/results.md has the ranges"
-    few = ", and so few cannot tell which is better" if most < ENOUGH else ""
-    return f"{text}{few}"
 
 
 # What most people want to know of a run, at most; in units of the image where the
 # output has an activation.
 _ESSENTIAL = (
-    *("psnr", "psnr_noisy", "ssim", "loss"),
+    *("psnr", "psnr_noisy", "ssim", "ssim_noisy", "loss"),
     *("dc_ripple_grey_s8", "lattice_grey_s2", "lattice_grey_s8"),
     *("params", "train_seconds", "epochs"),
 )

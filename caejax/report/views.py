@@ -6,7 +6,14 @@ from typing import Any, NamedTuple
 from caejax.metrics.table import brief_columns, find, title
 from caejax.report import decoders
 from caejax.report.fields import DECODER, choices_and_conditions
-from caejax.report.leads import INPUT, leads, leads_table
+from caejax.report.leads import (
+    INPUT,
+    INPUT_SSIM,
+    PSNR,
+    SSIM,
+    leads,
+    leads_table,
+)
 from caejax.report.read import RunFiles, SweepFiles
 from caejax.report.references import run_table
 from caejax.report.settings import label
@@ -86,7 +93,7 @@ def sweep_views(sweep: SweepFiles, shown: Collection[str]) -> dict[str, Table]:
 
 def column_groups() -> dict[str, list[str]]:
     """Columns of results.csv by the table that has room for them."""
-    overview = [*brief_columns(), INPUT, PARAMS]
+    overview = [*brief_columns(), INPUT, INPUT_SSIM, PARAMS]
     groups: dict[str, list[str]] = {}
     for name in columns():
         if found := find(name):
@@ -230,7 +237,7 @@ def references_of_run(run: RunFiles) -> Table:
 
 def key_numbers(summary: Mapping[str, Any]) -> dict[str, list[dict[str, str]]]:
     """A run's most telling numbers in groups: name, value and what it says of each."""
-    quality = [*(name for name in brief_columns() if "ripple" not in name), INPUT]
+    quality = [PSNR, INPUT, SSIM, INPUT_SSIM]
     patterns: dict[str, str] = {}
     for name in columns():
         found = find(name)
