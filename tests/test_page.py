@@ -32,6 +32,24 @@ print(*sys.modules)
 """
 
 
+REACHABLE = """() => {
+  const all = 'a[href], button, input, select:enabled, summary, [tabindex="0"]';
+  window.reachable = [...document.querySelectorAll(all)].filter(
+    (e) => e.checkVisibility());
+  return window.reachable.length;
+}"""
+FOCUSED = """() => {
+  const e = document.activeElement, style = getComputedStyle(e);
+  const box = e.getBoundingClientRect();
+  const middle = (low, high, end) => Math.max(1, Math.min(end - 2, (low + high) / 2));
+  const on = document.elementFromPoint(
+    middle(box.left, box.right, innerWidth), middle(box.top, box.bottom, innerHeight));
+  const seen = e === document.body || (style.outlineStyle !== 'none' &&
+    (e.contains(on) || on?.contains(e)));
+  return [window.reachable.indexOf(e), seen];
+}"""
+
+
 def write_sweep(workdir):
     """Files as a sweep leaves them; the last run failed."""
     config = {
@@ -309,6 +327,34 @@ def test_the_keyboard_reaches_and_works_everything(page):
         assert any(control in text for text in reached), control
     page.keyboard.press("Enter")
     assert column(page, "PSNR (dB)")[0] == "14.00"
+
+
+def test_whatever_is_reached_by_keyboard_shows_it(browser, reported):
+    """Nothing that can be clicked is left out, hidden, or without an outline."""
+    for width in (390, 1280):
+        page = browser.new_page(
+            viewport={"width": width, "height": 900}, reduced_motion="reduce"
+        )
+        page.goto((reported[0] / "report.html").as_uri())
+        count = page.evaluate(REACHABLE)
+        reached = set()
+        for _ in range(count + 1):
+            page.keyboard.press("Tab")
+            place, seen = page.evaluate(FOCUSED)
+            reached.add(place)
+            assert seen, page.evaluate("document.activeElement.outerHTML")
+        assert reached >= set(range(count))
+        page.close()
+
+
+def test_flags_are_not_broken_at_their_hyphens(page):
+    page.set_viewport_size({"width": 390, "height": 844})
+    heights = page.evaluate(
+        "[...document.querySelectorAll('.answer .whole, .command .whole')].map(flag =>"
+        " [flag.textContent, flag.getClientRects().length])"
+    )
+    assert ["--workdir", 1] in heights
+    assert {lines for _, lines in heights} == {1}
 
 
 def test_links_to_runs_open_their_panels(page):

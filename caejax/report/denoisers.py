@@ -17,6 +17,7 @@ _ENLARGED = 2  # times
 _TEXT = 0.35  # inches above and below the pictures
 _ROOM = 0.6  # inches that a decoder's name takes
 _GREY, _GREYS = 0.75, 255
+_ROWS = ("enlarged", "flat grey", "ramp")
 # From the least to the most that a denoiser knows.
 _ORDER = ("median", "tv", "wavelet", "nlm", "bm3d", "pca", "posterior")
 
@@ -74,9 +75,10 @@ def denoisers(sweep: SweepFiles, width: float = PAGE) -> Figure | None:
             image = run.samples["gallery_output"][index]
             show_image(axis, image)
             if index == plain[0]:
-                text = f"{_GREYS * _deviation(image):.1f} of 255"
-                axis.set_xlabel(text, fontsize=7, rotation=turned)
-    for row, text in zip(axes[1:], ("enlarged", "flat grey", "ramp"), strict=False):
+                drawn = f"{_GREYS * _deviation(image):.1f}"
+                axis.set_xlabel(drawn if turned else f"{drawn} of 255", fontsize=7)
+    names = ("detail", "flat\ngrey", "ramp") if turned else _ROWS
+    for row, text in zip(axes[1:], names, strict=False):
         row[0].set_ylabel(text, fontsize=7)
     return figure
 

@@ -4,6 +4,7 @@ import base64
 import csv
 import io
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,7 @@ def _write(
         lstrip_blocks=True,
     )
     environment.filters["code"] = _code
+    environment.filters["flags"] = _flags
     made = read_environment(workdir)
     drawn = [
         _figure(workdir, name, narrow, captions.get(name, default))
@@ -170,8 +172,14 @@ def _shown(value):
 def _code(text: str) -> Markup:
     """A sentence whose words in backticks are code."""
     parts = [escape(printable(part)) for part in text.split("`")]
-    parts[1::2] = [Markup("<code>{}</code>").format(part) for part in parts[1::2]]
+    parts[1::2] = [Markup("<code>{}</code>").format(_flags(x)) for x in parts[1::2]]
     return Markup("").join(parts)
+
+
+def _flags(text: str) -> Markup:
+    """A command whose flags are not broken behind their hyphens."""
+    whole = r'\1<span class="whole">--\2</span>'
+    return Markup(re.sub(r"(^|\s)--([\w-]+)", whole, str(escape(printable(text)))))
 
 
 def _figure(workdir, name, narrow, caption):

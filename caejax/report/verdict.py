@@ -56,7 +56,7 @@ def _seen(choices, conditions, compared):
     if len(lead.differences) < 2:
         return f"{ours} has the highest PSNR"
     ahead = sum(d > 0 for d in lead.differences)
-    return f"{ours} is ahead of {theirs} in {ahead} of {len(lead.differences)}"
+    return f"{ours} is ahead of {theirs} in {ahead} of them"
 
 
 def _doubtful(conditions, compared):
@@ -134,9 +134,8 @@ def _seen_of_rivals(tops, several):
     if not ahead:
         nearest = max(tops, key=lambda rival: rival.lead)
         return (
-            f"no other estimator has a higher PSNR in {these(tops)}: {nearest.name} "
-            f"comes nearest, {-nearest.lead:.2f} dB below "
-            f"{'the highest' if several else 'the model'}"
+            f"no other estimator has a higher PSNR: {nearest.name} comes nearest, "
+            f"{-nearest.lead:.2f} dB below {'the highest' if several else 'the model'}"
         )
     names = list(dict.fromkeys(rival.name for rival in ahead))
     verb = "lies" if len(names) == 1 else "lie"

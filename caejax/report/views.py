@@ -93,7 +93,7 @@ def sweep_views(sweep: SweepFiles, shown: Collection[str]) -> dict[str, Table]:
 
 def column_groups() -> dict[str, list[str]]:
     """Columns of results.csv by the table that has room for them."""
-    overview = [*brief_columns(), INPUT, INPUT_SSIM, PARAMS]
+    overview = [*brief_columns(), INPUT, PARAMS]
     groups: dict[str, list[str]] = {}
     for name in columns():
         if found := find(name):
