@@ -5,7 +5,8 @@
 DIR holds MNIST's four IDX files. Of each kind and seed a model is trained, mended by
 `caejax fix`, and trained further twice: mended, with its phases tied, and as it was,
 untied, by as many steps. Writes results.csv, a row for each, after each of them, and
-results.md; the same command goes on where it was stopped.
+from that results.md and the figure; the same command goes on where it was stopped.
+Where no row is missing it trains nothing, and needs no data.
 """
 
 import argparse
@@ -16,18 +17,18 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from caejax.config.load import load_config
+from caejax.errors import CaejaxError
 from caejax.files.csv_files import read_csv, write_csv
 from caejax.files.finished import read_summary
 from caejax.files.paths import expand
 from caejax.fix import fix_file
 from caejax.fix.runs import TIED
-from caejax.report.tables import to_markdown
 from caejax.runtime.startup import start
 from caejax.runtime.stopping import run_command
 from caejax.training.loop import train
-from experiments.shared.cells import mean_and_interval
+from experiments.fixing import figures, tables
 from experiments.shared.commands import GOES_ON, create_parser
-from experiments.shared.rows import Row, distinct, rounded, select
+from experiments.shared.rows import Row, rounded, select
 
 HERE = Path(__file__).parent
 KINDS = ("deconv_k4", "shuffle_k3", "shuffle_icnr")
@@ -94,65 +95,34 @@ def _grey(summary):
     return max(summary[f"test/dc_ripple_{name}"] for name in _GREYS)
 
 
-def write_table(rows: list[Row], out: Path) -> None:
-    """Means over seeds, and Student's 95 % intervals of paired differences."""
-    lines = []
-    for kind in distinct(rows, "kind"):
-        own = select(rows, kind=kind)
-        tied = own if kind in TIED else []
-        lines.append(
-            [
-                kind,
-                str(len(own)),
-                mean_and_interval([row["ripple_grey"] for row in own], ".3g"),
-                mean_and_interval([row["psnr"] for row in own]),
-                _differences(own, "mended_psnr", "psnr"),
-                _differences(tied, "tied_psnr", "untied_psnr"),
-                _differences(tied, "tied_psnr", "psnr"),
-                f"{max(row['mended_ripple_db'] for row in own):.0f} dB",
-            ]
-        )
-    header = [
-        "kind",
-        "seeds",
-        "ripple, grey levels",
-        "PSNR, dB",
-        "mended",
-        "tied, against untied",
-        "tied, against before",
-        "largest ripple mended",
-    ]
-    (out / "results.md").write_text(to_markdown(header, lines) + "\n")
-
-
-def _differences(rows, name, other):
-    if not rows:
-        return ""
-    return mean_and_interval([row[name] - row[other] for row in rows], "+.3f")
-
-
 def study(args: argparse.Namespace) -> int:
     """Does what is missing; returns the exit code."""
-    args.data, args.runs, args.out = (
-        expand(getattr(args, name), f"--{name}") for name in ("data", "runs", "out")
-    )
+    args.runs, args.out = expand(args.runs, "--runs"), expand(args.out, "--out")
+    args.data = args.data and expand(args.data, "--data")
     args.out.mkdir(parents=True, exist_ok=True)
     path = args.out / "results.csv"
     rows: list[dict[str, Any]] = list(read_csv(path)) if path.exists() else []
     kinds = KINDS[:1] if args.trial else KINDS
-    for seed in range(2 if args.trial else SEEDS):
-        for kind in kinds:
-            if not select(rows, kind=kind, seed=seed):
-                rows.append(rounded(measure(kind, seed, args), ".6g"))
-                write_csv(path, rows)
-    write_table(read_csv(path), args.out)
+    wanted = [(x, n) for n in range(2 if args.trial else SEEDS) for x in kinds]
+    missing = [x for x in wanted if not select(rows, kind=x[0], seed=x[1])]
+    if missing and args.data is None:
+        raise CaejaxError(
+            f"{path} lacks {len(missing)} of {len(wanted)} models; give --data=DIR, "
+            "MNIST's IDX files, to train them"
+        )
+    for kind, seed in missing:
+        rows.append(rounded(measure(kind, seed, args), ".6g"))
+        write_csv(path, rows)
+    kept = read_csv(path)
+    (args.out / "results.md").write_text(tables.write(kept))
+    figures.draw(kept, args.out)
     return 0
 
 
 def main(argv: list[str] | None = None) -> int:
     """Reads the command line, and does it."""
     parser = create_parser(__doc__, out=HERE)
-    parser.add_argument("--data", type=Path, required=True, help="MNIST's IDX files")
+    parser.add_argument("--data", type=Path, help="MNIST's IDX files")
     parser.add_argument("--runs", type=Path, default=Path("runs/fixing"))
     words = "one kind, two seeds, two epochs: to see that it runs"
     parser.add_argument("--trial", action="store_true", help=words)
