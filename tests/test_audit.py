@@ -2,7 +2,7 @@
 
 import pytest
 
-from experiments.audit import architectures, records, study, tables
+from experiments.audit import architectures, figures, records, study, tables
 from experiments.audit.architectures import Architecture
 
 
@@ -122,3 +122,17 @@ def test_rows_that_are_there_are_kept(tmp_path):
     after = (tmp_path / "results.csv").read_text()
     assert after.startswith(before)
     assert len(after.splitlines()) == 3
+
+
+def test_the_figure_is_drawn_of_what_was_probed(tmp_path):
+    """A mark an architecture, of the place that can draw; of none probed no figure."""
+    study.run(_names("sub-pixel", "resizing", "broken"), tmp_path, _diagnose)
+    assert (tmp_path / "audit.png").exists()
+    rows = study._read(tmp_path / "results.csv")
+    assert [figures.how(row) for row in rows[:2]] == ["to pixels", "resize"]
+    (axis,) = figures.figure(rows).axes
+    marks = [line for line in axis.lines if len(line.get_xdata()) == 1]
+    assert [line.get_xdata()[0] for line in marks] == [-31, -150]
+    (tmp_path / "audit.png").unlink()
+    figures.draw(rows[2:], tmp_path)
+    assert not (tmp_path / "audit.png").exists()

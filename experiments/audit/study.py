@@ -3,8 +3,8 @@
     python -m experiments.audit.study
 
 writes results.csv, a row an architecture, places.csv, a row a place that enlarges, and
-results.md. Rows that are there are kept, so that a stopped study goes on, and one
-architecture is done again once its row is taken out.
+results.md with the figure. Rows that are there are kept, so that a stopped study goes
+on, and one architecture is done again once its row is taken out.
 """
 
 import time
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from caejax.files.csv_files import read_csv, write_csv
-from experiments.audit import architectures, records, tables
+from experiments.audit import architectures, figures, records, tables
 from experiments.audit.architectures import Architecture
 from experiments.audit.called import declare_operators
 from experiments.shared.commands import create_parser
@@ -58,8 +58,9 @@ def run(chosen: Sequence[Architecture], out: Path, diagnose: Diagnose) -> None:
             write_csv(out / "places.csv", places)
         write_csv(out / "results.csv", rows)
     # As they are read back: numbers as numbers.
-    text = tables.write(_read(out / "results.csv"), _read(out / "places.csv"))
-    (out / "results.md").write_text(text)
+    rows, places = _read(out / "results.csv"), _read(out / "places.csv")
+    (out / "results.md").write_text(tables.write(rows, places))
+    figures.draw(rows, out)
 
 
 def _read(path):
