@@ -111,7 +111,7 @@ def shuffle(x):
 )
 def test_channels_that_become_pixels(shape, move, stride, axis, first):
     found = find_blocks(shape, move)
-    assert (found.stride, found.channel_axis) == (stride, axis)
+    assert (found.stride, found.channel_axes) == (stride, (axis,))
     assert found.order[..., 0].tolist() == first
     assert not found.repeated
 
@@ -123,7 +123,7 @@ def test_phases_that_have_axes_of_their_own():
         lambda x: x.transpose(0, 1, 4, 2, 5, 3).reshape(1, 2, 12, 20),
     )
     assert found.joined
-    assert (found.stride, found.channel_axis) == ((4, 4), 1)
+    assert (found.stride, found.channel_axes) == ((4, 4), (1, 2, 3))
     assert found.order[1, 2].tolist() == [6, 22]
 
 

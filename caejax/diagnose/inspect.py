@@ -13,8 +13,10 @@ from caejax.diagnose.places import (
     Place,
     find_places,
     find_whole,
+    is_of,
     is_resize,
     is_unknown,
+    of_dimensions,
     scales,
 )
 from caejax.diagnose.reach import (
@@ -127,11 +129,11 @@ def _periods(trace, places):
 def _period(place, larger):
     """Of what a place draws, in pixels of the result; None where it is not known."""
     scale = larger.get(place.output)
-    if scale is None or len(scale) != len(place.stride):
+    if scale is None or not is_of(len(place.stride), len(scale)):
         return None
+    stride = of_dimensions(_periodic(place.stride), len(scale))
     return tuple(
-        max(1, round(s * x)) if s > 1 else 1
-        for s, x in zip(_periodic(place.stride), scale, strict=True)
+        max(1, round(s * x)) if s > 1 else 1 for s, x in zip(stride, scale, strict=True)
     )
 
 
@@ -248,8 +250,10 @@ def _at(whole, larger, place):
     """The period of all patterns together, in pixels of a place's own result."""
     scale = larger.get(place.output)
     stride = _periodic(place.stride)
-    if scale is None or len(scale) != len(stride):
+    if scale is None or not is_of(len(stride), len(scale)):
         return stride
+    # Of frames that are enlarged one by one the last axes are those of the result.
+    whole, scale = whole[len(whole) - len(stride) :], scale[len(scale) - len(stride) :]
     own = [max(s, round(n / x)) for n, x, s in zip(whole, scale, stride, strict=True)]
     return [s * -(-n // s) for n, s in zip(own, stride, strict=True)]
 
@@ -356,7 +360,9 @@ def _on_slopes(trace, inputs, flat, made, whole):
     if main is None or flat[main].ndim != len(whole) + 2:
         return None
     height = float(inputs[main].std()) or 1.0
-    axes = range(2, flat[main].ndim)
+    axes = [n for n in range(2, flat[main].ndim) if flat[main].shape[n] > 1]
+    if not axes:
+        return None
     sloped = [
         [*flat[:main], probe.slope(flat[main], axis, height), *flat[main + 1 :]]
         for axis in axes

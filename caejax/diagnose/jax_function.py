@@ -98,16 +98,29 @@ class _Run:
             if change.statistics is not None:
                 made = change.statistics
             self.statistics[index] = Change(statistics=made)
+        made[0] = self._noted(step, made[0])
+        if eqn.primitive.name != "split":
+            return [(x, index) for x in made]
+        # Each part is a step of its own: it may be changed alone.
+        parts = []
+        for part in made:
+            step = step._replace(index=len(self.steps), sources=(index,))
+            parts.append((self._noted(step, part), step.index))
+        return parts
+
+    def _noted(self, step, made):
+        """Notes a step, and what it made, changed if it is to be."""
+        change = self._changes.get(step.index, Change())
         if change.mean is not None:
             groups, axis = change.mean
-            mixed = np.moveaxis(np.asarray(made[0]), axis, -1) @ averaging(groups)
-            made[0] = np.moveaxis(mixed, -1, axis).astype(made[0].dtype)
+            mixed = np.moveaxis(np.asarray(made), axis, -1) @ averaging(groups)
+            made = np.moveaxis(mixed, -1, axis).astype(made.dtype)
         if change.value is not None:
-            made[0] = np.moveaxis(change.value, 1, -1).astype(made[0].dtype)
-        self.steps.append(step._replace(shape=tuple(np.shape(made[0]))))
-        if index in self._watch:
-            self._watch[index](np.moveaxis(np.asarray(made[0]), -1, 1))
-        return [(x, index) for x in made]
+            made = np.moveaxis(change.value, 1, -1).astype(made.dtype)
+        self.steps.append(step._replace(shape=tuple(np.shape(made))))
+        if step.index in self._watch:
+            self._watch[step.index](np.moveaxis(np.asarray(made), -1, 1))
+        return made
 
     def _is_over_space(self, eqn):
         """Whether it is a sum over all of space, for a mean or a variance."""

@@ -7,6 +7,8 @@ neighbouring pixels come from one place and differ in the channel alone, the ope
 enlarges, by the number of such neighbours.
 """
 
+import itertools
+import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -20,25 +22,30 @@ class Blocks(NamedTuple):
       stride: pixels that come from one place, along each spatial axis of the result.
       axes: the spatial axes of the result, where the stride is above 1 or one of its
         neighbours' is.
-      channel_axis: of the source, the axis of the channels, or the first of several.
+      channel_axes: of the source, the axis of the channels, or several where phases
+        have axes of their own.
       order: (s1, ..., sd, F): the source's channel that each phase of each channel of
-        the result shows.
+        the result shows, counted over all of these axes.
       repeated: whether the pixels of a block are copies: a nearest resize.
-      joined: whether the channels lie along several axes, one behind the other.
     """
 
     stride: tuple[int, ...]
     axes: tuple[int, ...]
-    channel_axis: int
+    channel_axes: tuple[int, ...]
     order: np.ndarray
     repeated: bool
-    joined: bool = False
+
+    @property
+    def joined(self) -> bool:
+        """Whether the channels lie along several axes."""
+        return len(self.channel_axes) > 1
 
 
 def find_blocks(
     shape: Sequence[int],
     move: Callable[[np.ndarray], np.ndarray],
     channels: Sequence[int] = (1, -1),
+    stacked: bool = False,
 ) -> Blocks | None:
     """Finds out whether moving elements turns channels into pixels.
 
@@ -46,6 +53,7 @@ def find_blocks(
       shape: of the source, batch first.
       move: the moving, for an array of any type.
       channels: axes of the result that may hold its channels, the likeliest first.
+      stacked: whether phases may have an axis behind those of pixels.
 
     Returns:
       How, or None where it does not.
@@ -59,31 +67,41 @@ def find_blocks(
         axis = channel % numbers.ndim
         features = np.moveaxis(found, axis, -2)[0]  # n1, ..., nd, F, source axes
         dims = features.ndim - 2
-        for first, behind in _runs(len(shape), numbers.ndim):
-            place = np.delete(features, range(first, behind), -1)
+        for run in _runs(len(shape), numbers.ndim, stacked):
+            place = np.delete(features, run, -1)
             stride = tuple(_block(place, axis) for axis in range(dims))
             if max(stride) == 1 or not _is_made_of(place, stride):
                 continue
             cell = tuple(slice(0, s) for s in stride)
-            run = tuple(np.moveaxis(features, -1, 0)[first:behind])
-            numbered = np.ravel_multi_index(run, tuple(shape[first:behind]))
+            sizes = tuple(shape[n] for n in run)
+            along = tuple(features[..., n] for n in run)
+            numbered = np.ravel_multi_index(along, sizes)
             order = numbered[(*cell, ...)]
             if not _same_everywhere(numbered, order, stride):
                 continue
+            # Of what shows a part of the channels the others lie in the batch: the
+            # queries, keys and values of an attention, or heads of it.
+            if len(np.unique(order)) != math.prod(sizes):
+                continue
             copies = bool((order == order[(0,) * dims]).all())
             axes = tuple(n for n in range(1, numbers.ndim) if n != axis)
-            return Blocks(stride, axes, first, order, copies, behind - first > 1)
+            return Blocks(stride, axes, run, order, copies)
     return None
 
 
-def _runs(count, made):
-    """Axes of a source that may hold its channels: one, or several in a row.
+def _runs(count, made, stacked):
+    """Axes of a source that may hold its channels: one, or several, also apart.
 
     Of several the most come first: fewer may hold the phases of one axis alone.
     """
     for size in (1, *range(max(1, count - made + 1), 1, -1)):
         for first in range(count - size, 0, -1):
-            yield first, first + size
+            yield tuple(range(first, first + size))
+    if stacked:
+        for size in range(count - made + 1, 1, -1):
+            for run in itertools.combinations(range(1, count), size):
+                if run[-1] - run[0] >= size:
+                    yield run
 
 
 def _block(place, axis):

@@ -176,6 +176,7 @@ def trace_model(model: onnx.ModelProto, inputs: Sequence[np.ndarray]) -> Trace:
     Raises:
       CaejaxError: onnxruntime cannot run it.
     """
+    model = _with_parts(model)
     names = [x.name for x in _true_inputs(model)]
     last = [_channel_axis(model, name) == -1 for name in names]
     result = _beyond_transpose(model, model.graph.output[0].name)
@@ -214,6 +215,34 @@ def trace_model(model: onnx.ModelProto, inputs: Sequence[np.ndarray]) -> Trace:
         if _is_over_space(node, shapes)
     }
     return Trace(steps, (of[result],), run, statistics, tensors=of)
+
+
+def _with_parts(model):
+    """The model, in which each part of what is split is a node's only result.
+
+    So that it can be changed alone.
+    """
+    if all(node.op_type != "Split" for node in model.graph.node):
+        return model
+    parted = onnx.ModelProto()
+    parted.CopyFrom(model)
+    del parted.graph.node[:]
+    for node in model.graph.node:
+        parted.graph.node.append(node)
+        if node.op_type != "Split":
+            continue
+        names = list(node.output)
+        own = [f"{name}{_PART}" for name in names]
+        parted.graph.node[-1].output[:] = own
+        parted.graph.node.extend(
+            helper.make_node("Identity", [part], [name], name)
+            for part, name in zip(own, names, strict=True)
+            if name
+        )
+    return parted
+
+
+_PART = ".of.split"  # behind the name of a result
 
 
 def _true_inputs(model):
@@ -474,6 +503,8 @@ def _known(step, node, values):
         mode = str(about.get("mode", "nearest"))
         how = about.get("coordinate_transformation_mode")
         return step._replace(kind="resize", mode=f"{mode}, {how}" if how else mode)
+    if node.op_type == "Identity" and node.input[0].endswith(_PART):
+        return step._replace(label="Split")
     move = onnx_moves.mover(node, values)
     if move is not None and len(step.sources) == 1:
         return step._replace(kind="layout", move=move)

@@ -2,11 +2,12 @@
 
 import math
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from caejax.diagnose import phases
+from caejax.diagnose import phases, roles
 from caejax.diagnose.layouts import Blocks, find_blocks
 from caejax.diagnose.trace import Change, Step, Trace, spatial
 
@@ -14,8 +15,9 @@ _STEPS = "clean on constants; on slopes its steps remain"  # of a nearest resize
 _UNKNOWN = "how it enlarges is not known; what it draws is measured"
 # Their first input is a part of the result, and no smaller image.
 _JOINING = {"cat", "concat", "concatenate"}
+_STACKING = {"stack"} | _JOINING
 # Of these a result may be larger by a factor that is no scale.
-_COUNTING = {"bmm", "baddbmm", "matmul", "dot_general", "einsum"} | _JOINING
+_COUNTING = roles.PRODUCTS | _JOINING
 
 
 class Place(NamedTuple):
@@ -87,7 +89,7 @@ def find_places(trace: Trace) -> list[Place]:
         elif step.kind == "layout" and _ends(step, users, trace):
             found.append(_layout(step, steps, users, trace.channel))
         elif step.kind == "other":
-            found.append(_unknown(step, steps, trace.channel))
+            found.append(_unknown(step, steps, users, trace.channel))
     # Several ways may lead on from one.
     return list({place.output: place for place in found if place}.values())
 
@@ -106,9 +108,11 @@ def find_whole(trace: Trace) -> list[Place]:
     }
     # Of one pixel are means, of which gates are made.
     sizes = {index: size for index, size in sizes.items() if min(size) > 1}
-    if not sizes:
+    order = sorted(sizes, key=lambda index: (math.prod(sizes[index]), -index))
+    images = (x for x in order if _may_be_an_image(steps[x], steps, trace.channel))
+    smallest = next(images, None)
+    if smallest is None:
         return []
-    smallest = max(sizes, key=lambda index: (-math.prod(sizes[index]), index))
     whole = spatial(end.shape, trace.channel)
     stride = tuple(out / n for n, out in zip(sizes[smallest], whole, strict=True))
     if max(stride) == 1 or not all(float(s).is_integer() for s in stride):
@@ -118,6 +122,13 @@ def find_whole(trace: Trace) -> list[Place]:
     name = steps[smallest].name
     place = Place(name, operation, stride, (), None, {}, smallest, end.index, _UNKNOWN)
     return [place]
+
+
+def _may_be_an_image(step, steps, channel):
+    """Whether nothing is known against its channels being where those of images are."""
+    known = dict(enumerate(roles.roles_of(step, steps, channel)))
+    own = known.pop(channel % len(known))
+    return own != roles.PLACE and roles.CHANNEL not in known.values()
 
 
 def _ends(step, users, trace):
@@ -221,7 +232,7 @@ def _resize(step, users, channel):
     )
 
 
-def _unknown(step, steps, channel):
+def _unknown(step, steps, users, channel):
     """An operation that enlarges in a way of its own, as by picking elements."""
     if len(step.shape_in) != len(step.shape) or len(step.shape) < 3:
         return None
@@ -242,9 +253,20 @@ def _unknown(step, steps, channel):
         None,
         {},
         step.sources[0],
-        step.index,
+        _all_written(step, users).index,
         _UNKNOWN,
     )
+
+
+def _all_written(step, users):
+    """The last of the steps that write parts of one result, one after the other."""
+    while step.label.endswith("_"):
+        following = [x for x in users[step.index] if x.label == step.label]
+        parts = [x for x in following if step.index in x.sources[1:]]
+        if len(parts) != 1:
+            break
+        step = parts[0]
+    return step
 
 
 def _layout(end, steps, users, channel):
@@ -255,12 +277,13 @@ def _layout(end, steps, users, channel):
         if step is None or step.kind != "layout":
             break
         chain.append(step)
-    blocks = _blocks(chain, channel)
+    stacked = step is not None and step.label.lower() in _STACKING
+    blocks = _blocks(chain, channel, stacked)
     # What enlarges by its name may be made tokens of, or something else, at once.
     while blocks is None and (chain := chain[1:]):
         if _enlarges_by_name(chain[0]):
-            end, blocks = chain[0], _blocks(chain, channel)
-    if blocks is None:
+            end, blocks = chain[0], _blocks(chain, channel, stacked)
+    if blocks is None or not _is_of_an_image(blocks, chain, steps, users, channel):
         return None
     label = _layout_label(chain)
     inside = step is not None
@@ -282,7 +305,42 @@ def _layout(end, steps, users, channel):
     )
 
 
-def _blocks(chain, channel):
+def _is_of_an_image(blocks, chain, steps, users, channel):
+    """Whether what becomes pixels are channels, and what they lie beside are places.
+
+    What is moved likewise for matrix products, as heads of an attention are, is none.
+    """
+    if any(map(_enlarges_by_name, chain)):
+        return True
+    first = chain[-1]
+    source = steps.get(first.sources[0])
+    if source is None:
+        known = roles.of_input(first.shape_in, channel)
+    else:
+        known = roles.roles_of(source, steps, channel)
+    left = dict(enumerate(known))
+    if roles.PLACE in {left.pop(axis) for axis in blocks.channel_axes}:
+        return False
+    # Of an axis of one nothing is told; the first is the batch's.
+    if any(left[n] == roles.CHANNEL and first.shape_in[n] > 1 for n in left if n):
+        return blocks.repeated
+    used = _used(chain[0], users)
+    return not used or not all(x.label.lower() in roles.PRODUCTS for x in used)
+
+
+def _used(step, users):
+    """What uses a result, beyond what only moves it."""
+    found, left = [], list(users[step.index])
+    while left:
+        one = left.pop()
+        if one.kind == "layout":
+            left += users[one.index]
+        else:
+            found.append(one)
+    return found
+
+
+def _blocks(chain, channel, stacked):
     """How a chain of moves, the last one first, makes channels pixels, if it does."""
 
     def move(array):
@@ -290,7 +348,8 @@ def _blocks(chain, channel):
             array = step.move(array)
         return array
 
-    return find_blocks(chain[-1].shape_in, move, (channel, -1 if channel == 1 else 1))
+    channels = (channel, -1 if channel == 1 else 1)
+    return find_blocks(chain[-1].shape_in, move, channels, stacked)
 
 
 def _layout_label(chain):
@@ -299,15 +358,16 @@ def _layout_label(chain):
 
 
 def _enlarges_by_name(step):
-    return "shuffle" in step.label or "Depth" in step.label
+    return "shuffle" in step.label or "Depth" in step.label or step.label == "fold"
 
 
 def _shuffle(end, source, blocks: Blocks, label, steps, users, channel):
-    maker, alone, added = _maker(source, steps)
+    maker, alone, added = _maker(source, blocks.channel_axes[0], steps, channel)
     if maker is not None and not _fits(maker, end, blocks, channel):
         return None
-    groups = _groups(blocks, source.shape[blocks.channel_axis])
-    change = {source.index: Change(mean=(groups, blocks.channel_axis))}
+    (axis,) = blocks.channel_axes
+    groups = _groups(blocks, source.shape[axis])
+    change = {source.index: Change(mean=(groups, axis))}
     if maker is None:
         note = "what makes its channels is no convolution; its kernel is not known"
         return Place(
@@ -353,8 +413,14 @@ def _fits(maker, end, blocks, channel):
     return made == [n * s for n, s in zip(sizes, blocks.stride, strict=True)]
 
 
-def _maker(step, steps):
-    """The convolution or linear layer whose result this is, beyond pointwise steps.
+def _maker(step, axis, steps, channel):
+    """The convolution or linear layer whose channels these are, beyond pointwise steps.
+
+    Args:
+      step: that made the features.
+      axis: of their channels.
+      steps: all of them, by index.
+      channel: the axis of the channels of images, 1 or -1.
 
     Returns:
       The layer with the biases that are added behind it, whether there is nothing
@@ -363,20 +429,37 @@ def _maker(step, steps):
     """
     alone, added = True, ()
     while step.kind not in ("convolution", "linear"):
-        same = step.kind == "other" and step.shape == step.shape_in
-        # The examples and places of a linear layer may lie along one axis or more.
-        moved = step.kind == "layout" and step.shape[-1:] == step.shape_in[-1:]
         made = [steps[n] for n in step.sources if n in steps]
-        if not (same or moved) or len(made) != 1:
+        before = _before(step, axis)
+        if before is None or len(made) != 1:
             return None, False, ()
+        moved = step.kind == "layout" or step.label.lower() in _CUTTING
         alone &= moved or step.bias is not None
         added += (step,) if step.bias is not None else ()
-        step = made[0]
+        step, axis = made[0], before
+    of_layer = channel if step.kind == "convolution" else -1
+    if axis != of_layer % len(step.shape):
+        return None, False, ()
     # What is added along another axis is no bias of the channels.
     own = tuple(x for x in added if x.bias.shape == step.weight.shape[:1])
     biases = [x.bias for x in (step, *own) if x.bias is not None]
     whole = step._replace(bias=sum(biases)) if biases else step
     return whole, alone and own == added, tuple(x.index for x in own)
+
+
+def _before(step, axis):
+    """Which axis of what a step is given is one of its result, or None if none is."""
+    if step.kind == "layout":
+        run = roles.axes_along(step.shape_in, step.move)[axis]
+        whole = len(run) == 1 and step.shape_in[min(run)] == step.shape[axis]
+        return min(run) if whole else None
+    # The first of several tokens may be cut off, or borders be.
+    cut = step.label.lower() in _CUTTING and len(step.shape) == len(step.shape_in)
+    same = step.kind == "other" and (cut or step.shape == step.shape_in)
+    return axis if same and step.shape[axis] == step.shape_in[axis] else None
+
+
+_CUTTING = {"slice", "narrow"}
 
 
 def _groups(blocks, count):
@@ -397,46 +480,56 @@ def scales(trace: Trace, places: list[Place]) -> dict[int, tuple[float, ...]]:
     """
     result = next(x for x in trace.steps if x.index == trace.results[0])
     dims = len(result.shape) - 2
+    shapes = {step.index: step.shape for step in trace.steps}
     enlarging = {place.output: place for place in places}
     found = {result.index: (1.0,) * dims}
 
-    def note(source, larger):
+    def note(source, here, own):
+        larger = tuple(a * b for a, b in zip(here, own, strict=True))
         found[source] = max(found.get(source, larger), larger)
 
     for step in reversed(trace.steps):
         here = found.get(step.index)
         if here is None:
             continue
-        place = enlarging.get(step.index)
-        if place and len(place.stride) == dims:
-            own = tuple(map(float, place.stride))
-            note(place.input, tuple(a * b for a, b in zip(here, own, strict=True)))
-            continue
-        own = _scale(step, dims, trace.channel)
-        for source in step.sources:
-            note(source, tuple(a * b for a, b in zip(here, own, strict=True)))
+        place, beside = enlarging.get(step.index), step.sources
+        if place and is_of(len(place.stride), dims):
+            note(place.input, here, of_dimensions(place.stride, dims))
+            beside = step.sources[1:]  # what a part of the result is written into
+        for source in beside:
+            shape = shapes.get(source, step.shape_in)
+            note(source, here, _scale(step, shape, dims, trace.channel))
     return found
 
 
-def _scale(step, dims, channel):
-    if step.kind == "convolution" and len(step.stride) == dims:
-        return tuple(1 / s for s in step.stride)
+def is_of(own: int, dims: int) -> bool:
+    """Whether features of so many spatial axes are of a result of that many: of a
+    video the frames, too. Of images what has one axis are tokens.
+    """
+    return own == dims or (own, dims) == (2, 3)
+
+
+def of_dimensions(stride: Sequence[float], dims: int) -> tuple[float, ...]:
+    """A stride along the axes of the result: of frames it is 1 in time."""
+    return (1.0,) * (dims - len(stride)) + tuple(map(float, stride))
+
+
+def _scale(step, shape, dims, channel):
+    """Of one of a step's sources, which has this shape."""
+    if step.kind == "convolution" and is_of(len(step.stride), dims):
+        return of_dimensions([1 / s for s in step.stride], dims)
     # Layouts that enlarge are places.
     if step.kind == "layout" or step.label.lower() in _JOINING:
         return (1.0,) * dims
-    if len(step.shape_in) != len(step.shape) or len(step.shape) != dims + 2:
+    if len(shape) != len(step.shape) or not is_of(len(shape) - 2, dims):
         return (1.0,) * dims
-    return tuple(
-        _ratio(out, n)
-        for n, out in zip(
-            spatial(step.shape_in, channel), spatial(step.shape, channel), strict=True
-        )
-    )
+    sizes = zip(spatial(shape, channel), spatial(step.shape, channel), strict=True)
+    return of_dimensions([_ratio(out, n) for n, out in sizes], dims)
 
 
 def _ratio(out, n):
-    """Of two sizes; small differences are borders."""
-    if not n or not out:
+    """Of two sizes; small differences are borders, and one pixel does not repeat."""
+    if n <= 1 or not out:
         return 1.0
     ratio = out / n
     for near in (round(ratio), 1 / max(1, round(1 / ratio))):

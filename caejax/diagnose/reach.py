@@ -119,13 +119,15 @@ def with_channels(trace: Trace) -> Trace:
     """The trace of a model that gives (B, n1, ..., nd), as depth and sound, with C = 1.
 
     Others are left as they are: what lies before such a result has an axis of one
-    channel, which one of its last steps leaves out.
+    channel, which one of its last steps leaves out, or it is a signal (B, n) that was
+    laid out of more axes.
     """
     steps = {step.index: step for step in trace.steps}
     step = result = steps.get(trace.results[0])
     while step is not None and trace.channel == 1:
         one = (*step.shape[:1], 1, *step.shape[1:])
-        if step.shape_in == one:
+        signal = step.kind == "layout" and len(step.shape) == 2 < len(step.shape_in)
+        if signal or step.shape_in == one:
             break
         same = step.shape == step.shape_in
         step = steps.get(step.sources[0]) if same and step.sources else None

@@ -127,10 +127,7 @@ class _Recorder(TorchDispatchMode):
             if change.statistics is not None:
                 made = _with_statistics(step.label, args, change.statistics)
             self.statistics[index] = Change(statistics=_statistics(step.label, made))
-        if change.mean is not None:
-            made = _mean(made, *change.mean)
-        if change.value is not None:
-            made = torch.as_tensor(change.value).to(made)
+        made = _changed(made, change)
         tensors = [x for x in _flat(made) if isinstance(x, torch.Tensor)]
         if step.sources:  # what is made of weights alone does not depend on inputs
             for tensor in tensors:
@@ -141,16 +138,33 @@ class _Recorder(TorchDispatchMode):
             there = (self.of[whole],) if whole in self.of else ()
             step = step._replace(sources=(*step.sources, *there))
             self.of[whole] = index
-            shape = shape if whole.numel() == tensors[0].numel() else tuple(whole.shape)
+            if whole.numel() != tensors[0].numel():
+                shape, tensors = tuple(whole.shape), [whole]
         self.steps.append(step._replace(shape=shape))
         if index in self._watch:
             self._watch[index](_array(tensors[0]))
+        if step.sources and isinstance(made, list):
+            return [self._part(step, x) for x in made]
         return made
+
+    def _part(self, whole, part):
+        """One of several results, as a step of its own: it may be changed alone."""
+        index = len(self.steps)
+        part = _changed(part, self._changes.get(index, Change()))
+        shape = tuple(part.shape)
+        self.of[part] = index
+        step = whole._replace(index=index, sources=(whole.index,), shape=shape)
+        self.steps.append(step)
+        if index in self._watch:
+            self._watch[index](_array(part))
+        return part
 
     def _step(self, index, func, args, kwargs):
         name = func.overloadpacket.__name__
         tensors = [x for x in _flat((args, kwargs)) if isinstance(x, torch.Tensor)]
-        sources = tuple(self.of[x] for x in tensors if x in self.of)
+        # Of these the shape alone is taken, or nothing.
+        fresh = name.startswith("new_") or name.endswith("_like")
+        sources = tuple(self.of[x] for x in tensors if x in self.of and not fresh)
         first = next((x for x in tensors if x in self.of), None)
         step = Step(
             index,
@@ -166,6 +180,8 @@ class _Recorder(TorchDispatchMode):
         if name.lstrip("_").startswith("upsample"):
             mode = name.lstrip("_").removeprefix("upsample_")
             return step._replace(kind="resize", label="interpolate", mode=mode)
+        if name == "col2im" and len(sources) == 1 and _tiles(*args[1:]):
+            return step._replace(kind="layout", label="fold", move=_folder(args))
         if name in _LAYOUTS and len(sources) == 1:
             return step._replace(kind="layout", move=_mover(func, args, kwargs))
         if name in _LINEAR:
@@ -225,6 +241,14 @@ def _with_statistics(label, args, statistics):
     made = made if weight is None else made * of_weights(weight)
     made = made if bias is None else made + of_weights(bias)
     return (made, *statistics)
+
+
+def _changed(made, change):
+    if change.mean is not None:
+        made = _mean(made, *change.mean)
+    if change.value is not None:
+        made = torch.as_tensor(change.value).to(made)
+    return made
 
 
 def _written(label, tensors):
@@ -319,6 +343,21 @@ def _mover(func, args, kwargs):
             tensor if old is None and n == 0 else old for n, old in enumerate(rest)
         ]
         return func(*given, **kwargs).numpy()
+
+    return move
+
+
+def _tiles(size, kernel, dilation, padding, stride):
+    """Whether patches are put beside each other, so that each pixel is of one."""
+    return list(kernel) == list(stride) and not any(padding) and set(dilation) == {1}
+
+
+def _folder(args):
+    def move(array):
+        # Of whole numbers there is none; those of places are exact in doubles.
+        tensor = torch.from_numpy(np.ascontiguousarray(array)).double()
+        folded = torch.nn.functional.fold(tensor, args[1], args[2], stride=args[2])
+        return folded.numpy().astype(array.dtype)
 
     return move
 

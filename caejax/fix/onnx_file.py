@@ -26,12 +26,15 @@ def fix_model(
     Returns:
       The copy, what was changed in it, and sentences about what could not be.
     """
-    mends, left = find_mends(trace_model(model, inputs))
+    trace = trace_model(model, inputs)
+    mends, left = find_mends(trace)
+    names = {index: name for name, index in trace.tensors.items()}
     mended = onnx.ModelProto()
     mended.CopyFrom(model)
     weights = {x.name: x for x in mended.graph.initializer}
     for number, mend in enumerate(mends):
-        node = mended.graph.node[mend.step]
+        made = names[mend.step]
+        node = next(x for x in mended.graph.node if made in x.output)
         slot = list(node.input).index(mend.holds)
         kept = weights.get(mend.holds)
         value = _laid_out(mend, node, model, kept)

@@ -1,0 +1,310 @@
+"""Which moves of elements turn channels into pixels in models, and which do not."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from helpers.onnx_files import onnx_file
+
+from caejax.diagnose import diagnose
+
+HEADS, HEIGHT, WIDTH = 2, 12, 8
+
+
+def _split_heads(x):
+    """(B, N, C) to (B, heads, N, d)."""
+    return x.unflatten(-1, (HEADS, -1)).transpose(1, 2)
+
+
+def _attention(torch, q, k, v):
+    return torch.softmax(q @ k.transpose(-1, -2), -1) @ v
+
+
+def _joined_heads(torch, tokens, made):
+    """Queries, keys and values of one layer, heads and batch along one axis."""
+    b, n, c = tokens.shape
+    qkv = made.reshape(b, n, 3, HEADS, c // HEADS).permute(2, 0, 3, 1, 4)
+    seen = _attention(torch, *qkv.reshape(3, b * HEADS, n, -1).unbind(0))
+    return seen.reshape(b, HEADS, n, -1).transpose(1, 2).reshape(b, n, c)
+
+
+def _own_axis_of_heads(torch, tokens, made):
+    seen = _attention(torch, *map(_split_heads, made.chunk(3, -1)))
+    return seen.transpose(1, 2).flatten(2)
+
+
+def _windows(torch, tokens, made):
+    b, n, _ = tokens.shape
+
+    def windows(x):
+        x = x.reshape(b, HEIGHT // 4, 4, WIDTH // 4, 4, -1)
+        return x.permute(0, 1, 3, 2, 4, 5).reshape(-1, 16, x.shape[-1])
+
+    seen = 0.5 * _joined_heads(torch, windows(tokens), windows(made))
+    seen = seen.reshape(b, HEIGHT // 4, WIDTH // 4, 4, 4, -1)
+    return seen.permute(0, 1, 3, 2, 4, 5).reshape(b, n, -1)
+
+
+def _relative_positions(torch, tokens, made):
+    b, n, _ = tokens.shape
+    q, k, v = map(_split_heads, made.chunk(3, -1))
+    seen = (q @ k.transpose(-1, -2)).reshape(b, HEADS, HEIGHT, WIDTH, HEIGHT, WIDTH)
+    seen = (seen + torch.ones(HEIGHT, 1, HEIGHT, 1)).reshape(b, HEADS, n, n)
+    return (seen.softmax(-1) @ v).transpose(1, 2).flatten(2)
+
+
+def _turned_positions(torch, tokens, made):
+    q, k, v = map(_split_heads, made.chunk(3, -1))
+    turned = torch.stack([-q[..., 1::2], q[..., ::2]], -1).flatten(-2)
+    return _attention(torch, turned, k, v).transpose(1, 2).flatten(2)
+
+
+def _masks(torch, tokens, made):
+    """As the decoder of segment-anything has it: sums of maps made tokens."""
+    image = tokens.transpose(1, 2).unflatten(2, (HEIGHT, WIDTH))
+    image = image + torch.zeros_like(image)
+    tokens = image.unsqueeze(1).flatten(0, 1).flatten(2).permute(0, 2, 1)
+    return (tokens.unsqueeze(1) + 1).squeeze(1)
+
+
+def _kernels_of_places(torch, tokens, made):
+    """A kernel for each place, multiplied as one matrix a place."""
+    b, n, c = tokens.shape
+    kernels = made.transpose(1, 2).unflatten(1, (c, 3))  # in, out, places
+    kernels = (
+        kernels.repeat_interleave(4, 2).unflatten(2, (3, 4)).permute(3, 0, 1, 2, 4)
+    )
+    kernels = (0.5 * kernels[0]).permute(0, 3, 1, 2).reshape(b * n, c, 3)
+    seen = torch.bmm(tokens.reshape(b * n, 1, c), kernels)
+    return torch.cat([seen] * 4, -1).reshape(b, n, c)
+
+
+ATTENTIONS = [
+    _joined_heads,
+    _own_axis_of_heads,
+    _windows,
+    _relative_positions,
+    _turned_positions,
+    _masks,
+    _kernels_of_places,
+]
+
+
+@pytest.mark.parametrize("move", ATTENTIONS, ids=lambda x: x.__name__.strip("_"))
+@pytest.mark.parametrize("batch", [1, 2])
+def test_what_moves_likewise_and_enlarges_nothing(move, batch, torch, normal):
+    class Module(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embed = torch.nn.Conv2d(3, 12, 1)
+            self.qkv = torch.nn.Linear(12, 36)
+            self.out = torch.nn.Conv2d(12, 3, 1)
+
+        def forward(self, x):
+            tokens = self.embed(x).flatten(2).transpose(1, 2)
+            tokens = move(torch, tokens, self.qkv(tokens))
+            return self.out(tokens.transpose(1, 2).unflatten(2, (HEIGHT, WIDTH)))
+
+    torch.manual_seed(0)
+    found = diagnose(Module(), normal(batch, 3, HEIGHT, WIDTH))
+    assert found["places"] == []
+    assert "no place that enlarges" in found["verdict"]
+
+
+def _tiles(x, p):
+    """Patches put back: (B, H, W, C p p) to (B, C, H p, W p)."""
+    x = x.unflatten(-1, (-1, p, p)).permute(0, 3, 1, 4, 2, 5)
+    return x.flatten(2, 3).flatten(3, 4)
+
+
+def _channels_last(torch, x, layer):
+    y = layer(x).permute(0, 2, 3, 1) + 0.5
+    return _tiles(y, 2)
+
+
+def _folded(torch, x, layer):
+    size = [2 * n for n in x.shape[2:]]
+    return torch.nn.functional.fold(layer(x).flatten(2), size, 2, stride=2)
+
+
+def _stacked(torch, x, layer):
+    """Four results side by side, as interleaved transposed convolutions have them."""
+    a, b, c, d = layer(x).chunk(4, 1)
+    rows = [torch.stack(pair, -1).flatten(-2) for pair in ((a, b), (c, d))]
+    return torch.stack(rows, -2).flatten(2, 3)
+
+
+def _written(torch, x, layer):
+    made = x.new_zeros(len(x), 3, *(2 * n for n in x.shape[2:]))
+    for n, part in enumerate(layer(x).chunk(4, 1)):
+        made[:, :, n // 2 :: 2, n % 2 :: 2] = part
+    return made
+
+
+def _gated(torch, x, layer):
+    shuffle = torch.nn.functional.pixel_shuffle
+    wide, gate = torch.cat([layer(x)] * 2, 1).chunk(2, 1)
+    return shuffle(wide, 2) * torch.sigmoid(shuffle(gate, 2))
+
+
+@pytest.mark.parametrize(
+    ("move", "kernel"),
+    [
+        (_channels_last, True),
+        (_folded, True),
+        (_stacked, False),
+        (_written, False),
+        (_gated, False),
+    ],
+)
+@pytest.mark.parametrize("batch", [1, 2])
+def test_what_enlarges_in_pytorch(move, kernel, batch, torch, normal):
+    """The kernel is read where one layer makes all phases; all are measured."""
+
+    class Module(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = torch.nn.Conv2d(3, 12, 3, padding=1)
+
+        def forward(self, x):
+            return move(torch, x, self.layer)
+
+    torch.manual_seed(0)
+    found = diagnose(Module(), normal(batch, 3, 20, 16))
+    assert found["period"] == [2, 2]
+    assert not found.clean
+    assert found["ripple_db"] > -60
+    first = found["places"][0]
+    assert (first["gain_spread_db"] is not None) == kernel
+    if kernel:
+        assert first["name"] == "layer"
+        told = first["predicted_db"]  # of what is pointwise behind it nothing is
+        assert told is None or told == pytest.approx(first["ripple_db"], abs=0.1)
+
+
+def test_patches_behind_a_token_that_is_cut_off(torch, normal):
+    """As masked autoencoders have it: the kernel is read all the same."""
+
+    class Module(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first = torch.nn.Parameter(torch.zeros(1, 1, 5))
+            self.head = torch.nn.Linear(5, 48)
+
+        def forward(self, x):
+            tokens = x.flatten(2).transpose(1, 2)
+            tokens = torch.cat([self.first.expand(len(x), -1, -1), tokens], 1)
+            return _tiles(self.head(tokens)[:, 1:].unflatten(1, (8, 8)), 4)
+
+    torch.manual_seed(0)
+    (place,) = diagnose(Module(), normal(2, 5, 8, 8))["places"]
+    assert (place["name"], place["operation"]) == ("head", "Linear + reshape")
+    assert place["stride"] == [4, 4]
+    assert place["gain_spread_db"] > -60
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_frames_of_a_video_are_enlarged_one_by_one(transposed, torch, normal):
+    class Module(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.up = torch.nn.ConvTranspose2d(3, 3, 2, 2)
+            self.wide = torch.nn.Conv2d(3, 12, 1)
+
+        def forward(self, x):
+            frames = x.transpose(1, 2).flatten(0, 1)
+            if transposed:
+                frames = self.up(frames)
+            else:
+                frames = torch.nn.functional.pixel_shuffle(self.wide(frames), 2)
+            return frames.unflatten(0, (-1, x.shape[2])).transpose(1, 2)
+
+    torch.manual_seed(0)
+    found = diagnose(Module(), normal(1, 3, 5, 12, 12))
+    (place,) = found["places"]
+    assert place["period"] == found["period"] == [1, 2, 2]
+    assert place["share"] == pytest.approx(1)
+    still = diagnose(Module(), normal(1, 3, 1, 12, 12))
+    assert still["ripple_db"] > -60
+    assert "NaN" not in still.to_json()
+
+
+def test_a_signal_without_an_axis_of_channels(torch, normal):
+    class Module(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.head = torch.nn.Linear(6, 4)
+
+        def forward(self, x):
+            return self.head(x.transpose(1, 2)).flatten(1)
+
+    torch.manual_seed(0)
+    found = diagnose(Module(), normal(1, 6, 40))
+    (place,) = found["places"]
+    assert (place["stride"], found["period"]) == ([4], [4])
+    assert not found.clean
+
+
+def test_parts_of_what_is_split_are_shared_out_apart(normal, tmp_path):
+    """Of two parts one draws: in ONNX and in JAX it alone has a share."""
+    weight = np.concatenate([normal(12, 3, 1, 1), np.ones((12, 3, 1, 1), np.float32)])
+    path = onnx_file(
+        tmp_path / "model.onnx",
+        [
+            ("Conv", ["x", "w"], ["c"], {}),
+            ("Split", ["c"], ["a", "b"], {"axis": 1}),
+            ("DepthToSpace", ["a"], ["p"], {"blocksize": 2}),
+            ("DepthToSpace", ["b"], ["q"], {"blocksize": 2}),
+            ("Add", ["p", "q"], ["y"], {}),
+        ],
+        {"w": weight},
+        version=13,
+    )
+
+    def shuffle(x):
+        b, h, w, _ = x.shape
+        x = x.reshape(b, h, w, 2, 2, 3).transpose(0, 1, 3, 2, 4, 5)
+        return x.reshape(b, 2 * h, 2 * w, 3)
+
+    def function(x):
+        first, second = jnp.split(x @ weight[:, :, 0, 0].T, 2, -1)
+        return shuffle(first) + shuffle(second)
+
+    for found in (diagnose(path), diagnose(function, normal(1, 16, 16, 3))):
+        first, second = found["places"]
+        assert first["share"] == pytest.approx(1, abs=1e-4)
+        assert second["share"] == pytest.approx(0, abs=1e-4)
+        assert not found.clean
+
+
+def test_what_is_split_is_mended(normal, tmp_path):
+    """A layer behind it is found in the file by its result, not by its number."""
+    caejax_fix = pytest.importorskip("caejax.fix")
+    path = onnx_file(
+        tmp_path / "model.onnx",
+        [
+            ("Split", ["x"], ["a", "b", "c"], {"axis": 1}),
+            ("Concat", ["b", "a"], ["d"], {"axis": 1}),
+            ("ConvTranspose", ["d", "w"], ["y"], {"strides": [2, 2]}),
+        ],
+        {"w": normal(2, 3, 4, 4)},
+        version=13,
+    )
+    record = caejax_fix.fix_file(path, tmp_path / "mended.onnx")
+    assert record["ripple_before_db"] > -60
+    assert record["ripple_after_db"] < -100
+
+
+def test_attention_in_jax_enlarges_nothing(normal):
+    weight, back = normal(8, 24), normal(8, 3)
+
+    def function(x):
+        b, h, w, c = x.shape
+        qkv = (x.reshape(b, h * w, c) @ weight).reshape(b, h * w, 3, 2, 4)
+        qkv = qkv.transpose(2, 0, 3, 1, 4).reshape(3, 2 * b, h * w, 4)
+        seen = jax.nn.softmax(jnp.einsum("bqd,bkd->bqk", qkv[0], qkv[1]))
+        seen = jnp.einsum("bqk,bkd->bqd", seen, qkv[2]).reshape(b, 2, h * w, 4)
+        return seen.transpose(0, 2, 1, 3).reshape(b, h, w, 8) @ back
+
+    for batch in (1, 2):
+        assert diagnose(function, normal(batch, 12, 8, 8))["places"] == []
