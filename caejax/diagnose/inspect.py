@@ -28,6 +28,7 @@ from caejax.diagnose.reach import (
 )
 from caejax.diagnose.result import THRESHOLD_DB, Diagnosis
 from caejax.diagnose.trace import Trace, spatial
+from caejax.errors import CaejaxError
 
 
 def inspect(
@@ -51,7 +52,8 @@ def inspect(
       examples: more of such inputs, that colours and features have the mean of all.
 
     Raises:
-      CaejaxError: nothing is called that, or its result has no spatial axes.
+      CaejaxError: nothing is called that, its result has no spatial axes, or the
+        model's is not finite.
     """
     trace = with_channels(trace)
     places = find_places(trace)
@@ -197,6 +199,11 @@ def _measure(trace, examples, places, periods, whole, larger, about):
     at = [_at(whole, larger, x) for x in places]
     shown = _Shown(places, at, len(inputs))
     images = trace.run(given, watch=shown.watch)
+    if not all(np.isfinite(y).all() for y in images):
+        raise CaejaxError(
+            "what the model makes of flat inputs is not finite; look for NaN in its "
+            "weights, or give inputs of the range that it takes"
+        )
     try:
         each = [probe.pattern(y, whole) for y in images]
     except ValueError as error:

@@ -112,20 +112,42 @@ def _to_channels_second(node):
 
 
 def _channels_of(model, name):
-    """Channels of an open axis, by the kernel that takes it."""
+    """Channels of an open axis, by the kernel that takes it.
+
+    Raises:
+      CaejaxError: none does.
+    """
+    found = _channels_taken(model, name)
+    if found is None:
+        raise CaejaxError(
+            f"the ONNX file leaves the channels of its input {name!r} open; export it "
+            "with the shape of an example"
+        )
+    return found
+
+
+def _channels_taken(model, name):
     weights = {x.name: x for x in model.graph.initializer}
     for node in _users(model, name):
-        if node.op_type == "Transpose":
-            return _channels_of(model, node.output[0])
-        if node.op_type in ("Conv", "ConvTranspose") and node.input[1] in weights:
+        if node.op_type in ("Conv", "ConvTranspose"):
+            if node.input[0] != name or node.input[1] not in weights:
+                continue
             shape = weights[node.input[1]].dims
             if node.op_type == "ConvTranspose":
                 return shape[0]
             return shape[1] * onnx_moves.attributes(node).get("group", 1)
-    raise CaejaxError(
-        f"the ONNX file leaves the channels of its input {name!r} open; export it with "
-        "the shape of an example"
-    )
+        if node.op_type in _KEEPING:
+            found = _channels_taken(model, node.output[0])
+            if found is not None:
+                return found
+    return None
+
+
+# Operations whose results have the channels of what they are given.
+_KEEPING = {"Transpose", "Identity", "Cast", "Pad", "Resize", "Upsample", "Dropout"}
+_KEEPING |= {"Add", "Sub", "Mul", "Div", "Clip", "BatchNormalization"}
+_KEEPING |= {"InstanceNormalization", "MaxPool", "AveragePool", "Neg", "Abs", "Pow"}
+_KEEPING |= {"Relu", "LeakyRelu", "Sigmoid", "Tanh", "Elu", "Gelu", "Sqrt", "Exp"}
 
 
 def input_shape(model: onnx.ModelProto) -> tuple[int | None, ...]:
@@ -190,7 +212,7 @@ def trace_model(model: onnx.ModelProto, inputs: Sequence[np.ndarray]) -> Trace:
     def run(inputs, changes=NOTHING, watch=NOTHING):
         shown = {n: model.graph.node[n].output[0] for n in watch if n >= 0}
         wanted = [result, *shown.values()]
-        session = _session(_changed(model, changes, shapes), wanted)
+        session = _session(_changed(model, changes, shapes, types), wanted)
         found = []
         for arrays in inputs:
             made = _values(model, session, feed(arrays), wanted)
@@ -205,16 +227,35 @@ def trace_model(model: onnx.ModelProto, inputs: Sequence[np.ndarray]) -> Trace:
     given = feed(inputs)
     values = _values(model, _session(model, every), given, every)
     steps, of = _steps(model, values, given)
+    if result not in of:
+        raise CaejaxError(
+            "the first result of the ONNX file does not depend on its inputs, so "
+            "nothing can be told from it"
+        )
     seen = values | given
     shapes = {x.name: tuple(x.dims) for x in model.graph.initializer}
     shapes |= {name: np.shape(value) for name, value in seen.items()}
+    fixed = model.graph.initializer
+    types = {x.name: helper.tensor_dtype_to_np_dtype(x.data_type) for x in fixed}
+    types |= {name: np.asarray(value).dtype for name, value in seen.items()}
     nodes = {step.index: model.graph.node[step.index] for step in steps}
     statistics = {
         index: _statistics(node, seen)
         for index, node in nodes.items()
         if _is_over_space(node, shapes)
     }
-    return Trace(steps, (of[result],), run, statistics, tensors=of)
+    about = _not_looked_into(nodes.values())
+    return Trace(steps, (of[result],), run, statistics, about=about, tensors=of)
+
+
+def _not_looked_into(nodes):
+    inside = sorted({x.op_type for x in nodes if len(_read(x)) > len(x.input)})
+    if not inside:
+        return ()
+    return (
+        f"what runs inside of {' and '.join(inside)} is not looked into: places there "
+        "are not listed, and measured only where the result repeats by others",
+    )
 
 
 def _with_parts(model):
@@ -306,7 +347,7 @@ def _unrunnable(model, error):
     return f"onnxruntime cannot run the ONNX file: {said}"
 
 
-def _changed(model, changes, shapes):
+def _changed(model, changes, shapes, types):
     if not changes:
         return model
     changed = onnx.ModelProto()
@@ -315,14 +356,14 @@ def _changed(model, changes, shapes):
         node = changed.graph.node[index]
         if change.weight is not None:
             name = f"{node.name or node.output[0]}.clean"
-            changed.graph.initializer.append(
-                numpy_helper.from_array(change.weight, name)
-            )
+            kernel = change.weight.astype(types[node.input[1]])
+            changed.graph.initializer.append(numpy_helper.from_array(kernel, name))
             node.input[1] = name
     # From the last on, so that places stay what they are.
     for index in sorted(changes, reverse=True):
         if changes[index].mean is not None:
-            _insert_mean(changed.graph, index, *changes[index].mean)
+            kind = types[changed.graph.node[index].output[0]]
+            _insert_mean(changed.graph, index, *changes[index].mean, kind)
         if changes[index].value is not None:
             _put_value(changed.graph, index, changes[index].value)
         if changes[index].statistics is not None:
@@ -433,10 +474,10 @@ def _put_value(graph, index, value):
     graph.node.insert(index + 1, made)
 
 
-def _insert_mean(graph, index, groups, axis):
-    """Replaces a result's channels by the means of their groups."""
+def _insert_mean(graph, index, groups, axis, kind):
+    """Replaces a result's channels, of this type, by the means of their groups."""
     name = graph.node[index].output[0]
-    matrix = averaging(groups)
+    matrix = averaging(groups).astype(kind)
     own = f"{name}.own"
     graph.node[index].output[0] = own
     graph.initializer.append(numpy_helper.from_array(matrix, f"{name}.mean"))
@@ -464,14 +505,15 @@ def _steps(model, values, inputs):
     shapes = {name: array.shape for name, array in inputs.items()}
     steps = []
     for index, node in enumerate(model.graph.node):
+        read = _read(node)
         sources = tuple(
-            of[x] for x in node.input if x in of and not _is_a_shape(values.get(x))
+            of[x] for x in read if x in of and not _is_a_shape(values.get(x))
         )
         made = [np.asarray(values[x]) for x in node.output if x in values]
         if not sources:
             fixed |= {x: np.asarray(values[x]) for x in node.output if x}
             continue
-        first = next(x for x in node.input if x in of)
+        first = next(x for x in read if x in of)
         step = Step(
             index,
             node.name or node.output[0],
@@ -481,11 +523,23 @@ def _steps(model, values, inputs):
             shapes.get(first, ()),
             made[0].shape,
         )
-        steps.append(_known(step, node, {**values, **fixed}))
+        steps.append(_known(step, node, {**inputs, **values, **fixed}))
         for name, array in zip([x for x in node.output if x], made, strict=True):
             of[name] = index
             shapes[name] = array.shape
     return steps, of
+
+
+def _read(node):
+    """Names that a node reads, and the graphs inside of it, as of `If` and `Loop`."""
+    inside = [
+        name
+        for x in node.attribute
+        for graph in (*([x.g] if x.HasField("g") else []), *x.graphs)
+        for inner in graph.node
+        for name in _read(inner)
+    ]
+    return [*node.input, *inside]
 
 
 def _is_a_shape(value):
