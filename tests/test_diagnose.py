@@ -616,3 +616,84 @@ def test_results_that_are_written_in_parts(torch, normal):
     found = diagnose(Frames(), normal(1, 4, 24, 24))
     assert [place["period"] for place in found["places"]] == [[2, 2], [2, 2]]
     assert sum(place["share"] for place in found["places"]) == pytest.approx(1)
+
+
+def test_onnx_files_of_half_precision(normal, tmp_path):
+    """The changed kernel has the file's own type."""
+    onnx = pytest.importorskip("onnx")
+    path = onnx_file(
+        tmp_path / "model.onnx",
+        [
+            ("Cast", ["x"], ["h"], {"to": onnx.TensorProto.FLOAT16}),
+            ("ConvTranspose", ["h", "w"], ["t"], {"strides": [2, 2]}),
+            ("Conv", ["t", "v"], ["c"], {}),
+            ("DepthToSpace", ["c"], ["d"], {"blocksize": 2}),
+            ("Cast", ["d"], ["y"], {"to": onnx.TensorProto.FLOAT}),
+        ],
+        {
+            "w": normal(3, 2, 3, 3).astype(np.float16),
+            "v": normal(4, 2, 1, 1).astype(np.float16),
+        },
+    )
+    found = diagnose(path)
+    assert [place["period"] for place in found["places"]] == [[4, 4], [2, 2]]
+    assert all(place["share"] is not None for place in found["places"])
+
+
+def test_onnx_kernels_that_are_inputs_and_open_channels(normal, tmp_path):
+    """Channels are told by a convolution behind pointwise nodes, too."""
+    onnx = pytest.importorskip("onnx")
+    path = onnx_file(
+        tmp_path / "model.onnx",
+        [
+            ("Relu", ["x"], ["r"], {}),
+            ("ConvTranspose", ["r", "w"], ["y"], {"strides": [2, 2]}),
+        ],
+        {"w": normal(3, 2, 3, 3)},
+        channels="c",
+    )
+    assert not diagnose(path).clean
+    model = onnx.load(path)
+    model.graph.input[0].type.tensor_type.shape.dim[1].dim_value = 3
+    del model.graph.initializer[:]
+    given = onnx.helper.make_tensor_value_info("w", 1, [3, 2, 3, 3])
+    model.graph.input.append(given)
+    onnx.save(model, path)
+    (place,) = diagnose(path)["places"]
+    assert (place["operation"], place["stride"]) == ("ConvTranspose", [2, 2])
+
+
+def test_results_that_are_not_finite_or_depend_on_nothing(normal, tmp_path, capsys):
+    kernel = np.full((3, 2, 3, 3), np.nan, np.float32)
+    node = ("ConvTranspose", ["x", "w"], ["y"], {"strides": [2, 2]})
+    path = onnx_file(tmp_path / "model.onnx", [node], {"w": kernel})
+    assert command.main([str(path)]) == 1
+    assert "is not finite; look for NaN" in capsys.readouterr().err
+    node = ("ConvTranspose", ["z", "w"], ["y"], {"strides": [2, 2]})
+    weights = {"w": normal(3, 2, 3, 3), "z": normal(1, 3, 8, 8)}
+    path = onnx_file(tmp_path / "model.onnx", [node], weights)
+    assert command.main([str(path)]) == 1
+    assert "does not depend on its inputs" in capsys.readouterr().err
+
+
+def test_what_runs_under_conditions_is_told(normal, tmp_path):
+    onnx = pytest.importorskip("onnx")
+    make = onnx.helper.make_node
+
+    def branch(name):
+        node = onnx.helper.make_node(
+            "ConvTranspose", ["x", "w"], [name], strides=[2, 2]
+        )
+        made = onnx.helper.make_tensor_value_info(name, 1, None)
+        return onnx.helper.make_graph([node], name, [], [made])
+
+    parts = {"then_branch": branch("a"), "else_branch": branch("b")}
+    path = onnx_file(
+        tmp_path / "model.onnx",
+        [("If", ["c"], ["y"], parts)],
+        {"c": np.array(True), "w": normal(3, 2, 2, 2)},
+    )
+    found = diagnose(path)
+    assert "inside of If is not looked into" in " ".join(found["about"])
+    assert found["period"] == [2, 2]
+    assert not found.clean

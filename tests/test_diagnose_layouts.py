@@ -308,3 +308,76 @@ def test_attention_in_jax_enlarges_nothing(normal):
 
     for batch in (1, 2):
         assert diagnose(function, normal(batch, 12, 8, 8))["places"] == []
+
+
+def test_what_no_place_is_known_for_is_measured_from_the_input(torch, normal):
+    """A product with a small pattern, and rows that a matrix makes; one is clean."""
+
+    class Module(torch.nn.Module):
+        def __init__(self, cell):
+            super().__init__()
+            self.register_buffer("cell", torch.tensor(cell)[None, None])
+
+        def forward(self, x):
+            return torch.kron(x, self.cell)
+
+    x = normal(1, 3, 12, 8)
+    found = diagnose(Module([[1.0, 2.0], [3.0, 4.0]]), x)
+    assert (found["places"][0]["name"], found["period"]) == ("input", [2, 2])
+    # Of 1 to 4 the variance is 5/4, and the square of the mean 25/4.
+    assert found["ripple_db"] == pytest.approx(10 * np.log10(1 / 5), abs=1e-3)
+    assert diagnose(Module([[1.0, 1.0], [1.0, 1.0]]), x).clean
+
+
+def test_patches_that_overlap(torch, normal):
+    class Module(torch.nn.Module):
+        def forward(self, x):
+            patches = x.flatten(2).repeat_interleave(16, 1)
+            size = [2 * n for n in x.shape[2:]]
+            return torch.nn.functional.fold(patches, size, 3 + 1, stride=2, padding=1)
+
+    found = diagnose(Module(), normal(1, 3, 12, 8))
+    (place,) = found["places"]
+    assert (place["operation"], place["stride"]) == ("fold", [2, 2])
+    assert found.clean
+
+
+@pytest.mark.parametrize("kind", ["float64", "float16", "bfloat16"])
+def test_other_types_than_float32(kind, torch, normal):
+    """Also channels that become pixels directly behind a normalisation."""
+    dtype = getattr(torch, kind)
+    module = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 12, 1), torch.nn.GroupNorm(2, 12), torch.nn.PixelShuffle(2)
+    )
+    x = torch.as_tensor(normal(1, 3, 16, 16)).to(dtype)
+    found = diagnose(module.to(dtype), x)
+    assert found["places"][0]["share"] == pytest.approx(1, abs=1e-2)
+    assert not found.clean
+
+
+def test_modules_that_do_more_in_their_first_run(torch, normal):
+    """Steps are known by their numbers: what is kept, or made then, shifts none."""
+
+    class Module(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.up = torch.nn.LazyConvTranspose2d(3, 4, 2, 1)
+            self.kept = None
+
+        def forward(self, x):
+            if self.kept is None:
+                self.kept = torch.ones(3, 1, 1).exp().sqrt()
+            return self.up(x * self.kept)
+
+    torch.manual_seed(0)
+    (place,) = diagnose(Module(), normal(1, 3, 16, 16))["places"]
+    assert place["predicted_db"] == pytest.approx(place["ripple_db"], abs=0.1)
+    assert place["share"] == pytest.approx(1)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_modules_of_torchscript(torch, normal):
+    module = torch.jit.script(torch.nn.Sequential(torch.nn.ConvTranspose2d(3, 3, 3, 2)))
+    found = diagnose(module, normal(1, 3, 16, 16))
+    assert [x["operation"] for x in found["places"]] == ["ConvTranspose2d"]
+    assert not found.clean

@@ -101,15 +101,23 @@ def find_whole(trace: Trace) -> list[Place]:
     """
     steps = {step.index: step for step in trace.steps}
     end = steps.get(trace.results[0])
+    if end is None or len(end.shape) < 3:
+        return []
+    shapes = {step.index: step.shape for step in trace.steps if step.sources}
+    # What reads the input first; of others than images nothing is known of it.
+    read = next((x for x in trace.steps if x.sources[:1] == (-1,)), None)
+    shapes |= {-1: read.shape_in} if read else {}
     sizes = {
-        step.index: spatial(step.shape, trace.channel)
-        for step in trace.steps
-        if end is not None and len(step.shape) == len(end.shape) > 2
+        index: spatial(shape, trace.channel)
+        for index, shape in shapes.items()
+        if len(shape) == len(end.shape)
     }
     # Of one pixel are means, of which gates are made.
     sizes = {index: size for index, size in sizes.items() if min(size) > 1}
     order = sorted(sizes, key=lambda index: (math.prod(sizes[index]), -index))
-    images = (x for x in order if _may_be_an_image(steps[x], steps, trace.channel))
+    images = (
+        x for x in order if x < 0 or _may_be_an_image(steps[x], steps, trace.channel)
+    )
     smallest = next(images, None)
     if smallest is None:
         return []
@@ -119,7 +127,7 @@ def find_whole(trace: Trace) -> list[Place]:
         return []
     small, large = ("x".join(map(str, size)) for size in (sizes[smallest], whole))
     operation = f"from {small} to {large}"
-    name = steps[smallest].name
+    name = steps[smallest].name if smallest >= 0 else "input"
     place = Place(name, operation, stride, (), None, {}, smallest, end.index, _UNKNOWN)
     return [place]
 
@@ -234,14 +242,15 @@ def _resize(step, users, channel):
 
 def _unknown(step, steps, users, channel):
     """An operation that enlarges in a way of its own, as by picking elements."""
-    if len(step.shape_in) != len(step.shape) or len(step.shape) < 3:
+    folds = step.label == "fold"  # of patches that overlap
+    if (not folds and len(step.shape_in) != len(step.shape)) or len(step.shape) < 3:
         return None
     label = step.label.lower()
     # A mask, a gate or a bias that is spread over an image does not enlarge it.
     spread = any(steps[n].shape == step.shape for n in step.sources if n in steps)
     if spread or label in _COUNTING or "pad" in label:
         return None
-    stride = _stride(step, channel)
+    stride = step.stride if folds else _stride(step, channel)
     whole = all(float(s).is_integer() for s in stride)
     if not whole or max(stride) == 1 or min(step.shape_in) == 0:
         return None

@@ -33,9 +33,13 @@ def trace_module(module: torch.nn.Module, inputs: Sequence[torch.Tensor]) -> Tra
       The trace; its `run` takes NumPy arrays in place of the inputs.
     """
     device = next((p.device for p in module.parameters()), torch.device("cpu"))
+    kinds = [x.dtype for x in inputs]
 
     def watched(arrays, recorder):
-        given = [torch.as_tensor(x, device=device) for x in arrays]
+        given = [
+            torch.as_tensor(x, device=device, dtype=kind)
+            for x, kind in zip(arrays, kinds, strict=True)
+        ]
         with _as_in_evaluation(module), recorder.names(module), recorder:
             for tensor in given:
                 recorder.of[tensor] = -1
@@ -49,6 +53,10 @@ def trace_module(module: torch.nn.Module, inputs: Sequence[torch.Tensor]) -> Tra
             found.append(_array(watched(arrays, _Recorder(changes, watch))[0]))
         return found
 
+    # What is done in the first run only, to keep positions or make lazy weights, is
+    # no part of what is watched, in which steps are known by their numbers.
+    with _as_in_evaluation(module):
+        module(*(x.detach().to(device) for x in inputs))
     first = _Recorder(NOTHING, NOTHING)
     made = watched([x.detach() for x in inputs], first)
     results = tuple(first.of.get(x, -1) for x in made)
@@ -100,6 +108,8 @@ class _Recorder(TorchDispatchMode):
 
         hooks = []
         for name, part in module.named_modules():
+            if isinstance(part, torch.jit.ScriptModule):
+                continue  # which takes no hooks; what it does is seen all the same
             enter = functools.partial(_enter, self._names, name)
             hooks += [
                 part.register_forward_pre_hook(enter),
@@ -182,6 +192,8 @@ class _Recorder(TorchDispatchMode):
             return step._replace(kind="resize", label="interpolate", mode=mode)
         if name == "col2im" and len(sources) == 1 and _tiles(*args[1:]):
             return step._replace(kind="layout", label="fold", move=_folder(args))
+        if name == "col2im":
+            return step._replace(label="fold", stride=tuple(args[-1]))
         if name in _LAYOUTS and len(sources) == 1:
             return step._replace(kind="layout", move=_mover(func, args, kwargs))
         if name in _LINEAR:
@@ -244,6 +256,9 @@ def _with_statistics(label, args, statistics):
 
 
 def _changed(made, change):
+    """What an operation made, of several results the first, as it is to be."""
+    if isinstance(made, tuple):
+        return (_changed(made[0], change), *made[1:])
     if change.mean is not None:
         made = _mean(made, *change.mean)
     if change.value is not None:
