@@ -678,7 +678,6 @@ def test_results_that_are_not_finite_or_depend_on_nothing(normal, tmp_path, caps
 
 def test_what_runs_under_conditions_is_told(normal, tmp_path):
     onnx = pytest.importorskip("onnx")
-    make = onnx.helper.make_node
 
     def branch(name):
         node = onnx.helper.make_node(
