@@ -87,6 +87,25 @@ def test_two_patterns_are_told_apart():
     assert {(x["period"], x["axes"]) for x in found} == {(5, "x"), (7, "y")}
 
 
+@pytest.mark.parametrize(
+    ("sure", "wholes"),
+    [
+        ({4: 1e-88, 60: 5e-4}, [4, 60]),  # a multiple that chance has brought
+        ({4: 1e-88, 8: 1e-20}, [8]),
+        ({2: 1e-3, 6: 1e-4}, [6]),
+        ({3: 1e-40, 5: 1e-3}, [3, 5]),
+    ],
+)
+def test_a_doubtful_multiple_holds_nothing_far_surer(sure, wholes):
+    assert search._wholes(sure) == wholes
+    lines = np.zeros((0, 2))
+    found = [
+        search.Found("both", period, luck, 1.0, lines.tolist(), 1.0)
+        for period, luck in sure.items()
+    ]
+    assert sorted(x.period for x in search.merge(found)) == wholes
+
+
 def test_noise_gives_few_alarms():
     alarms = [not_clean(noise(seed)) for seed in range(30)]
     assert sum(alarms) <= 3  # at 0.01 each, more have a chance of 3e-4
@@ -189,6 +208,19 @@ def test_images_too_small_for_a_period_are_clean_and_it_is_said(shape):
     found = caejax.measure(np.zeros(shape, np.uint8))
     assert found.clean
     assert "too small" in str(found)
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (8, 40), (9, 12), (12, 300), (14, 14)])
+def test_small_images_are_measured(shape):
+    """Points of the floor lie past a whole turn there."""
+    rng = np.random.default_rng(0)
+    noise = rng.normal(128, 4, shape)
+    assert caejax.measure(np.uint8(noise)).clean
+    stripes = noise + 20 * (-1.0) ** np.arange(shape[1])
+    found = caejax.measure(np.uint8(stripes))["patterns"]
+    assert all(x["period"] % 2 == 0 for x in found)
+    if shape[1] >= 40:
+        assert not caejax.measure(np.uint8(stripes)).clean
 
 
 def test_flat_images_are_clean():

@@ -55,8 +55,8 @@ def measure(
 
     Example:
       >>> stripes = np.tile(np.uint8([100, 104]), (64, 32))
-      >>> [(x["kind"], x["period"]) for x in caejax.measure(stripes)["patterns"]]
-      [('columns', 2)]
+      >>> [(x["axes"], x["period"]) for x in caejax.measure(stripes)["patterns"]]
+      [('x', 2)]
     """
     drawn = None if figure is None else picture.place(expand(figure, "figure"))
     pairs, said = _pairs(out, ref, drawn)

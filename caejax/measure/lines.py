@@ -273,7 +273,8 @@ def _profile_places(kind, length, count, shift):
 
 
 def _folded(places, count):
-    steps = np.rint(np.abs(places)).astype(int)
+    # Around a line of a small image points lie past a whole turn.
+    steps = np.rint(np.abs(places)).astype(int) % count
     return np.where(steps > count // 2, count - steps, steps)
 
 

@@ -13,6 +13,7 @@ from caejax.metrics.units import GREYS
 _MOST = 12  # periods of a kind, before those that are parts of others are left out
 _PEAKS = 5
 _NOISY = 4.0  # times the usual noise of a period's lines: too much to be added up
+_DOUBT = 1e-6  # a chance above it is one that a search of many images may bring
 # What is found of both axes is what their own lines are of, too.
 _ORDER = ("both", "columns", "rows", "columns_detail", "rows_detail")
 _AXES = {"columns": "x", "rows": "y", "both": "xy"}
@@ -86,9 +87,12 @@ def find(
             if other == kind and not any(s % period == 0 for s in explained):
                 sure[period] = min(luck, sure.get(period, 1.0))
         for period in _wholes(sure):
-            luck = min(x for part, x in sure.items() if period % part == 0)
-            grey, peaks = strength(lines[kind], kind, period, explained)
-            alone = _own(singly, kind, period)
+            luck = min(x for part, x in sure.items() if _holds(period, part, sure))
+            # What is far surer, and no part of it, has lines of its own.
+            apart = [x for x in sure if not _holds(period, x, sure)]
+            apart = [x for x in apart if period % x == 0]
+            grey, peaks = strength(lines[kind], kind, period, (*explained, *apart))
+            alone = _own(singly, kind, period, apart)
             share = len(alone) / len(singly) if singly else 1.0
             if alone:  # together it is weaker if it begins elsewhere in each image
                 grey = max(grey, share * float(np.mean(alone)))
@@ -101,8 +105,11 @@ def merge(found: Sequence[Found]) -> list[Pattern]:
     merged = []
     for detail in (False, True):
         these = [x for x in found if x.kind.endswith("detail") == detail]
-        for period in _wholes({x.period for x in these}):
-            parts = [x for x in these if period % x.period == 0]
+        sure: dict[int, float] = {}
+        for x in these:
+            sure[x.period] = min(x.chance, sure.get(x.period, 1.0))
+        for period in _wholes(sure):
+            parts = [x for x in these if _holds(period, x.period, sure)]
             axes = {a for x in parts for a in _AXES[x.kind.removesuffix("_detail")]}
             grey = float(np.sqrt(sum(x.grey**2 for x in parts)))
             peaks = sorted((p for x in parts for p in x.peaks), key=lambda p: -p[2])
@@ -122,11 +129,15 @@ def merge(found: Sequence[Found]) -> list[Pattern]:
 
 
 def _casting_shadows(found, kind):
-    """Periods of patterns that make detail uneven, too."""
+    """Periods of patterns that make detail uneven, too.
+
+    One that chance may have brought makes nothing uneven.
+    """
     if not kind.endswith("detail"):
         return ()
     kinds = (kind.removesuffix("_detail"), "both")
-    return tuple(x.period for x in found if x.kind in kinds)
+    sure = [x for x in found if x.kind in kinds and x.chance <= _DOUBT]
+    return tuple(x.period for x in sure)
 
 
 def _periods(lines, kind, size, explained, known):
@@ -151,8 +162,19 @@ def _periods(lines, kind, size, explained, known):
     return sure
 
 
-def _wholes(periods):
-    return [s for s in periods if not any(t % s == 0 and t != s for t in periods)]
+def _wholes(sure):
+    """The periods of these chances that are no parts of others."""
+    return [s for s in sure if not any(t != s and _holds(t, s, sure) for t in sure)]
+
+
+def _holds(whole, part, sure):
+    """Whether a period is a part of another, or that itself.
+
+    A multiple that chance may well have brought holds nothing that is far surer: of a
+    pattern of 4 pixels 60 would be said.
+    """
+    doubtful = sure[whole] > _DOUBT and sure[part] < sure[whole] ** 2
+    return whole == part or (whole % part == 0 and not doubtful)
 
 
 def _often(singly):
@@ -169,10 +191,19 @@ def _often(singly):
     return {key: x for key, x in chances.items() if x < FALSE_ALARMS}
 
 
-def _own(singly, kind, period):
-    """How strong it is in the images that have it or a part of it by themselves."""
+def _own(singly, kind, period, apart):
+    """How strong it is in the images that have it or a part of it by themselves.
+
+    Of periods that are apart, and their parts, there is none.
+    """
     own = [
-        [x.grey for x in found if x.kind == kind and period % x.period == 0]
+        [
+            x.grey
+            for x in found
+            if x.kind == kind
+            and period % x.period == 0
+            and all(other % x.period for other in apart)
+        ]
         for found in singly
     ]
     return [max(greys) for greys in own if greys]
