@@ -203,6 +203,29 @@ def test_patches_behind_a_token_that_is_cut_off(torch, normal):
     assert place["gain_spread_db"] > -60
 
 
+def test_tokens_with_a_first_one_are_tokens(torch, normal):
+    """Flat along their number; of phases that are alike nothing is drawn."""
+
+    class Module(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.head = torch.nn.Linear(5, 48)
+            with torch.no_grad():
+                same = self.head.weight[:3].repeat_interleave(16, 0)
+                self.head.weight.copy_(same)
+                self.head.bias.copy_(self.head.bias[:3].repeat_interleave(16))
+
+        def forward(self, x):
+            tokens = torch.cat([torch.zeros(len(x), 1, 5), x], 1)
+            return _tiles(self.head(tokens)[:, 1:].unflatten(1, (8, 8)), 4)
+
+    torch.manual_seed(0)
+    found = diagnose(Module(), normal(1, 64, 5))
+    assert found["period"] == [4, 4]
+    assert found.clean
+    assert "do not stay flat" not in " ".join(found["about"])
+
+
 @pytest.mark.parametrize("transposed", [False, True])
 def test_frames_of_a_video_are_enlarged_one_by_one(transposed, torch, normal):
     class Module(torch.nn.Module):

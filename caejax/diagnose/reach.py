@@ -104,9 +104,21 @@ def reads_tokens(trace: Trace) -> bool:
             return _is_last(numbers[source], -1, numbers[-1].shape)
         elif step.kind in ("convolution", "transposed"):
             return _is_last(numbers[source], 1, numbers[-1].shape)
-        elif step.shape == step.shape_in:
-            numbers[step.index] = numbers[source]
+        elif step.shape == step.shape_in or step.label.lower() in _LENGTHENING:
+            numbers[step.index] = _of_length(numbers[source], step.shape)
     return False
+
+
+# Of tokens these add a first one, or leave it out.
+_LENGTHENING = ("cat", "concat", "concatenate", "slice", "narrow")
+
+
+def _of_length(numbers, shape):
+    """Moved elements, cut or continued to the lengths of a shape."""
+    for axis, size in enumerate(shape):
+        steps = np.minimum(np.arange(size), numbers.shape[axis] - 1)
+        numbers = numbers.take(steps, axis)
+    return numbers
 
 
 def _is_last(numbers, axis, shape):
