@@ -1,6 +1,7 @@
 """Watches a JAX function while it runs, with or without Flax."""
 
 from collections.abc import Callable, Sequence
+from itertools import takewhile
 
 import jax
 import numpy as np
@@ -41,7 +42,19 @@ def trace_function(
     first = _Run(NOTHING, NOTHING, dims)
     results = first.call(closed, [(x, -1) for x in inputs])
     indices = tuple(-1 if index is None else index for _, index in results)
-    return Trace(first.steps, indices, run, first.statistics, channel=-1)
+    steps = _without_root(first.steps)
+    return Trace(steps, indices, run, first.statistics, channel=-1)
+
+
+def _without_root(steps):
+    """Steps whose names leave out the modules that all of them are in."""
+    parts = [step.name.split("/") for step in steps]
+    alike = takewhile(lambda x: len(set(x)) == 1, zip(*parts, strict=False))
+    root = len(list(alike))
+    return [
+        step._replace(name="/".join(part[root:]) or part[-1])
+        for step, part in zip(steps, parts, strict=True)
+    ]
 
 
 class _Run:
@@ -218,7 +231,7 @@ def _convolution(step, params, kernel):
     )
     return step._replace(
         kind="transposed",
-        label=f"{label} of dilated input",
+        label=f"transposed {label}",
         weight=_swapped(weight, groups),
         stride=tuple(enlarged),
         padding=padding,
