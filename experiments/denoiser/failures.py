@@ -18,7 +18,7 @@ from experiments.denoiser.measure import Photograph, noisy, of_run, photographs,
 from experiments.shared.rows import Row, select
 
 SIDE = 112  # pixels of the part that is shown
-_SEEN = "101087"  # of CBSD68: a house behind plants
+_SEEN = "101087"  # of CBSD68: foliage before a bright sky
 
 
 class Failure(NamedTuple):

@@ -40,18 +40,17 @@ _CARD = """\
 Written by `python -m experiments.denoiser.ship`; every figure is of
 `experiments/denoiser/results.csv`.
 
-**What they are.** U-Nets of caejax's own parts, blind to the level of the noise:
-`denoiser_gray` for grey photographs, `denoiser_color` for colour ones. Each file's
-header holds the config, the data, the seed, the figures and a checksum, which is
-checked whenever the file is read.
+**What they are.** U-Nets of caejax's own parts, blind to the level of the noise: {names}.
+Each file's header holds the config, the data, the seed, the figures and a checksum,
+which is checked whenever the file is read.
 
 **Intended use.** Photographs with Gaussian noise of a standard deviation up to 55 of
 255, each pixel's by itself: `python -m caejax.apply denoise PHOTOS`,
-`caejax.load("denoiser_color").denoise(images)`. Not for evidence: what a denoiser draws
+`caejax.load("{first}").denoise(images)`. Not for evidence: what a denoiser draws
 may look real and not have been there.
 
-**Data.** {data}, of the Berkeley Segmentation Dataset, which is for
-non-commercial research (Arbelaez et al. 2011).
+**Data.** {data}, of the Berkeley Segmentation
+Dataset, which is for non-commercial research (Arbelaez et al. 2011).
 Validated on 32 photographs of its val part that are not in CBSD68.
 
 **Figures.** PSNR in dB on CBSD68, mean over the 68 images, outputs not rounded, noise
@@ -128,7 +127,11 @@ def card() -> str:
             lines.append([name, estimator, *values])
     head = ["images of", "estimator", *(f"{level} / 255" for level in LEVELS)]
     pictures = [f"![{kind}]({path})" for kind, path in _pictures().items()]
+    words = {"gray": "grey", "color": "colour"}
+    names = {kind: NAMES[kind] for kind in _pictures()}
     return _CARD.format(
+        names=", ".join(f"`{x}` for {words[k]} photographs" for k, x in names.items()),
+        first=next(iter(names.values()), ""),
         data=DATA,
         table=to_markdown(head, lines).strip(),
         pictures="\n\n".join(pictures),
