@@ -41,8 +41,9 @@ Written by `python -m experiments.denoiser.ship`; every figure is of
 `experiments/denoiser/results.csv`.
 
 **What they are.** U-Nets of caejax's own parts, blind to the level of the noise:
-{names}. Each file's header holds the config, the data, the seed, the figures and a checksum,
-which is checked whenever the file is read.
+{names}. Each file's header
+holds the config, the data, the seed, the figures and a checksum, which is checked
+whenever the file is read.
 
 **Intended use.** Photographs with Gaussian noise of a standard deviation up to 55 of
 255, each pixel's by itself: `python -m caejax.apply denoise PHOTOS`,
