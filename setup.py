@@ -98,6 +98,7 @@ setup(
             "pytest-xdist>=3.6",
             "ruff==0.17.6",
             "scikit-image>=0.25.0",
+            "setuptools>=70.1",  # which makes wheels by itself
         ],
         # What --references measures besides what needs JAX alone.
         "baselines": ["PyWavelets>=1.8", "bm3d>=4.0", "scikit-image>=0.25.0"],

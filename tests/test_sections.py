@@ -114,7 +114,7 @@ def test_the_command_line_switches_in_any_order(last):
         ),
         (["--config.model.encoder=unet"], "known: conv, layers, dense, tied_dense"),
         (["--config.data.download=perhaps"], "must be True or False"),
-        (["--config.train.epochs"], "Missing value for flag --config.train.epochs"),
+        (["--config.train.epochs"], "has no value; give --config.train.epochs=VALUE"),
         (["--config.train.epoch=1"], "did you mean 'train.epochs'"),
     ],
 )

@@ -528,7 +528,7 @@ def test_a_run_may_start_from_a_file_of_weights(finished, tmp_path, monkeypatch)
             np.testing.assert_array_equal, loop.initial_state(run).params, wanted
         )
     config.train.start_from = "denoiser_color"
-    with pytest.raises(CaejaxError, match="'denoiser_color' are not in this version"):
+    with pytest.raises(CaejaxError, match="'denoiser_color' are not there"):
         loop.create_run(config, verbose=False)
     config.train.start_from = file.name
     config.model.latent_channels = 3
