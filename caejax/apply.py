@@ -341,7 +341,7 @@ def _apply(args) -> int:
     out, model = Path("denoised"), None
     if args.run is not None:
         run = expand(args.run, "--run")
-        a_run = run.is_dir() or not (run.exists() or args.run in weights.NAMES)
+        a_run = run.is_dir() or not (run.exists() or weights.is_meant(args.run, run))
         model = trained.load(run) if a_run else trained.find(args.run)
         out = run / "apply" / args.command if a_run else out
     if args.out:

@@ -69,21 +69,23 @@ def test_captions_say_by_what_figures_rank_and_why_orders_differ():
     assert "by the pattern on flat grey: deconv_k3 0.0, nearest_k3 5.1." in said
     assert "The two orders differ, as PSNR counts all errors" in said
     assert "All at glyphs" in said
-    drawn = {"0": -40.0, "1": -20.0}
-    runs = {
-        name: run._replace(summary=run.summary | {"test/dc_ripple_db_s8": drawn[name]})
-        for name, run in found.runs.items()
-    }
-    said = captions.captions_of_sweep(found._replace(runs=runs))["checkerboard"]
+
+
+def test_captions_of_checkerboards_compare_what_is_drawn():
+    found = sweep(pca=17.0)
+
+    def said_of(*drawn):
+        runs = {
+            name: run._replace(summary=run.summary | {"test/dc_ripple_db_s8": ripple})
+            for (name, run), ripple in zip(found.runs.items(), drawn, strict=True)
+        }
+        return captions.captions_of_sweep(found._replace(runs=runs))["checkerboard"]
+
+    said = said_of(-40.0, -20.0)
     assert "Best first by what they draw: deconv_k3 2.6, nearest_k3 26." in said
     assert "By PSNR the order is another one" in said
     assert "On a flat grey" not in said
-    drawn = {"0": -20.0, "1": -140.0}
-    runs = {
-        name: run._replace(summary=run.summary | {"test/dc_ripple_db_s8": drawn[name]})
-        for name, run in found.runs.items()
-    }
-    said = captions.captions_of_sweep(found._replace(runs=runs))["checkerboard"]
+    said = said_of(-20.0, -140.0)
     assert "nearest_k3 0, deconv_k3 26." in said
     assert "By PSNR" not in said
     assert "On a flat grey image the order is another one: it goes through" in said

@@ -75,7 +75,7 @@ def find(run_or_name: str | os.PathLike[str]) -> Trained:
         return load(path)
     if path.is_file() and path.suffix == safetensors.SUFFIX:
         return load_file(path)
-    if not path.exists() and str(run_or_name) in weights.NAMES:
+    if weights.is_meant(run_or_name, path):
         return load_file(weights.find(str(run_or_name)))
     what = "is a file" if path.exists() else "does not exist"
     known = ["the folder of a run", f"a file *{safetensors.SUFFIX}"]

@@ -139,8 +139,7 @@ def _start(named, within):
     if not named:
         return ""
     path = expand_there(named, "config.train.start_from", within)
-    shipped = named in weights.NAMES and not path.exists()
-    return str(weights.find(named) if shipped else path)
+    return str(weights.find(named) if weights.is_meant(named, path) else path)
 
 
 def few_steps(config: ConfigDict, images: int) -> str:

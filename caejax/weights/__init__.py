@@ -1,5 +1,6 @@
 """Models that ship with caejax: files of weights, and where they are."""
 
+import os
 from pathlib import Path
 
 from caejax.errors import CaejaxError
@@ -29,6 +30,16 @@ def what_ships() -> str:
     """What this version ships, in words that stand behind its name."""
     found = [f"{name} for {KINDS[n]} images" for n, name in shipped().items()]
     return f"ships {' and '.join(found)}" if found else "ships no model"
+
+
+def is_meant(written: str | os.PathLike[str], path: Path) -> bool:
+    """Whether a model that ships is named, and no file or folder of the user's.
+
+    Args:
+      written: what the user has written.
+      path: the path that this is, which is before a shipped model.
+    """
+    return str(written) in NAMES and not path.exists()
 
 
 def find(name: str) -> Path:

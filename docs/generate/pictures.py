@@ -26,7 +26,7 @@ def write(folder: Path) -> None:
         save(constants(), folder / "constants")
         save(planted(), folder / "planted")
         save(mended(), folder / "mended")
-    found_in_photographs(folder / "measure")
+    found_in_images(folder / "measure")
 
 
 def filters():
@@ -126,7 +126,7 @@ def _centre(images):
     return np.asarray(images)[0, 24:-24, 24:-24, 0]
 
 
-def found_in_photographs(path):
+def found_in_images(path):
     """What `caejax measure` draws of images with a pattern of period 4."""
     _, test = dead_leaves.load(
         train_size=1, test_size=6, image_size=(96, 96), channels=1, seed=3

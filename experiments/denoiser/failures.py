@@ -14,8 +14,15 @@ from scipy.ndimage import convolve1d
 from caejax.report.channels import show_image
 from caejax.report.crops import fullest
 from caejax.report.style import PAGE, head, paper_style
-from experiments.denoiser.measure import Photograph, noisy, of_run, photographs, psnr
-from experiments.shared.rows import Row, select
+from experiments.denoiser.measure import (
+    Photograph,
+    leads,
+    noisy,
+    of_run,
+    photographs,
+    psnr,
+)
+from experiments.shared.rows import Row
 
 SIDE = 112  # pixels of the part that is shown
 _SEEN = "101087"  # of CBSD68: foliage before a bright sky
@@ -79,14 +86,8 @@ def find(of_cbsd68: list[Photograph], kind: str, rows: list[Row]) -> Iterator[Fa
 
 def behind(rows: list[Row], kind: str, level: int) -> int:
     """The number of the image on which caejax is most behind BM3D, or least ahead."""
-    of = {
-        name: {
-            row["image"]: float(row["psnr"])
-            for row in select(rows, kind=kind, level=level, estimator=name)
-        }
-        for name in ("caejax", "BM3D")
-    }
-    return min(of["caejax"], key=lambda image: of["caejax"][image] - of["BM3D"][image])
+    found = leads(rows, kind, level)
+    return min(found, key=found.get)
 
 
 def smoothed(noise: np.ndarray) -> np.ndarray:

@@ -21,10 +21,10 @@ from caejax.data.bsds500 import CBSD68
 from caejax.errors import CaejaxError
 from caejax.files.csv_files import read_csv, write_csv
 from caejax.inference import trained
-from caejax.report.intervals import mean_interval
 from caejax.report.tables import to_markdown
 from caejax.runtime.startup import start
 from caejax.runtime.stopping import run_command
+from experiments.shared.cells import mean_and_interval
 from experiments.shared.commands import GOES_ON, create_parser
 from experiments.shared.rows import Row, distinct, rounded, select
 
@@ -171,32 +171,35 @@ def table(rows: list[Row]) -> str:
             [kind, name, *(f"{x:.2f}" for x in values)]
             for name, values in PUBLISHED[kind].items()
         ]
-        leads = [_lead(rows, kind, level) for level in LEVELS]
-        if all(leads):
-            lines.append([kind, "caejax - BM3D, paired [95 %]", *leads])
+        ahead = [_lead(rows, kind, level) for level in LEVELS]
+        if all(ahead):
+            lines.append([kind, "caejax - BM3D, paired [95 %]", *ahead])
     return to_markdown(["images", "estimator", *(f"{x} / 255" for x in LEVELS)], lines)
 
 
 def _lead(rows, kind, level):
     """How far caejax is ahead of BM3D, with its interval over images."""
-    one, other = (
-        {
-            row["image"]: float(row["psnr"])
-            for row in select(rows, kind=kind, estimator=name, level=level)
-        }
-        for name in ("caejax", "BM3D")
-    )
-    if not len(one) == len(other) == len(CBSD68):
+    found = leads(rows, kind, level)
+    if len(found) < len(CBSD68):
         return ""
-    leads = [one[image] - other[image] for image in one]
-    low, high = mean_interval(leads)
-    return f"{np.mean(leads):.3f} [{low:.3f}, {high:.3f}]"
+    return mean_and_interval(np.array([*found.values()]), ".3f")
+
+
+def leads(rows: list[Row], kind: str, level: int) -> dict[int, float]:
+    """PSNR of caejax minus that of BM3D in dB, by the image's number."""
+    ours, theirs = (by_image(rows, kind, x, level) for x in ("caejax", "BM3D"))
+    return {image: ours[image] - theirs[image] for image in ours if image in theirs}
+
+
+def by_image(rows: list[Row], kind: str, name: str, level: int) -> dict[int, float]:
+    """PSNR in dB of an estimator, by the image's number."""
+    found = select(rows, kind=kind, estimator=name, level=level)
+    return {row["image"]: float(row["psnr"]) for row in found}
 
 
 def _mean(rows, kind, name, level):
-    found = select(rows, kind=kind, estimator=name, level=level)
-    values = [float(row["psnr"]) for row in found]
-    return f"{np.mean(values):.3f}" if len(found) == len(CBSD68) else "–"
+    values = [*by_image(rows, kind, name, level).values()]
+    return f"{np.mean(values):.3f}" if len(values) == len(CBSD68) else "–"
 
 
 def main() -> int:

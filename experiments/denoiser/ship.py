@@ -26,13 +26,13 @@ from caejax.report.tables import to_markdown
 from caejax.runtime.startup import start
 from caejax.runtime.stopping import run_command
 from experiments.denoiser import failures
-from experiments.denoiser.measure import HERE, KINDS, LEVELS
+from experiments.denoiser.measure import HERE, KINDS, LEVELS, by_image
 from experiments.shared.commands import GOES_ON, create_parser
-from experiments.shared.rows import Row, select
+from experiments.shared.rows import Row
 
 CARD = Path(__file__).parents[2] / "MODEL_CARD.md"
 DATA = "BSDS500's train and test parts, 400 photographs"
-NAMES = dict(zip(KINDS, ("denoiser_gray", "denoiser_color"), strict=True))
+NAMES = {kind: weights.DENOISERS[channels] for kind, channels in KINDS.items()}
 
 _CARD = """\
 # Model card: the denoisers that ship with caejax
@@ -78,14 +78,14 @@ def figures(rows: list[Row], kind: str) -> dict[str, dict[str, float]]:
     found: dict[str, dict[str, float]] = {}
     for estimator in ("noisy", "BM3D", "caejax"):
         for level in LEVELS:
-            mine = select(rows, kind=kind, estimator=estimator, level=level)
+            mine = by_image(rows, kind, estimator, level)
             if len(mine) != len(CBSD68):
                 raise CaejaxError(
                     f"results.csv has {len(mine)} of {len(CBSD68)} images of "
                     f"{estimator} at {level} in {kind}; run "
                     "experiments.denoiser.measure first"
                 )
-            mean = float(np.mean([float(row["psnr"]) for row in mine]))
+            mean = float(np.mean([*mine.values()]))
             found.setdefault(estimator, {})[str(level)] = round(mean, 3)
     return found
 
@@ -128,10 +128,12 @@ def card() -> str:
             lines.append([name, estimator, *values])
     head = ["images of", "estimator", *(f"{level} / 255" for level in LEVELS)]
     pictures = [f"![{kind}]({path})" for kind, path in _pictures().items()]
-    words = {"gray": "grey", "color": "colour"}
-    names = {kind: NAMES[kind] for kind in _pictures()}
+    names = weights.shipped()
     return _CARD.format(
-        names=", ".join(f"`{x}` for {words[k]} photographs" for k, x in names.items()),
+        names=", ".join(
+            f"`{name}` for {weights.KINDS[channels]} photographs"
+            for channels, name in names.items()
+        ),
         first=next(iter(names.values()), ""),
         data=DATA,
         table=to_markdown(head, lines).strip(),

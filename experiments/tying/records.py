@@ -84,12 +84,12 @@ def write(config: ConfigDict, folder: Path, out: Path, name: str) -> list[Row]:
     kept = finished(out, name) - begun
     out.mkdir(parents=True, exist_ok=True)
 
-    def save(suffix, new, floats=None, column=DECODER):
+    def save(suffix, new, floats="", column=DECODER):
         path = out / f"{name}{suffix}.csv"
         both = [row for row in read_csv(path) if row[column] in kept]
         both += [row for row in new if row[column] not in kept]
         both.sort(key=lambda row: arm.decoders.index(row[column]))
-        write_csv(path, both, *filter(None, [floats]))
+        write_csv(path, both, floats)
         return both
 
     rows = list(map(_row, runs, found, paths))

@@ -113,9 +113,10 @@ def do_arm(name: str, args: argparse.Namespace) -> None:
 
 
 def _one_by_one(arm: plan.Arm, args: argparse.Namespace) -> Iterator:
+    finished = records.finished(args.out, arm.name)  # on whatever machine
     for decoder in arm.decoders[: args.decoders or None]:
-        if decoder in records.finished(args.out, arm.name):
-            continue  # on whatever machine
+        if decoder in finished:
+            continue
         print(f"{arm.name}: {decoder}", flush=True)
 
         def only(run: SweepRun, decoder: str = decoder) -> bool:
