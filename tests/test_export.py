@@ -174,5 +174,6 @@ def test_the_command_writes_what_it_says(tmp_path, capsys):
     assert other.read_bytes() == file.read_bytes()
     assert main(words) == 1
     assert "exists" in capsys.readouterr().err
-    assert main([*words[:2], "--format=onxx", f"--out={tmp_path / 'c'}"]) == 1
-    assert "did you mean 'onnx'" in capsys.readouterr().err
+    for run in words[1], "--run=nowhere":  # said before any run is read
+        assert main(["export", run, "--format=onxx", f"--out={tmp_path / 'c'}"]) == 1
+        assert "did you mean 'onnx'" in capsys.readouterr().err

@@ -81,6 +81,23 @@ def test_metrics_take_tensors():
     assert metrics.mse(halved, torch.from_numpy(TARGET)) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(
+    "measure",
+    [
+        lambda x: metrics.ssim(x, x),
+        lambda x: metrics.phase_var_db(x, x, 8),
+        lambda x: metrics.lattice_peak_db(x, x, 8),
+    ],
+)
+def test_the_order_of_pytorch_is_named(measure, channels):
+    with pytest.raises(ValueError, match=r"looks like PyTorch's .*permute\(0, 2, 3, "):
+        measure(np.zeros((4, channels, 32, 32), np.float32))
+    with pytest.raises(ValueError, match="at least") as told:  # theirs are in order
+        measure(np.zeros((4, 8, 8, channels), np.float32))
+    assert "PyTorch" not in str(told.value)
+
+
 def test_metrics_are_compiled_and_differentiated_as_before():
     gradient = jax.jit(jax.grad(lambda x: metrics.mse(x, TARGET).sum()))(OUTPUT)
     assert gradient.shape == OUTPUT.shape

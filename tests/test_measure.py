@@ -307,6 +307,17 @@ def test_the_command_says_where_the_picture_is(tmp_path, capsys, monkeypatch):
         assert (tmp_path / name).read_bytes() == mine
 
 
+@pytest.mark.parametrize("name", ["b.pdf", "b.docx", "run.v2"])
+def test_the_picture_is_png(name, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    file = write(tmp_path / "a.png", as_bytes(noise()))
+    assert main([file.name, f"--figure={name}"]) == 1
+    told = capsys.readouterr().err
+    assert name in told
+    assert f"name it '{Path(name).stem}.png'" in told
+    assert [x.name for x in tmp_path.iterdir()] == ["a.png"]
+
+
 @pytest.mark.parametrize("periods", [(), (8,), (8, 5), (2, 3, 7)])
 def test_the_picture_marks_what_the_table_lists(periods):
     """Nothing that is not listed is above the line, whose parts of periods are not."""

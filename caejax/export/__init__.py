@@ -14,6 +14,19 @@ FORMATS = {
 """By name, the module whose `write(model, path)` writes the format."""
 
 
+def check_format(kind: str) -> None:
+    """Refuses formats that nothing is written in.
+
+    Raises:
+      CaejaxError: the name of one.
+    """
+    if kind not in FORMATS:
+        raise CaejaxError(
+            f"--format is {kind!r:.200}{did_you_mean(kind, FORMATS)}; known: "
+            f"{', '.join(FORMATS)}"
+        )
+
+
 def export(model: Trained, kind: str, path: Written) -> str:
     """Writes a trained model as a file; returns in words what it holds.
 
@@ -25,11 +38,7 @@ def export(model: Trained, kind: str, path: Written) -> str:
     Raises:
       CaejaxError: an unknown format, or a model that it cannot hold.
     """
-    if kind not in FORMATS:
-        raise CaejaxError(
-            f"--format is {kind!r:.200}{did_you_mean(kind, FORMATS)}; known: "
-            f"{', '.join(FORMATS)}"
-        )
+    check_format(kind)
     path = expand(path, "the file")
     module = importlib.import_module(FORMATS[kind])
     path.parent.mkdir(parents=True, exist_ok=True)

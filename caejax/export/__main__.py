@@ -45,10 +45,11 @@ def main(argv: Sequence[str], *, program: str = "python -m caejax.export") -> in
 
 
 def _export(args):
-    from caejax.export import export
+    from caejax.export import check_format, export
     from caejax.inference.trained import find
     from caejax.runtime.startup import start
 
+    check_format(args.format)
     start(cores=1)
     out = expand(args.out, "--out")
     if out.is_dir():

@@ -21,8 +21,17 @@ _RAREST = 1e-300
 
 
 def place(path: Path) -> Path:
-    """Where a figure of this name is written: as a PNG file."""
-    return path.with_suffix(".png")
+    """Where a figure of this name is written: as a PNG file.
+
+    Raises:
+      CaejaxError: it is named as a file of another kind.
+    """
+    if path.suffix.lower() in (".png", ""):
+        return path.with_suffix(".png")
+    raise CaejaxError(
+        f"the figure is a PNG file and not {path.name!r:.100}; name it "
+        f"{path.stem + '.png'!r:.100}"
+    )
 
 
 def check_free(path: Path) -> None:

@@ -5,6 +5,7 @@ with the first of them, so that reports can read the table without it. From here
 take arrays of NumPy, JAX and PyTorch, and lists of these.
 """
 
+import functools
 import importlib
 from typing import Any
 
@@ -44,7 +45,33 @@ def __getattr__(name: str) -> Any:
     if name not in _MODULE_OF:
         raise AttributeError(f"caejax.metrics has no {name!r}")
     found = taking_any(getattr(importlib.import_module(_MODULE_OF[name]), name))
-    return globals().setdefault(name, found)
+    return globals().setdefault(name, _hinting(found))
+
+
+def _hinting(function):
+    """A function whose errors say so where images have the order of PyTorch."""
+
+    @functools.wraps(function)
+    def call(*args, **named):
+        try:
+            return function(*args, **named)
+        except ValueError as error:
+            shapes = (getattr(x, "shape", ()) for x in (*args, *named.values()))
+            turned = [shape for shape in shapes if _channels_first(shape)]
+            if not turned:
+                raise
+            b, c, h, w = turned[0]
+            raise ValueError(
+                f"{error}; images are (B, H, W, C), and {(b, c, h, w)} looks like "
+                "PyTorch's (B, C, H, W): hand over x.transpose(0, 2, 3, 1), or of a "
+                "tensor x.permute(0, 2, 3, 1)"
+            ) from error
+
+    return call
+
+
+def _channels_first(shape):
+    return len(shape) == 4 and shape[1] in (1, 3) and min(shape[2:]) > 4
 
 
 def __dir__() -> list[str]:
