@@ -21,6 +21,8 @@ from caejax.diagnose.places import (
 )
 from caejax.diagnose.reach import (
     as_of_large_images,
+    before_bounds,
+    before_choice,
     from_there,
     reads_tokens,
     what_is_seen,
@@ -55,7 +57,7 @@ def inspect(
       CaejaxError: nothing is called that, its result has no spatial axes, or the
         model's is not finite.
     """
-    trace = with_channels(trace)
+    trace = with_channels(before_choice(trace))
     places = find_places(trace)
     if behind is not None:
         trace, places = from_there(trace, places, [inputs, *examples], behind)
@@ -91,7 +93,7 @@ def inspect(
         )
     ]
     ripple = drawn["ripple"]
-    worst = ripple if ripple is not None else _by_kernels(rows)
+    worst = ripple if ripple is not None else _by_places(rows)
     clean = worst is None or worst <= threshold_db
     return Diagnosis(
         clean=bool(clean),
@@ -103,7 +105,7 @@ def inspect(
         ripple_db_by_period=drawn["by_period"],
         places=rows,
         about=about,
-        verdict=_verdict(ripple, worst, clean, whole, threshold_db),
+        verdict=_verdict(ripple, rows, clean, whole, threshold_db),
     )
 
 
@@ -190,9 +192,6 @@ def _measure(trace, examples, places, periods, whole, larger, about):
         "shares": [None] * len(places),
         "shares_by_period": [{}] * len(places),
     }
-    if not whole:
-        about.append("no place lies on a way to the result; nothing was probed")
-        return nothing
     tokens = reads_tokens(trace)
     inputs = examples[0]
     given = [_flat(examples, seed, tokens) for seed in range(probe.FLATS)]
@@ -204,6 +203,19 @@ def _measure(trace, examples, places, periods, whole, larger, about):
             "what the model makes of flat inputs is not finite; look for NaN in its "
             "weights, or give inputs of the range that it takes"
         )
+    here = {
+        "local": [_worst(x) for x in shown.drawn],
+        "predicted": [_worst(x) for x in shown.predicted],
+    }
+    if not whole:
+        about.append(
+            "no pixels of a place become pixels of the result, as in one that lists "
+            "detections: what each place draws is measured at its own result"
+        )
+        return nothing | here
+    if _are_alike(images) and (earlier := before_bounds(trace)):
+        about.append(earlier.about[-1])
+        return _measure(earlier, examples, places, periods, whole, larger, about)
     try:
         each = [probe.pattern(y, whole) for y in images]
     except ValueError as error:
@@ -242,8 +254,7 @@ def _measure(trace, examples, places, periods, whole, larger, about):
             period: decibels(power / max(found.level, 1e-300))
             for period, power in _powers(images, whole).items()
         },
-        "local": [_worst(x) for x in shown.drawn],
-        "predicted": [_worst(x) for x in shown.predicted],
+        **here,
         "shares": [total for total, _ in shares],
         "shares_by_period": [each for _, each in shares],
     }
@@ -251,6 +262,18 @@ def _measure(trace, examples, places, periods, whole, larger, about):
 
 _SHARED = 2  # flat inputs that shares are measured on; each place runs the model anew
 _ROUNDING_DB = -100.0  # float32's; below that there is nothing to be shared out
+
+
+def _are_alike(images):
+    """Whether a model gives one number a channel, whatever colour it is given."""
+    lowest, highest = (
+        np.array([f(y, tuple(range(2, y.ndim))) for y in images])
+        for f in (np.min, np.max)
+    )
+    return bool((highest.max(0) - lowest.min(0) <= _ALIKE * abs(highest).max()).all())
+
+
+_ALIKE = 1e-6  # of float32
 
 
 def _at(whole, larger, place):
@@ -447,16 +470,38 @@ def _words(place, row, threshold_db):
     return {"clean": False, "verdict": f"draws a pattern: {cause}", "cure": cure}
 
 
-def _by_kernels(rows):
-    known = [x["gain_spread_db"] for x in rows if x["gain_spread_db"] is not None]
-    return max(known, default=None)
+def _without_probe(rows, clean, threshold_db):
+    drawn = {x["name"]: x["ripple_db"] for x in rows if x["ripple_db"] is not None}
+    if not drawn:
+        known = _by_places(rows) is not None
+        said = "by its kernels alone" if known else "as far as can be told"
+        return f"{'clean' if clean else 'draws a pattern'}, {said}"
+    if clean:
+        return (
+            "clean: of flat inputs no place draws more than "
+            f"{max(drawn.values()):.1f} dB, not above {threshold_db:g} dB"
+        )
+    name = max(drawn, key=drawn.get)
+    return (
+        f"draws a pattern at the result of {name}: {drawn[name]:.1f} dB of the "
+        f"constant's own response, above {threshold_db:g} dB"
+    )
 
 
-def _verdict(ripple, worst, clean, whole, threshold_db):
+def _by_places(rows):
+    """The worst of what places draw at their own results, or of their kernels."""
+    drawn = [x["ripple_db"] for x in rows]
+    known = [
+        kernel if seen is None else seen
+        for kernel, seen in zip((x["gain_spread_db"] for x in rows), drawn, strict=True)
+    ]
+    return max((x for x in known if x is not None), default=None)
+
+
+def _verdict(ripple, rows, clean, whole, threshold_db):
     size = "x".join(map(str, whole))
     if ripple is None:
-        said = "by its kernels alone" if worst is not None else "as far as can be told"
-        return f"{'clean' if clean else 'draws a pattern'}, {said}"
+        return _without_probe(rows, clean, threshold_db)
     if clean:
         return (
             f"clean: of flat inputs the model draws {ripple:.1f} dB at period {size}, "

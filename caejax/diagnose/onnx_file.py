@@ -65,7 +65,7 @@ def example(model: onnx.ModelProto, size: int = SIZE) -> list[np.ndarray]:
                 f"the input {given.name!r} of the ONNX file has no shape; export it "
                 "with the shape of an example"
             )
-        dims = [x.dim_value for x in kind.shape.dim]
+        dims = [_size(x) for x in kind.shape.dim]
         axis = _channel_axis(model, given.name)
         if len(dims) > 2 and not dims[axis]:
             dims[axis] = _channels_of(model, given.name)
@@ -81,6 +81,11 @@ def example(model: onnx.ModelProto, size: int = SIZE) -> list[np.ndarray]:
     if not found:
         raise CaejaxError("the ONNX file has no inputs; nothing can be sent through it")
     return found
+
+
+def _size(dim):
+    """Of an axis; 0 where it is open, which some exporters write as -1."""
+    return max(dim.dim_value, 0)
 
 
 def _users(model, name):
@@ -153,7 +158,7 @@ _KEEPING |= {"Relu", "LeakyRelu", "Sigmoid", "Tanh", "Elu", "Gelu", "Sqrt", "Exp
 def input_shape(model: onnx.ModelProto) -> tuple[int | None, ...]:
     """(C, n1, ..., nd) of a model's first input; None for sizes left open."""
     given = _true_inputs(model)[0]
-    sizes = [x.dim_value or None for x in given.type.tensor_type.shape.dim][1:]
+    sizes = [_size(x) or None for x in given.type.tensor_type.shape.dim][1:]
     if _channel_axis(model, given.name) == -1:
         sizes = [sizes[-1], *sizes[:-1]]
     if not sizes[0]:
@@ -365,7 +370,8 @@ def _changed(model, changes, shapes, types):
             kind = types[changed.graph.node[index].output[0]]
             _insert_mean(changed.graph, index, *changes[index].mean, kind)
         if changes[index].value is not None:
-            _put_value(changed.graph, index, changes[index].value)
+            kind = types[changed.graph.node[index].output[0]]
+            _put_value(changed.graph, index, changes[index].value.astype(kind))
         if changes[index].statistics is not None:
             _fix_statistics(changed.graph, index, changes[index].statistics)
         if changes[index].edge:
@@ -467,35 +473,41 @@ def _version(model):
 def _put_value(graph, index, value):
     """Replaces a result by an array."""
     node = graph.node[index]
-    name, own = node.output[0], f"{node.output[0]}.own"
-    node.output[0] = own
+    name, node.output[0] = node.output[0], f"{node.output[0]}.own"
     graph.initializer.append(numpy_helper.from_array(value, f"{name}.value"))
-    made = helper.make_node("CastLike", [f"{name}.value", own], [name])
+    made = helper.make_node("Identity", [f"{name}.value"], [name])
     graph.node.insert(index + 1, made)
 
 
 def _insert_mean(graph, index, groups, axis, kind):
     """Replaces a result's channels, of this type, by the means of their groups."""
     name = graph.node[index].output[0]
-    matrix = averaging(groups).astype(kind)
-    own = f"{name}.own"
+    own, given, made = f"{name}.own", f"{name}.given", f"{name}.means"
     graph.node[index].output[0] = own
+    kind = np.dtype(kind)
+    whole = kind.kind in "iu"  # of quantised features the mean is rounded
+    computed = np.dtype(np.float32) if whole else kind
+    matrix = averaging(groups).astype(computed)
     graph.initializer.append(numpy_helper.from_array(matrix, f"{name}.mean"))
+    into, back = (helper.np_dtype_to_tensor_dtype(x) for x in (computed, kind))
+    nodes = [helper.make_node("Cast", [own], [given], to=into)]
     if axis == 1:
         # The channels of images; a matrix from the left of (B, C, pixels).
         keep = numpy_helper.from_array(np.array([0, 0, -1]), f"{name}.flat")
         graph.initializer.append(keep)
-        made = [
+        flat, means = f"{name}.pixels", f"{name}.of.pixels"
+        nodes += [
             helper.make_node("Shape", [own], [f"{name}.shape"]),
-            helper.make_node("Reshape", [own, f"{name}.flat"], [f"{name}.pixels"]),
-            helper.make_node(
-                "MatMul", [f"{name}.mean", f"{name}.pixels"], [f"{name}.means"]
-            ),
-            helper.make_node("Reshape", [f"{name}.means", f"{name}.shape"], [name]),
+            helper.make_node("Reshape", [given, f"{name}.flat"], [flat]),
+            helper.make_node("MatMul", [f"{name}.mean", flat], [means]),
+            helper.make_node("Reshape", [means, f"{name}.shape"], [made]),
         ]
     else:
-        made = [helper.make_node("MatMul", [own, f"{name}.mean"], [name])]
-    for n, node in enumerate(made):
+        nodes.append(helper.make_node("MatMul", [given, f"{name}.mean"], [made]))
+    if whole:
+        nodes.append(helper.make_node("Round", [made], [f"{made}.whole"]))
+    nodes.append(helper.make_node("Cast", [nodes[-1].output[0]], [name], to=back))
+    for n, node in enumerate(nodes):
         graph.node.insert(index + 1 + n, node)
 
 
@@ -543,8 +555,15 @@ def _read(node):
 
 
 def _is_a_shape(value):
-    """Whether a value is a size that was computed, and no feature."""
-    return value is not None and np.asarray(value).dtype.kind in "iub"
+    """Whether a value is a size or a mask that was computed, and no feature.
+
+    Features are bytes where they are quantised, and indices where they are looked up.
+    """
+    if value is None:
+        return False
+    array = np.asarray(value)
+    few = array.ndim < 2 and array.dtype.itemsize > 1
+    return array.dtype.kind == "b" or (array.dtype.kind in "iu" and few)
 
 
 def _known(step, node, values):

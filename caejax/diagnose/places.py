@@ -115,8 +115,11 @@ def find_whole(trace: Trace) -> list[Place]:
     # Of one pixel are means, of which gates are made.
     sizes = {index: size for index, size in sizes.items() if min(size) > 1}
     order = sorted(sizes, key=lambda index: (math.prod(sizes[index]), -index))
+    before = _enlarged(end, steps, trace.channel)
     images = (
-        x for x in order if x < 0 or _may_be_an_image(steps[x], steps, trace.channel)
+        x
+        for x in order
+        if x in before and (x < 0 or _may_be_an_image(steps[x], steps, trace.channel))
     )
     smallest = next(images, None)
     if smallest is None:
@@ -132,11 +135,40 @@ def find_whole(trace: Trace) -> list[Place]:
     return [place]
 
 
+def _enlarged(end, steps, channel):
+    """The steps from which a way leads to a result on which images stay images."""
+    found, left = {end.index}, [end]
+    while left:
+        step = left.pop()
+        if _puts_together(step, channel) or _leaves_out_places(step, channel):
+            continue
+        new = {*step.sources} - found
+        found |= new
+        left += [steps[n] for n in new if n in steps]
+    return found
+
+
+def _puts_together(step, channel):
+    """Whether a result is longer by a half or more, as octaves in one are."""
+    joins = step.label.lower() in _JOINING and len(step.shape) == len(step.shape_in)
+    return joins and max(_stride(step, channel), default=1) >= 1.5
+
+
+def _leaves_out_places(step, channel):
+    """Whether an axis is summed over, or one part of it taken, but that of channels."""
+    before = step.shape_in
+    if step.kind != "other" or len(step.shape) != len(before) - 1:
+        return False
+    kept = channel % len(before)
+    return before[:kept] + before[kept + 1 :] != step.shape
+
+
 def _may_be_an_image(step, steps, channel):
     """Whether nothing is known against its channels being where those of images are."""
     known = dict(enumerate(roles.roles_of(step, steps, channel)))
     own = known.pop(channel % len(known))
-    return own != roles.PLACE and roles.CHANNEL not in known.values()
+    others = {roles.CHANNEL, roles.PLACES} & {*known.values()}
+    return own not in (roles.PLACE, roles.PLACES) and not others
 
 
 def _ends(step, users, trace):
@@ -328,7 +360,7 @@ def _is_of_an_image(blocks, chain, steps, users, channel):
     else:
         known = roles.roles_of(source, steps, channel)
     left = dict(enumerate(known))
-    if roles.PLACE in {left.pop(axis) for axis in blocks.channel_axes}:
+    if {roles.PLACE, roles.PLACES} & {left.pop(axis) for axis in blocks.channel_axes}:
         return False
     # Of an axis of one nothing is told; the first is the batch's.
     if any(left[n] == roles.CHANNEL and first.shape_in[n] > 1 for n in left if n):

@@ -84,6 +84,59 @@ def _behind(trace, start):
     return reached
 
 
+def before_choice(trace: Trace) -> Trace:
+    """The trace up to the scores of which a model gives the largest one's number.
+
+    A map of classes shows no pattern of them but where two are nearly alike.
+    """
+    return _before(
+        trace, _CHOOSING, "a choice shows no pattern of what it chooses from"
+    )
+
+
+def before_bounds(trace: Trace) -> Trace | None:
+    """The trace up to what its last activations are given; None if it ends in none."""
+    cut = _before(trace, _BOUNDED, "its result is the same for all flat inputs")
+    return None if cut is trace else cut
+
+
+def _before(trace, labels, why):
+    steps = {step.index: step for step in trace.steps}
+    first, step = None, steps.get(trace.results[0])
+    while step and step.label.lower() in labels | _CASTS and step.sources:
+        first = step if step.label.lower() in labels else first
+        step = steps.get(step.sources[0])
+    if first is None or steps.get(first.sources[0]) is None:
+        return trace
+    told = f"probed up to {first.name} ({first.label}): {why}"
+    return _up_to(trace, first.sources[0])._replace(about=(*trace.about, told))
+
+
+_CASTS = {"cast", "to", "_to_copy", "convert_element_type", "identity", "squeeze"}
+_CHOOSING = {"argmax", "argmin", "topk"}
+_BOUNDED = {"sigmoid", "sigmoid_", "logistic", "hardsigmoid", "softmax", "_softmax"}
+_BOUNDED |= {"clip", "clamp", "clamp_", "hardtanh", "hardtanh_", "tanh", "tanh_"}
+_BOUNDED |= {"relu", "relu_", "round"}
+
+
+def _up_to(trace, end):
+    """The trace of the part whose result is that of one of the steps."""
+
+    def run(inputs, changes=NOTHING, watch=NOTHING):
+        made: list[np.ndarray] = []
+
+        def see(array):
+            made.append(np.asarray(array, np.float32))
+            if end in watch:
+                watch[end](array)
+
+        trace.run(inputs, changes, {**watch, end: see})
+        return made
+
+    steps = [step for step in trace.steps if step.index <= end]
+    return trace._replace(steps=steps, results=(end,), run=run)
+
+
 def reads_tokens(trace: Trace) -> bool:
     """Whether the first layer that reads the input takes its last axis for channels.
 
@@ -151,7 +204,11 @@ def with_channels(trace: Trace) -> Trace:
     )
 
     def run(inputs, changes=NOTHING, watch=NOTHING):
-        return [x[:, None] for x in trace.run(inputs, changes, watch)]
+        inside = {n: see for n, see in watch.items() if n != index}
+        made = [x[:, None] for x in trace.run(inputs, changes, inside)]
+        for x in made if index in watch else ():
+            watch[index](x)
+        return made
 
     move = added._replace(move=lambda x: x[:, None])
     results = (index, *trace.results[1:])

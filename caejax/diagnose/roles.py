@@ -13,8 +13,14 @@ import numpy as np
 from caejax.diagnose.trace import Step
 
 CHANNEL, PLACE, UNKNOWN = "channel", "place", "?"  # places of the batch, too
+PLACES = "places"  # of several axes laid out along one, as tokens and detections are
 
 Roles = tuple[str, ...]
+
+# Quantised convolutions, of which kernels are not read.
+_QUANTISED = {"convinteger", "qlinearconv"}
+# Their results have channels last, and before those the directions of ONNX's.
+_RECURRENT = {"lstm", "gru", "rnn", "dynamicquantizelstm"}
 
 # Matrix products of features: of queries with keys, of weights with values.
 PRODUCTS = {"bmm", "baddbmm", "matmul", "dot_general", "einsum"}
@@ -45,8 +51,14 @@ def roles_of(step: Step, steps: Mapping[int, Step], channel: int) -> Roles:
 
 def _made(step, channel):
     """Of what has its channels on a certain axis, whatever it is given."""
-    if step.kind in ("convolution", "transposed", "resize"):
-        return _with_channel(len(step.shape), channel)
+    kinds = ("convolution", "transposed", "resize")
+    label, dims = step.label.lower(), len(step.shape)
+    if step.kind in kinds or label in _QUANTISED:
+        return _with_channel(dims, channel)
+    if label in _RECURRENT:
+        return (
+            (PLACE, CHANNEL, PLACE, CHANNEL) if dims == 4 else _with_channel(dims, -1)
+        )
     return None
 
 
@@ -126,8 +138,17 @@ def _moved(step, roles):
     runs = axes_along(step.shape_in, step.move)
     if len(roles) != len(step.shape_in):
         return (UNKNOWN,) * len(runs)
-    found = [{roles[axis] for axis in run} for run in runs]
-    return tuple(x.pop() if len(x) == 1 else UNKNOWN for x in found)
+    cut = {axis for axis in range(len(roles)) if sum(axis in run for run in runs) > 1}
+
+    def role(run):
+        known = {roles[axis] for axis in run}
+        if known <= {PLACE, PLACES} and known:
+            if len(run) > 1:
+                return PLACES
+            return PLACE if run <= cut else known.pop()
+        return known.pop() if len(known) == 1 else UNKNOWN
+
+    return tuple(map(role, runs))
 
 
 def axes_along(

@@ -1,0 +1,228 @@
+"""What files of detectors, readers of text and quantised models look like."""
+
+import numpy as np
+import pytest
+from helpers.onnx_files import onnx_file
+
+from caejax.diagnose import diagnose
+from caejax.diagnose.__main__ import main
+from caejax.diagnose.onnx_file import SIZE
+
+CONV = {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]}
+TWICE = {"strides": [2, 2]}
+SCALE = {"scale": np.float32([1, 1, 2, 2])}
+NEAREST = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric"}
+
+
+def resize(given, made):
+    return "Resize", [given, "", "scale"], [made], NEAREST
+
+
+def test_axes_that_are_open_as_less_than_nothing(normal, tmp_path):
+    """As Paddle's exporter writes them."""
+    nodes = [("ConvTranspose", ["x", "w"], ["y"], TWICE)]
+    file = onnx_file(
+        tmp_path / "m.onnx", nodes, {"w": normal(3, 2, 2, 2)}, shape=[-1, 3, -1, -1]
+    )
+    found = diagnose(file)
+    assert found["period"] == [2, 2]
+    assert not found.clean
+
+
+@pytest.mark.parametrize("version", [11, 13])
+def test_gates_of_means_over_space_in_old_files(version, normal, tmp_path):
+    """Features are weighed by numbers made of their own means."""
+    nodes = [
+        ("ReduceMean", ["x"], ["means"], {"axes": [2, 3], "keepdims": 1}),
+        ("Conv", ["means", "v"], ["scores"], {}),
+        ("Sigmoid", ["scores"], ["gates"], {}),
+        ("Mul", ["x", "gates"], ["weighed"], {}),
+        ("ConvTranspose", ["weighed", "w"], ["y"], TWICE),
+    ]
+    weights = {"v": normal(3, 3, 1, 1), "w": normal(3, 2, 2, 2)}
+    found = diagnose(onnx_file(tmp_path / "m.onnx", nodes, weights, version=version))
+    (place,) = found["places"]
+    assert place["ripple_db"] == pytest.approx(place["predicted_db"], abs=0.1)
+    assert place["share"] == pytest.approx(1, abs=1e-6)
+
+
+def detector(normal, tmp_path, enlarging):
+    """Boxes of two scales in one list, as YOLO's heads give them."""
+    flat = np.array([0, 8, -1])
+    nodes = [
+        ("Conv", ["x", "w1"], ["small"], {**CONV, "strides": [2, 2]}),
+        enlarging,
+        ("Conv", ["large", "w2"], ["fine"], CONV),
+        ("Reshape", ["small", "flat"], ["a"], {}),
+        ("Reshape", ["fine", "flat"], ["b"], {}),
+        ("Concat", ["a", "b"], ["boxes"], {"axis": 2}),
+        ("Sigmoid", ["boxes"], ["y"], {}),
+    ]
+    weights = {"w1": normal(8, 3, 3, 3), "w2": normal(8, 8, 3, 3), "flat": flat}
+    return onnx_file(
+        tmp_path / "m.onnx", nodes, weights | SCALE | {"w": normal(8, 8, 2, 2)}
+    )
+
+
+def test_detectors_are_measured_at_their_places(normal, tmp_path, capsys):
+    file = detector(normal, tmp_path, resize("small", "large"))
+    found = diagnose(file)
+    (place,) = found["places"]
+    assert (place["operation"][:6], place["stride"]) == ("Resize", [2, 2])
+    assert place["ripple_db"] < -100
+    assert found.clean
+    assert any("as in one that lists detections" in x for x in found["about"])
+    assert main([str(file)]) == 0
+    assert "clean: of flat inputs no place draws more" in capsys.readouterr().out
+
+
+def test_detectors_with_a_place_that_draws_are_not_clean(normal, tmp_path, capsys):
+    file = detector(
+        normal, tmp_path, ("ConvTranspose", ["small", "w"], ["large"], TWICE)
+    )
+    found = diagnose(file)
+    (place,) = found["places"]
+    assert found["ripple_db"] is None
+    assert place["ripple_db"] == pytest.approx(place["predicted_db"], abs=0.1)
+    assert place["ripple_db"] > -60
+    assert main([str(file)]) == 3
+    assert f"at the result of {place['name']}" in capsys.readouterr().out
+
+
+def test_recurrent_layers_make_no_pixels(normal, tmp_path):
+    """Columns are read one after the other, both ways, as text is."""
+    nodes = [
+        ("Conv", ["x", "w"], ["seen"], {**CONV, "strides": [2, 2]}),
+        ("Transpose", ["seen"], ["columns"], {"perm": [3, 0, 1, 2]}),
+        ("Reshape", ["columns", "flat"], ["read"], {}),
+        (
+            "LSTM",
+            ["read", "in", "of"],
+            ["both"],
+            {"hidden_size": 6, "direction": "bidirectional"},
+        ),
+        ("Transpose", ["both"], ["beside"], {"perm": [0, 2, 1, 3]}),
+        ("Reshape", ["beside", "joined"], ["y"], {}),
+    ]
+    weights = {
+        "w": normal(4, 3, 3, 3),
+        "flat": np.array([16, 1, 64]),
+        "in": normal(2, 24, 64),
+        "of": normal(2, 24, 6),
+        "joined": np.array([16, 1, 12]),
+    }
+    file = onnx_file(tmp_path / "m.onnx", nodes, weights, shape=[1, 3, SIZE, SIZE])
+    found = diagnose(file)
+    assert found["places"] == []
+    assert found.clean
+
+
+def quantised(name):
+    """A tensor put into bytes and back."""
+    given = [f"{name}.fine", "step", "zero"]
+    return [
+        ("QuantizeLinear", given, [f"{name}.bytes"], {}),
+        ("DequantizeLinear", [f"{name}.bytes", *given[1:]], [name], {}),
+    ]
+
+
+BYTES = {"step": np.float32(0.05), "zero": np.uint8(128)}
+
+
+def test_quantised_features_are_followed(normal, tmp_path):
+    nodes = [
+        ("Identity", ["x"], ["a.fine"], {}),
+        *quantised("a"),
+        ("ConvTranspose", ["a", "w"], ["b.fine"], TWICE),
+        *quantised("b"),
+        ("Relu", ["b"], ["y"], {}),
+    ]
+    weights = {"w": 0.3 * normal(3, 2, 2, 2), **BYTES}
+    found = diagnose(onnx_file(tmp_path / "m.onnx", nodes, weights))
+    (place,) = found["places"]
+    assert place["ripple_db"] == pytest.approx(place["predicted_db"], abs=0.5)
+    assert place["share"] == pytest.approx(1, abs=0.02)
+    assert not found.clean
+
+
+def test_shuffles_of_bytes_are_made_clean(normal, tmp_path):
+    nodes = [
+        ("Conv", ["x", "w"], ["a.fine"], CONV),
+        *quantised("a")[:1],
+        ("DepthToSpace", ["a.bytes"], ["pixels"], {"blocksize": 2}),
+        ("DequantizeLinear", ["pixels", "step", "zero"], ["y"], {}),
+    ]
+    weights = {"w": 0.1 * normal(8, 3, 3, 3), **BYTES}
+    found = diagnose(onnx_file(tmp_path / "m.onnx", nodes, weights))
+    (place,) = found["places"]
+    assert place["stride"] == [2, 2]
+    assert place["share"] == pytest.approx(1, abs=0.02)
+
+
+@pytest.mark.parametrize("keepdims", [0, 1])
+def test_what_a_map_of_classes_is_chosen_from(keepdims, normal, tmp_path):
+    nodes = [("ConvTranspose", ["x", "w"], ["scores"], TWICE)]
+    choice = [
+        ("ArgMax", ["scores"], ["class"], {"axis": 1, "keepdims": keepdims}),
+        ("Cast", ["class"], ["y"], {"to": 1}),
+    ]
+    weights = {"w": normal(3, 5, 2, 2)}
+    plain = onnx_file(tmp_path / "a.onnx", [nodes[0][:2] + (["y"], TWICE)], weights)
+    found = diagnose(onnx_file(tmp_path / "b.onnx", [*nodes, *choice], weights))
+    assert found["ripple_db"] == diagnose(plain)["ripple_db"]
+    assert any("probed up to class (ArgMax)" in x for x in found["about"])
+
+
+def test_a_choice_in_pytorch(torch, normal):
+    class Segmenting(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.up = torch.nn.ConvTranspose2d(3, 5, 2, 2)
+
+        def forward(self, x):
+            return self.up(x).argmax(1)
+
+    model, x = Segmenting(), torch.from_numpy(normal(1, 3, 16, 16))
+    assert diagnose(model, x)["ripple_db"] == diagnose(model.up, x)["ripple_db"]
+
+
+def test_what_an_activation_at_its_bound_hides(normal, tmp_path):
+    nodes = [
+        ("ConvTranspose", ["x", "w"], ["a"], TWICE),
+        ("Sub", ["a", "much"], ["logits"], {}),
+        ("Sigmoid", ["logits"], ["y"], {}),
+    ]
+    weights = {"w": normal(3, 1, 2, 2), "much": np.float32(200)}
+    found = diagnose(onnx_file(tmp_path / "m.onnx", nodes, weights))
+    (place,) = found["places"]
+    assert place["share"] == pytest.approx(1, abs=1e-3)
+    assert not found.clean
+    assert any("same for all flat inputs" in x for x in found["about"])
+
+
+def test_octaves_beside_each_other_are_no_enlargement(normal, tmp_path):
+    """Maps of several scales, one above the other."""
+    smaller = {**CONV, "strides": [2, 2]}
+    nodes = [("Conv", ["x", f"w{n}"], [f"a{n}"], smaller) for n in range(4)]
+    nodes.append(("Concat", [f"a{n}" for n in range(4)], ["y"], {"axis": 2}))
+    weights = {f"w{n}": normal(6, 3, 3, 3) for n in range(4)}
+    found = diagnose(onnx_file(tmp_path / "m.onnx", nodes, weights))
+    assert found["places"] == []
+    assert found.clean
+
+
+def test_axes_that_are_summed_over_are_no_small_images(normal, tmp_path):
+    """As of a spectrum whose real and imaginary parts lie beside each other."""
+    nodes = [
+        ("Conv", ["x", "w1"], ["both"], {**CONV, "strides": [1, 16]}),
+        ("ReduceSum", ["both", "last"], ["power"], {"keepdims": 0}),
+        ("Unsqueeze", ["power", "last"], ["image"], {}),
+        ("Transpose", ["image"], ["turned"], {"perm": [0, 3, 2, 1]}),
+        ("Conv", ["turned", "w2"], ["y"], CONV),
+    ]
+    weights = {"last": np.array([3]), "w1": normal(64, 3, 3, 3)}
+    weights |= {"w2": normal(2, 1, 3, 3)}
+    found = diagnose(
+        onnx_file(tmp_path / "m.onnx", nodes, weights, shape=[1, 3, SIZE, SIZE])
+    )
+    assert found["places"] == []
