@@ -154,7 +154,7 @@ def _gated(torch, x, layer):
         (_folded, True),
         (_stacked, False),
         (_written, False),
-        (_gated, False),
+        (_gated, True),
     ],
 )
 @pytest.mark.parametrize("batch", [1, 2])

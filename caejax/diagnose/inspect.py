@@ -109,6 +109,27 @@ def inspect(
     )
 
 
+def drawn(trace: Trace, inputs: Sequence[np.ndarray]) -> dict[str, float]:
+    """What each of a model's places draws of flat inputs, in dB, by its name.
+
+    Args:
+      trace: of the model.
+      inputs: what it was traced with.
+    """
+    trace = with_channels(trace)
+    places = find_places(trace)
+    larger, periods = _periods(trace, places)
+    whole = _common([p for p in periods if p])
+    if not whole:
+        return {}
+    trace = as_of_large_images(trace)
+    given = _flat([inputs], 1, reads_tokens(trace))
+    shown = _Shown(places, [_at(whole, larger, x) for x in places], len(inputs))
+    trace.run([given], watch=shown.watch)
+    found = zip(places, shown.drawn, strict=True)
+    return {place.name: max(values) for place, values in found if values}
+
+
 def _nothing(about, threshold_db):
     return Diagnosis(
         clean=True,
@@ -461,6 +482,13 @@ def _words(place, row, threshold_db):
             "clean": False,
             "verdict": f"draws a pattern: {place.note}",
             "cure": "give it a kernel at least as large as its stride, then train",
+        }
+    if place.makers is not None and place.makers.why:
+        return {
+            "clean": False,
+            "verdict": f"draws a pattern: {cause}",
+            "cure": "make its phases alike where its channels are made, or take a "
+            f"nearest or bilinear resize and a convolution instead: {place.note}",
         }
     cure = (
         "caejax fix, or caejax.fix(model) in Python, gives phases one gain by the "

@@ -7,10 +7,18 @@ import jax
 import numpy as np
 from jax.extend import core
 
-from caejax.diagnose.trace import NOTHING, Change, Step, Trace, averaging
+from caejax.diagnose.trace import (
+    NOTHING,
+    Change,
+    Step,
+    Trace,
+    averaging,
+    pointwise,
+)
 
 _LAYOUTS = {"reshape", "transpose", "broadcast_in_dim", "squeeze", "expand_dims"}
-_POINTWISE = ("add", "add_any")
+_POINTWISE = ("add", "add_any", "sub", "mul", "div")
+_TAKING = ("slice", "dynamic_slice", "gather", "rev")
 
 
 def trace_function(
@@ -111,13 +119,18 @@ class _Run:
             if change.statistics is not None:
                 made = change.statistics
             self.statistics[index] = Change(statistics=made)
+        parted = eqn.primitive.name == "split"
+        if parted:  # what they are parts of is what was given
+            step = step._replace(move=lambda x: x)
         made[0] = self._noted(step, made[0])
-        if eqn.primitive.name != "split":
+        if not parted:
             return [(x, index) for x in made]
         # Each part is a step of its own: it may be changed alone.
         parts = []
-        for part in made:
-            step = step._replace(index=len(self.steps), sources=(index,))
+        for n, part in enumerate(made):
+            step = step._replace(
+                index=len(self.steps), sources=(index,), move=_splitter(eqn, n)
+            )
             parts.append((self._noted(step, part), step.index))
         return parts
 
@@ -198,12 +211,39 @@ def _known(step, eqn, given):
         return step._replace(kind="layout", move=_mover(eqn))
     if name == "dot_general" and alone and given[1][1] is None:
         return _linear(step, eqn.params, np.asarray(given[1][0]))
-    if name in _POINTWISE and alone:
-        added = next(np.asarray(x) for x, index in given if index is None)
-        rows = added.reshape(-1, added.shape[-1]) if added.ndim else added[None, None]
-        if rows.shape[0] == 1 and rows.shape[1] > 1:
-            return step._replace(bias=rows[0])
+    if name in _TAKING and alone and given[0][1] is not None:
+        return step._replace(move=_taker(eqn, [value for value, _ in given[1:]]))
+    if name == "concatenate":
+        return _joined(step, eqn, given)
+    if name in _POINTWISE and alone and len(given) == 2:
+        first = given[0][1] is not None
+        other = np.asarray(given[1 if first else 0][0])
+        sizes = np.broadcast_shapes(*(np.shape(value) for value, _ in given))
+        return step._replace(each=pointwise(name, other, sizes, first, None))
     return step
+
+
+def _joined(step, eqn, given):
+    """What puts features beside each other, with where each of them lies."""
+    axis = eqn.params["dimension"]
+    ends = np.cumsum([np.shape(value)[axis] for value, _ in given]).tolist()
+    spans = zip(given, [0, *ends[:-1]], ends, strict=True)
+    own = tuple((start, end) for (_, index), start, end in spans if index is not None)
+    return step._replace(joins=(axis, own))
+
+
+def _splitter(eqn, number):
+    """What one of several parts is of what is split."""
+    ends, axis = np.cumsum(eqn.params["sizes"])[:-1], eqn.params["axis"]
+    return lambda x: np.split(x, ends, axis)[number]
+
+
+def _taker(eqn, rest):
+    def take(array):
+        made = eqn.primitive.bind(array.astype(np.int32), *rest, **eqn.params)
+        return np.asarray(made).astype(array.dtype)
+
+    return take
 
 
 def _convolution(step, params, kernel):

@@ -11,7 +11,16 @@ from onnx import helper, numpy_helper
 from caejax.diagnose import onnx_moves
 from caejax.diagnose.inspect import inspect
 from caejax.diagnose.result import Diagnosis
-from caejax.diagnose.trace import NOTHING, Change, Step, Trace, averaging
+from caejax.diagnose.trace import (
+    NOTHING,
+    Change,
+    Each,
+    Parameter,
+    Step,
+    Trace,
+    averaging,
+    pointwise,
+)
 from caejax.errors import CaejaxError
 
 SIZE, LARGEST = 32, 512  # of axes that the file leaves open, at first and at most
@@ -515,6 +524,7 @@ def _steps(model, values, inputs):
     fixed = {x.name: numpy_helper.to_array(x) for x in model.graph.initializer}
     of = dict.fromkeys(inputs, -1)
     shapes = {name: array.shape for name, array in inputs.items()}
+    parted = {x: node for node in model.graph.node for x in node.output if _parts(node)}
     steps = []
     for index, node in enumerate(model.graph.node):
         read = _read(node)
@@ -535,7 +545,15 @@ def _steps(model, values, inputs):
             shapes.get(first, ()),
             made[0].shape,
         )
-        steps.append(_known(step, node, {**inputs, **values, **fixed}))
+        known = {**inputs, **values, **fixed}
+        step = _known(step, node, known, first)
+        if _parts(node):  # what they are parts of is what was given
+            step = step._replace(move=lambda x: x)
+        elif node.op_type == "Concat":
+            step = _joined(step, node, known, of)
+        elif node.input and node.input[0] in parted:
+            step = _part(step, parted[node.input[0]], node.input[0], shapes)
+        steps.append(step)
         for name, array in zip([x for x in node.output if x], made, strict=True):
             of[name] = index
             shapes[name] = array.shape
@@ -566,7 +584,7 @@ def _is_a_shape(value):
     return array.dtype.kind == "b" or (array.dtype.kind in "iu" and few)
 
 
-def _known(step, node, values):
+def _known(step, node, values, tracked):
     about = onnx_moves.attributes(node)
     if node.op_type in ("Conv", "ConvTranspose") and node.input[1] in values:
         return _convolution(step, node, about, values)
@@ -576,26 +594,77 @@ def _known(step, node, values):
         mode = str(about.get("mode", "nearest"))
         how = about.get("coordinate_transformation_mode")
         return step._replace(kind="resize", mode=f"{mode}, {how}" if how else mode)
-    if node.op_type == "Identity" and node.input[0].endswith(_PART):
-        return step._replace(label="Split")
     move = onnx_moves.mover(node, values)
     if move is not None and len(step.sources) == 1:
         return step._replace(kind="layout", move=move)
-    if node.op_type == "Add" and len(step.sources) == 1:
-        return _added(step, node, values)
-    return step
+    if len(step.sources) != 1:
+        return step
+    taken = onnx_moves.taker(node, values)
+    if taken is not None:
+        return step._replace(move=taken)
+    return step._replace(each=_each_channel(step, node, about, values, tracked))
 
 
-def _added(step, node, values):
-    """A number a channel that is added, along the last axis or the second."""
-    for name in node.input:
-        added = np.asarray(values.get(name, 0.0))
-        padded = (1,) * (len(step.shape) - added.ndim) + added.shape
-        if added.ndim == 0 or added.size != max(padded) or padded == step.shape:
-            continue
-        if added.size in (padded[-1], padded[min(1, len(padded) - 1)]):
-            return step._replace(bias=added.reshape(-1), holds=(None, name))
-    return step
+def _parts(node):
+    return node.op_type == "Split"
+
+
+def _part(step, node, name, shapes):
+    """One part of what is split, of all that was given."""
+    axis = onnx_moves.attributes(node).get("axis", 0)
+    sizes = [shapes[x][axis] for x in node.output if x]
+    number = [x for x in node.output if x].index(name)
+    whole = shapes[node.input[0]]
+    move = onnx_moves.part(node, number, sizes)
+    return step._replace(label="Split", kind="other", shape_in=whole, move=move)
+
+
+def _joined(step, node, values, of):
+    """What puts features beside each other, with where each of them lies."""
+    axis = onnx_moves.attributes(node)["axis"] % len(step.shape)
+    sizes = [np.shape(values[x])[axis] for x in node.input]
+    ends = np.cumsum(sizes).tolist()
+    spans = zip(node.input, [0, *ends[:-1]], ends, strict=True)
+    own = tuple((start, end) for name, start, end in spans if name in of)
+    return step._replace(joins=(axis, own) if len(own) == len(step.sources) else None)
+
+
+def _each_channel(step, node, about, values, tracked):
+    """What an operation does to each channel by itself; see `Each`."""
+    given = [(x, np.asarray(values[x])) for x in node.input[1:] if x in values]
+    if node.op_type == "BatchNormalization" and len(given) == 4:
+        return _normalised(given, about.get("epsilon", 1e-5))
+    if node.op_type in _NUMBERED:
+        axis = about.get("axis", -1) if node.op_type == "LayerNormalization" else 1
+        own = tuple(
+            Parameter(x.reshape(-1), name, x.shape) for name, x in given if x.size > 1
+        )
+        each_alone = node.op_type == "InstanceNormalization"
+        groups = step.shape[1] if each_alone else about.get("num_groups", 1)
+        found = Each(axis % len(step.shape), own, groups=groups)
+        return found if own or groups > 1 else None
+    if node.op_type not in ("Add", "Sub", "Mul", "Div") or len(node.input) != 2:
+        return None
+    first = node.input[0] == tracked
+    other = node.input[1] if first else node.input[0]
+    if other not in values:
+        return None
+    return pointwise(node.op_type, values[other], step.shape, first, other)
+
+
+_NUMBERED = {"PRelu", "GroupNormalization", "InstanceNormalization"}
+_NUMBERED |= {"LayerNormalization"}
+
+
+def _normalised(given, epsilon):
+    """By means and variances that are fixed."""
+    weight, bias, mean, variance = (x.astype(np.float64) for _, x in given)
+    scale = weight / np.sqrt(variance + epsilon)
+    own = tuple(
+        Parameter(x, name, adds=sign)
+        for (name, x), sign in zip(given, (0, 1, 0, 0), strict=True)
+    )
+    return Each(1, own, scale, bias - scale * mean)
 
 
 def _convolution(step, node, about, values):

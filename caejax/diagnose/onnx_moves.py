@@ -51,6 +51,50 @@ def mover(node: NodeProto, values: Mapping[str, Any]) -> Move | None:
     return None
 
 
+def taker(node: NodeProto, values: Mapping[str, Any]) -> Move | None:
+    """What an operation takes of its first input, or None where it takes no part.
+
+    Args:
+      node: the operation.
+      values: by name, of all that is known beside its first input.
+    """
+    about = attributes(node)
+    rest = [np.asarray(values[x]) if x in values else None for x in node.input[1:]]
+    if node.op_type == "Gather" and rest and rest[0] is not None:
+        return lambda x: x.take(rest[0].astype(int), about.get("axis", 0))
+    if node.op_type != "Slice":
+        return None
+    given = [about.get("starts"), about.get("ends"), about.get("axes"), None]
+    given = [*rest, *given[len(rest) :]] if rest else given
+    starts, ends, axes, steps = given
+    if starts is None or ends is None:
+        return None
+    axes = range(len(starts)) if axes is None else axes
+    steps = [1] * len(starts) if steps is None else steps
+
+    def take(x):
+        for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
+            end = None if step < 0 and end < -x.shape[int(axis)] else int(end)
+            cut = [slice(None)] * x.ndim
+            cut[int(axis)] = slice(int(start), end, int(step))
+            x = x[tuple(cut)]
+        return x
+
+    return take
+
+
+def part(node: NodeProto, number: int, sizes: list[int]) -> Move:
+    """What one of the parts is of which `Split` makes several.
+
+    Args:
+      node: the operation.
+      number: of the part.
+      sizes: of all parts along the axis.
+    """
+    axis = attributes(node).get("axis", 0)
+    return lambda x: np.split(x, np.cumsum(sizes)[:-1], axis)[number]
+
+
 def _sizes(x, shape, allowzero):
     """The new shape, in which 0 stands for what is there."""
     if allowzero:

@@ -9,6 +9,7 @@ import numpy as np
 
 from caejax.diagnose import phases, roles
 from caejax.diagnose.layouts import Blocks, find_blocks
+from caejax.diagnose.makers import Makers, effective, find_makers
 from caejax.diagnose.trace import Change, Step, Trace, spatial
 
 _STEPS = "clean on constants; on slopes its steps remain"  # of a nearest resize
@@ -38,10 +39,10 @@ class Place(NamedTuple):
         those and the kernel alone; else None.
       groups: of its channels.
       bias: (F,) that all phases share, or None.
-      layer: the step whose kernel it is, or None.
-      order: of channels that become pixels, which channel of the layer each phase
-        shows, (s1, ..., sd, F); else None.
-      added: the steps behind the layer that add biases to its channels.
+      layer: of a transposed convolution the step, else None.
+      order: of channels that become pixels, which of these channels each phase shows,
+        (s1, ..., sd, F); else None.
+      makers: of channels that become pixels, the layers that make them; else None.
     """
 
     name: str
@@ -58,7 +59,7 @@ class Place(NamedTuple):
     bias: np.ndarray | None = None
     layer: int | None = None
     order: np.ndarray | None = None
-    added: tuple[int, ...] = ()
+    makers: Makers | None = None
 
 
 def is_resize(place: Place) -> bool:
@@ -403,14 +404,14 @@ def _enlarges_by_name(step):
 
 
 def _shuffle(end, source, blocks: Blocks, label, steps, users, channel):
-    maker, alone, added = _maker(source, blocks.channel_axes[0], steps, channel)
-    if maker is not None and not _fits(maker, end, blocks, channel):
-        return None
     (axis,) = blocks.channel_axes
-    groups = _groups(blocks, source.shape[axis])
-    change = {source.index: Change(mean=(groups, axis))}
-    if maker is None:
-        note = "what makes its channels is no convolution; its kernel is not known"
+    makers = find_makers(source, axis, steps, channel)
+    layers = [steps[x.layer] for x in makers.origins]
+    if layers and not any(_fits(x, end, blocks, channel) for x in layers):
+        return None
+    change = {source.index: Change(mean=(_groups(blocks, source.shape[axis]), axis))}
+    if makers.why or not layers:
+        note = "; ".join(makers.why) or "all of its channels are the same"
         return Place(
             end.name,
             label,
@@ -421,25 +422,56 @@ def _shuffle(end, source, blocks: Blocks, label, steps, users, channel):
             source.index,
             end.index,
             note,
+            makers=makers,
         )
-    found = None
-    if maker.groups == 1:
-        found = phases.of_shuffle(maker.weight, blocks.order, maker.bias)
-    found, blur, output = _behind(found, end, users, channel)
+    names = " and ".join(dict.fromkeys(x.label for x in layers))
+    found = _phases_of(makers, steps, blocks.order)
+    _, blur, output = _behind(found, end, users, channel)
+    alone = found is not None and not blur and makers.origins[0].is_sum
     return Place(
-        maker.name,
-        f"{maker.label} + {label}{blur}",
+        layers[0].name,
+        f"{names} + {label}{blur}",
         blocks.stride,
-        maker.weight.shape[2:],
-        found,
+        layers[0].weight.shape[2:],
+        _behind(found, end, users, channel)[0],
         change,
         source.index,
         output,
-        reads=maker.sources[0] if alone and not blur else None,
-        layer=maker.index,
+        reads=layers[0].sources[0] if alone else None,
+        groups=layers[0].groups,
         order=blocks.order,
-        added=added,
+        makers=makers,
     )
+
+
+def _phases_of(makers, steps, order):
+    """Of channels that one layer makes, with all that is added to and multiplied by."""
+    if len(makers.origins) > 1:
+        return None
+    (origin,) = makers.origins
+    layer = steps[origin.layer]
+    if len(origin.items) <= order.max():
+        return None
+    back = np.argsort(origin.items)
+    scale, shift = effective(origin, steps)
+    kernel = layer.weight[origin.channels].astype(np.float64)
+    kernel = kernel * scale[(..., *(None,) * (kernel.ndim - 1))]
+    bias = shift if layer.bias is None else shift + scale * layer.bias[origin.channels]
+    given = layer.bias is not None or bias.any()
+    found = phases.of_shuffle(kernel[back], order, bias[back] if given else None)
+    return _grouped(found, origin.channels[back][order], layer)
+
+
+def _grouped(found, channels, layer):
+    """The phases of a layer whose channels are of groups, one after the other."""
+    count = layer.groups
+    made = channels.shape[-1]
+    group = channels // (len(layer.weight) // count)
+    if made % count or (group != np.arange(made) * count // made).any():
+        return None
+    gains = found.gains.reshape(*found.gains.shape[:-1], count, made // count)
+    gains = np.moveaxis(gains, -2, -3)
+    return found._replace(gains=gains.reshape(*gains.shape[:-3], -1, made // count))
 
 
 def _fits(maker, end, blocks, channel):
@@ -452,55 +484,6 @@ def _fits(maker, end, blocks, channel):
     if maker.kind != "convolution" or len(sizes) != len(made):
         return True
     return made == [n * s for n, s in zip(sizes, blocks.stride, strict=True)]
-
-
-def _maker(step, axis, steps, channel):
-    """The convolution or linear layer whose channels these are, beyond pointwise steps.
-
-    Args:
-      step: that made the features.
-      axis: of their channels.
-      steps: all of them, by index.
-      channel: the axis of the channels of images, 1 or -1.
-
-    Returns:
-      The layer with the biases that are added behind it, whether there is nothing
-      else behind it, and the steps that add them; (None, False, ()) where there is no
-      such layer.
-    """
-    alone, added = True, ()
-    while step.kind not in ("convolution", "linear"):
-        made = [steps[n] for n in step.sources if n in steps]
-        before = _before(step, axis)
-        if before is None or len(made) != 1:
-            return None, False, ()
-        moved = step.kind == "layout" or step.label.lower() in _CUTTING
-        alone &= moved or step.bias is not None
-        added += (step,) if step.bias is not None else ()
-        step, axis = made[0], before
-    of_layer = channel if step.kind == "convolution" else -1
-    if axis != of_layer % len(step.shape):
-        return None, False, ()
-    # What is added along another axis is no bias of the channels.
-    own = tuple(x for x in added if x.bias.shape == step.weight.shape[:1])
-    biases = [x.bias for x in (step, *own) if x.bias is not None]
-    whole = step._replace(bias=sum(biases)) if biases else step
-    return whole, alone and own == added, tuple(x.index for x in own)
-
-
-def _before(step, axis):
-    """Which axis of what a step is given is one of its result, or None if none is."""
-    if step.kind == "layout":
-        run = roles.axes_along(step.shape_in, step.move)[axis]
-        whole = len(run) == 1 and step.shape_in[min(run)] == step.shape[axis]
-        return min(run) if whole else None
-    # The first of several tokens may be cut off, or borders be.
-    cut = step.label.lower() in _CUTTING and len(step.shape) == len(step.shape_in)
-    same = step.kind == "other" and (cut or step.shape == step.shape_in)
-    return axis if same and step.shape[axis] == step.shape_in[axis] else None
-
-
-_CUTTING = {"slice", "narrow"}
 
 
 def _groups(blocks, count):

@@ -10,7 +10,16 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakIdKeyDictionary
 
-from caejax.diagnose.trace import NOTHING, Change, Step, Trace, averaging
+from caejax.diagnose.trace import (
+    NOTHING,
+    Change,
+    Each,
+    Parameter,
+    Step,
+    Trace,
+    averaging,
+    pointwise,
+)
 
 _LAYOUTS = {
     *("view", "_unsafe_view", "_reshape_alias", "permute", "transpose", "t", "clone"),
@@ -18,6 +27,7 @@ _LAYOUTS = {
     *("reshape", "movedim", "repeat_interleave", "flatten", "unflatten", "contiguous"),
 }
 _LINEAR = {"addmm", "mm", "linear", "bmm"}
+_TAKING = {"slice", "select", "narrow", "index_select", "index", "flip", "roll"}
 
 
 def trace_module(module: torch.nn.Module, inputs: Sequence[torch.Tensor]) -> Trace:
@@ -150,20 +160,29 @@ class _Recorder(TorchDispatchMode):
             self.of[whole] = index
             if whole.numel() != tensors[0].numel():
                 shape, tensors = tuple(whole.shape), [whole]
+        parted = bool(step.sources) and isinstance(made, list)
+        if parted:  # what they are parts of is what was given
+            step = step._replace(move=lambda x: x)
         self.steps.append(step._replace(shape=shape))
         if index in self._watch:
             self._watch[index](_array(tensors[0]))
-        if step.sources and isinstance(made, list):
-            return [self._part(step, x) for x in made]
+        if parted:
+            move = _mover(func, args, kwargs)
+            return [self._part(step, x, n, move) for n, x in enumerate(made)]
         return made
 
-    def _part(self, whole, part):
+    def _part(self, whole, part, number, move):
         """One of several results, as a step of its own: it may be changed alone."""
         index = len(self.steps)
         part = _changed(part, self._changes.get(index, Change()))
         shape = tuple(part.shape)
         self.of[part] = index
-        step = whole._replace(index=index, sources=(whole.index,), shape=shape)
+        step = whole._replace(
+            index=index,
+            sources=(whole.index,),
+            shape=shape,
+            move=lambda x: move(x)[number],
+        )
         self.steps.append(step)
         if index in self._watch:
             self._watch[index](_array(part))
@@ -198,9 +217,11 @@ class _Recorder(TorchDispatchMode):
             return step._replace(kind="layout", move=_mover(func, args, kwargs))
         if name in _LINEAR:
             return _linear(step, name, args, self.of)
-        if name in ("add", "add_"):
-            return _added(step, args, self.of)
-        return step
+        if name in _TAKING and len(sources) == 1 and args[0] in self.of:
+            return step._replace(move=_mover(func, args, kwargs))
+        if name == "cat":
+            return _joined(step, args, kwargs, self.of)
+        return step._replace(each=_each_channel(step, args, kwargs, self.of))
 
 
 _GROUPS, _LAYERS = "native_group_norm", "native_layer_norm"
@@ -337,12 +358,68 @@ def _linear(step, name, args, of):
     )
 
 
-def _added(step, args, of):
-    """A vector that is added to the last axis, as a linear layer's biases are."""
-    vectors = [x for x in args[:2] if isinstance(x, torch.Tensor) and x not in of]
-    if len(step.sources) == len(vectors) == 1 and vectors[0].ndim == 1:
-        return step._replace(bias=_array(vectors[0]), holds=(None, vectors[0]))
-    return step
+def _joined(step, args, kwargs, of):
+    """What puts features beside each other, with where each of them lies."""
+    parts = args[0]
+    axis = (args[1] if len(args) > 1 else kwargs.get("dim", 0)) % parts[0].ndim
+    parts = [x for x in parts if x.numel()]
+    ends = np.cumsum([x.shape[axis] for x in parts]).tolist()
+    spans = zip([0, *ends[:-1]], ends, strict=True)
+    own = tuple(span for x, span in zip(parts, spans, strict=True) if x in of)
+    return step._replace(joins=(axis, own) if len(own) == len(step.sources) else None)
+
+
+def _each_channel(step, args, kwargs, of):
+    """What an operation does to each channel by itself; see `Each`."""
+    if len(step.sources) != 1 or not args or not isinstance(args[0], torch.Tensor):
+        return None
+    if step.label in _BATCHES or step.label.startswith("_native_batch_norm"):
+        return _normalised(args)
+    if step.label == "_prelu_kernel":
+        return _with_numbers(1, args[1:2])
+    if step.label == _GROUPS:
+        return _with_numbers(1, args[1:3], groups=args[6])
+    if step.label == _LAYERS and len(args[1]) == 1:
+        return _with_numbers(args[0].ndim - 1, args[2:4])
+    if kwargs or len(args) != 2:  # add(x, y, alpha=2), too
+        return None
+    first = args[0] in of
+    other = args[1] if first else args[0]
+    if isinstance(other, torch.Tensor):
+        shape = torch.broadcast_shapes(args[0].shape, args[1].shape)
+        return pointwise(step.label, _array(other), shape, first, other.reshape(-1))
+    if not isinstance(other, int | float):
+        return None
+    return pointwise(step.label, np.array(float(other)), args[0].shape, first, None)
+
+
+def _normalised(args):
+    """By means and variances that are fixed."""
+    weight, bias, mean = args[1:4]
+    if mean is None or any(x is True for x in args[3:6]):  # of instances
+        return _with_numbers(1, args[1:3], groups=args[0].shape[1])
+    values = [None if x is None else _array(x) for x in args[1:5]]
+    eps = next(x for x in reversed(args) if isinstance(x, float))
+    scale = 1 / np.sqrt(values[3].astype(np.float64) + eps)
+    scale = scale if weight is None else scale * values[0]
+    shift = -scale * values[2] + (0.0 if bias is None else values[1])
+    adds = (0, 1, 0, 0)
+    own = tuple(
+        Parameter(x, tensor, adds=sign)
+        for x, tensor, sign in zip(values, args[1:5], adds, strict=True)
+        if x is not None
+    )
+    return Each(1, own, scale, shift)
+
+
+def _with_numbers(axis, tensors, groups=1):
+    """Numbers of what neither only scales nor only adds."""
+    own = tuple(
+        Parameter(_array(x).reshape(-1), x.reshape(-1))
+        for x in tensors
+        if x is not None and x.numel() > 1
+    )
+    return Each(axis, own, groups=groups) if own or groups > 1 else None
 
 
 def _array(tensor):
@@ -350,14 +427,12 @@ def _array(tensor):
 
 
 def _mover(func, args, kwargs):
-    rest = [None if isinstance(x, torch.Tensor) else x for x in args]
+    rest = [x.cpu() if isinstance(x, torch.Tensor) else x for x in args[1:]]
 
     def move(array):
-        tensor = torch.from_numpy(np.ascontiguousarray(array))
-        given = [
-            tensor if old is None and n == 0 else old for n, old in enumerate(rest)
-        ]
-        return func(*given, **kwargs).numpy()
+        made = func(torch.from_numpy(np.ascontiguousarray(array)), *rest, **kwargs)
+        parts = isinstance(made, list | tuple)
+        return [x.numpy() for x in made] if parts else made.numpy()
 
     return move
 

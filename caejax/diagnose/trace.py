@@ -9,6 +9,41 @@ import numpy as np
 NOTHING: Mapping[Any, Any] = MappingProxyType({})
 
 
+class Parameter(NamedTuple):
+    """Numbers of an operation that treats each channel by itself.
+
+    Attributes:
+      values: (K, ...), what each channel has.
+      holds: where the model keeps them; see `Step`.
+      shape: as they are there, if that is another.
+      adds: 1 or -1 where they are added to the result, or taken from it; else 0.
+    """
+
+    values: np.ndarray
+    holds: Any = None
+    shape: tuple[int, ...] | None = None
+    adds: int = 0
+
+
+class Each(NamedTuple):
+    """What an operation does to each channel by itself, with numbers of its own.
+
+    Attributes:
+      axis: of the channels, in the result.
+      parameters: those numbers.
+      scale, shift: (K,), where it multiplies by the one and adds the other; None where
+        it does something else.
+      groups: of channels, where it normalises each of them by what it is over space;
+        else 1.
+    """
+
+    axis: int
+    parameters: tuple[Parameter, ...] = ()
+    scale: np.ndarray | None = None
+    shift: np.ndarray | None = None
+    groups: int = 1
+
+
 class Step(NamedTuple):
     """One operation.
 
@@ -26,10 +61,15 @@ class Step(NamedTuple):
       bias: (F,) of all groups, or None.
       stride, padding, dilation: of each axis; the padding at its start.
       groups: of channels.
-      move: of a layout, what it does, for an array of any type.
+      move: of a layout, what it does, for an array of any type; of what takes a part
+        of its input (kind "other"), too, which then has the shape `shape_in`.
       mode: of a resize, how.
       holds: where the model keeps weight and bias: of PyTorch tensors that lie in its
         memory and are laid out like `weight` and `bias`, of ONNX their names.
+      each: of what treats each channel by itself, or all alike with numbers (its axis
+        is then -1, and its numbers have no axis).
+      joins: of what puts features beside each other the axis, and for each of the
+        sources where it begins and ends along that.
     """
 
     index: int
@@ -48,6 +88,8 @@ class Step(NamedTuple):
     move: Callable[[np.ndarray], np.ndarray] | None = None
     mode: str = ""
     holds: tuple[Any, Any] = (None, None)
+    each: Each | None = None
+    joins: tuple[int, tuple[tuple[int, int], ...]] | None = None
 
 
 class Change(NamedTuple):
@@ -123,3 +165,73 @@ def averaging(groups: np.ndarray) -> np.ndarray:
     """The (C, C) matrix that replaces channels by the means of their groups."""
     member = np.eye(groups.max() + 1, dtype=np.float32)[groups]
     return (member / member.sum(0)) @ member.T
+
+
+def along_one_axis(
+    values: np.ndarray, shape: Sequence[int]
+) -> tuple[int | None, np.ndarray] | None:
+    """The axis along which numbers of a pointwise operation differ, and those numbers.
+
+    Args:
+      values: what is broadcast against features of the shape.
+      shape: of the features.
+
+    Returns:
+      The axis and one number for each place along it; (None, number) where there is
+      one for all; None where they differ along several axes.
+    """
+    values = np.asarray(values)
+    if values.ndim > len(shape):
+        return None
+    padded = values.reshape((1,) * (len(shape) - values.ndim) + values.shape)
+    axes = [n for n, size in enumerate(padded.shape) if size > 1]
+    if len(axes) > 1:  # or repeated already
+        axes = [n for n in axes if (padded != padded.take([0], n)).any()]
+    if len(axes) > 1 or any(padded.shape[n] != shape[n] for n in axes):
+        return None
+    if not axes:
+        return None, padded.ravel()[0]
+    line = np.moveaxis(padded, axes[0], -1)
+    return axes[0], line.reshape(-1, line.shape[-1])[0]
+
+
+def pointwise(
+    label: str, values: np.ndarray, shape: Sequence[int], first: bool, holds: Any
+) -> Each | None:
+    """What adding, subtracting, multiplying or dividing by numbers does to channels.
+
+    Args:
+      label: of the operation, as libraries call it.
+      values: the numbers.
+      shape: of the result.
+      first: whether features come first, and the numbers second.
+      holds: where the model keeps the numbers; see `Step`.
+
+    Returns:
+      None of another operation, or of numbers that differ along several axes.
+    """
+    kind = label.lower().removesuffix("_")
+    found = along_one_axis(values, shape) if kind in _ARITHMETIC else None
+    if found is None or (kind == "div" and not first):
+        return None
+    axis, line = found[0], np.asarray(found[1], np.float64)
+    if kind in ("mul", "div"):
+        with np.errstate(divide="ignore"):
+            scale, shift = (line if kind == "mul" else 1 / line), np.zeros_like(line)
+        adds = 0
+    else:
+        adds = -1 if kind == "sub" and first else 1
+        shift = adds * line
+        scale = np.full_like(line, -1.0 if kind == "sub" and not first else 1.0)
+    if axis is None:
+        return Each(-1, (), scale, shift)
+    own = Parameter(
+        found[1],
+        holds if np.size(values) == line.size else None,
+        np.shape(values),
+        adds,
+    )
+    return Each(axis, (own,), scale, shift)
+
+
+_ARITHMETIC = {"add", "add_any", "sub", "mul", "div"}

@@ -10,11 +10,10 @@ import json
 import os
 import sys
 import types
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from caejax.diagnose import as_tensors, diagnose, load_extra
 from caejax.errors import CaejaxError
@@ -52,7 +51,7 @@ def fix(module: Any, inputs: Any = None) -> Any:
         PyTorch's own transposed convolutions are mended.
 
     Returns:
-      The mended copy.
+      The mended copy. Of each place that stays as it is a warning says why.
 
     Raises:
       CaejaxError: no module, or one that only a run can show.
@@ -66,7 +65,10 @@ def fix(module: Any, inputs: Any = None) -> Any:
     mending = load_extra("caejax.fix.torch_module", "torch")
     if inputs is not None:
         inputs = as_tensors(inputs)
-    return mending.fix_module(module, inputs)[0]
+    mended, _, left = mending.fix_module(module, inputs)
+    for sentence in left:
+        warnings.warn(sentence, stacklevel=2)
+    return mended
 
 
 def fix_file(
@@ -164,7 +166,7 @@ def _record(path, out, before, after, mends, left, moved):
     changes = [
         {
             "name": mend.name,
-            "what": "bias" if np.ndim(mend.old) == 1 else "kernel",
+            "what": mend.what,
             "moved": mend.moved,
         }
         for mend in mends
@@ -178,8 +180,19 @@ def _record(path, out, before, after, mends, left, moved):
         changes=changes,
         images=moved,
         quality=None,
-        about=[*left, *after["about"]],
+        about=[*left, *_still(after, left), *after["about"]],
     )
+
+
+def _still(after, left):
+    """Sentences about places that draw all the same, and of which none is said."""
+    for place in after["places"]:
+        told = any(x.startswith(f"{place['name']}: ") for x in left)
+        if not place["clean"] and not told:
+            yield (
+                f"{place['name']}: it still draws {place['ripple_db'] or 0:.1f} dB; "
+                f"{place['verdict']}"
+            )
 
 
 def _lines(found):

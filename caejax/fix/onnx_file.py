@@ -9,7 +9,8 @@ from onnx import numpy_helper
 
 from caejax.diagnose.onnx_file import trace_model
 from caejax.files.atomic import replacing
-from caejax.fix.mends import Mend, find_mends
+from caejax.fix.mend import Mend
+from caejax.fix.mends import find_mends
 
 _WHOLE = 2**31 - 1  # bytes that one file of ONNX may have
 
@@ -27,40 +28,44 @@ def fix_model(
       The copy, what was changed in it, and sentences about what could not be.
     """
     trace = trace_model(model, inputs)
-    mends, left = find_mends(trace)
+    mends, left = find_mends(trace, lambda name: name, apart=True)
     names = {index: name for name, index in trace.tensors.items()}
     mended = onnx.ModelProto()
     mended.CopyFrom(model)
-    weights = {x.name: x for x in mended.graph.initializer}
     for number, mend in enumerate(mends):
-        made = names[mend.step]
-        node = next(x for x in mended.graph.node if made in x.output)
-        slot = list(node.input).index(mend.holds)
-        kept = weights.get(mend.holds)
-        value = _laid_out(mend, node, model, kept)
-        if kept is not None and _users(mended, mend.holds) == 1:
-            kept.CopyFrom(numpy_helper.from_array(value, kept.name))
-        else:  # others use it too, or a node makes it
-            name = f"{mend.holds}.fixed.{number}"
-            mended.graph.initializer.append(numpy_helper.from_array(value, name))
-            node.input[slot] = name
+        made = {names[step] for step in mend.steps}
+        nodes = [x for x in mended.graph.node if made & {*x.output}]
+        _put(mended, nodes, mend, number)
     return mended, mends, left
+
+
+def _put(model, nodes, mend, number):
+    """Replaces weights: in place, or where others use them beside them."""
+    weights = {x.name: x for x in model.graph.initializer}
+    kept = weights.get(mend.holds)
+    value = _laid_out(mend, nodes[0], kept)
+    if kept is not None and _users(model, mend.holds) == len(nodes):
+        kept.CopyFrom(numpy_helper.from_array(value, kept.name))
+        return
+    name = f"{mend.holds}.fixed.{number}"
+    model.graph.initializer.append(numpy_helper.from_array(value, name))
+    for node in nodes:
+        node.input[list(node.input).index(mend.holds)] = name
 
 
 def _users(model, name):
     return sum(name in node.input for node in model.graph.node)
 
 
-def _laid_out(mend, node, model, kept):
+def _laid_out(mend, node, kept):
     """The new values as the file has them: linear layers may be transposed."""
     value = mend.new
     if node.op_type in ("Gemm", "MatMul") and value.ndim == 2:
         turned = any(x.name == "transB" and x.i for x in node.attribute)
         value = value if turned else value.T
-    if kept is None:
-        if node.op_type == "Add" and mend.shape:
-            value = value.reshape(mend.shape)
-        return np.ascontiguousarray(value, np.float32)
+    if kept is None:  # a node makes them
+        value = value if mend.shape is None else value.reshape(mend.shape)
+        return np.ascontiguousarray(value, mend.old.dtype)
     old = numpy_helper.to_array(kept)
     return np.ascontiguousarray(value.reshape(old.shape)).astype(old.dtype)
 

@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 from caejax.errors import CaejaxError
 from caejax.files.finished import read_summary
 from caejax.files.paths import Written, expand
-from caejax.fix.mends import Mend
+from caejax.fix.mend import Mend
 from caejax.inference.trained import Trained, load
 from caejax.models.diagnosis import clean_by_construction
 from caejax.models.kinds import UPSAMPLING, find_kind, used_kernel
@@ -76,7 +76,7 @@ def find_mends(found: Trained) -> list[Mend]:
         old = np.asarray(_at(found.params, path)["kernel"])
         new = np.asarray(_clean(old, kind))
         if not np.array_equal(old, new):
-            mends.append(Mend("/".join(path), 0, path, old, new))
+            mends.append(Mend("/".join(path), (), path, old, new))
     return mends
 
 

@@ -8,6 +8,8 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from caejax.diagnose import phases
+from caejax.diagnose.inspect import drawn
+from caejax.diagnose.result import THRESHOLD_DB
 from caejax.diagnose.torch_module import trace_module
 from caejax.errors import CaejaxError
 from caejax.fix.mends import find_mends
@@ -17,7 +19,7 @@ _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
 def fix_module(
     module: nn.Module, inputs: Sequence[torch.Tensor] | None
-) -> tuple[nn.Module, list[str]]:
+) -> tuple[nn.Module, list[str], list[str]]:
     """Mends a copy of a module.
 
     Args:
@@ -25,7 +27,7 @@ def fix_module(
       inputs: what it is called with; None for what its parts say by themselves.
 
     Returns:
-      The copy, and sentences about what could not be mended.
+      The copy; what was made of its weights; and what could not be mended.
 
     Raises:
       CaejaxError: without inputs, parts whose channels become pixels and whose kernels
@@ -35,22 +37,39 @@ def fix_module(
     about = _write_out(mended)
     if inputs is None:
         _by_parts(mended)
-        return mended, about
-    mends, left = find_mends(trace_module(mended, inputs))
-    own = {
-        x.untyped_storage().data_ptr()
-        for x in (*mended.parameters(), *mended.buffers())
-    }
+        return mended, about, []
+    trace = trace_module(mended, inputs)
+    mends, left = find_mends(trace, _held, apart=False)
+    own = {_memory(x) for x in (*mended.parameters(), *mended.buffers())}
     with torch.no_grad():
         for mend in mends:
-            if mend.holds.untyped_storage().data_ptr() not in own:
+            if mend.holds is None or _memory(mend.holds) not in own:
                 left.append(
                     f"{mend.name}: its weights are computed while it runs; it stays as "
                     "it is"
                 )
                 continue
             mend.holds.copy_(torch.as_tensor(mend.new))
-    return mended, about + left
+    return mended, about, left + list(_still(mended, inputs, left))
+
+
+def _still(module, inputs, left):
+    """Sentences about places that draw all the same, and of which none is said."""
+    arrays = [x.float() if x.is_floating_point() else x for x in inputs]
+    trace = trace_module(module, inputs)
+    for name, found in drawn(trace, [x.cpu().numpy() for x in arrays]).items():
+        told = any(x.startswith(f"{name}: ") for x in left)
+        if found > THRESHOLD_DB and not told:
+            yield f"{name}: it still draws {found:.1f} dB"
+
+
+def _held(tensor):
+    """What is the same of two tensors that are one, as a layer used twice has."""
+    return tensor.data_ptr(), tuple(tensor.shape)
+
+
+def _memory(tensor):
+    return tensor.untyped_storage().data_ptr()
 
 
 def _computed(module):
@@ -77,6 +96,9 @@ def _write_out(module):
             about.append(f"{name}: its weight is a plain parameter now")
         elif hasattr(part, "weight_g") and hasattr(part, "weight_v"):
             nn.utils.remove_weight_norm(part)
+            about.append(f"{name}: its weight is a plain parameter now")
+        elif hasattr(part, "weight_orig") and hasattr(part, "weight_u"):
+            nn.utils.remove_spectral_norm(part)
             about.append(f"{name}: its weight is a plain parameter now")
     return about
 

@@ -1,0 +1,324 @@
+"""Which layers make the channels that become pixels, and what lies between.
+
+Phases are alike if the channels that they show are. From there the way leads back:
+through what takes a part of the channels, or joins parts, to where these are; through
+what treats all channels alike to each of its inputs; through what has numbers for each
+channel, as scales, biases and normalisations have, to the same channels before. It ends
+at convolutions and linear layers, whose kernels can be made alike.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from caejax.diagnose import roles
+from caejax.diagnose.trace import Each, Parameter, Step
+
+
+class Passed(NamedTuple):
+    """An operation with numbers for each channel, between a layer and the pixels.
+
+    Attributes:
+      step: its index.
+      channels: (n,), which of its own each item is.
+      adds: whether what it adds is to be counted here: of a sum behind which it lies
+        only in the first part.
+    """
+
+    step: int
+    channels: np.ndarray
+    adds: bool = True
+
+
+class Origin(NamedTuple):
+    """A layer that makes some, or all, of the channels.
+
+    Attributes:
+      layer: the step.
+      items: (n,), which of the channels.
+      channels: (n,), which of the layer's own these are.
+      behind: what they pass from there to the pixels, the last first; None for what
+        treats all channels alike and is no sum.
+      path: which input was taken wherever there are several, as of a sum: on each path
+        the channels come from layers of their own.
+    """
+
+    layer: int
+    items: np.ndarray
+    channels: np.ndarray
+    behind: tuple[Passed | None, ...]
+    path: tuple[int, ...]
+
+    @property
+    def is_sum(self) -> bool:
+        """Whether there is nothing but scales and sums between."""
+        return None not in self.behind
+
+
+class Makers(NamedTuple):
+    """All that makes some features' channels.
+
+    Attributes:
+      origins: the layers.
+      why: where the way back ends elsewhere, in words.
+    """
+
+    origins: tuple[Origin, ...]
+    why: tuple[str, ...]
+
+
+def find_makers(
+    start: Step, axis: int, steps: Mapping[int, Step], channel: int
+) -> Makers:
+    """Goes back to the layers that make a step's channels.
+
+    Args:
+      start: the step.
+      axis: of its channels.
+      steps: all of them, by index.
+      channel: the axis of the channels of images, 1 or -1.
+    """
+    walk = _Walk(steps, channel)
+    all_of_them = np.arange(start.shape[axis])
+    walk.go(_Item(start.index, axis, all_of_them, all_of_them, (), ()))
+    return Makers(tuple(walk.origins), tuple(dict.fromkeys(walk.why)))
+
+
+class _Item(NamedTuple):
+    """Where the way has led: channels `at` along an axis of a step's result."""
+
+    index: int
+    axis: int
+    items: np.ndarray
+    at: np.ndarray
+    behind: tuple[Passed | None, ...]
+    path: tuple[int, ...]
+
+
+class _Walk:
+    def __init__(self, steps, channel):
+        self._steps, self._channel = steps, channel
+        self._seen: set[tuple] = set()
+        self.origins: list[Origin] = []
+        self.why: list[str] = []
+
+    def go(self, here):
+        left = [here]
+        while left:
+            here = left.pop()
+            step = self._steps.get(here.index)
+            if step is None:
+                self.why.append("its channels are those of the model's input itself")
+            elif _is_layer(step, self._channel):
+                self._end(step, here)
+            elif (before := self._before(step, here)) is None:
+                self.why.append(
+                    f"its channels come through {_called(step)}, behind which their "
+                    "kernel is not known"
+                )
+            else:
+                # A gate of what it gates, x sigmoid(x), leads to the same twice.
+                for one in reversed(before):
+                    key = (one.index, one.axis, one.at.tobytes(), one.items.tobytes())
+                    left += [] if key in self._seen else [one]
+                    self._seen.add(key)
+
+    def _end(self, step, here):
+        if here.axis != axis_of(step, self._channel):
+            self.why.append(f"{_called(step)} has its channels on another axis")
+            return
+        self.origins.append(
+            Origin(step.index, here.items, here.at, here.behind, here.path)
+        )
+
+    def _before(self, step, here):
+        """Where the channels are in what a step is given; None where unknown."""
+        if step.joins is not None:
+            return _apart(step, here)
+        if step.move is not None:
+            found = _moved(step, here)
+            return self._in_groups(step, here) if found is None else found
+        if step.label.lower() == "glu":
+            return _gated(step, here)
+        if step.kind not in ("other", "resize", "convolution"):
+            return None
+        if step.label.lower() in roles.PRODUCTS or "attention" in step.label.lower():
+            return None
+        return self._through(step, here)
+
+    def _in_groups(self, step, here):
+        """Beyond channels that are normalised in groups, as images of groups are."""
+        norm = self._steps.get(step.sources[0])
+        first = self._steps.get(norm.sources[0]) if norm and norm.sources else None
+        if first is None or first.kind != "layout" or first.shape_in != step.shape:
+            return None
+        if norm.each is None or norm.each.groups != norm.shape[1] or here.axis != 1:
+            return None
+        group = here.at * norm.each.groups // step.shape[1]
+        behind = (*here.behind, Passed(norm.index, group), None)
+        return [here._replace(index=first.sources[0], behind=behind)]
+
+    def _through(self, step, here):
+        """Each input of the shape, or as many channels, of what treats them alike."""
+        behind = here.behind
+        each = each_of(step, self._channel)
+        if each is not None and each.axis in (-1, here.axis):
+            behind += (Passed(step.index, here.at),)
+            behind += (None,) if each.scale is None else ()
+        elif step.label.lower() not in _SUMS:
+            behind += (None,)
+        found = []
+        for source in step.sources:
+            known = self._steps.get(source)
+            shape = step.shape_in if known is None else known.shape
+            axis = here.axis - (len(step.shape) - len(shape))
+            if axis < 0 or shape[axis] == 1 < step.shape[here.axis]:
+                continue  # one for all channels
+            if len(shape) > len(step.shape) or shape[axis] != step.shape[here.axis]:
+                return None
+            found.append(here._replace(index=source, axis=axis, behind=behind))
+        return found if len(found) < 2 else _on_paths(found)
+
+
+def _on_paths(found):
+    """Several inputs, each on a path of its own; what is added counts in the first."""
+    return [
+        one._replace(path=(*one.path, n), behind=one.behind if n == 0 else uncounted)
+        for n, one in enumerate(found)
+        for uncounted in [tuple(x and x._replace(adds=False) for x in one.behind)]
+    ]
+
+
+# Operations that keep sums what they are, and treat all channels alike.
+_SUMS = {"add", "add_", "sub", "sub_", "sum", "neg", "add_any"}
+_SUMS |= {"pad", "constant_pad_nd", "reflection_pad2d", "replication_pad2d"}
+
+
+def _is_layer(step, channel):
+    if step.kind == "linear":
+        return True
+    return step.kind == "convolution" and not is_depthwise(step, channel)
+
+
+def is_depthwise(step: Step, channel: int) -> bool:
+    """Whether it is a convolution of each channel by itself."""
+    return (
+        step.kind == "convolution"
+        and step.groups == step.shape_in[channel] == step.shape[channel] > 1
+    )
+
+
+def each_of(step: Step, channel: int) -> Each | None:
+    """What a step does to each channel by itself; see `Each`."""
+    if not is_depthwise(step, channel):
+        return step.each
+    values = zip((step.weight, step.bias), step.holds, strict=True)
+    own = tuple(Parameter(x, holds) for x, holds in values if x is not None)
+    return Each(channel % len(step.shape), own)
+
+
+def axis_of(step: Step, channel: int) -> int:
+    """Of a layer's channels, in its result."""
+    return (channel if step.kind == "convolution" else -1) % len(step.shape)
+
+
+def _called(step):
+    return step.label if step.name in ("", step.label) else f"{step.label} {step.name}"
+
+
+def _apart(step, here):
+    """Of features beside each other, each with the channels that lie in it."""
+    axis, spans = step.joins
+    if axis != here.axis:
+        return None
+    found = []
+    covered = 0
+    for source, (start, end) in zip(step.sources, spans, strict=True):
+        inside = (here.at >= start) & (here.at < end)
+        covered += inside.sum()
+        if inside.any():
+            found.append(
+                here._replace(
+                    index=source,
+                    items=here.items[inside],
+                    at=here.at[inside] - start,
+                    behind=tuple(
+                        x and x._replace(channels=x.channels[inside])
+                        for x in here.behind
+                    ),
+                )
+            )
+    return found if covered == len(here.at) else None
+
+
+def _moved(step, here):
+    """Of elements that are moved, or taken."""
+    shape = step.shape_in
+    numbers = step.move(np.arange(np.prod(shape), dtype=np.int64).reshape(shape))
+    if numbers.ndim <= here.axis or not numbers.size:
+        return None
+    line = np.moveaxis(numbers, here.axis, -1)
+    first = np.ascontiguousarray(line.reshape(-1, line.shape[-1])[0])
+    places = np.unravel_index(first, shape)
+    along = [n for n, x in enumerate(places) if (x != x[:1]).any()]
+    if not along:  # of one element: all channels are the same
+        return _of_one(step, here, numbers)
+    if len(along) > 1:
+        return None
+    # The same channels everywhere else.
+    where = np.unravel_index(np.ascontiguousarray(line), shape)[along[0]]
+    if (where != places[along[0]]).any():
+        return None
+    at = places[along[0]][here.at]
+    return [here._replace(index=step.sources[0], axis=along[0], at=at)]
+
+
+def _of_one(step, here, numbers):
+    """Of one channel alone nothing is told, but where it stays where it is."""
+    if numbers.shape[here.axis] > 1:
+        return []
+    same = numbers.ndim == len(step.shape_in) and step.shape_in[here.axis] == 1
+    return [here._replace(index=step.sources[0])] if same else None
+
+
+def _gated(step, here):
+    """Half of the channels, times a function of the others."""
+    if step.shape_in[here.axis] != 2 * step.shape[here.axis]:
+        return None
+    behind = (*here.behind, None)
+    one = here._replace(index=step.sources[0], behind=behind)
+    return _on_paths([one, one._replace(at=here.at + step.shape[here.axis])])
+
+
+def effective(
+    origin: Origin, steps: Mapping[int, Step], kept: Sequence[int] = ()
+) -> tuple[np.ndarray, np.ndarray]:
+    """What is multiplied by and added to a layer's channels on the way to the pixels.
+
+    Args:
+      origin: the layer.
+      steps: all of them, by index.
+      kept: steps that are left out, as those that are the same for all phases are.
+
+    Returns:
+      Scales and shifts, (n,), for each item; of what lies directly behind the layer,
+      up to what is no sum.
+    """
+    scale, shift = np.ones(len(origin.items)), np.zeros(len(origin.items))
+    for one in reversed(origin.behind):  # from the layer on
+        if one is None:
+            break
+        each = steps[one.step].each
+        if one.step in kept:
+            continue
+        factor = _of_channels(each.scale, one.channels)
+        scale, shift = scale * factor, shift * factor
+        if one.adds:
+            shift = shift + _of_channels(each.shift, one.channels)
+    return scale, shift
+
+
+def _of_channels(values, channels):
+    """Of each of the channels, or what all have."""
+    return values[channels] if np.ndim(values) else values
