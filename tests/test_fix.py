@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from helpers.onnx_files import onnx_file
 from PIL import Image
 
 from caejax.diagnose import diagnose
@@ -129,3 +130,21 @@ def test_the_effect_by_hand(tmp_path):
     with pytest.raises(CaejaxError, match="--targets lacks"):
         measure(*[lambda x: x] * 2, (1, None, None), *tmp_path.glob("images"),
                 tmp_path / "targets")  # fmt: skip
+
+
+def test_a_model_that_was_clean_is_said_to_need_no_mending(normal, tmp_path):
+    """Two channels that are alike, whose kernels' phases make up for each other."""
+    nodes = [
+        ("Conv", ["x", "v"], ["a"], {}),
+        ("ConvTranspose", ["a", "w"], ["y"], {"strides": [2, 2]}),
+    ]
+    v, w = normal(1, 3, 1, 1), normal(1, 1, 2, 2)
+    weights = {"v": np.tile(v, (2, 1, 1, 1)), "w": np.concatenate([w, 1 - w])}
+    path = onnx_file(tmp_path / "model.onnx", nodes, weights)
+    record = fix_file(path, tmp_path / "mended.onnx")
+    assert record["ripple_before_db"] < -100
+    assert record["changes"]
+    assert "keep the model as it was" in record["about"][0]
+    assert "it was clean before" in str(record)
+    again = fix_file(tmp_path / "mended.onnx", tmp_path / "again.onnx")
+    assert "it was clean before" not in str(again)  # nor is it changed

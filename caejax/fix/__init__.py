@@ -180,8 +180,22 @@ def _record(path, out, before, after, mends, left, moved):
         changes=changes,
         images=moved,
         quality=None,
-        about=[*left, *_still(after, left), *after["about"]],
+        about=[
+            *_needless(before, changes),
+            *left,
+            *_still(after, left),
+            *after["about"],
+        ],
     )
+
+
+def _needless(before, changes):
+    """A sentence where what was changed drew nothing."""
+    if before.clean and before["ripple_db"] is not None and changes:
+        yield (
+            f"it was clean before, at {before['ripple_db']:.1f} dB: its phases cancel "
+            "each other over channels, which mending undoes; keep the model as it was"
+        )
 
 
 def _still(after, left):
