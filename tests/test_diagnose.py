@@ -17,7 +17,7 @@ import caejax
 from caejax.diagnose import __main__ as command
 from caejax.diagnose import diagnose, phases, probe
 from caejax.diagnose.layouts import find_blocks
-from caejax.diagnose.result import Diagnosis
+from caejax.diagnose.result import Diagnosis, to_text
 from caejax.errors import CaejaxError
 
 
@@ -464,7 +464,8 @@ def test_tokens_are_flat_along_their_number(swapped, normal, tmp_path):
     found = diagnose(path)
     assert found.clean
     assert found["places"][0]["stride"] == [4, 4]
-    assert not found["about"]
+    (said,) = found["about"]
+    assert said.startswith("probed with flat inputs of mean 0 and spread 1")
 
 
 def test_what_is_documented_of_the_record(normal, tmp_path, monkeypatch):
@@ -518,7 +519,7 @@ def test_each_period_is_shared_out_among_places(normal, tmp_path):
             f"itself: {name} draws 100 % of it"
         )
     both = ", ".join(place["name"] for place in found["places"])
-    assert str(found).count(f"layers {both}: draws a pattern") == 1
+    assert str(found).count(f"layers {both}: each draws a pattern") == 1
 
 
 def test_a_layer_that_weakens_a_pattern_is_said_to():
@@ -538,11 +539,70 @@ def test_a_layer_that_weakens_a_pattern_is_said_to():
     first, second, *_ = [x for x in str(record).splitlines() if x.startswith("pattern")]
     assert first == (
         "pattern of period 2, 5.2 dB stronger than the response to the constant "
-        "itself: layer last (resize) draws 120 % of it, layer up (resize) weakens it "
-        "by 25 %"
+        "itself: layer last (resize) draws 120 % of it, layer up (resize) weakens it"
     )
     assert second.endswith("itself: no layer draws it by itself")
-    assert "need not add up" in str(record)
+    assert "do not add up" in str(record)
+
+
+def test_layers_that_draw_a_pattern_together_are_said_to(normal, tmp_path, capsys):
+    """Each leaves more when it alone is clean; no part of it is less than nothing."""
+    place = {"name": "a", "operation": "ConvTranspose", "verdict": "", "cure": ""}
+    place |= dict.fromkeys(("gain_spread_db", "overlap_db", "bias_spread"))
+    place |= {"ripple_db": 1.0, "stride": [2.0], "kernel": [3], "period": [2]}
+    record = Diagnosis(
+        places=[
+            place | {"share": -0.4, "share_by_period": {"2": -0.4, "4": 0.3}},
+            place | {"name": "b", "share": 0.2, "share_by_period": {"2": -3, "4": 1}},
+        ],
+        ripple_db_by_period={"2": -8.0, "4": -3.0},
+        about=[],
+        verdict="",
+    )
+    both = "layer a (ConvTranspose) and layer b (ConvTranspose)"
+    text = str(record)
+    assert f"{both} draw it together: each weakens what others draw" in text
+    assert "-" not in [line.split()[-1] for line in text.splitlines()[2:5]]
+    assert [line.split()[-1] for line in text.splitlines()[3:5]] == ["weakens", "%"]
+
+
+def test_the_verdict_is_first_and_fits_a_terminal(normal, tmp_path):
+    nodes = [
+        ("ConvTranspose", ["x", "w"], ["a"], {"strides": [2, 2]}),
+        ("ConvTranspose", ["a", "v"], ["y"], {"strides": [2, 2]}),
+    ]
+    weights = {"w": normal(3, 3, 2, 2), "v": normal(3, 3, 3, 3)}
+    found = diagnose(onnx_file(tmp_path / "m.onnx", nodes, weights))
+    assert str(found).splitlines()[0] == found["verdict"]
+    for width in 64, 80:
+        lines = to_text(found, width).splitlines()
+        assert max(map(len, lines)) <= width
+        table = next(n for n, line in enumerate(lines) if line.startswith("place"))
+        assert "draws dB" in lines[table]
+        assert lines[table + 1].startswith("a ")
+
+
+def test_behind_the_result_there_is_nothing(normal, tmp_path, capsys):
+    nodes = [
+        ("ConvTranspose", ["x", "w"], ["a"], {"strides": [2, 2]}),
+        ("Relu", ["a"], ["b"], {}),
+        ("Sigmoid", ["b"], ["y"], {}),
+    ]
+    file = onnx_file(tmp_path / "m.onnx", nodes, {"w": normal(3, 3, 2, 2)})
+    assert command.main([str(file), "--from=y"]) == 1
+    assert "y is the model's result, behind which" in capsys.readouterr().err
+    assert command.main([str(file), "--from=b"]) == 0
+    assert "clean: behind b is none that enlarges" in capsys.readouterr().out
+    assert command.main([str(file), "--from=nosuch"]) == 1
+    assert "it has x, a, b, y" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["decoder.pt", "decoder.pth", "model.safetensors"])
+def test_files_of_pytorch_are_told_from_damaged_ones(name, tmp_path, capsys):
+    pytest.importorskip("onnxruntime")
+    (tmp_path / name).write_bytes(b"PK weights")
+    assert command.main([str(tmp_path / name)]) == 1
+    assert "torch.onnx.export" in capsys.readouterr().err
 
 
 def test_what_only_looks_as_if_it_enlarged(torch, normal):

@@ -167,12 +167,22 @@ def _of_file(path: Path, inputs, threshold_db, behind, examples):
         runs = importlib.import_module("caejax.diagnose.runs")
         function, example = runs.load(path)
         given = [example] if inputs is None else _listed(inputs)
-        return _of_jax(function, given, threshold_db, behind, examples)
+        found = _of_jax(function, given, threshold_db, behind, examples)
+        if inputs is None:
+            found["about"].append(f"probed with flat images between 0 and 1, {_OTHERS}")
+        return found
     watching = load_extra("caejax.diagnose.onnx_file", "onnx")
     model = watching.read(path)
     given = None if inputs is None else _arrays(inputs)
     more = [_arrays(x) for x in examples]
-    return watching.inspect_model(model, given, threshold_db, behind, more)
+    found = watching.inspect_model(model, given, threshold_db, behind, more)
+    if given is None:
+        about = f"probed with flat inputs of mean 0 and spread 1, {_OTHERS}"
+        found["about"].append(about)
+    return found
+
+
+_OTHERS = "of others it may draw more or less: --images=DIR takes those of your images"
 
 
 def load_extra(module: str, extra: str) -> types.ModuleType:

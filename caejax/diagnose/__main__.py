@@ -13,6 +13,7 @@ from caejax.errors import CaejaxError, exit_code
 from caejax.files.paths import expand
 from caejax.files.records import add_json, tell
 from caejax.runtime.parsers import create_parser, reading
+from caejax.terminal.lines import columns
 from caejax.terminal.numbers import decibels
 
 FOUND = 3  # exit code: a pattern above the threshold
@@ -64,6 +65,7 @@ def main(argv: Sequence[str], *, program: str = "python -m caejax.diagnose") -> 
 
 def _diagnose(args):
     from caejax.diagnose import diagnose, read_inputs
+    from caejax.diagnose.result import to_text
 
     model = expand(args.model, "MODEL")
     if not model.exists():
@@ -82,7 +84,7 @@ def _diagnose(args):
         behind=args.behind,
         examples=more,
     )
-    tell(found, args.json)
+    tell(found, args.json, to_text(found, columns()))
     return 0 if found.clean else FOUND
 
 

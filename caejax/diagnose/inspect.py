@@ -64,7 +64,7 @@ def inspect(
     trace = as_of_large_images(trace)
     about = [*trace.about, *what_is_seen(trace)]
     larger, periods = _periods(trace, places)
-    if not any(periods):
+    if not any(periods) and behind is None:
         places = find_whole(trace) or places
         larger, periods = _periods(trace, places)
     if any(periods):
@@ -73,7 +73,7 @@ def inspect(
         said = [(x, p) for x, p in pairs if p or not is_unknown(x)]
         places, periods = map(list, zip(*said, strict=True))
     if not places:
-        return _nothing(about, threshold_db)
+        return _nothing(about, threshold_db, behind)
     periods = _that_fit(trace, places, periods, about)
     whole = _common([p for p in periods if p])
     given = [inputs, *examples]
@@ -130,7 +130,8 @@ def drawn(trace: Trace, inputs: Sequence[np.ndarray]) -> dict[str, float]:
     return {place.name: max(values) for place, values in found if values}
 
 
-def _nothing(about, threshold_db):
+def _nothing(about, threshold_db, behind):
+    where = "the model has no place" if behind is None else f"behind {behind} is none"
     return Diagnosis(
         clean=True,
         threshold_db=threshold_db,
@@ -141,7 +142,7 @@ def _nothing(about, threshold_db):
         ripple_db_by_period={},
         places=[],
         about=about,
-        verdict="clean: the model has no place that enlarges",
+        verdict=f"clean: {where} that enlarges",
     )
 
 
@@ -465,7 +466,9 @@ def _words(place, row, threshold_db):
     spread = row["gain_spread_db"]
     dirty = (drawn if drawn is not None else spread or -math.inf) > threshold_db
     if not dirty:
-        return {"clean": True, "verdict": f"clean. {place.note}".strip(), "cure": ""}
+        note = place.note.removeprefix("clean ")
+        said = f"clean {note}" if note != place.note else f"clean; {note}"
+        return {"clean": True, "verdict": said if note else "clean", "cure": ""}
     cause = "the gains of its phases differ"
     if spread is not None and spread <= threshold_db:
         cause = "its gains are equal, but each phase has a bias of its own"

@@ -37,9 +37,7 @@ def read(path: Path) -> onnx.ModelProto:
     except OSError as error:
         raise CaejaxError(f"{path}: {error.strerror}") from error
     except Exception as error:
-        raise CaejaxError(
-            f"{path} cannot be read as ONNX; it is damaged, cut, or another file"
-        ) from error
+        raise CaejaxError(f"{path} {_unreadable(path)}") from error
     if not model.graph.node:
         raise CaejaxError(f"{path} holds no operations; it is damaged, or no ONNX file")
     try:
@@ -50,6 +48,16 @@ def read(path: Path) -> onnx.ModelProto:
             f"({' '.join(str(error).split())[:120]}); put those beside it"
         ) from error
     return model
+
+
+def _unreadable(path):
+    """What is wrong with a file that is no ONNX, with the mend for those of PyTorch."""
+    if path.suffix.lower() in (".pt", ".pth", ".ckpt", ".bin", ".safetensors"):
+        return (
+            "holds PyTorch's weights and no model, as ONNX files do: export the model "
+            "by torch.onnx.export, or call caejax.diagnose(model, x) from Python"
+        )
+    return "cannot be read as ONNX; it is damaged, cut, or another file"
 
 
 def example(model: onnx.ModelProto, size: int = SIZE) -> list[np.ndarray]:

@@ -30,9 +30,15 @@ def from_there(
       the others; and the places behind it.
 
     Raises:
-      CaejaxError: nothing is called that, or the result has no spatial axes.
+      CaejaxError: nothing is called that, it is the model's own result, or has no
+        spatial axes.
     """
     start = _find(trace, name)
+    if start == trace.results[0]:
+        raise CaejaxError(
+            f"{name} is the model's result, behind which there is nothing to probe; "
+            "name what it is made of"
+        )
     shown: list[np.ndarray] = []
     trace.run(inputs, watch={start: shown.append})
     features = shown[0]
@@ -69,10 +75,15 @@ def _find(trace, name):
     ]
     if not found:
         names = dict.fromkeys([*trace.tensors, *(step.name for step in trace.steps)])
-        raise CaejaxError(
-            f"nothing in the model is called {name!r}{did_you_mean(name, names)}"
-        )
+        hint = did_you_mean(name, names) or f"; it has {_some(names)}"
+        raise CaejaxError(f"nothing in the model is called {name!r}{hint}")
     return found[-1]
+
+
+def _some(names):
+    """The first names of many."""
+    shown = [name for name in names if name][:8]
+    return ", ".join(shown) + (" …" if len(names) > len(shown) else "")
 
 
 def _behind(trace, start):

@@ -1,6 +1,7 @@
 """What a diagnosis says, as a record and as text."""
 
 import json
+import textwrap
 from typing import Any
 
 THRESHOLD_DB = -60.0
@@ -25,13 +26,26 @@ class Diagnosis(dict[str, Any]):
         return to_text(self)
 
 
-def to_text(found: Diagnosis) -> str:
-    """The record as a table and sentences."""
-    lines = []
+def to_text(found: Diagnosis, width: int | None = None) -> str:
+    """The record as a table and sentences, the verdict first.
+
+    Args:
+      found: the record.
+      width: columns that there are. Where the table needs more, those of the kernel are
+        left out, and sentences are broken between words; None for any.
+    """
+    lines = [_broken(found["verdict"], width)]
     if found["places"]:
-        lines += [*_table(found["places"]), *_LEGEND, ""]
-    lines += [*_sentences(found["places"]), *_by_period(found)]
-    return "\n".join([*lines, *found["about"], found["verdict"]])
+        lines += ["", *_table(found["places"], width), ""]
+    said = [*_sentences(found["places"]), *_by_period(found), *found["about"]]
+    said += _LEGEND if found["places"] else ()
+    return "\n".join([*lines, *(_broken(line, width) for line in said)])
+
+
+def _broken(line, width):
+    if width is None:
+        return line
+    return textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False)
 
 
 def _sentences(places):
@@ -40,21 +54,24 @@ def _sentences(places):
     for place in places:
         for sentence in filter(None, (place["verdict"], place["cure"])):
             said.setdefault(sentence, []).append(place["name"])
-    return [
-        f"layer{'s' * (len(names) > 1)} {', '.join(names)}: {sentence}"
-        for sentence, names in said.items()
-    ]
+    return [_of_layers(names, sentence) for sentence, names in said.items()]
+
+
+def _of_layers(names, sentence):
+    if len(names) == 1:
+        return f"layer {names[0]}: {sentence}"
+    each = "each " if sentence.startswith("draws") else ""
+    return f"layers {', '.join(names)}: {each}{sentence}"
 
 
 def _by_period(found):
     """Which places draw each period, where there are several."""
     drawn, places = found["ripple_db_by_period"], found["places"]
-    told = [
+    return [
         _shared_out(period, drawn[period], places)
         for period in (drawn if len(drawn) > 1 else ())
         if any(place["share_by_period"].get(period) for place in places)
     ]
-    return [*told, *([_HOW_SHARED] if told and len(places) > 1 else [])]
 
 
 def _shared_out(period, db, places):
@@ -64,16 +81,23 @@ def _shared_out(period, db, places):
         for place in places
     ]
     ranked = sorted((x for x in shares if x[0]), key=lambda x: -x[0])
-    parts = [
-        f"layer {place['name']} ({place['operation']}) {_part(percent)}"
-        for percent, place in ranked
-    ]
-    who = ", ".join(parts) or "no layer draws it by itself"
+    drawing = [f"{_layer(x)} draws {n} % of it" for n, x in ranked if n > 0]
+    less = [f"{_layer(x)} weakens it" for n, x in ranked if n < 0]
+    who = ", ".join([*drawing, *less]) or "no layer draws it by itself"
+    if less and not drawing:
+        layers = " and ".join(_layer(x) for _, x in ranked)
+        who = f"{layers} draw it together: {_TOGETHER}"
     return f"pattern of period {period}, {_against_constant(db)}: {who}"
 
 
-def _part(percent):
-    return f"draws {percent} % of it" if percent > 0 else f"weakens it by {-percent} %"
+_TOGETHER = (
+    "each weakens what others draw, so that more is left when one alone is made clean; "
+    "mend all of them"
+)
+
+
+def _layer(place):
+    return f"layer {place['name']} ({place['operation']})"
 
 
 def _against_constant(db):
@@ -94,23 +118,32 @@ _COLUMNS = {
     "ripple_db": "draws dB",
     "share": "share",
 }
+_DROPPED = ("bias_spread", "overlap_db", "kernel", "gain_spread_db", "stride")
 _LEGEND = (
     "gains, overlap, biases: how far the phases of the kernel differ in each; where "
     "none does, -200 dB, 0 dB and 0",
-    "draws: pattern on flat inputs, against the response to the constant; -200 dB is "
-    "none",
-    "share: how much of the model's pattern goes when this layer alone is made clean",
-)
-_HOW_SHARED = (
-    "a layer's part is what goes when it alone is made clean; parts of layers that act "
-    "on each other need not add up to 100 %"
+    "draws: pattern that the place makes of flat inputs, the worst of several, against "
+    "its response to the constant, which the verdict has of the whole model and on "
+    "average; -200 dB is none",
+    "share: how much of the model's pattern goes when this layer alone is made clean; "
+    "of layers that act on each other shares do not add up to 100 %, and one that "
+    "weakens what others draw has none",
 )
 
 
-def _table(places):
-    rows = [list(_COLUMNS.values())]
-    rows += [[_cell(key, place[key]) for key in _COLUMNS] for place in places]
-    widths = [max(len(row[n]) for row in rows) for n in range(len(_COLUMNS))]
+def _table(places, width):
+    names = list(_COLUMNS)
+    for dropped in _DROPPED:
+        if width is None or len(_lines(places, names)[0]) <= width:
+            break
+        names.remove(dropped)
+    return _lines(places, names)
+
+
+def _lines(places, names):
+    rows = [[_COLUMNS[name] for name in names]]
+    rows += [[_cell(key, place[key]) for key in names] for place in places]
+    widths = [max(len(row[n]) for row in rows) for n in range(len(names))]
     return [
         "  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True))
         for row in rows
@@ -121,7 +154,7 @@ def _cell(key, value):
     if value is None:
         return "-"
     if key == "share":
-        return f"{100 * value:.0f} %"
+        return "weakens" if round(100 * value) < 0 else f"{100 * value:.0f} %"
     if key in ("stride", "kernel", "period"):
         return "x".join(f"{x:g}" for x in value) or "-"
     if isinstance(value, float):

@@ -49,6 +49,11 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min"
 
 
+def columns() -> int | None:
+    """The width of the terminal that is written to; None where there is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
 def tell(text: str) -> None:
     """Prints a line; on a terminal that is narrower some, broken between words."""
     text = printable(text)
