@@ -734,25 +734,3 @@ def test_results_that_are_not_finite_or_depend_on_nothing(normal, tmp_path, caps
     path = onnx_file(tmp_path / "model.onnx", [node], weights)
     assert command.main([str(path)]) == 1
     assert "does not depend on its inputs" in capsys.readouterr().err
-
-
-def test_what_runs_under_conditions_is_told(normal, tmp_path):
-    onnx = pytest.importorskip("onnx")
-
-    def branch(name):
-        node = onnx.helper.make_node(
-            "ConvTranspose", ["x", "w"], [name], strides=[2, 2]
-        )
-        made = onnx.helper.make_tensor_value_info(name, 1, None)
-        return onnx.helper.make_graph([node], name, [], [made])
-
-    parts = {"then_branch": branch("a"), "else_branch": branch("b")}
-    path = onnx_file(
-        tmp_path / "model.onnx",
-        [("If", ["c"], ["y"], parts)],
-        {"c": np.array(True), "w": normal(3, 2, 2, 2)},
-    )
-    found = diagnose(path)
-    assert "inside of If is not looked into" in " ".join(found["about"])
-    assert found["period"] == [2, 2]
-    assert not found.clean

@@ -13,6 +13,8 @@ from caejax.diagnose.places import (
     Place,
     find_places,
     find_whole,
+    is_hidden,
+    is_named_resize,
     is_of,
     is_resize,
     is_unknown,
@@ -62,7 +64,7 @@ def inspect(
     if behind is not None:
         trace, places = from_there(trace, places, [inputs, *examples], behind)
     trace = as_of_large_images(trace)
-    about = [*trace.about, *what_is_seen(trace)]
+    about = [*trace.about, *_not_looked_into(trace.bodies), *what_is_seen(trace)]
     larger, periods = _periods(trace, places)
     if not any(periods) and behind is None:
         places = find_whole(trace) or places
@@ -72,8 +74,8 @@ def inspect(
         pairs = zip(places, periods, strict=True)
         said = [(x, p) for x, p in pairs if p or not is_unknown(x)]
         places, periods = map(list, zip(*said, strict=True))
-    if not places:
-        return _nothing(about, threshold_db, behind)
+    if not places and not trace.unseen:
+        return _nothing(about, threshold_db, behind, trace.bodies)
     periods = _that_fit(trace, places, periods, about)
     whole = _common([p for p in periods if p])
     given = [inputs, *examples]
@@ -93,8 +95,17 @@ def inspect(
         )
     ]
     ripple = drawn["ripple"]
-    worst = ripple if ripple is not None else _by_places(rows)
+    worst = ripple if ripple is not None else _by_places(places, rows)
     clean = worst is None or worst <= threshold_db
+    verdict = _verdict(ripple, worst, rows, clean, whole, threshold_db)
+    hidden = [
+        _row(place, None, None, None, None, {}, threshold_db) for place in trace.unseen
+    ]
+    unknown = [row["name"] for row in hidden if not row["clean"]]
+    if clean and unknown:
+        verdict = f"not known to be clean: by its kernel {', '.join(unknown)} can draw"
+    clean = clean and not unknown
+    verdict += _reserve(trace.bodies)
     return Diagnosis(
         clean=bool(clean),
         threshold_db=threshold_db,
@@ -103,9 +114,9 @@ def inspect(
         slope_ripple_db=drawn["slope"],
         period=list(whole),
         ripple_db_by_period=drawn["by_period"],
-        places=rows,
+        places=rows + hidden,
         about=about,
-        verdict=_verdict(ripple, rows, clean, whole, threshold_db),
+        verdict=verdict,
     )
 
 
@@ -130,7 +141,7 @@ def drawn(trace: Trace, inputs: Sequence[np.ndarray]) -> dict[str, float]:
     return {place.name: max(values) for place, values in found if values}
 
 
-def _nothing(about, threshold_db, behind):
+def _nothing(about, threshold_db, behind, bodies):
     where = "the model has no place" if behind is None else f"behind {behind} is none"
     return Diagnosis(
         clean=True,
@@ -142,7 +153,7 @@ def _nothing(about, threshold_db, behind):
         ripple_db_by_period={},
         places=[],
         about=about,
-        verdict=f"clean: {where} that enlarges",
+        verdict=f"clean: {where} that enlarges{_reserve(bodies)}",
     )
 
 
@@ -464,8 +475,14 @@ def _words(place, row, threshold_db):
     """Verdict and cure in plain words."""
     drawn = row["ripple_db"]
     spread = row["gain_spread_db"]
-    dirty = (drawn if drawn is not None else spread or -math.inf) > threshold_db
-    if not dirty:
+    told = drawn if drawn is not None else _by_kernels([place])
+    if is_hidden(place) and told is None and not is_named_resize(place):
+        return {
+            "clean": False,
+            "verdict": f"not known: {place.note}, and neither is its kernel",
+            "cure": "diagnose what runs there by itself",
+        }
+    if told is None or told <= threshold_db:
         note = place.note.removeprefix("clean ")
         said = f"clean {note}" if note != place.note else f"clean; {note}"
         return {"clean": True, "verdict": said if note else "clean", "cure": ""}
@@ -474,6 +491,12 @@ def _words(place, row, threshold_db):
         cause = "its gains are equal, but each phase has a bias of its own"
     elif spread is None:
         cause = "its phases differ"
+    if is_hidden(place):
+        return {
+            "clean": False,
+            "verdict": f"can draw a pattern, by its kernel: {place.note}",
+            "cure": "diagnose what runs there by itself",
+        }
     if place.change == {}:
         return {
             "clean": False,
@@ -501,11 +524,10 @@ def _words(place, row, threshold_db):
     return {"clean": False, "verdict": f"draws a pattern: {cause}", "cure": cure}
 
 
-def _without_probe(rows, clean, threshold_db):
+def _without_probe(worst, rows, clean, threshold_db):
     drawn = {x["name"]: x["ripple_db"] for x in rows if x["ripple_db"] is not None}
     if not drawn:
-        known = _by_places(rows) is not None
-        said = "by its kernels alone" if known else "as far as can be told"
+        said = "by its kernels alone" if worst is not None else "as far as can be told"
         return f"{'clean' if clean else 'draws a pattern'}, {said}"
     if clean:
         return (
@@ -519,20 +541,39 @@ def _without_probe(rows, clean, threshold_db):
     )
 
 
-def _by_places(rows):
+def _by_kernels(places):
+    """What kernels, and biases of phases beside each other, tell where nothing ran."""
+    known = [place.phases for place in places if place.phases is not None]
+    found = [max(phases.spread_db(x), phases.bias_spread_db(x)) for x in known]
+    return max(found, default=None)
+
+
+def _not_looked_into(bodies):
+    if bodies:
+        yield (
+            f"what runs inside of {bodies} is not looked into: places there are known "
+            "by their kernels alone, and what they draw is measured only where the "
+            "result repeats by others"
+        )
+
+
+def _reserve(bodies):
+    return f"; what runs inside of {bodies} was not looked into" if bodies else ""
+
+
+def _by_places(places, rows):
     """The worst of what places draw at their own results, or of their kernels."""
-    drawn = [x["ripple_db"] for x in rows]
     known = [
-        kernel if seen is None else seen
-        for kernel, seen in zip((x["gain_spread_db"] for x in rows), drawn, strict=True)
+        _by_kernels([place]) if row["ripple_db"] is None else row["ripple_db"]
+        for place, row in zip(places, rows, strict=True)
     ]
     return max((x for x in known if x is not None), default=None)
 
 
-def _verdict(ripple, rows, clean, whole, threshold_db):
+def _verdict(ripple, worst, rows, clean, whole, threshold_db):
     size = "x".join(map(str, whole))
     if ripple is None:
-        return _without_probe(rows, clean, threshold_db)
+        return _without_probe(worst, rows, clean, threshold_db)
     if clean:
         return (
             f"clean: of flat inputs the model draws {ripple:.1f} dB at period {size}, "

@@ -6,10 +6,12 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime
-from onnx import helper, numpy_helper
+from onnx import helper, inliner, numpy_helper
 
-from caejax.diagnose import onnx_moves
+from caejax.diagnose import onnx_bodies, onnx_moves
 from caejax.diagnose.inspect import inspect
+from caejax.diagnose.onnx_bodies import LaidOut
+from caejax.diagnose.onnx_listing import list_places
 from caejax.diagnose.result import Diagnosis
 from caejax.diagnose.trace import (
     NOTHING,
@@ -47,7 +49,8 @@ def read(path: Path) -> onnx.ModelProto:
             f"{path} keeps its weights in other files, and they cannot be read "
             f"({' '.join(str(error).split())[:120]}); put those beside it"
         ) from error
-    return model
+    # Of functions of the model's own what they do.
+    return inliner.inline_local_functions(model) if model.functions else model
 
 
 def _unreadable(path):
@@ -106,7 +109,7 @@ def _size(dim):
 
 
 def _users(model, name):
-    return [node for node in model.graph.node if name in node.input]
+    return [x for x in onnx_bodies.nodes_in(model.graph) if name in x.input]
 
 
 def _channel_axis(model, name):
@@ -207,29 +210,44 @@ def as_function(model: onnx.ModelProto) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def trace_model(model: onnx.ModelProto, inputs: Sequence[np.ndarray]) -> Trace:
-    """Runs a model once and notes what it does.
+    """Runs a model once and notes what it does; see `trace_laid_out`."""
+    return trace_laid_out(model, inputs)[0]
+
+
+def trace_laid_out(
+    model: onnx.ModelProto, inputs: Sequence[np.ndarray], other: Sequence[str] = ()
+) -> tuple[Trace, LaidOut]:
+    """Runs a model once and notes what it does, inside of conditions and loops, too.
 
     Args:
       model: as `read` gives it.
       inputs: what it is run with, as `example` gives them.
+      other: names of conditions whose branch is taken that the inputs do not take.
 
     Returns:
       The trace; arrays that go into its `run` and come out of it have their channels
-      second, whatever the model's own have.
+      second, whatever the model's own have. And the model as it was run.
 
     Raises:
       CaejaxError: onnxruntime cannot run it.
     """
-    model = _with_parts(model)
     names = [x.name for x in _true_inputs(model)]
     last = [_channel_axis(model, name) == -1 for name in names]
-    result = _beyond_transpose(model, model.graph.output[0].name)
 
     def feed(arrays):
         return {
             name: np.moveaxis(x, 1, -1) if end and x.ndim > 2 else x
             for name, x, end in zip(names, arrays, last, strict=True)
         }
+
+    given = feed(inputs)
+
+    def values_of(model, names):
+        return _values(model, _session(model, names), given, names)
+
+    laid = onnx_bodies.lay_out(model, values_of, other)
+    model = _with_parts(laid.model)
+    result = _beyond_transpose(model, model.graph.output[0].name)
 
     def run(inputs, changes=NOTHING, watch=NOTHING):
         shown = {n: model.graph.node[n].output[0] for n in watch if n >= 0}
@@ -246,7 +264,6 @@ def trace_model(model: onnx.ModelProto, inputs: Sequence[np.ndarray]) -> Trace:
         return found
 
     every = [x for node in model.graph.node for x in node.output if x]
-    given = feed(inputs)
     values = _values(model, _session(model, every), given, every)
     steps, of = _steps(model, values, given)
     if result not in of:
@@ -266,18 +283,18 @@ def trace_model(model: onnx.ModelProto, inputs: Sequence[np.ndarray]) -> Trace:
         for index, node in nodes.items()
         if _is_over_space(node, shapes)
     }
-    about = _not_looked_into(nodes.values())
-    return Trace(steps, (of[result],), run, statistics, about=about, tensors=of)
-
-
-def _not_looked_into(nodes):
-    inside = sorted({x.op_type for x in nodes if len(_read(x)) > len(x.input)})
-    if not inside:
-        return ()
-    return (
-        f"what runs inside of {' and '.join(inside)} is not looked into: places there "
-        "are not listed, and measured only where the result repeats by others",
+    weights = {x.name: numpy_helper.to_array(x) for x in fixed}
+    unseen = [place for x in laid.stayed for place in list_places(x, weights)]
+    trace = Trace(
+        steps,
+        (of[result],),
+        run,
+        statistics,
+        tensors=of,
+        unseen=tuple(unseen),
+        bodies=", ".join(f"{x.op_type} {onnx_bodies.called(x)}" for x in laid.stayed),
     )
+    return trace, laid
 
 
 def _with_parts(model):
@@ -725,12 +742,11 @@ def inspect_model(
       examples: more of such inputs.
     """
     if inputs is not None:
-        trace = trace_model(model, inputs)
-        return inspect(trace, inputs, threshold_db, behind, examples)
+        return _of_branches(model, inputs, threshold_db, behind, examples)
     size = SIZE
     while True:
         made = example(model, size)
-        found = inspect(trace_model(model, made), made, threshold_db, behind)
+        found = _of_branches(model, made, threshold_db, behind)
         open_axes = any(
             x.shape != y.shape
             for x, y in zip(made, example(model, 2 * size), strict=True)
@@ -740,3 +756,42 @@ def inspect_model(
         if size >= LARGEST:
             return found
         size *= 2
+
+
+def _of_branches(model, inputs, threshold_db, behind, examples=()):
+    """The diagnosis with each branch of conditions that depend on the inputs."""
+
+    def diagnosed(other):
+        trace, laid = trace_laid_out(model, inputs, other)
+        return inspect(trace, inputs, threshold_db, behind, examples), laid
+
+    found, laid = diagnosed(())
+    for name, taken in laid.branches.items():
+        try:
+            found = _joined_records(found, diagnosed((name,))[0], name, taken)
+        except CaejaxError as error:
+            found["about"].append(
+                f"{name} takes its {taken} with these inputs, and its other branch "
+                f"cannot be run with them: {error}"
+            )
+            found["verdict"] += f", but the other branch of {name} was not run"
+    return found
+
+
+def _joined_records(found, other, name, taken):
+    """What is worse of two branches, with the places of both."""
+    names = {place["name"] for place in found["places"]}
+    more = [place for place in other["places"] if place["name"] not in names]
+    told = f"{name} takes its {taken} with these inputs; with the other one: "
+    about = [*found["about"], told + other["verdict"], *other["about"]]
+
+    def badness(one):
+        ripple = one["ripple_db"]
+        return not one.clean, -np.inf if ripple is None else ripple
+
+    worse = found
+    if badness(other) > badness(found):
+        verdict = f"{other['verdict']}, where {name} takes its other branch"
+        worse = Diagnosis(other | {"verdict": verdict})
+    places, about = found["places"] + more, list(dict.fromkeys(about))
+    return Diagnosis(worse | {"places": places, "about": about})

@@ -174,6 +174,14 @@ def bias_spread(phases: Phases) -> float:
     return float(np.sqrt(phases.bias.var(_phase_axes(phases)).mean()))
 
 
+def bias_spread_db(phases: Phases) -> float:
+    """Power of the biases' deviation over phases, relative to the biases' own."""
+    if phases.bias is None or not phases.bias.any():
+        return FLOOR_DB
+    spread = phases.bias.var(_phase_axes(phases)).mean()
+    return decibels(spread / (phases.bias**2).mean())
+
+
 def _phase_axes(phases):
     return tuple(range(phases.power.ndim))
 

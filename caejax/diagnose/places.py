@@ -14,6 +14,7 @@ from caejax.diagnose.trace import Change, Step, Trace, spatial
 
 _STEPS = "clean on constants; on slopes its steps remain"  # of a nearest resize
 _UNKNOWN = "how it enlarges is not known; what it draws is measured"
+HIDDEN = "it runs inside of a loop or condition that is not looked into"
 # Their first input is a part of the result, and no smaller image.
 _JOINING = {"cat", "concat", "concatenate"}
 _STACKING = {"stack"} | _JOINING
@@ -70,6 +71,16 @@ def is_resize(place: Place) -> bool:
 def is_unknown(place: Place) -> bool:
     """Whether how it enlarges is not known."""
     return place.note == _UNKNOWN
+
+
+def is_hidden(place: Place) -> bool:
+    """Whether no run shows it."""
+    return place.note == HIDDEN
+
+
+def is_named_resize(place: Place) -> bool:
+    """Whether its operation is a resize, which is clean on constants."""
+    return place.operation.startswith(("Resize", "Upsample"))
 
 
 def find_places(trace: Trace) -> list[Place]:

@@ -145,6 +145,9 @@ class Trace(NamedTuple):
       channel: the axis of the channels inside of the model, 1 or -1.
       about: what the user should know of how it was read.
       tensors: steps by the names of their results, where those have names.
+      unseen: places that no run shows, known by their kernels at most; they are
+        `places.Place`s.
+      bodies: what has parts that are not looked into, in words.
     """
 
     steps: list[Step]
@@ -154,6 +157,8 @@ class Trace(NamedTuple):
     channel: int = 1
     about: tuple[str, ...] = ()
     tensors: Mapping[str, int] = NOTHING
+    unseen: tuple[Any, ...] = ()
+    bodies: str = ""
 
 
 def spatial(shape: tuple[int, ...], channel: int) -> tuple[int, ...]:

@@ -209,6 +209,9 @@ def _still(after, left):
             )
 
 
+_ALL_CLEAN = "nothing to mend: all phases have one gain already"
+
+
 def _lines(found):
     for change in found["changes"]:
         yield (
@@ -216,7 +219,8 @@ def _lines(found):
             f"{100 * change['moved']:.3g} % of its norm"
         )
     if not found["changes"]:
-        yield "nothing to mend: all phases have one gain already"
+        stays = any("stays as it is" in x for x in found["about"])
+        yield "nothing was mended" if stays else _ALL_CLEAN
     before, after = (_decibels(found[f"ripple_{x}_db"]) for x in ("before", "after"))
     yield f"of flat inputs the model draws {after}, and drew {before}"
     moved = found["images"]

@@ -33,7 +33,7 @@ def find_mends(
     transposed: dict[Hashable, list[Place]] = {}
     alike, left = Alike(steps, trace.channel, key), []
     for place in find_places(trace):
-        if place.change == {} or _is_clean(place):
+        if place.change == {} or is_clean(place):
             continue
         if place.order is not None:
             alike.add(place)
@@ -47,7 +47,7 @@ def find_mends(
     return mends + alike.mends(), left + alike.left
 
 
-def _is_clean(place: Place):
+def is_clean(place: Place) -> bool:
     """Whether kernel and biases have equal phases, with a blur behind them or not."""
     found = place.phases
     if found is None or phases.spread_db(found) > CLEAN_DB:

@@ -1,5 +1,6 @@
 """Mends ONNX models."""
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,10 +8,12 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from caejax.diagnose.onnx_file import trace_model
+from caejax.diagnose import onnx_bodies
+from caejax.diagnose.onnx_file import trace_laid_out
+from caejax.errors import CaejaxError
 from caejax.files.atomic import replacing
 from caejax.fix.mend import Mend
-from caejax.fix.mends import find_mends
+from caejax.fix.mends import find_mends, is_clean
 
 _WHOLE = 2**31 - 1  # bytes that one file of ONNX may have
 
@@ -27,34 +30,65 @@ def fix_model(
     Returns:
       The copy, what was changed in it, and sentences about what could not be.
     """
-    trace = trace_model(model, inputs)
+    mended, mends, left, branches = _mended(model, inputs, ())
+    for name in branches:
+        with contextlib.suppress(CaejaxError):  # it cannot be run with these inputs
+            mended, more, why, _ = _mended(mended, inputs, (name,))
+            mends, left = mends + more, left + why
+    return mended, mends, list(dict.fromkeys(left))
+
+
+def _mended(model, inputs, other):
+    """Of the branches that inputs take, but for these conditions."""
+    trace, laid = trace_laid_out(model, inputs, other)
     mends, left = find_mends(trace, lambda name: name, apart=True)
+    left += [
+        f"{place.name}: {place.note}; it stays as it is"
+        for place in trace.unseen
+        if not is_clean(place)
+    ]
     names = {index: name for name, index in trace.tensors.items()}
     mended = onnx.ModelProto()
     mended.CopyFrom(model)
     for number, mend in enumerate(mends):
-        made = {names[step] for step in mend.steps}
-        nodes = [x for x in mended.graph.node if made & {*x.output}]
-        _put(mended, nodes, mend, number)
-    return mended, mends, left
+        _put(mended, laid, {names[step] for step in mend.steps}, mend, number)
+    return mended, mends, left, laid.branches
 
 
-def _put(model, nodes, mend, number):
-    """Replaces weights: in place, or where others use them beside them."""
-    weights = {x.name: x for x in model.graph.initializer}
-    kept = weights.get(mend.holds)
-    value = _laid_out(mend, nodes[0], kept)
-    if kept is not None and _users(model, mend.holds) == len(nodes):
+def _put(model, laid, made, mend, number):
+    """Replaces weights: in place, or where others use them beside them.
+
+    Args:
+      model: to be changed.
+      laid: it, as it was run.
+      made: the results of the nodes whose weights these are.
+      mend: what is to be changed.
+      number: of the change.
+    """
+    nodes, paths = {}, {}
+    for node in laid.model.graph.node:
+        if made & {*node.output}:
+            path = laid.nodes[next(x for x in node.output if x)]
+            slot = list(node.input).index(mend.holds)
+            nodes[path, slot] = onnx_bodies.graph_at(model, path[:-1]).node[path[-1]]
+            paths[path, slot] = path[:-1]
+    owner, own = laid.weights.get(mend.holds, ((), mend.holds))
+    graph = onnx_bodies.graph_at(model, owner)
+    kept = next((x for x in graph.initializer if x.name == own), None)
+    value = _laid_out(mend, next(iter(nodes.values())), kept)
+    if kept is not None and _users(graph, own) == len(nodes):
         kept.CopyFrom(numpy_helper.from_array(value, kept.name))
         return
-    name = f"{mend.holds}.fixed.{number}"
-    model.graph.initializer.append(numpy_helper.from_array(value, name))
-    for node in nodes:
-        node.input[list(node.input).index(mend.holds)] = name
+    for (path, slot), node in nodes.items():
+        name = f"{node.input[slot]}.fixed.{number}"
+        inside = onnx_bodies.graph_at(model, paths[path, slot])
+        if all(x.name != name for x in inside.initializer):
+            inside.initializer.append(numpy_helper.from_array(value, name))
+        node.input[slot] = name
 
 
-def _users(model, name):
-    return sum(name in node.input for node in model.graph.node)
+def _users(graph, name):
+    return sum(name in node.input for node in onnx_bodies.nodes_in(graph))
 
 
 def _laid_out(mend, node, kept):
