@@ -152,7 +152,7 @@ def _gated(torch, x, layer):
     [
         (_channels_last, True),
         (_folded, True),
-        (_stacked, False),
+        (_stacked, True),
         (_written, False),
         (_gated, True),
     ],

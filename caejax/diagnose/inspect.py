@@ -497,7 +497,7 @@ def _words(place, row, threshold_db):
             "verdict": f"can draw a pattern, by its kernel: {place.note}",
             "cure": "diagnose what runs there by itself",
         }
-    if place.change == {}:
+    if place.change == {} or is_unknown(place) or place.layer is place.makers is None:
         return {
             "clean": False,
             "verdict": f"draws a pattern: {place.note}",

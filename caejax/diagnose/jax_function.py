@@ -13,6 +13,7 @@ from caejax.diagnose.trace import (
     Step,
     Trace,
     averaging,
+    block_means,
     pointwise,
 )
 
@@ -141,6 +142,8 @@ class _Run:
             groups, axis = change.mean
             mixed = np.moveaxis(np.asarray(made), axis, -1) @ averaging(groups)
             made = np.moveaxis(mixed, -1, axis).astype(made.dtype)
+        if change.blocks is not None:
+            made = block_means(np.asarray(made), *change.blocks).astype(made.dtype)
         if change.value is not None:
             made = np.moveaxis(change.value, 1, -1).astype(made.dtype)
         self.steps.append(step._replace(shape=tuple(np.shape(made))))

@@ -69,20 +69,65 @@ class Makers(NamedTuple):
 
 
 def find_makers(
-    start: Step, axis: int, steps: Mapping[int, Step], channel: int
+    start: Step, axes: Sequence[int], steps: Mapping[int, Step], channel: int
 ) -> Makers:
     """Goes back to the layers that make a step's channels.
 
     Args:
       start: the step.
-      axis: of its channels.
+      axes: of its channels; two where phases are stacked along an axis of their own,
+        which are then counted over both.
       steps: all of them, by index.
       channel: the axis of the channels of images, 1 or -1.
     """
     walk = _Walk(steps, channel)
-    all_of_them = np.arange(start.shape[axis])
-    walk.go(_Item(start.index, axis, all_of_them, all_of_them, (), ()))
-    return Makers(tuple(walk.origins), tuple(dict.fromkeys(walk.why)))
+    if len(axes) == 1:
+        all_of_them = np.arange(start.shape[axes[0]])
+        walk.go([_Item(start.index, axes[0], all_of_them, all_of_them, (), ())])
+    elif len(axes) == 2 and start.joins is not None and start.joins[0] in axes:
+        walk.go(_stacked(start, axes, steps))
+    else:
+        walk.why.append("how its phases are put together is not known")
+    return Makers(_merged(walk.origins), tuple(dict.fromkeys(walk.why)))
+
+
+def _stacked(start, axes, steps):
+    """Where phases are that were put beside each other."""
+    along, spans = start.joins
+    own = axes[1 - axes.index(along)]
+    numbers = np.arange(np.prod([start.shape[n] for n in axes]))
+    numbers = numbers.reshape([start.shape[n] for n in axes])
+    numbers = np.moveaxis(numbers, axes.index(along), 0)
+    found = []
+    for source, (first, end) in zip(start.sources, spans, strict=True):
+        raised = source in steps and len(steps[source].shape) < len(start.shape)
+        axis = own - (raised and along < own)
+        for items in numbers[first:end] if end - first == 1 else ():
+            found.append(_Item(source, axis, items, np.arange(len(items)), (), ()))
+    return found
+
+
+def _merged(origins):
+    """Several ways to one layer, through the same, as one."""
+    found: dict[tuple, list[Origin]] = {}
+    for one in origins:
+        through = tuple(x and (x.step, x.adds) for x in one.behind)
+        found.setdefault((one.layer, one.path, through), []).append(one)
+    return tuple(map(_as_one, found.values()))
+
+
+def _as_one(origins):
+    first = origins[0]
+    behind = tuple(
+        here[0]
+        and here[0]._replace(channels=np.concatenate([x.channels for x in here]))
+        for here in zip(*(x.behind for x in origins), strict=True)
+    )
+    items, channels = (
+        np.concatenate([getattr(x, name) for x in origins])
+        for name in ("items", "channels")
+    )
+    return first._replace(items=items, channels=channels, behind=behind)
 
 
 class _Item(NamedTuple):
@@ -103,8 +148,7 @@ class _Walk:
         self.origins: list[Origin] = []
         self.why: list[str] = []
 
-    def go(self, here):
-        left = [here]
+    def go(self, left):
         while left:
             here = left.pop()
             step = self._steps.get(here.index)
@@ -181,8 +225,21 @@ class _Walk:
         return found if len(found) < 2 else _on_paths(found)
 
 
-def _on_paths(found):
-    """Several inputs, each on a path of its own; what is added counts in the first."""
+def _in_each(step, here):
+    """The channels in each of what is put beside each other along another axis."""
+    along = step.joins[0]
+    lower = len(step.shape_in) < len(step.shape)
+    axis = here.axis - (lower and along < here.axis)
+    return [here._replace(index=source, axis=axis) for source in step.sources]
+
+
+def _on_paths(found, counted=False):
+    """Several inputs, each on a path of its own.
+
+    Of a sum what is added behind it counts in the first alone.
+    """
+    if counted:
+        return [x._replace(path=(*x.path, n)) for n, x in enumerate(found)]
     return [
         one._replace(path=(*one.path, n), behind=one.behind if n == 0 else uncounted)
         for n, one in enumerate(found)
@@ -230,8 +287,8 @@ def _called(step):
 def _apart(step, here):
     """Of features beside each other, each with the channels that lie in it."""
     axis, spans = step.joins
-    if axis != here.axis:
-        return None
+    if axis != here.axis:  # in each of them all of the channels are
+        return _on_paths(_in_each(step, here), counted=True)
     found = []
     covered = 0
     for source, (start, end) in zip(step.sources, spans, strict=True):

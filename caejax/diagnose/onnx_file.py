@@ -403,6 +403,9 @@ def _changed(model, changes, shapes, types):
         if changes[index].mean is not None:
             kind = types[changed.graph.node[index].output[0]]
             _insert_mean(changed.graph, index, *changes[index].mean, kind)
+        if changes[index].blocks is not None:
+            shape = shapes[changed.graph.node[index].output[0]]
+            _insert_blocks(changed, index, shape, *changes[index].blocks)
         if changes[index].value is not None:
             kind = types[changed.graph.node[index].output[0]]
             _put_value(changed.graph, index, changes[index].value.astype(kind))
@@ -511,6 +514,36 @@ def _put_value(graph, index, value):
     graph.initializer.append(numpy_helper.from_array(value, f"{name}.value"))
     made = helper.make_node("Identity", [f"{name}.value"], [name])
     graph.node.insert(index + 1, made)
+
+
+def _insert_blocks(model, index, shape, axes, sizes):
+    """Replaces blocks of these sizes along these axes of a result by their means."""
+    graph = model.graph
+    name = graph.node[index].output[0]
+    own, parts, means, spread = (f"{name}.{x}" for x in ("own", "parts", "m", "large"))
+    graph.node[index].output[0] = own
+    parted, over = [], []
+    for axis, count in enumerate(shape):
+        size = dict(zip(axes, sizes, strict=True)).get(axis, 1)
+        parted += [count // size, size]
+        over.append(2 * axis + 1)
+
+    def fixed(values, what):
+        array = numpy_helper.from_array(np.array(values, np.int64), f"{name}.{what}")
+        graph.initializer.append(array)
+        return array.name
+
+    by_input = _version(model) >= 18
+    reduced = [parts, fixed(over, "over")] if by_input else [parts]
+    given = {} if by_input else {"axes": over}
+    made = [
+        helper.make_node("Reshape", [own, fixed(parted, "parted")], [parts]),
+        helper.make_node("ReduceMean", reduced, [means], **given),
+        helper.make_node("Expand", [means, fixed(parted, "wide")], [spread]),
+        helper.make_node("Reshape", [spread, fixed(shape, "shape")], [name]),
+    ]
+    for n, node in enumerate(made):
+        graph.node.insert(index + 1 + n, node)
 
 
 def _insert_mean(graph, index, groups, axis, kind):

@@ -143,8 +143,9 @@ def find_whole(trace: Trace) -> list[Place]:
     small, large = ("x".join(map(str, size)) for size in (sizes[smallest], whole))
     operation = f"from {small} to {large}"
     name = steps[smallest].name if smallest >= 0 else "input"
-    place = Place(name, operation, stride, (), None, {}, smallest, end.index, _UNKNOWN)
-    return [place]
+    change = _by_blocks(end, stride, trace.channel)
+    given = (change, smallest, end.index, _UNKNOWN)
+    return [Place(name, operation, stride, (), None, *given)]
 
 
 def _enlarged(end, steps, channel):
@@ -286,10 +287,12 @@ def _resize(step, users, channel):
 
 def _unknown(step, steps, users, channel):
     """An operation that enlarges in a way of its own, as by picking elements."""
+    label = step.label.lower()
+    if label in _WRITING:
+        return _written(step, steps, users, channel)
     folds = step.label == "fold"  # of patches that overlap
     if (not folds and len(step.shape_in) != len(step.shape)) or len(step.shape) < 3:
         return None
-    label = step.label.lower()
     # A mask, a gate or a bias that is spread over an image does not enlarge it.
     spread = any(steps[n].shape == step.shape for n in step.sources if n in steps)
     if spread or label in _COUNTING or "pad" in label:
@@ -298,32 +301,77 @@ def _unknown(step, steps, users, channel):
     whole = all(float(s).is_integer() for s in stride)
     if not whole or max(stride) == 1 or min(step.shape_in) == 0:
         return None
-    return Place(
-        step.name,
-        step.label,
-        stride,
-        (),
-        None,
-        {},
-        step.sources[0],
-        _all_written(step, users).index,
-        _UNKNOWN,
-    )
+    return _of_no_kernel(step, stride, step.sources[0], step, channel)
+
+
+def _of_no_kernel(step, stride, source, end, channel):
+    """A place that is known by what it makes alone."""
+    change = _by_blocks(end, stride, channel)
+    given = (change, source, end.index, _UNKNOWN)
+    return Place(step.name, step.label, stride, (), None, *given)
+
+
+def _by_blocks(end, stride, channel):
+    """The change that makes any result of a stride clean: each block is its mean."""
+    dims = len(end.shape)
+    axes = [n for n in range(1, dims) if n != channel % dims]
+    sizes = tuple(map(int, stride))
+    if len(axes) != len(sizes) or any(
+        end.shape[n] % s for n, s in zip(axes, sizes, strict=True)
+    ):
+        return {}
+    return {end.index: Change(blocks=(tuple(axes), sizes))}
+
+
+# What writes features to some of the pixels of larger ones, as every other.
+_WRITING = {"copy_", "slice_scatter", "select_scatter", "as_strided_scatter"}
+_WRITING |= {"index_put", "index_put_", "index_copy", "index_copy_", "index_add"}
+_WRITING |= {"scatter", "scatter_", "scatter_add", "scatter_add_", "scatter-add"}
+_WRITING |= {"scatternd", "scatterelements", "dynamic_update_slice", "index_add_"}
+
+
+def _written(step, steps, users, channel):
+    """Features that are written to some pixels, and all others into the same result."""
+    there = (steps[n] for n in step.sources if n in steps)
+    if any(_writes(x, step.shape) for x in there):
+        return None  # of the first that is written the place is told
+    for source in step.sources:
+        stride = _stride_from(steps.get(source), step, channel)
+        if stride is not None:
+            end = _all_written(step, users)
+            return _of_no_kernel(step, stride, source, end, channel)
+    return None
+
+
+def _writes(step, shape):
+    return step.label.lower() in _WRITING and step.shape == shape
+
+
+def _stride_from(made, step, channel):
+    """By how much a result is larger than what is written to it, as it was laid out."""
+    shapes = [step.shape_in] if made is None else [made.shape]
+    if made is not None and made.kind == "layout":
+        shapes.append(made.shape_in)
+    for shape in shapes:
+        if len(shape) == len(step.shape) > 2 and min(shape):
+            stride = _stride(step._replace(shape_in=shape), channel)
+            if max(stride) > 1 and all(float(s).is_integer() for s in stride):
+                return stride
+    return None
 
 
 def _all_written(step, users):
     """The last of the steps that write parts of one result, one after the other."""
-    while step.label.endswith("_"):
-        following = [x for x in users[step.index] if x.label == step.label]
-        parts = [x for x in following if step.index in x.sources[1:]]
-        if len(parts) != 1:
-            break
-        step = parts[0]
-    return step
+    while True:
+        following = [x for x in users[step.index] if _writes(x, step.shape)]
+        if len(following) != 1:
+            return step
+        step = following[0]
 
 
 def _layout(end, steps, users, channel):
-    chain = [end]
+    joined = any(x.label.lower() in _STACKING for x in users[end.index])
+    chain = [_without_ones(end, steps) if joined else end]
     while True:
         source = chain[-1].sources[0]
         step = steps.get(source)
@@ -331,7 +379,7 @@ def _layout(end, steps, users, channel):
             break
         chain.append(step)
     stacked = step is not None and step.label.lower() in _STACKING
-    blocks = _blocks(chain, channel, stacked)
+    end, blocks = chain[0], _blocks(chain, channel, stacked)
     # What enlarges by its name may be made tokens of, or something else, at once.
     while blocks is None and (chain := chain[1:]):
         if _enlarges_by_name(chain[0]):
@@ -340,22 +388,36 @@ def _layout(end, steps, users, channel):
         return None
     label = _layout_label(chain)
     inside = step is not None
-    if not blocks.repeated and inside and not blocks.joined:
+    if not blocks.repeated and inside and (not blocks.joined or stacked):
         return _shuffle(end, step, blocks, label, steps, users, channel)
-    note = _STEPS
+    note, change = _STEPS, {}
     if not blocks.repeated:
         note = _UNKNOWN if inside else "it takes apart the model's input itself"
+        change = {end.index: Change(blocks=(blocks.axes, blocks.stride))}
     return Place(
         end.name,
         f"{label} (nearest)" if blocks.repeated else label,
         blocks.stride,
         (),
         None,
-        {},
+        change,
         source,
         end.index,
         note,
     )
+
+
+def _without_ones(end, steps):
+    """What is moved before it gets an axis of one, to be put beside others along."""
+    before = steps.get(end.sources[0])
+    while before is not None and before.kind == "layout" and _adds_one(end):
+        end, before = before, steps.get(before.sources[0])
+    return end
+
+
+def _adds_one(step):
+    made, given = ([n for n in x if n != 1] for x in (step.shape, step.shape_in))
+    return len(step.shape) == len(step.shape_in) + 1 and made == given
 
 
 def _is_of_an_image(blocks, chain, steps, users, channel):
@@ -415,12 +477,16 @@ def _enlarges_by_name(step):
 
 
 def _shuffle(end, source, blocks: Blocks, label, steps, users, channel):
-    (axis,) = blocks.channel_axes
-    makers = find_makers(source, axis, steps, channel)
+    makers = find_makers(source, blocks.channel_axes, steps, channel)
     layers = [steps[x.layer] for x in makers.origins]
-    if layers and not any(_fits(x, end, blocks, channel) for x in layers):
+    fits = (_fits(x, source, end, blocks, channel) for x in layers)
+    if layers and not blocks.joined and not any(fits):
         return None
-    change = {source.index: Change(mean=(_groups(blocks, source.shape[axis]), axis))}
+    change = {end.index: Change(blocks=(blocks.axes, blocks.stride))}
+    if not blocks.joined:
+        (axis,) = blocks.channel_axes
+        mean = _groups(blocks, source.shape[axis]), axis
+        change = {source.index: Change(mean=mean)}
     if makers.why or not layers:
         note = "; ".join(makers.why) or "all of its channels are the same"
         return Place(
@@ -485,12 +551,15 @@ def _grouped(found, channels, layer):
     return found._replace(gains=gains.reshape(*gains.shape[:-3], -1, made // count))
 
 
-def _fits(maker, end, blocks, channel):
+def _fits(maker, source, end, blocks, channel):
     """Whether a convolution's pixels, times the stride, are those of the result.
 
     Queries and keys of attention are otherwise moved likewise, and are no image.
     """
     sizes = spatial(maker.shape, channel)
+    if len(source.shape) == len(maker.shape):  # it may have been pooled since
+        axes = (0, blocks.channel_axes[0])
+        sizes = [n for axis, n in enumerate(source.shape) if axis not in axes]
     made = [end.shape[axis] for axis in blocks.axes]
     if maker.kind != "convolution" or len(sizes) != len(made):
         return True

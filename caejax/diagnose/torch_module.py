@@ -147,7 +147,7 @@ class _Recorder(TorchDispatchMode):
             if change.statistics is not None:
                 made = _with_statistics(step.label, args, change.statistics)
             self.statistics[index] = Change(statistics=_statistics(step.label, made))
-        made = _changed(made, change)
+        made = _changed(made, change, step.label)
         tensors = [x for x in _flat(made) if isinstance(x, torch.Tensor)]
         if step.sources:  # what is made of weights alone does not depend on inputs
             for tensor in tensors:
@@ -219,7 +219,7 @@ class _Recorder(TorchDispatchMode):
             return _linear(step, name, args, self.of)
         if name in _TAKING and len(sources) == 1 and args[0] in self.of:
             return step._replace(move=_mover(func, args, kwargs))
-        if name == "cat":
+        if name in ("cat", "stack"):
             return _joined(step, args, kwargs, self.of)
         return step._replace(each=_each_channel(step, args, kwargs, self.of))
 
@@ -276,10 +276,15 @@ def _with_statistics(label, args, statistics):
     return (made, *statistics)
 
 
-def _changed(made, change):
+def _changed(made, change, label=""):
     """What an operation made, of several results the first, as it is to be."""
     if isinstance(made, tuple):
         return (_changed(made[0], change), *made[1:])
+    if change.blocks is not None and label.endswith("_"):
+        whole = made if made._base is None else made._base
+        whole.copy_(_block_means(whole, *change.blocks))  # which goes on, not `made`
+    elif change.blocks is not None:
+        made = _block_means(made, *change.blocks)
     if change.mean is not None:
         made = _mean(made, *change.mean)
     if change.value is not None:
@@ -360,10 +365,10 @@ def _linear(step, name, args, of):
 
 def _joined(step, args, kwargs, of):
     """What puts features beside each other, with where each of them lies."""
-    parts = args[0]
-    axis = (args[1] if len(args) > 1 else kwargs.get("dim", 0)) % parts[0].ndim
-    parts = [x for x in parts if x.numel()]
-    ends = np.cumsum([x.shape[axis] for x in parts]).tolist()
+    parts, stacked = [x for x in args[0] if x.numel()], step.label == "stack"
+    axis = args[1] if len(args) > 1 else kwargs.get("dim", 0)
+    axis %= max(x.ndim for x in args[0]) + stacked
+    ends = np.cumsum([1 if stacked else x.shape[axis] for x in parts]).tolist()
     spans = zip([0, *ends[:-1]], ends, strict=True)
     own = tuple(span for x, span in zip(parts, spans, strict=True) if x in of)
     return step._replace(joins=(axis, own) if len(own) == len(step.sources) else None)
@@ -455,6 +460,15 @@ def _folder(args):
 def _mean(tensor, groups, axis):
     matrix = torch.as_tensor(averaging(groups)).to(tensor)
     return (tensor.movedim(axis, -1) @ matrix).movedim(-1, axis)
+
+
+def _block_means(tensor, axes, sizes):
+    """See `caejax.diagnose.trace.block_means`."""
+    for axis, size in zip(axes, sizes, strict=True):
+        parted = tensor.unflatten(axis, (-1, size))
+        mean = parted.mean(axis + 1, keepdim=True)
+        tensor = mean.expand_as(parted).flatten(axis, axis + 1)
+    return tensor
 
 
 def _flat(values):

@@ -99,6 +99,8 @@ class Change(NamedTuple):
       weight: the kernel of a convolution, in place of its own; or None.
       mean: (groups, axis): the channels along the axis whose group is the same are
         replaced by their mean in the result; or None.
+      blocks: (axes, sizes): blocks of these sizes along the axes are replaced by their
+        means in the result; or None.
       value: what the result is replaced by, with channels second; or None.
       edge: whether a convolution, not a transposed one, or an operation that only
         pads, continues its input by the pixels at its borders in place of zeros.
@@ -108,6 +110,7 @@ class Change(NamedTuple):
 
     weight: np.ndarray | None = None
     mean: tuple[np.ndarray, int] | None = None
+    blocks: tuple[tuple[int, ...], tuple[int, ...]] | None = None
     value: np.ndarray | None = None
     edge: bool = False
     statistics: Any = None
@@ -170,6 +173,18 @@ def averaging(groups: np.ndarray) -> np.ndarray:
     """The (C, C) matrix that replaces channels by the means of their groups."""
     member = np.eye(groups.max() + 1, dtype=np.float32)[groups]
     return (member / member.sum(0)) @ member.T
+
+
+def block_means(
+    image: np.ndarray, axes: Sequence[int], sizes: Sequence[int]
+) -> np.ndarray:
+    """An image in which each block of these sizes along these axes is its mean."""
+    for axis, size in zip(axes, sizes, strict=True):
+        shape = image.shape
+        parted = image.reshape(*shape[:axis], -1, size, *shape[axis + 1 :])
+        mean = parted.mean(axis + 1, keepdims=True)
+        image = np.broadcast_to(mean, parted.shape).reshape(shape)
+    return image
 
 
 def along_one_axis(

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from caejax.diagnose import phases
-from caejax.diagnose.places import Place, find_places
+from caejax.diagnose.places import Place, find_places, is_unknown
 from caejax.diagnose.trace import Trace
 from caejax.fix.alike import Alike
 from caejax.fix.mend import Mend
@@ -33,7 +33,7 @@ def find_mends(
     transposed: dict[Hashable, list[Place]] = {}
     alike, left = Alike(steps, trace.channel, key), []
     for place in find_places(trace):
-        if place.change == {} or is_clean(place):
+        if place.change == {} or is_unknown(place) or is_clean(place):
             continue
         if place.order is not None:
             alike.add(place)
