@@ -178,7 +178,7 @@ def test_a_loop_that_is_too_long_is_no_clean_bill(kind, normal, tmp_path, capsys
     code = command.main([str(path)])
     told = capsys.readouterr().out
     assert code == (0 if kind in ("clean", "nothing") else command.FOUND)
-    assert "inside of Loop grow was not looked into" in told.splitlines()[-1]
+    assert "inside of Loop grow was not looked into" in told.splitlines()[0]
     found = diagnose(path)
     if kind == "nothing":
         assert found["places"] == []
