@@ -1,8 +1,11 @@
 """The audit of published architectures: its tables, and that it goes on."""
 
+import numpy as np
 import pytest
 
-from experiments.audit import architectures, figures, records, study, tables
+from caejax.errors import CaejaxError
+from caejax.files.csv_files import read_csv
+from experiments.audit import architectures, figures, records, study, tables, trained
 from experiments.audit.architectures import Architecture
 
 
@@ -43,6 +46,7 @@ _SHUFFLE = _place("Conv2d + pixel_shuffle", gain_spread_db=-140.0)
         (_place("ConvTranspose2d + fixed blur"), "transposed"),
         (_RESIZE, "resize"),
         (_place("pixel_shuffle (nearest)", gain_spread_db=None), "resize"),
+        (_place("Resize (nearest, asymmetric) + Conv", gain_spread_db=None), "resize"),
         (_SHUFFLE, "to pixels"),
         (_place("reshape", gain_spread_db=None), "other"),
     ],
@@ -136,3 +140,45 @@ def test_the_figure_is_drawn_of_what_was_probed(tmp_path):
     (tmp_path / "audit.png").unlink()
     figures.draw(rows[2:], tmp_path)
     assert not (tmp_path / "audit.png").exists()
+
+
+def test_patterns_of_trained_networks_by_hand():
+    image = np.zeros((4, 6, 3))
+    image[::2, ::2] = 1  # phases of means 1, 0, 0, 0
+    assert trained._pattern(image) == pytest.approx(np.sqrt(3) / 4)
+    assert trained._pattern(np.ones((4, 6, 3))) == 0
+
+
+def test_trained_networks_that_are_missing_are_named(tmp_path):
+    one = next(iter(trained.networks()))
+    with pytest.raises(CaejaxError, match=r"upconv7.*trained\.txt"):
+        trained.measured(one, tmp_path, None)
+    with pytest.raises(CaejaxError, match="has no 50 photographs"):
+        trained._photographs(tmp_path)
+
+
+def test_tables_of_trained_networks_are_those_of_the_rows():
+    rows = read_csv(trained.HERE / "trained.csv")
+    assert (trained.HERE / "trained.md").read_text() == trained.tables(rows)
+    assert [row["network"] for row in rows] == [x.name for x in trained.networks()]
+
+
+def test_waifu2x_in_pytorch(torch, tmp_path):
+    """Sizes, names of weights, and how Chainer starts them."""
+    from experiments.audit import waifu2x
+
+    for network, less in ("upconv7", 28), ("upresnet10", 52):
+        module = waifu2x.untrained(network, 0)
+        x = torch.rand(1, 3, 40, 36)
+        assert module(x).shape == (1, 3, 80 - less, 72 - less)
+        state = {
+            name.replace(".", "/").replace("weight", "W").replace("bias", "b"): x
+            for name, x in module.state_dict().items()
+        }
+        np.savez(tmp_path / "a.npz", **state)
+        again = waifu2x.trained(network, tmp_path / "a.npz")
+        assert torch.equal(again(x), module(x))
+        for name, values in module.named_parameters():
+            if name.endswith("weight"):
+                spread = values[0].numel() ** -0.5
+                assert values.std().item() == pytest.approx(spread, rel=0.3)

@@ -27,7 +27,8 @@ def kind(place: Mapping[str, Any]) -> str:
     operation = place["operation"]
     if operation.startswith("ConvTranspose"):
         return TRANSPOSED
-    if operation.startswith("interpolate") or "(nearest)" in operation:
+    resizes = ("interpolate", "Resize", "Upsample")
+    if operation.startswith(resizes) or "(nearest)" in operation:
         return RESIZE
     return SHUFFLE if place["gain_spread_db"] is not None else OTHER
 
