@@ -52,9 +52,9 @@ may look real and not have been there.
 
 **Data.** {data}, of the Berkeley Segmentation
 Dataset, which is for non-commercial research (Arbelaez et al. 2011). The weights are
-under Apache-2.0, as all of caejax; whether that of the photographs binds a model that was
-trained on them we do not know. For commercial use train one on photographs of your own:
-`caejax run --config=denoiser_gray --config.data.dir=PHOTOS`.
+under Apache-2.0, as all of caejax; whether that of the photographs binds a model that
+was trained on them we do not know. For commercial use train one on photographs of your
+own: `caejax run --config=denoiser_gray --config.data.dir=PHOTOS`.
 Validated on 32 photographs of its val part that are not in CBSD68.
 
 **Figures.** PSNR in dB on CBSD68, mean over the 68 images, outputs not rounded, noise
