@@ -404,3 +404,51 @@ def test_modules_of_torchscript(torch, normal):
     found = diagnose(module, normal(1, 3, 16, 16))
     assert [x["operation"] for x in found["places"]] == ["ConvTranspose2d"]
     assert not found.clean
+
+
+def _dysample(torch, module, x):
+    """Offsets of samples that become pixels, as the published module has them."""
+    h, w = x.shape[2:]
+    offsets = torch.nn.functional.pixel_shuffle(0.25 * module.offsets(x), 2)
+    rows, columns = ((torch.arange(2 * n) + 0.5) / n - 1 for n in (h, w))
+    grid = torch.stack(torch.meshgrid(columns, rows, indexing="xy"))
+    scale = torch.tensor([2 / w, 2 / h]).view(1, 2, 1, 1)
+    grid = (grid + offsets * scale).permute(0, 2, 3, 1)
+    sample = torch.nn.functional.grid_sample
+    return sample(x, grid, padding_mode="border", align_corners=False)
+
+
+def _carafe(torch, module, x):
+    """Weights that become pixels, which sum to one."""
+    b, c, h, w = x.shape
+    weights = torch.nn.functional.pixel_shuffle(module.weights(x), 2).softmax(1)
+    near = torch.nn.functional.unfold(x, 3, padding=1).view(b, c * 9, h, w)
+    near = torch.nn.functional.interpolate(near, scale_factor=2)
+    return (near.view(b, c, 9, 2 * h, 2 * w) * weights.unsqueeze(1)).sum(2)
+
+
+@pytest.mark.parametrize("way", [_dysample, _carafe])
+def test_what_tells_where_to_sample_is_no_image(way, torch, normal):
+    class Module(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.offsets = torch.nn.Conv2d(3, 8, 1)
+            self.weights = torch.nn.Conv2d(3, 36, 3, padding=1)
+
+        def forward(self, x):
+            return way(torch, self, x)
+
+    torch.manual_seed(0)
+    x = torch.as_tensor(normal(1, 3, 16, 16))
+    found = diagnose(Module(), x)
+    assert found["period"] == [2, 2]
+    assert {x["operation"] for x in found["places"]} <= {
+        "grid_sampler_2d",
+        "interpolate (nearest2d)",
+    }
+    assert found["places"]
+    caejax_fix = pytest.importorskip("caejax.fix")
+    module = Module()
+    mended = caejax_fix.fix(module, x)
+    for old, new in zip(module.parameters(), mended.parameters(), strict=True):
+        assert torch.equal(old, new)

@@ -39,6 +39,8 @@ def test_every_kind_is_seen_for_what_it_is(kind, clean, tmp_path):
     if clean:
         assert found["ripple_db"] < -100
     drawn = [place for place in found["places"] if place["period"]]
+    # Offsets of samples, and what else is no image, is no place.
+    assert all(place["dimensions"] == 2 for place in found["places"])
     # Named by the model's parts, without the model itself.
     assert {place["name"].split("/")[0] for place in drawn} == {"decoder"}
     strides = [place["stride"] for place in drawn]

@@ -103,7 +103,15 @@ def find_places(trace: Trace) -> list[Place]:
         elif step.kind == "other":
             found.append(_unknown(step, steps, users, trace.channel))
     # Several ways may lead on from one.
-    return list({place.output: place for place in found if place}.values())
+    places = {place.output: place for place in found if place}.values()
+    return [x for x in places if not _is_of_tokens(x, steps.get(trace.results[0]))]
+
+
+def _is_of_tokens(place, result):
+    """Whether channels become a row of what is an image at last: no pixels of it."""
+    dims = 0 if result is None else len(result.shape) - 2
+    own = len(place.stride)
+    return place.makers is not None and own < dims and not is_of(own, dims)
 
 
 def find_whole(trace: Trace) -> list[Place]:
@@ -386,6 +394,8 @@ def _layout(end, steps, users, channel):
             end, blocks = chain[0], _blocks(chain, channel, stacked)
     if blocks is None or not _is_of_an_image(blocks, chain, steps, users, channel):
         return None
+    if _tells_where(end, users):
+        return None
     label = _layout_label(chain)
     inside = step is not None
     if not blocks.repeated and inside and (not blocks.joined or stacked):
@@ -441,6 +451,35 @@ def _is_of_an_image(blocks, chain, steps, users, channel):
         return blocks.repeated
     used = _used(chain[0], users)
     return not used or not all(x.label.lower() in roles.PRODUCTS for x in used)
+
+
+def _tells_where(end, users):
+    """Whether what is moved is read as places to sample at, or as weights of these.
+
+    As the offsets of DySample and the kernels of CARAFE are: no image, and to differ by
+    phase is what they are for.
+    """
+    found, left, seen = False, [end], set()
+    while left:
+        step = left.pop()
+        if step.index in seen:
+            continue
+        seen.add(step.index)
+        if not users[step.index]:
+            return False
+        for user in users[step.index]:
+            label = user.label.lower()
+            if "gridsampl" in label.replace("_", ""):
+                if user.sources[0] == step.index:
+                    return False
+                found = True
+            elif "softmax" in label and users[user.index]:
+                found = True
+            elif user.kind not in ("layout", "other") or label in roles.PRODUCTS:
+                return False
+            else:
+                left.append(user)
+    return found
 
 
 def _used(step, users):
