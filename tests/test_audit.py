@@ -106,12 +106,34 @@ def test_rows_counts_and_failures(tmp_path):
     assert rows["sub-pixel"]["ripple_db_low"] == pytest.approx(-33.48, abs=0.01)
     counted = tables.questions(list(rows.values()), places)
     assert counted["architectures that enlarge"] == (3, 3)
-    assert counted["of these, with a kernel that can draw"] == (2, 3)
+    assert counted["of these, by more than resizes"] == (2, 3)
     assert counted["transposed: places whose stride divides the kernel"] == (1, 2)
     assert counted["to pixels: places that start with equal gains (ICNR)"] == (1, 1)
     text = (tmp_path / "results.md").read_text()
     assert "1 of 2: 50 %" in text
     assert "no such layer" in text
+
+
+def test_what_was_not_probed_is_counted_apart():
+    """By kernels it is said of; of its pattern nothing is."""
+    row = {"package": "p", "family": "f", "status": "ok", "seeds": 3, "places": 1}
+    row |= {"period": "2", "ripple_db_low": "", "ripple_db_high": "", "clean_seeds": 0}
+    row |= dict.fromkeys(records.KINDS, 0)
+    rows = [
+        row | {"architecture": "a", "by_construction": "no", "transposed": 1,
+               "ripple_db": ""},
+        row | {"architecture": "b", "by_construction": "no", "transposed": 1,
+               "ripple_db": -20.0},
+        row | {"architecture": "c", "by_construction": "yes", "resize": 1,
+               "ripple_db": "", "clean_seeds": 3},
+        row | {"architecture": "d", "by_construction": "no", "other": 1,
+               "ripple_db": "", "clean_seeds": 3},
+    ]  # fmt: skip
+    _, ((*_, construction, left, drawn),) = tables.by_family(rows)
+    assert construction.startswith("1 of 4")
+    assert (left, drawn) == ("2", "1 of 1: 100 % [21, 100]")
+    seeds = [line[-1] for line in tables.each(rows)[1]]
+    assert seeds == ["0 of 3, by kernels", "0 of 3", "by construction", "not known"]
 
 
 def test_rows_that_are_there_are_kept(tmp_path):
