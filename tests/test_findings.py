@@ -301,11 +301,16 @@ def test_what_to_do_next_follows_from_the_files():
     falling = RunFiles({}, {}, losses(9, 5, 4, 3, 2, 1), {})
     files = files._replace(
         runs={"x": falling, "y": falling._replace(rows=losses(9, 2, 1, 1, 1, 1))},
-        config={"train": {"epochs": 3}, "corruption": {"name": "gaussian"}},
+        config={
+            "train": {"epochs": 3},
+            "corruption": {"name": "gaussian"},
+            "sweep": {"decoder": {"field": "model.upsampling"}},
+        },
     )
     assert advice.next_steps(files) == [
-        "Train longer, `--config.train.epochs=6` for instance. In 1 of 2 runs the "
-        "validation loss was still falling.",
+        "Train longer, with `--config.train.epochs=6` for instance, and with another "
+        "`--workdir`, as this one keeps its runs. In 1 of 2 runs the validation loss "
+        "was still falling.",
         "Add seeds, an axis of `config.sweep` whose field is `seed`: of fewer than 3 "
         "there is no interval, and with fewer than 6 no lead can pass a sign-flip "
         "test.",
@@ -315,5 +320,19 @@ def test_what_to_do_next_follows_from_the_files():
         "for instance: `caejax eval --workdir=DIR --references=median,pca`, "
         "then `caejax report --workdir=DIR`.",
     ]
+    command = "python -m caejax.main --workdir 'my runs/a' --config=quickstart"
+    assert advice.next_steps(files, command)[0].startswith(
+        "Train longer, in a folder of its own: `python -m caejax.main "
+        "--config=quickstart --config.train.epochs=6 '--workdir=my runs/a-6-epochs'`."
+    )
+    rows = [row | {"train.epochs": 3} for row in files.rows]
+    swept = files._replace(fields=[*files.fields, "train.epochs"], rows=rows)
+    assert advice.next_steps(swept)[0].startswith("Train longer. In 1 of 2 runs")
+    run = falling._replace(
+        config=files.config | {"sweep": {}}, summary={"test/psnr": 20.0}
+    )
+    assert "longer, `--config.train.epochs=6` for" in advice.run_next_steps(run)[0]
+    run.config["optimizer"] = {"schedule": "cosine"}
+    assert "another `--workdir`" in advice.run_next_steps(run)[0]
     assert not advice.still_falling(losses(2, 1))
     assert not advice.still_falling(losses(9, 5, 4, 3, 1, 1))

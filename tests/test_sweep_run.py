@@ -74,8 +74,14 @@ def test_axes_may_grow_but_other_runs_are_never_lost(tmp_path):
     before = (tmp_path / "results.csv").read_text()
     other = sweep_config(seed=SEEDS)
     other.model.latent_channels = 3
-    for config in (other, sweep_config(seed={"field": "seed", "values": (1,)})):
-        with pytest.raises(CaejaxError, match="holds other runs"):
+    fewer = sweep_config(seed={"field": "seed", "values": (1,)})
+    swept = sweep_config(seed=SEEDS, loss={"field": "loss", "values": ("mse",)})
+    for config, why in (
+        (other, r"model\.latent_channels is 2 there and 3 here; choose another"),
+        (fewer, "axes may only grow, and 'seed' has 0 there alone; choose another"),
+        (swept, "the axis 'loss' is here alone"),
+    ):
+        with pytest.raises(CaejaxError, match=f"holds other runs.*: {why}"):
             run_sweep(config, tmp_path)
     assert (tmp_path / "results.csv").read_text() == before
 

@@ -8,6 +8,7 @@ import numpy as np
 from caejax.corruptions import CORRUPTIONS, DENOISE
 from caejax.metrics.table import ROUNDING_DB
 from caejax.report import findings
+from caejax.report.again import longer
 from caejax.report.cost import RIPPLE, clean_choices, costs, ripples
 from caejax.report.evidence import (
     INTERVAL,
@@ -37,15 +38,20 @@ _FALLING = 0.01  # of a loss in a fifth of the training, at least
 _CHEAP = 0.1  # dB that being free of checkerboards may cost without a thought
 
 
-def next_steps(sweep: SweepFiles) -> list[str]:
-    """What to do next after a sweep, the most urgent first; code is in backticks."""
+def next_steps(sweep: SweepFiles, command: str = "") -> list[str]:
+    """What to do next after a sweep, the most urgent first; code is in backticks.
+
+    Args:
+      sweep: what the sweep's folder holds.
+      command: the command that has made it, as environment.json has it.
+    """
     found = leads(sweep)
     if not found:
         return ["Mend what the failed runs name below, and run the same command again."]
     judged = findings.held_against_references(sweep, found)
     below = [lead for lead in found if lead.input and np.mean(lead.scores) < lead.input]
     steps = [
-        *_train_longer(list(sweep.runs.values()), bool(below), sweep.config),
+        *_train_longer(list(sweep.runs.values()), bool(below), _epochs(sweep, command)),
         *_more_seeds(sweep, found),
         *_without_checkerboards(sweep),
         *_against_rivals([rivals[0] for rivals in judged if rivals]),
@@ -54,12 +60,12 @@ def next_steps(sweep: SweepFiles) -> list[str]:
     return steps[:_MOST]
 
 
-def run_next_steps(run: RunFiles) -> list[str]:
+def run_next_steps(run: RunFiles, command: str = "") -> list[str]:
     """What to do next after a single run, as `next_steps`."""
     below = run.summary[PSNR] < run.summary.get(INPUT, -np.inf)
     rivals = findings.run_rivals(run)
     steps = [
-        *_train_longer([run], below, run.config),
+        *_train_longer([run], below, _more_epochs(run.config, command)),
         *_against_rivals(rivals[:1]),
         *([] if rivals else _measure_references(run.config)),
     ]
@@ -71,7 +77,7 @@ def run_next_steps(run: RunFiles) -> list[str]:
     return steps[:_MOST]
 
 
-def _train_longer(runs: Sequence[RunFiles], below: bool, config: dict[str, Any]):
+def _train_longer(runs: Sequence[RunFiles], below: bool, how: str):
     falling = sum(still_falling(run.rows) for run in runs)
     if not falling:
         return (
@@ -82,10 +88,34 @@ def _train_longer(runs: Sequence[RunFiles], below: bool, config: dict[str, Any])
             if below
             else []
         )
-    epochs = config.get("train", {}).get("epochs")
-    more = f", `--config.train.epochs={2 * epochs}` for instance" if epochs else ""
     whose = "The" if len(runs) == 1 else f"In {falling} of {len(runs)} runs the"
-    return [f"Train longer{more}. {whose} validation loss was still falling."]
+    return [f"Train longer{how}. {whose} validation loss was still falling."]
+
+
+def _epochs(sweep, command):
+    """How a sweep is trained for more epochs; "" where its axes say for how many."""
+    swept = "train.epochs" in sweep.fields or "config" in sweep.fields
+    return "" if swept else _more_epochs(sweep.config, command)
+
+
+def _more_epochs(config, command):
+    """How to train for twice the epochs.
+
+    A single run goes on in its folder; a sweep's runs, and one whose learning rate
+    ends with the epochs, are others then, and need a folder of their own.
+    """
+    epochs = 2 * config.get("train", {}).get("epochs", 0)
+    if not epochs:
+        return ""
+    schedule = config.get("optimizer", {}).get("schedule", "constant")
+    if not config.get("sweep") and schedule == "constant":
+        return f", `--config.train.epochs={epochs}` for instance"
+    if again := longer(command, epochs):
+        return f", in a folder of its own: `{again}`"
+    return (
+        f", with `--config.train.epochs={epochs}` for instance, and with another "
+        "`--workdir`, as this one keeps its runs"
+    )
 
 
 def still_falling(rows: Iterable[dict[str, Any]]) -> bool:

@@ -55,11 +55,13 @@ def write_sweep(workdir: Path, sweep: SweepFiles, figures: Figures) -> None:
     shown = done if len(done) <= _ALL_PANELS else _one_a_setting(sweep, done)
     ids = {row["run_id"] for row in shown}
     seeds = {row["seed"] for row in done}
+    made = read_environment(workdir)
     _write(
         workdir,
+        made=made,
         question=findings.question(sweep),
         answer=findings.answer(sweep),
-        steps=advice.next_steps(sweep),
+        steps=advice.next_steps(sweep, made["command"]),
         facts={
             "runs done": f"{len(done)} of {len(sweep.rows)}",
             "settings": len(_one_a_setting(sweep, done)),
@@ -91,11 +93,13 @@ def write_run(workdir: Path, run: RunFiles, figures: Figures) -> None:
     rows = [("name", "value"), *run.summary.items()]
     csv.writer(values, lineterminator="\n").writerows(rows)
     summary = _data("text/csv", values.getvalue().encode())
+    made = read_environment(workdir)
     _write(
         workdir,
+        made=made,
         question=findings.run_question(run),
         answer=findings.run_answer(run),
-        steps=advice.run_next_steps(run),
+        steps=advice.run_next_steps(run, made["command"]),
         facts={
             title: number(run.summary[name])
             for name, title in _FACTS.items()
@@ -128,6 +132,7 @@ def write_run(workdir: Path, run: RunFiles, figures: Figures) -> None:
 def _write(
     workdir: Path,
     *,
+    made: Mapping[str, Any],
     figures: Figures,
     config: Mapping,
     captions: Mapping[str, str],
@@ -144,7 +149,6 @@ def _write(
     )
     environment.filters["code"] = _code
     environment.filters["flags"] = _flags
-    made = read_environment(workdir)
     drawn = [
         _figure(workdir, name, narrow, captions.get(name, default))
         for name, narrow in figures.items()

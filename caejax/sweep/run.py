@@ -18,6 +18,7 @@ from caejax.files.paths import Written, expand_folder
 from caejax.runtime import stopping
 from caejax.sweep import progress, results
 from caejax.sweep.attempt import Do, Report
+from caejax.sweep.differences import difference
 from caejax.sweep.executors import find_executor
 from caejax.sweep.mend import mend
 from caejax.sweep.spec import CONFIG, SweepRun, expand
@@ -170,8 +171,8 @@ def _joined(workdir, config, runs, wanted) -> Iterator[Callable[[], None]]:
     started = _started_runs(workdir)
     if not started <= {run.id for run in runs}:
         raise CaejaxError(
-            f"{workdir} holds other runs than this sweep's; "
-            "choose another --workdir or delete this one"
+            f"{workdir} holds other runs than this sweep's"
+            f"{_in_what(workdir, config)}; choose another --workdir"
         )
     with contextlib.ExitStack() as stack:
         with holding(workdir / FILES_LOCK):
@@ -184,6 +185,13 @@ def _joined(workdir, config, runs, wanted) -> Iterator[Callable[[], None]]:
                     "wait for it or choose another --workdir"
                 )
         yield functools.cache(lambda: _settle(workdir, config, runs))
+
+
+def _in_what(workdir, config):
+    with contextlib.suppress(CaejaxError, OSError):  # it may be damaged
+        found = difference(read_config(workdir), config)
+        return f": {found}" if found else ""
+    return ""
 
 
 def _claim(workdir, config, runs):
