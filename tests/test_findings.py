@@ -104,6 +104,34 @@ def test_enough_seeds_have_an_interval_and_a_corrected_p():
     assert last.endswith("takes 11 seeds.")  # 28 * 2 / 2^11 is below 0.05
 
 
+def test_other_measures_say_which_way_their_differences_go():
+    files = sweep({(0.1, "a"): [10.0, 12.0], (0.1, "b"): [9.0, 10.0]})
+    for row in files.rows:
+        more = row[DECODER] == "a"
+        row |= {leads.SSIM: 0.5 - 0.25 * more, leads.GREY: 1.0 + 1.64 * more}
+    header, (line,) = leads.leads_table(files)
+    told = dict(zip(header, line, strict=True))
+    assert told["SSIM against runner-up, + is more"] == "-0.250"
+    assert told["ripple s8 (grey levels) against runner-up, + is more"] == "+1.64"
+
+
+def test_models_of_unequal_size_are_told_of_beside_the_best():
+    files = sweep({(0.1, x): [10.0, 11.0] for x in ("deconv_k4", "a", "nearest_k3")})
+    for row in files.rows:
+        row["params"] = 17545 if row[DECODER] == "deconv_k4" else 12169
+    told = (
+        "The models are not of equal size: 12,169 parameters with a and nearest_k3, "
+        "17,545 with deconv_k4, 44 % more, so that a lead may be the size's."
+    )
+    assert told in findings.answer(files)
+    mend = [x for x in advice.next_steps(files) if "equal parameters" in x]
+    assert '`{"field": ("model.upsampling", "model.decoder_widths")' in mend[0]
+    for row in files.rows:
+        row["params"] = min(row["params"], 12700)  # 4 % more
+    said = " ".join(findings.answer(files) + advice.next_steps(files))
+    assert "equal" not in said
+
+
 @pytest.mark.parametrize("count", [1, 2, 3, 4])
 def test_no_difference_is_a_fact_without_an_interval_above_0(count):
     """Of fewer than three seeds nothing is; of more what the interval shows."""

@@ -31,6 +31,7 @@ from caejax.report.leads import (
     scores_of,
 )
 from caejax.report.read import RunFiles, SweepFiles
+from caejax.report.sizes import equal_sizes
 from caejax.report.statistics import TOO_FEW
 
 _MOST = 4  # things to do at a time
@@ -53,6 +54,7 @@ def next_steps(sweep: SweepFiles, command: str = "") -> list[str]:
     steps = [
         *_train_longer(list(sweep.runs.values()), bool(below), _epochs(sweep, command)),
         *_more_seeds(sweep, found),
+        *equal_sizes(sweep),
         *_without_checkerboards(sweep),
         *_against_rivals([rivals[0] for rivals in judged if rivals]),
         *([] if any(judged) else _measure_references(sweep.config)),

@@ -34,6 +34,7 @@ from caejax.report.leads import (
 from caejax.report.read import RunFiles, SweepFiles
 from caejax.report.ripples import draws
 from caejax.report.settings import label
+from caejax.report.sizes import sizes
 from caejax.report.statistics import TOO_FEW
 from caejax.report.verdict import verdict, wins_of
 from caejax.report.words import (
@@ -75,7 +76,7 @@ def answer(sweep: SweepFiles) -> list[str]:
     if not found:
         return ["No finished run has a PSNR, so there is nothing to compare."]
     judged = held_against_references(sweep, found)
-    sentences = verdict(sweep, found, judged) + _best(sweep, found)
+    sentences = verdict(sweep, found, judged) + _best(sweep, found) + sizes(sweep)
     sentences += _references(sweep, found, judged) + draws(sweep)
     sentences += _evidence(sweep, found)
     return sentences + _against_input(found, bool(choices))

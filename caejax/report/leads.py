@@ -18,6 +18,7 @@ from caejax.report.read import SweepFiles
 PSNR, INPUT = QUALITY, "test/psnr_noisy"
 SSIM, INPUT_SSIM = "test/ssim", "test/ssim_noisy"
 GREY = column(METRICS["dc_ripple_grey"], max(PERIODS), "test")
+_SIGNED = "against runner-up, + is more"  # which of some measures is better
 
 Setting = tuple[Any, ...]
 Scores = dict[Setting, dict[int, float]]
@@ -150,7 +151,7 @@ def leads_table(sweep: SweepFiles) -> tuple[list[str], list[list[str]]]:
         return [], []
     header = [*conditions, "best", "PSNR (dB)", "input's PSNR", "runner-up"]
     header += ["lead (dB)", INTERVAL, "seeds ahead", "p"]
-    header += [f"lead in {title(name, short=True)}" for name in (SSIM, GREY)]
+    header += [f"{title(name, short=True)} {_SIGNED}" for name in (SSIM, GREY)]
     header += ["lead (dB) for other images, too"]
     lines = [_lead_line(lead) for lead in found]
     filled = [i for i in range(len(header)) if any(line[i] for line in lines)]
@@ -181,11 +182,16 @@ def _other(lead, name):
     values = lead.others.get(name)
     if not values:
         return ""
-    mean = formatted(name, np.mean(values))
+    mean = _signed(name, np.mean(values))
     if len(values) < ENOUGH:
         return mean
-    low, high = (formatted(name, x) for x in mean_interval(values))
+    low, high = (_signed(name, x) for x in mean_interval(values))
     return f"{mean} [{low}, {high}]"
+
+
+def _signed(name, difference):
+    text = formatted(name, difference)
+    return f"+{text}" if difference > 0 and float(text) else text
 
 
 def name_of(setting: Setting) -> str:
