@@ -52,7 +52,9 @@ def test_columns_are_in_order_and_say_what_they_reach():
         "nearest_k3\n21.0 dB",
     ]
     below = [axis.get_xlabel() for axis in figure.axes if axis.get_xlabel()]
-    assert below == ["0.0 of 255", "5.1 of 255"]
+    assert below == ["pattern 0.0\nof 255", "pattern 5.1\nof 255"]
+    assert "seed 0" in figure.get_suptitle()
+    assert "means" not in figure.get_suptitle()
     plt.close(figure)
 
 
@@ -101,6 +103,10 @@ def test_captions_of_several_seeds_say_that_one_is_shown():
         assert ("so that means over seeds may rank" in said["denoisers"]) == (seeds > 1)
         assert ("means over the runs" in said["dc_ripple_steps"]) == (seeds > 1)
         assert ("Means over seeds" in captions.averaged(files)) == (seeds > 1)
+        pictures = {(SETTING, "pca"): IMAGES}
+        figure = denoisers.denoisers(files._replace(reference_samples=pictures))
+        assert ("tables have the means" in figure.get_suptitle()) == (seeds > 1)
+        plt.close(figure)
 
 
 def test_the_part_with_most_in_it_is_enlarged():

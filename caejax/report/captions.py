@@ -9,6 +9,7 @@ from caejax.report.figures import (
     QUALITY,
     comparable_runs,
     drawn_grey,
+    seeds_of,
     setting_of_compared,
 )
 from caejax.report.read import RunFiles, SweepFiles
@@ -18,7 +19,8 @@ CAPTIONS = {
     "(tuned on validation images) and each decoder make of them, with PSNRs over the "
     "test split; the part of the first image that has most in it, enlarged; and what "
     "each model makes of a flat light grey image and of a ramp, to which no noise was "
-    "added: the number is the RMS of the pattern on the flat one, in grey levels.",
+    "added: the number is the RMS of the pattern on the flat one, in grey levels; that "
+    "the grey itself comes back darker or lighter is no pattern.",
     "checkerboard": "Test images and what each decoder makes of them. Below each, "
     "what it draws by itself: its linear output for a constant code, minus the mean, "
     "which ought to be flat; and the strength of that in the image, over the mean "
@@ -28,10 +30,12 @@ CAPTIONS = {
     "residual_spectrum": "Mean power spectrum of the test residuals. The wedges "
     "outside point at the rows and columns of 1/2, 1/4 and 1/8 cycle a pixel: where "
     "they cross, only a pattern of period 2, 4 or 8 can put a bright pixel.",
-    "phase_means": "Mean test residual of every phase of the longest period: without "
-    "a checkerboard they are alike.",
+    "phase_means": "Mean test residual of every phase of the longest period, minus the "
+    "mean of all. A checkerboard makes phases differ, and so does what is left of the "
+    "images themselves: each RMS is of both.",
     "gallery": "Flat colours and gradients, what each model makes of them, and the "
-    "ripple in that: its linear output without the trend.",
+    "ripple in that: its linear output without the trend. Decoders that are clean on "
+    "flat colours may draw steps on gradients.",
     "reconstructions": "Test images: target, corrupted input and output; and the "
     "ripple that the decoder draws on a constant code.",
     "curves": "Loss, PSNR and checkerboards while training. Below the dashed line, if "
@@ -55,26 +59,23 @@ def captions_of_sweep(sweep: SweepFiles) -> dict[str, str]:
     setting = setting_of_compared(sweep, runs)
     alone = " One run a decoder" if len(sweep.runs) > len(runs) else " All"
     at = f"{alone} at {setting}" if setting else ""
-    means = ", so that means over seeds may rank otherwise" if _seeds(sweep) > 1 else ""
+    many = seeds_of(sweep) > 1
+    means = ", so that means over seeds may rank otherwise" if many else ""
     orders = rankings(runs) if 1 < len(runs) <= _RANKED else {}
     said = {
         "denoisers": f"{at}{means}.{_of_denoisers(orders)}",
         "checkerboard": _of_checkerboard(orders),
     }
-    if _seeds(sweep) > 1 or len(sweep.runs) > len(runs):
+    if many or len(sweep.runs) > len(runs):
         said["dc_ripple_steps"] = " Lines are means over the runs, bands their range."
     return CAPTIONS | {name: CAPTIONS[name] + text for name, text in said.items()}
 
 
 def averaged(sweep: SweepFiles) -> str:
     """What points and bars are, in figures of values against a field."""
-    many = _seeds(sweep) > 1
+    many = seeds_of(sweep) > 1
     what = "Means over seeds; bars are their range." if many else "One seed a point."
     return f"{what} Each decoder has one colour."
-
-
-def _seeds(sweep):
-    return len({row["seed"] for row in sweep.rows if row["status"] == "done"})
 
 
 def rankings(runs: Mapping[str, RunFiles]) -> dict[str, dict[str, float]]:

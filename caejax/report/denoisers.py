@@ -8,13 +8,13 @@ from matplotlib.figure import Figure
 
 from caejax.config.ids import setting_id
 from caejax.report.channels import aspect, show_image
-from caejax.report.figures import comparable_runs
+from caejax.report.figures import comparable_runs, seeds_of, setting_of_compared
 from caejax.report.read import RunFiles, SweepFiles
-from caejax.report.style import PAGE, strip
+from caejax.report.style import PAGE, head, strip
 
 _EXAMPLES = 4
 _ENLARGED = 2  # times
-_TEXT = 0.35  # inches above and below the pictures
+_TEXT = 0.45  # inches above and below the pictures
 _ROOM = 0.6  # inches that a decoder's name takes
 _GREY, _GREYS = 0.75, 255
 _ROWS = ("enlarged", "flat grey", "ramp")
@@ -29,7 +29,7 @@ def denoisers(sweep: SweepFiles, width: float = PAGE) -> Figure | None:
     model makes of a flat grey image and of a ramp, which no noise was added to. PSNRs
     are means over the test split, sizes of patterns the RMS in grey levels of 255 of
     what is drawn on the flat one. All columns share the swept values of the best PSNR,
-    but for the decoder.
+    but for the decoder; they and the seed stand above.
 
     Returns:
       The figure; None where no reference has been measured on all test images.
@@ -76,11 +76,19 @@ def denoisers(sweep: SweepFiles, width: float = PAGE) -> Figure | None:
             show_image(axis, image)
             if index == plain[0]:
                 drawn = f"{_GREYS * _deviation(image):.1f}"
-                axis.set_xlabel(drawn if turned else f"{drawn} of 255", fontsize=7)
+                label = drawn if turned else f"pattern {drawn}\nof 255"
+                axis.set_xlabel(label, fontsize=7)
     names = ("detail", "flat\ngrey", "ramp") if turned else _ROWS
     for row, text in zip(axes[1:], names, strict=False):
         row[0].set_ylabel(text, fontsize=7)
+    head(figure, _shown(sweep, runs))
     return figure
+
+
+def _shown(sweep, runs):
+    """The setting that is shown, and whether others are not."""
+    rest = "; tables have the means over seeds" if seeds_of(sweep) > 1 else ""
+    return setting_of_compared(sweep, runs) + rest
 
 
 def flat_patterns(runs: Mapping[str, RunFiles]) -> dict[str, float | None]:

@@ -297,6 +297,11 @@ def setting_of_compared(sweep: SweepFiles, runs: Mapping[str, RunFiles]) -> str:
     return setting_of(next(iter(runs.values())).config, others)
 
 
+def seeds_of(sweep: SweepFiles) -> int:
+    """How many seeds the finished runs of a sweep have."""
+    return len({row["seed"] for row in sweep.rows if row["status"] == "done"})
+
+
 def _convolutional(sweep):
     """Rows of finished convolutional runs, their decoders' names, and the runs."""
     fields = naming_fields(sweep)

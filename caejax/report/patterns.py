@@ -88,7 +88,8 @@ def _mark_lattice(axis, shape):
 def phase_means(runs: Runs, setting: str = "", width: float = PAGE) -> Figure | None:
     """Heat maps of the residuals' phase means, whose mean is taken away.
 
-    One scale for all; a map without structure is an image without checkerboard.
+    One scale for all. A checkerboard is in the map, and so is what is left of the
+    images; only a map without structure says that there is none.
     """
     arrays = _arrays(runs, "residual_phase_means")
     if not arrays:

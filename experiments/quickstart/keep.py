@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from caejax.config.ids import setting_id
+from caejax.files.atomic import read_json
 from caejax.files.csv_files import read_csv, write_csv
 from caejax.report.denoisers import denoisers
 from caejax.report.figures import comparable_runs
@@ -104,7 +105,8 @@ def table() -> str:
     fields = ["model.upsampling", "seed"]
     rows = read_csv(HERE / "results.csv", fields)
     references = read_csv(HERE / "references.csv", fields)
-    sweep = SweepFiles({}, fields, rows, {}, references)
+    config = read_json(DRAWN / "config.json")
+    sweep = SweepFiles(config, fields, rows, {}, references)
     return to_markdown(*sweep_table(sweep, COLUMNS))
 
 
