@@ -12,7 +12,16 @@ from matplotlib.text import Text
 from caejax.errors import CaejaxError
 from caejax.files.locks import FILES_LOCK, holding
 from caejax.models.kinds import CONTENT, UPSAMPLING
-from caejax.report import crops, decoders, figures, patterns, style, tables, views
+from caejax.report import (
+    crops,
+    decoders,
+    figures,
+    panels,
+    patterns,
+    style,
+    tables,
+    views,
+)
 from caejax.report import report as report_lib
 from caejax.report.read import RunFiles, SweepFiles, read_sweep
 from caejax.report.report import report
@@ -281,6 +290,30 @@ def test_a_line_marks_where_rounding_begins():
     loud = wide_sweep(["deconv_k3"])
     figure = figures.against(loud, "corruption.level")
     assert not any("rounding" in t.get_text() for t in figure.findobj(Text))
+    plt.close(figure)
+
+
+def test_axes_that_are_logarithmic_are_so_where_they_can_be_and_say_so():
+    """Losses by halves make equal steps; one that is not positive is drawn linear."""
+    splits = [{"split": "train", "step": 8 * i, "loss": 2.0**-i} for i in range(5)]
+    rows = [row | {"split": "val", "dc_ripple_db_s2": -9.0} for row in splits]
+    run = RunFiles({}, {}, [*splits, *rows], {})
+    chart, *_ = panels._charts(run)
+    assert chart["title"] == "loss, log axis"
+    heights = [float(x.split(",")[1]) for x in chart["lines"]["train"].split(" ")]
+    np.testing.assert_allclose(np.diff(heights), panels.CHART[1] / 4, atol=0.11)
+    assert (chart["low"], chart["high"]) == ("0.0625", "1")
+    figure = figures.curves(run)
+    assert figure.axes[0].get_yscale() == "log"
+    figure.canvas.draw()
+    labels = [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    assert {"0.1", "1"} <= set(labels)
+    assert figure.axes[2].get_xlabel() == "step (log scale)"
+    plt.close(figure)
+    run.rows.append({"split": "val", "step": 40, "loss": -0.1})
+    assert panels._charts(run)[0]["title"] == "loss"
+    figure = figures.curves(run)
+    assert figure.axes[0].get_yscale() == "linear"
     plt.close(figure)
 
 

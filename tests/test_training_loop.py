@@ -75,6 +75,7 @@ def test_the_folder_holds_what_the_contract_says(finished):
     assert all(np.isfinite(value) for value in summary.values())
     environment = json.loads((workdir / "environment.json").read_text())
     assert {"packages", "device", "commit", "command"} <= set(environment)
+    assert environment["cpu"] not in ("", "cpu")
     config = json.loads((workdir / "config.json").read_text())
     assert config["model"]["upsampling"] == "nearest_k3"
     assert {"checkpoints", "tensorboard"} <= {p.name for p in workdir.iterdir()}

@@ -11,6 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
 from caejax.metrics.table import METRICS, PERIODS, ROUNDING_DB, column, title
 from caejax.report.channels import (
@@ -111,6 +112,8 @@ def curves(run: RunFiles, width: float = PAGE) -> Figure:
             _plot(axis, curve(run.rows, name, split), split, style)
         axis.set(xlabel="step", ylabel=title(name))
         axis.legend()
+    if all_positive(run.rows, "loss"):
+        _log_axis(axes[0])  # it falls by orders of magnitude
     if probed:
         for name, style in styles([f"period {period}" for period in PERIODS]).items():
             points = curve(run.rows, column(RIPPLE, int(name.split()[1])), "val")
@@ -127,6 +130,19 @@ def curve(rows: Sequence[dict[str, Any]], name: str, split: str) -> list[tuple]:
     return [(r["step"], r[name]) for r in rows if r["split"] == split and name in r]
 
 
+def all_positive(rows: Sequence[dict[str, Any]], name: str) -> bool:
+    """Whether a logarithmic axis can show all of a value along training."""
+    values = [row[name] for row in rows if name in row]
+    return bool(values) and min(values) > 0
+
+
+def _log_axis(axis):
+    axis.set_yscale("log")
+    axis.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
+    axis.yaxis.set_major_formatter("{x:g}")
+    axis.yaxis.set_minor_formatter("{x:g}")
+
+
 def _plot(axis, points, name, style):
     axis.plot(*np.reshape(points, (-1, 2)).T, label=name, **style)
 
@@ -136,7 +152,8 @@ def _ripple_axis(axis):
         axis.set_xscale("symlog", linthresh=_LINEAR)
         axis.xaxis.set_major_formatter("{x:g}")
         axis.xaxis.set_minor_formatter("")
-    axis.set(xlabel="step", ylabel=title(RIPPLE.name))
+    scale = " (log scale)" * (axis.get_xscale() != "linear")
+    axis.set(xlabel=f"step{scale}", ylabel=title(RIPPLE.name))
 
 
 def mark_rounding(axis: Axes) -> None:

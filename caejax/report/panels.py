@@ -14,7 +14,7 @@ from PIL import Image
 
 from caejax.metrics.table import title
 from caejax.report.channels import apart, planes
-from caejax.report.figures import QUALITY, curve, ripple, ripple_scale
+from caejax.report.figures import QUALITY, all_positive, curve, ripple, ripple_scale
 from caejax.report.read import RunFiles
 from caejax.report.style import strip
 from caejax.report.tables import number
@@ -103,7 +103,9 @@ def _charts(run):
         curves = {split: _thinned(curve(run.rows, name, split)) for split in splits}
         curves = {split: points for split, points in curves.items() if points}
         if curves:
-            charts.append({"title": title(name), **_chart(curves)})
+            log = name == "loss" and all_positive(run.rows, name)
+            told = title(name) + ", log axis" * log
+            charts.append({"title": told, **_chart(curves, log)})
     return charts
 
 
@@ -113,18 +115,22 @@ def _thinned(points):
     return points[:: every or 1]
 
 
-def _chart(curves: dict[str, Sequence[tuple[float, float]]]) -> dict[str, Any]:
+def _chart(
+    curves: dict[str, Sequence[tuple[float, float]]], log: bool
+) -> dict[str, Any]:
     """Scales curves to the view box; gives the ends of both axes as text."""
     x, y = np.array([point for points in curves.values() for point in points]).T
+    scaled = np.log if log else np.asarray
+    (left, right), (low, high) = ((z.min(), z.max()) for z in (x, scaled(y)))
+    wide, tall = (max(span, 1e-12) for span in (right - left, high - low))
     width, height = CHART
-    spans = [max(values.max() - values.min(), 1e-12) for values in (x, y)]
     lines = {
         split: " ".join(
-            f"{width * (a - x.min()) / spans[0]:.1f},"
-            f"{height * (1 - (b - y.min()) / spans[1]):.1f}"
+            f"{width * (a - left) / wide:.1f},"
+            f"{height * (1 - (scaled(b) - low) / tall):.1f}"
             for a, b in points
         )
         for split, points in curves.items()
     }
     ends = {"low": f"{y.min():.3g}", "high": f"{y.max():.3g}"}
-    return {"lines": lines, **ends, "first": f"{x.min():.0f}", "last": f"{x.max():.0f}"}
+    return {"lines": lines, **ends, "first": f"{left:.0f}", "last": f"{right:.0f}"}

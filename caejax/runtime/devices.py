@@ -7,7 +7,9 @@ import contextlib
 import contextvars
 import functools
 import os
+import platform
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -76,6 +78,16 @@ def check_platforms() -> None:
 def core_count(batch_size: int, cores: int) -> int:
     """The most cores, of so many, that divide a batch evenly."""
     return max(n for n in range(1, cores + 1) if batch_size % n == 0)
+
+
+def cpu_name() -> str:
+    """What the CPU calls itself, or its architecture where it does not."""
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
+        names = (line.partition(":")[2] for line in lines if line.startswith("model n"))
+        if name := " ".join(next(names, "").split()):
+            return name
+    return platform.processor() or platform.machine()
 
 
 def usable_cores() -> list[int]:

@@ -23,7 +23,7 @@ from caejax.files.atomic import read_json, write_atomically, write_json
 from caejax.files.finished import checkpoint_folders, lacks_samples
 from caejax.files.paths import expand
 from caejax.runtime import together
-from caejax.runtime.devices import usable_cores
+from caejax.runtime.devices import cpu_name, usable_cores
 from caejax.terminal.notes import note
 from caejax.training import recorded
 from caejax.training.recorded import Recorded
@@ -238,6 +238,7 @@ def environment() -> dict[str, Any]:
         "backend": device.platform,
         "devices": jax.device_count(),
         **({"process_count": together.count()} if together.count() > 1 else {}),
+        "cpu": cpu_name(),
         "cpu_cores": len(usable_cores()),
     }
 
