@@ -7,14 +7,17 @@ if __name__ == "__main__":
     stopping.listen_to_the_end(_STOPPED)  # before anything else is imported
 
 import argparse  # noqa: E402
+import contextlib  # noqa: E402
 import sys  # noqa: E402
 import textwrap  # noqa: E402
 from collections.abc import Sequence  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 from caejax import weights  # noqa: E402
+from caejax.errors import CaejaxError  # noqa: E402
 from caejax.files.paths import expand, expand_folder  # noqa: E402
 from caejax.runtime.parsers import create_parser  # noqa: E402
+from caejax.terminal.notes import note  # noqa: E402
 from caejax.terminal.numbers import number, whole  # noqa: E402
 
 _PROGRAM = "python -m caejax.apply"
@@ -343,6 +346,8 @@ def _apply(args) -> int:
         run = expand(args.run, "--run")
         a_run = run.is_dir() or not (run.exists() or weights.is_meant(args.run, run))
         model = trained.load(run) if a_run else trained.find(args.run)
+        if a_run and args.command == "denoise":
+            _tell_if_worse(run)
         out = run / "apply" / args.command if a_run else out
     if args.out:
         out = expand_folder(args.out, "--out")
@@ -361,6 +366,16 @@ def _apply(args) -> int:
     options = {name: getattr(args, name) for name in _OPTIONS.get(args.command, ())}
     failures = getattr(commands, args.command)(job, **options)
     return 1 if failures else 0
+
+
+def _tell_if_worse(run):
+    """Says so where the run's test images came out worse than they went in."""
+    from caejax.files.finished import read_summary
+    from caejax.report.words import worse_than_input
+
+    with contextlib.suppress(CaejaxError, OSError):  # it has not been measured, then
+        if said := worse_than_input(read_summary(run)):
+            note(said)
 
 
 if __name__ == "__main__":

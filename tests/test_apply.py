@@ -1,8 +1,10 @@
 """The command line of trained models, on images of every kind."""
 
 import functools
+import json
 import os
 import re
+import shutil
 from pathlib import Path
 
 import jax
@@ -211,6 +213,27 @@ def test_denoise_adds_nothing_to_the_users_images(run, command, tmp_path):
     np.testing.assert_allclose(output, expected, atol=1e-5)
     written = np.asarray(Image.open(out / "own.png"))
     np.testing.assert_array_equal(written, np.rint(output[..., 0] * 255))
+
+
+def test_a_model_that_is_worse_than_its_input_is_not_used_in_silence(
+    run, command, tmp_path
+):
+    image = save(tmp_path / "own.png", digit())
+    poor = shutil.copytree(run, tmp_path / "poor")
+    told = []
+    for psnr in (11.35, 12.83):
+        values = {"test/psnr": psnr, "test/psnr_noisy": 12.82}
+        (poor / "summary.json").write_text(json.dumps(values))
+        code, errors, _ = command("denoise", image, "--overwrite", where=poor)
+        assert code == 0
+        told.append(errors)
+    assert told == [
+        [
+            "note: the model is worse than its input: test PSNR 11.35 dB, the input's "
+            "12.82 dB; train it longer, or with other settings"
+        ],
+        [],
+    ]
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 40), (16, 17), (70, 9)])

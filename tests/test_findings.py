@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from caejax.report import advice, findings, leads
+from caejax.report import advice, findings, leads, words
 from caejax.report import fields as fields_lib
 from caejax.report.intervals import ENOUGH, mean_interval
 from caejax.report.read import RunFiles, SweepFiles
@@ -317,6 +317,19 @@ def test_a_run_is_held_against_its_references():
     run = run._replace(references=rows[1:])
     said = "none has a higher PSNR: total variation comes nearest, 1.00 dB below."
     assert any(said in x for x in findings.run_answer(run))
+
+
+def test_no_model_is_held_against_an_input_that_is_not_corrupted():
+    """Of that, which is the target itself, PSNR is held to 100 dB."""
+    files = sweep({(0.1, "a"): [20.0, 21.0], (0.1, "b"): [19.5, 20.5]}, noisy=100.0)
+    said = " ".join(findings.answer(files) + advice.next_steps(files))
+    assert "input" not in said
+    config = {"seed": 0, "corruption": {"name": "none", "level": 0.0}}
+    run = RunFiles(config, {leads.PSNR: 20.0, leads.INPUT: 100.0}, [], {})
+    said = " ".join(findings.run_answer(run) + advice.run_next_steps(run))
+    assert "input" not in said
+    assert not words.worse_than_input(run.summary)
+    assert words.worse_than_input(run.summary | {leads.INPUT: 21.0})
 
 
 def losses(*values):

@@ -97,6 +97,24 @@ def test_the_inputs_quality_stands_beside_the_outputs(capsys):
     assert found == names
 
 
+def test_the_terminal_has_words_and_says_what_is_worse_than_its_input(capsys):
+    summary = {"test/psnr": 11.35, "test/psnr_noisy": 12.82, "test/loss": 0.5}
+    tables.print_essentials(summary | {"params": 9, "train_seconds": 2.0}, "there")
+    said = capsys.readouterr().out
+    assert re.findall("loss of.*?  |param\\w*|seconds of \\w+", said) == [
+        "loss of test images  ",
+        "parameters",
+        "params",
+        "seconds of training",
+    ]
+    assert "worse than its input: test PSNR 11.35 dB, the input's 12.82 dB" in said
+    rows = [row(2, name, 0.1, 0, 9.0) for name in "abc"]
+    for one, noisy in zip(rows, (8.0, 10.0, 11.0), strict=True):
+        one["test/psnr_noisy"] = noisy
+    tables.print_sweep(sweep(rows))
+    assert "worse than the input: 2 of 3 settings" in capsys.readouterr().out
+
+
 def test_runs_without_a_measure_are_left_out_of_its_panel():
     rows = [*ROWS, row(2, "nearest_k3", 0.9, 0, 1.0, **{"test/dc_ripple_db_s8": -9.0})]
     figure = figures.against(sweep(rows), "corruption.level")

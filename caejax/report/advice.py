@@ -25,6 +25,7 @@ from caejax.report.judgement import Rival
 from caejax.report.leads import (
     INPUT,
     PSNR,
+    is_worse,
     leads,
     name_of,
     pairs_of,
@@ -50,7 +51,7 @@ def next_steps(sweep: SweepFiles, command: str = "") -> list[str]:
     if not found:
         return ["Mend what the failed runs name below, and run the same command again."]
     judged = findings.held_against_references(sweep, found)
-    below = [lead for lead in found if lead.input and np.mean(lead.scores) < lead.input]
+    below = [lead for lead in found if is_worse(np.mean(lead.scores), lead.input)]
     steps = [
         *_train_longer(list(sweep.runs.values()), bool(below), _epochs(sweep, command)),
         *_more_seeds(sweep, found),
@@ -64,7 +65,7 @@ def next_steps(sweep: SweepFiles, command: str = "") -> list[str]:
 
 def run_next_steps(run: RunFiles, command: str = "") -> list[str]:
     """What to do next after a single run, as `next_steps`."""
-    below = run.summary[PSNR] < run.summary.get(INPUT, -np.inf)
+    below = is_worse(run.summary[PSNR], run.summary.get(INPUT))
     rivals = findings.run_rivals(run)
     steps = [
         *_train_longer([run], below, _more_epochs(run.config, command)),

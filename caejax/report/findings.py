@@ -26,6 +26,8 @@ from caejax.report.leads import (
     SSIM,
     Lead,
     done,
+    is_corrupted,
+    is_worse,
     leads,
     name_of,
     pairs_of,
@@ -205,7 +207,7 @@ def _evidence(sweep, found):
 
 
 def _against_input(found, several):
-    worse = [lead for lead in found if lead.input and np.mean(lead.scores) < lead.input]
+    worse = [lead for lead in found if is_worse(np.mean(lead.scores), lead.input)]
     if not worse:
         return []
     who = "Even the highest PSNR" if several else "The model's PSNR"
@@ -227,7 +229,7 @@ def run_answer(run: RunFiles) -> list[str]:
     """What a single run's values answer."""
     values = run.summary
     text = f"Test PSNR is {formatted(PSNR, values[PSNR])} dB"
-    if INPUT in values:
+    if is_corrupted(values.get(INPUT)):
         gain = values[PSNR] - values[INPUT]
         text += (
             f", {abs(gain):.2f} dB {'above' if gain >= 0 else 'below'} the input's "
@@ -235,7 +237,7 @@ def run_answer(run: RunFiles) -> list[str]:
         )
     if SSIM in values:  # larger images than its window
         text += f"; SSIM is {formatted(SSIM, values[SSIM])}"
-        if INPUT_SSIM in values:
+        if INPUT_SSIM in values and is_corrupted(values.get(INPUT)):
             text += f", the input's {formatted(INPUT_SSIM, values[INPUT_SSIM])}"
     sentences = [f"{text}."]
     if RIPPLE in values:

@@ -19,6 +19,7 @@ PSNR, INPUT = QUALITY, "test/psnr_noisy"
 SSIM, INPUT_SSIM = "test/ssim", "test/ssim_noisy"
 GREY = column(METRICS["dc_ripple_grey"], max(PERIODS), "test")
 _SIGNED = "against runner-up, + is more"  # which of some measures is better
+_IDENTICAL = 99.99  # dB; the PSNR of identical images is held to 100
 
 Setting = tuple[Any, ...]
 Scores = dict[Setting, dict[int, float]]
@@ -53,6 +54,16 @@ class Lead(NamedTuple):
     p: str
     others: Mapping[str, Sequence[float]] = MappingProxyType({})
     crossed: Crossed | None = None
+
+
+def is_corrupted(noisy: float | None) -> bool:
+    """Whether an input's PSNR is that of a corrupted one, not of the target itself."""
+    return noisy is not None and noisy < _IDENTICAL
+
+
+def is_worse(psnr: float, noisy: float | None) -> bool:
+    """Whether an output's PSNR lies below that of its corrupted input."""
+    return is_corrupted(noisy) and psnr < noisy
 
 
 def leads(sweep: SweepFiles) -> list[Lead]:

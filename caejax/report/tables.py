@@ -8,14 +8,33 @@ import numpy as np
 
 from caejax.metrics.table import brief_columns, find, formatted, shown_columns, title
 from caejax.report.intervals import ENOUGH
+from caejax.report.leads import INPUT, PSNR, is_worse
 from caejax.report.read import SweepFiles
 from caejax.report.references import with_references
-from caejax.terminal.lines import printable
+from caejax.report.words import worse_than_input
+from caejax.terminal.lines import printable, tell
 from caejax.terminal.tables import print_table
 
 Row = dict[str, Any]
 
 PARAMS = "params"  # the one column of tables that is no metric's
+
+TRAINING = {
+    PARAMS: "parameters",
+    "epochs": "epochs",
+    "steps": "steps",
+    "train_seconds": "seconds of training",
+}
+_NOTES = {
+    "best_step": "step of the best validation loss",
+    "best_val_loss": "best validation loss",
+    "test/loss": "loss of test images",
+}
+
+
+def called(name: str, *, short: bool = False) -> str:
+    """What a value of a summary is called; short, as `title` has it, for columns."""
+    return {**TRAINING, **_NOTES}.get(name) or title(name, short=short)
 
 
 def columns() -> list[str]:
@@ -184,6 +203,19 @@ def print_sweep(sweep: SweepFiles) -> None:
         else "one seed a setting",
         below="" if seeds >= ENOUGH else "too few seeds to tell which is better",
     )
+    if said := _settings_below_input(sweep):
+        tell(said)
+
+
+def _settings_below_input(sweep):
+    """How many settings have a mean PSNR below that of their inputs."""
+    settings = [
+        [np.mean([row[name] for row in rows if name in row]) for name in (PSNR, INPUT)]
+        for rows in by_setting(sweep._replace(references=()))[1].values()
+        if all(any(name in row for row in rows) for name in (PSNR, INPUT))
+    ]
+    worse = sum(is_worse(*pair) for pair in settings)
+    return f"worse than the input: {worse} of {len(settings)} settings" * bool(worse)
 
 
 # What most people want to know of a run, at most; in units of the image where the
@@ -208,13 +240,15 @@ def print_essentials(values: dict[str, float], more: str) -> None:
     pairs = zip(wanted, _ESSENTIAL, strict=True)
     names = [by_name.get(image, by_name.get(name)) for image, name in pairs]
     print_table(
-        ("what", "value", "name"),
+        ("what", "value", "name in files"),
         [
-            (title(name, short=True), _formatted(name, values[name]), name)
+            (called(name, short=True), _formatted(name, values[name]), name)
             for name in filter(None, names)
         ],
         below=f"all {len(values)} values: {more}",
     )
+    if said := worse_than_input(values):
+        tell(said)
 
 
 def _formatted(name, value):

@@ -17,7 +17,16 @@ from caejax.report.leads import (
 from caejax.report.read import RunFiles, SweepFiles
 from caejax.report.references import run_table
 from caejax.report.settings import label
-from caejax.report.tables import PARAMS, by_setting, cell, columns, known, number
+from caejax.report.tables import (
+    PARAMS,
+    TRAINING,
+    by_setting,
+    called,
+    cell,
+    columns,
+    known,
+    number,
+)
 
 _ACROSS = 8  # columns of values, so that no table is wider than the page
 _GROUPS = {  # of measures, by what they need
@@ -31,16 +40,6 @@ _GROUPS = {  # of measures, by what they need
 _OTHERS = "Pattern in test images"
 OVERVIEW, RUNS = "Overview", "By run"
 _KEYS = 4  # numbers of a run in each group, before all of them
-_TRAINING = {
-    PARAMS: "parameters",
-    "epochs": "epochs",
-    "steps": "steps",
-    "train_seconds": "seconds of training",
-}
-_NOTES = {
-    "best_step": "step of the best validation loss",
-    "best_val_loss": "best validation loss",
-}
 _LEADS = ("PSNR (dB)", "lead (dB)", "input's PSNR")  # columns where more is better
 
 
@@ -246,11 +245,11 @@ def key_numbers(summary: Mapping[str, Any]) -> dict[str, list[dict[str, str]]]:
     groups = {
         "Image quality": quality,
         "Checkerboard": list(patterns.values()),
-        "Model and training": list(_TRAINING),
+        "Model and training": list(TRAINING),
     }
     named = {
         group: [
-            {"name": name_of(name), "value": shown(name, summary[name])}
+            {"name": called(name), "value": shown(name, summary[name])}
             | {"text": found.metric.text if (found := find(name)) else ""}
             for name in names
             if name in summary
@@ -262,12 +261,7 @@ def key_numbers(summary: Mapping[str, Any]) -> dict[str, list[dict[str, str]]]:
 
 def all_numbers(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """Name, value and name in files of all that a summary holds."""
-    return [(name_of(name), number(x), name) for name, x in summary.items()]
-
-
-def name_of(name: str) -> str:
-    """What a value of a summary is called."""
-    return {**_TRAINING, **_NOTES}.get(name) or title(name)
+    return [(called(name), number(x), name) for name, x in summary.items()]
 
 
 def shown(name: str, value: float) -> str:

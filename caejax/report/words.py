@@ -1,9 +1,11 @@
 """Words that findings are put in."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from caejax.metrics.table import METRICS
-from caejax.report.leads import Setting
+import numpy as np
+
+from caejax.metrics.table import METRICS, formatted
+from caejax.report.leads import INPUT, PSNR, Setting, is_worse
 from caejax.report.settings import label
 
 NAMED = 3  # conditions or choices that a sentence has room for
@@ -49,3 +51,18 @@ def ripple(value: float) -> str:
 def begun(text: str) -> str:
     """A sentence with a capital, unless it begins with a name."""
     return text[0].upper() + text[1:] if text.split(" ")[0] in _OWN else text
+
+
+def worse_than_input(values: Mapping[str, float]) -> str:
+    """That a model's output is worse than its input; "" where it is not.
+
+    Args:
+      values: the values of a run's summary.
+    """
+    ours, noisy = values.get(PSNR, np.inf), values.get(INPUT, np.inf)
+    if not is_worse(ours, noisy):
+        return ""
+    return (
+        f"the model is worse than its input: test PSNR {formatted(PSNR, ours)} dB, the "
+        f"input's {formatted(INPUT, noisy)} dB; train it longer, or with other settings"
+    )

@@ -17,7 +17,7 @@ def print_table(
     """Prints a table.
 
     Where the terminal has no room for all its columns, the last ones are left out, and
-    a line says so. Units in brackets stand below the names of columns.
+    a line names them. Units in brackets stand below the names of columns.
 
     Args:
       header: the names of the columns, the most important first.
@@ -46,8 +46,8 @@ def print_table(
         return console.measure(table(count), options=boundless).maximum <= console.width
 
     count = next(filter(fits, range(len(header), 1, -1)), 1)
-    left = len(header) - count
-    more = f"{left} more column(s) where there is room" if left else ""
+    left = ", ".join(header[count:])
+    more = Text(f"no room here for: {printable(left)}" if left else "")
     for text in (above, table(count), more, below):
         if text:
             console.print(text, soft_wrap=isinstance(text, str))

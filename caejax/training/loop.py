@@ -215,7 +215,8 @@ def _train_epochs(run, state, progress, log, save):
         state, _, _ = yield Request(run, state, _zero_sums(), stop=0)
     stopping.check()
     with run_view(total, run.epochs, verbose=run.verbose) as view:
-        view.say(f"training for {total:,} steps")
+        if progress.begun or int(state.step) < total:
+            view.say(f"training for {total:,} steps")
         # An epoch may have been stopped between its last step and its end.
         while progress.begun or int(state.step) < total:
             if not progress.begun and _stale(run, progress):
