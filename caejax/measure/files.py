@@ -111,5 +111,11 @@ def _listed(images, what):
 
 
 def _batch(images, what, one):
+    shape = np.shape(images)
+    if len(shape) > 2 and shape[-1] in (2, 4) and min(shape[-3:-1]) > 2:
+        raise CaejaxError(
+            f"{what} of shape {shape} has {shape[-1]} channels, and images are grey or "
+            f"of three: leave the last one out, images[..., :{shape[-1] - 1}]"
+        )
     colour = np.ndim(images) > 2 and np.shape(images)[-1] == 3
     return as_batch(images, 3 if colour else 1, one=one, name=what).images

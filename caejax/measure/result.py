@@ -36,10 +36,18 @@ def to_text(found: Measurement) -> str:
             f"period {x['period']} {where(x)}: {x['origin']}" for x in found["patterns"]
         ]
     if found["paired"]:
-        known = {k: v for k, v in found["paired"].items() if v is not None}
-        told = [f"{title(k)}: {formatted(k, v)}" for k, v in known.items()]
-        lines.append(f"against the references, {'; '.join(told)}")
+        lines += ["against the references:", *_paired(found["paired"])]
     return "\n".join([*lines, *found["about"], found["verdict"]])
+
+
+def _paired(values):
+    """A line each; of sizes below 0 what they are."""
+    known = {k: v for k, v in values.items() if v is not None}
+    width = max((len(title(k)) for k in known), default=0)
+    lines = [f"  {title(k):<{width}}  {formatted(k, v)}" for k, v in known.items()]
+    if any(v < 0 for k, v in known.items() if "grey" in k):
+        lines.append("  (a size below 0 is none: less is left than chance leaves)")
+    return lines
 
 
 def _table(patterns):
