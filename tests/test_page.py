@@ -181,7 +181,7 @@ def test_the_page_says_it_all(page):
         "of 2.",
         "What to do next",
         "Until a model beats it, PCA is the better choice",
-        "Of fewer than 3 seeds there is no interval",
+        "With fewer than 3 seeds there is no interval",
         "Highest mean PSNR of 2 seeds\n",
         "Every pixel doubled, then a convolution 3 x 3",
         "Gaussian noise of standard deviation 0.1 or 0.5",
