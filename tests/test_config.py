@@ -1,9 +1,12 @@
+import pickle
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from helpers.configs import CONFIGS
+from ml_collections import ConfigDict
 
 from caejax import config as config_lib
 from caejax.config import ids, sections
@@ -49,8 +52,41 @@ def test_the_sweeps_have_the_promised_grids():
 
 def test_default_is_locked():
     config = config_lib.default()
-    with pytest.raises(AttributeError, match="locked"):
-        config.train.epoch = 3
+    line = r"^config has no field 'epoch' \(did you mean 'train.epochs'\?\); `caejax"
+    for kind in (AttributeError, CaejaxError):
+        with pytest.raises(kind, match=line):
+            config.train.epoch = 3
+    assert config.is_locked
+    assert config.train.is_locked
+
+
+@pytest.mark.parametrize(
+    ("section", "field", "value", "what", "wanted"),
+    [
+        ("train", "epochs", "3", "train.epochs is '3'", "int, like 10"),
+        ("train", "epochs", 2.5, "train.epochs is 2.5", "int, like 10"),
+        ("data", "dir", 3, "data.dir is 3", "str, like ''"),
+        ("corruption", "name", 3, "name is 3", "str, like 'gaussian'"),
+    ],
+)
+def test_a_value_of_another_type_is_one_line(section, field, value, what, wanted):
+    config = config_lib.default()
+    line = f"config.{what}; it must be of type {wanted}"
+    for kind in (TypeError, CaejaxError):
+        with pytest.raises(kind, match=f"^{re.escape(line)}$"):
+            setattr(config[section], field, value)
+    with pytest.raises(TypeError, match=r"^config\.train is 3; .* section of fields$"):
+        config.train = 3
+
+
+def test_sections_may_be_set_whole():
+    config = config_lib.default()
+    config.sweep = ConfigDict({"seed": {"field": "seed", "values": (0, 1)}})
+    config.executor = ConfigDict(config.executor)
+    assert type(config.copy_and_resolve_references()) is type(config)
+    again = pickle.loads(pickle.dumps(config_lib.resolve(config)))
+    with pytest.raises(AttributeError, match=r"did you mean 'train\.epochs'"):
+        again.train.epoch = 3
 
 
 @pytest.mark.parametrize(

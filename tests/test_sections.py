@@ -60,7 +60,7 @@ def test_choosing_keeps_what_both_kinds_have():
             "has 'widht', which model.encoder 'layers'",
         ),
         ("conv", "widht", 3, r"has 'widht' \(did you mean 'widths'\?\)"),
-        ("conv", "latent_channels", "few", "few is of original type"),
+        ("conv", "latent_channels", "few", "is 'few'; it must be of type int, like 8"),
     ],
 )
 def test_a_file_is_told_what_does_not_apply(encoder, field, value, words, tmp_path):

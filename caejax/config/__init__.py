@@ -22,6 +22,9 @@ from caejax.errors import CaejaxError
 
 __all__ = [
     "SWITCHES",
+    "Section",
+    "UnknownField",
+    "WrongType",
     "choice",
     "choose",
     "default",
@@ -48,26 +51,26 @@ def default(encoder: str = "conv") -> ConfigDict:
     Raises:
       CaejaxError: there is no such kind.
     """
-    config = ConfigDict()
+    config = Section()
     config.seed = 0  # of initialisation, data order and noise
     config.data = _default_data()
     config.corruption = _default_corruption()
-    config.model = ConfigDict({"encoder": encoder})
+    config.model = Section({"encoder": encoder})
     config.loss = "bce"
-    config.loss_params = ConfigDict()  # of the loss alone
+    config.loss_params = Section()  # of the loss alone
     # Times the mean absolute value of the code, added to the loss that is minimised.
     config.code_penalty = 0.0
     config.optimizer = _default_optimizer()
     config.train = _default_train()
     # Named axes, combined by product: sweep.noise = {"field": "corruption.level",
     # "values": (0.1, 0.5)}. Without axes the config is one run.
-    config.sweep = ConfigDict()
+    config.sweep = Section()
     # Points to be left out: ({"corruption.level": 0.0, "loss": "bce"},).
     config.sweep_exclude = ()
     # Fields that are tuned before a sweep, {"optimizer.learning_rate": (3e-4, 1e-3),
     # "by": "decoder", "seeds": (100, 101)}: see caejax.sweep.tune.
     config.tune = _PairsField(())
-    config.executor = ConfigDict(
+    config.executor = Section(
         {
             "name": "serial",
             # Processes, 0 is one a core; runs in a group of one program, 0 is as many
@@ -91,6 +94,45 @@ def default(encoder: str = "conv") -> ConfigDict:
     return config
 
 
+class UnknownField(CaejaxError, AttributeError):
+    """A field is set that the config does not have."""
+
+
+class WrongType(CaejaxError, TypeError):
+    """A field is set to a value of another type."""
+
+
+class Section(ConfigDict):
+    """A config, or a section of it, whose mistakes are one line each.
+
+    Setting a field raises `UnknownField` or `WrongType`, where a `ConfigDict` has lines
+    that show how it is made.
+    """
+
+    def __setitem__(self, key, value):
+        if type(value) is ConfigDict and isinstance(self.get(key), Section):
+            value = Section(value)
+        try:
+            super().__setitem__(key, value)
+        except KeyError:
+            raise UnknownField(unknown_field(key)) from None
+        except TypeError:
+            raise WrongType(_wrong_type(_dotted(key), value, self[key])) from None
+
+
+def _dotted(key):
+    """The field that a section calls so, where there is one alone of that name."""
+    fields = [x for x in field_names(default()) if x.split(".")[-1] == key]
+    return fields[0] if len(fields) == 1 else key
+
+
+def _wrong_type(field, value, old):
+    kind = f"of type {type(old).__name__}, like {values.shown(old)}"
+    if isinstance(old, ConfigDict):
+        kind = "a section of fields"
+    return f"config.{field} is {values.shown(value)}; it must be {kind}"
+
+
 class _PathField(FieldReference):
     """A field that holds text and may be given a `Path`."""
 
@@ -110,7 +152,7 @@ class _PairsField(FieldReference):
 
 
 def _default_data() -> ConfigDict:
-    return ConfigDict(
+    return Section(
         {
             "source": "glyphs",
             # Of the data set, for idx (download) and tfds; npz: of the file.
@@ -138,7 +180,7 @@ def _default_data() -> ConfigDict:
 
 
 def _default_corruption() -> ConfigDict:
-    return ConfigDict(
+    return Section(
         {
             "name": "gaussian",
             "level": 0.5,
@@ -152,7 +194,7 @@ def _default_corruption() -> ConfigDict:
 
 
 def _default_optimizer() -> ConfigDict:
-    return ConfigDict(
+    return Section(
         {
             "name": "adam",
             "learning_rate": 1e-3,
@@ -166,7 +208,7 @@ def _default_optimizer() -> ConfigDict:
 
 
 def _default_train() -> ConfigDict:
-    return ConfigDict(
+    return Section(
         {
             "batch_size": 128,
             "epochs": 10,
@@ -236,12 +278,7 @@ def override(config: ConfigDict, field: str, value: Any) -> None:
         else:
             holder[name] = value
     except TypeError as error:
-        kind = f"of type {type(old).__name__}, like {values.shown(old)}"
-        if isinstance(old, ConfigDict):
-            kind = "a section of fields"
-        raise CaejaxError(
-            f"config.{field} is {values.shown(value)}; it must be {kind}"
-        ) from error
+        raise CaejaxError(_wrong_type(field, value, old)) from error
 
 
 def override_all(config: ConfigDict, values: Mapping[str, Any]) -> None:

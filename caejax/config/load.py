@@ -107,6 +107,8 @@ def _run(path):
 
 
 def _what_failed(path, error):
+    if isinstance(error, CaejaxError):
+        return f"{path}: {error}"
     if unknown := re.search(r'Key "(\w+)" does not exist', str(error)):
         return f"{path}: {unknown_field(unknown.group(1))}"
     return f"the config file {path} fails: {_last_line(error)}"
