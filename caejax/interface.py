@@ -258,8 +258,14 @@ class Model:
         return (
             f"<caejax.Model {config.model.encoder} of {height}x{width}x{channels}, "
             f"{sum(x.size for x in leaves):,} parameters, trained on "
-            f"{config.corruption.name} {config.corruption.level:g}, from {self.source}>"
+            f"{config.corruption.name} {_levels(config)}, from {self.source}>"
         )
+
+
+def _levels(config: ConfigDict) -> str:
+    """The level that a model was trained at, or the range of those drawn for it."""
+    drawn = config.corruption.train_range or (config.corruption.level,)
+    return " to ".join(f"{level:g}" for level in drawn)
 
 
 def _as_given(outputs: Floats, batch: Batch) -> Floats:

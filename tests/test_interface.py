@@ -95,7 +95,7 @@ def test_all_names_are_there():
         "measure",
         "metrics",
     }
-    assert set(caejax.__all__) <= set(dir(caejax))
+    assert set(caejax.__all__) == set(dir(caejax))
     for name in interface.__all__:
         assert getattr(caejax, name) is getattr(interface, name)
     assert inspect.ismodule(caejax.metrics)
@@ -229,6 +229,10 @@ def test_a_model_is_loaded_by_str_or_path_and_shows_what_it_is(run, model):
         "<caejax.Model conv of 16x16x1, 459 parameters, trained on gaussian 0.5, "
         f"from {run}>"
     )
+    config = tiny_config()
+    config.corruption.train_range = (0.0, 0.25)
+    same = caejax.Model(model.trained._replace(config=config), "it")
+    assert "trained on gaussian 0 to 0.25, from it" in repr(same)
 
 
 def test_a_run_of_a_sweep_is_loaded(folder, tmp_path):
