@@ -125,7 +125,7 @@ LOST += [("samples.npz", spoil) for spoil in ARRAYS]
 @pytest.mark.parametrize(("name", "spoil"), LOST)
 def test_results_are_said_to_be_lost(run, name, spoil):
     spoil(run / name)
-    with pytest.raises(CaejaxError, match=rf"/{name} is .*--mode=run") as error:
+    with pytest.raises(CaejaxError, match=rf"/{name} is .*caejax run`") as error:
         report(run)
     assert "\n" not in str(error.value)
 

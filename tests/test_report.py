@@ -513,7 +513,7 @@ def test_swept_names_may_be_empty_and_run_ids_stay_text(tmp_path):
 @pytest.mark.parametrize(
     ("files", "words"),
     [
-        ({}, r"config\.json is missing"),
+        ({}, r"config\.json is missing.*finish the run by `caejax run`"),
         ({"config.json": "{"}, r"config\.json is damaged"),
         ({"config.json": "{}"}, r"samples\.npz is missing"),
         ({"config.json": '{"sweep": {"a": {"field": "seed"}}}'}, r"results\.csv is"),

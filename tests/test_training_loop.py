@@ -298,6 +298,8 @@ def test_evaluating_again_takes_data_and_corruption_alone(finished):
 def test_evaluating_nothing_writes_nothing(tmp_path):
     with pytest.raises(CaejaxError, match=r"holds no run: it has no config\.json"):
         loop.evaluate_again(tiny_config(), tmp_path)
+    with pytest.raises(CaejaxError, match="none holds no run: it does not exist"):
+        loop.evaluate_again(tiny_config(), tmp_path / "none")
     save_checkpoints(tmp_path, tiny_config(), seeds=())
     with pytest.raises(CaejaxError, match="holds no checkpoint"):
         loop.evaluate_again(tiny_config(), tmp_path)

@@ -96,7 +96,7 @@ def check_mode(overrides: Sequence[str], mode: str) -> None:
             )
         if not looks_at(mode, field):
             raise CaejaxError(
-                f"config.{field} is set, but --mode=eval takes data and corruption "
+                f"config.{field} is set, but `caejax eval` takes data and corruption "
                 "alone from a config, the rest from the run; leave it out"
             )
 

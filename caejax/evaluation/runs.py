@@ -55,7 +55,7 @@ def finished_runs(workdir: Path) -> list[FinishedRun]:
     ]
     runs = [run for run in runs if _is_finished(run)]
     if not runs:
-        raise CaejaxError(f"{workdir} has no finished run; finish one with --mode=run")
+        raise CaejaxError(f"{workdir} has no finished run; finish one by `caejax run`")
     return runs
 
 

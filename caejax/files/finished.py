@@ -9,7 +9,7 @@ import numpy as np
 from caejax.errors import CaejaxError
 from caejax.files.atomic import damaged, is_number, read_json
 
-_AGAIN = "--mode=run makes it again from the last checkpoint"
+_AGAIN = "`caejax run` makes it again from the last checkpoint"
 # Axes of the arrays that figures are drawn from.
 _AXES = {
     "target": 4,

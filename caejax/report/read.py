@@ -89,7 +89,7 @@ def read_environment(workdir: Path) -> dict[str, Any]:
 def _missing(path):
     return CaejaxError(
         f"{path} is missing, so there is nothing to report; check --workdir, or "
-        "finish the run with --mode=run"
+        "finish the run by `caejax run`"
     )
 
 

@@ -191,8 +191,8 @@ def read_checkpoint(
                 note(f"{wanted} is damaged; the model of {path} is taken instead")
             return restored
     raise CaejaxError(
-        f"{wanted} is damaged, and there is no other checkpoint; --mode=run trains "
-        "the model again"
+        f"{wanted} is damaged, and there is no other checkpoint; `caejax run` "
+        "trains the model again"
     )
 
 
@@ -247,8 +247,8 @@ def _read_or_say(path, like):
         return _read(path, like)
     except _Damaged as error:
         raise CaejaxError(
-            f"{path} is damaged; delete summary.json if there is one, and --mode=run "
-            "trains what is lost again"
+            f"{path} is damaged; delete summary.json if there is one, and "
+            "`caejax run` trains what is lost again"
         ) from error
 
 

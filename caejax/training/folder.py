@@ -218,8 +218,9 @@ def read_config(workdir: Path) -> ConfigDict:
     try:
         return read_stored(workdir / "config.json")
     except FileNotFoundError:
+        why = "it has no config.json" if workdir.exists() else "it does not exist"
         raise CaejaxError(
-            f"{workdir} holds no run: it has no config.json; name a run's folder"
+            f"{workdir} holds no run: {why}; name a run's folder"
         ) from None
 
 

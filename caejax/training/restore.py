@@ -56,4 +56,4 @@ def restore(workdir: Path, config: ConfigDict, *, exact: bool = False) -> TrainS
 
 
 def _no_checkpoint(workdir):
-    return CaejaxError(f"{workdir} holds no checkpoint; train it with --mode=run")
+    return CaejaxError(f"{workdir} holds no checkpoint; train it by `caejax run`")
