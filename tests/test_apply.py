@@ -279,6 +279,16 @@ def test_broken_images_are_named_and_the_others_done(command, tmp_path):
             assert len(arrays(out / "codes.npz")["codes"]) == 3
 
 
+def test_an_error_that_all_images_share_is_printed_once(command, tmp_path):
+    for name in "abc":
+        save(tmp_path / "in" / f"{name}.png", digit())
+    for flag, words in (("--tile=7", "--tile and"), ("--level=25", "not told one")):
+        code, errors, _ = command("denoise", tmp_path / "in", flag, "--overwrite")
+        assert code == 1
+        assert words in errors[0]
+        assert errors[1:] == ["error: the same for 2 more images"]
+
+
 def test_names_that_are_no_text_are_escaped_and_folders_are_no_images(
     command, tmp_path
 ):

@@ -192,6 +192,12 @@ def test_too_few_images_to_split(tmp_path):
         load(tmp_path)
 
 
+def test_a_file_that_is_no_image_is_said_to_be_none_where_it_is_alone(tmp_path):
+    (tmp_path / "a.png").write_text("text")
+    with pytest.raises(CaejaxError, match=r"a\.png is not a readable image"):
+        load(tmp_path)
+
+
 @pytest.mark.parametrize("length", [0, 20, 80])
 def test_broken_image(tmp_path, length):
     path = tmp_path / "train" / "bad.png"

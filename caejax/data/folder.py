@@ -154,7 +154,12 @@ def _parts_now(folder, listing, test_fraction, val_fraction, seed):
         if part not in parts and fraction:
             train = parts["train"]
             what = f"training image(s) in {folder}"
-            rest, chosen = split_indices(len(train), fraction, seed, what)
+            try:
+                rest, chosen = split_indices(len(train), fraction, seed, what)
+            except CaejaxError:
+                for path in train:  # which are few, and may be no images at all
+                    read_picture(path, name=str(path))
+                raise
             parts["train"] = [train[i] for i in rest]
             parts[part] = [train[i] for i in chosen]
     return {

@@ -1,5 +1,6 @@
 """What the commands of `caejax.apply` share: where images come from and go."""
 
+import collections
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -83,15 +84,22 @@ def each(paths: Sequence[Path], work: Callable[[Path, Advance], None]) -> int:
     Args:
       paths: The files of the images.
       work: Is called with the path, and a function to be told the share of the image
-        that is done. Where it raises, the error is printed and the next one done.
+        that is done. Where it raises, the error is printed and the next one done; one
+        that is the same for several images, of a flag for instance, is printed once.
     """
-    failures = 0
+    failures, said = 0, collections.Counter()
     with counting_bar(len(paths), "images") as advance:
         for path in paths:
             try:
                 work(path, advance)
             except (CaejaxError, OSError) as error:
-                failures += print_error(describe(error))
+                failures += 1
+                line = describe(error)
+                said[line] += 1
+                if said[line] == 1:
+                    print_error(line)
+    if repeated := failures - len(said):
+        print_error(f"the same for {repeated} more image{'s' * (repeated > 1)}")
     return failures
 
 
