@@ -148,6 +148,14 @@ CASES = {
         ["quickstart"],
         "'quickstart' is no flag .did you mean --config=",
     ),
+    "two configs": (
+        ["--config=TMP/config.py", "--config=TMP/sweep.py"],
+        "--config is given twice; leave one out",
+    ),
+    "two folders": (
+        ["--workdir", "TMP/run", "-workdir=TMP/other"],
+        "--workdir is given twice",
+    ),
     "a missing config file": (["--config=TMP/none.py"], "TMP/none.py"),
     "a config file with a misspelt field": (
         ["--config=TMP/misspelt.py"],
@@ -186,7 +194,7 @@ CASES = {
     ),
     "a field that an evaluation has no use for": (
         ["--mode=eval", "--config.train.epochs=3"],
-        "config.train.epochs is set, but --mode=eval",
+        "config.train.epochs is set, but `caejax eval`",
     ),
     "levels of another config": (["--mode=eval", "--levels=0"], "leave out --config"),
 }
@@ -263,7 +271,8 @@ def test_mistakes_are_one_line_and_exit_code_1(name, folder, in_process):
     cli, words = CASES[name]
     cli = [flag.replace("TMP", str(folder)) for flag in cli]
     first = [f"--config={folder / 'config.py'}", f"--workdir={folder / name}"]
-    first = first[1:] if any(flag.startswith("--config=") for flag in cli) else first
+    given = {flag.partition("=")[0] for flag in cli}
+    first = [flag for flag in first if flag.partition("=")[0] not in given]
     code, _, error = in_process(*first, *cli)
     lines = error.strip().splitlines()
     assert code == 1

@@ -169,6 +169,21 @@ def test_what_would_change_nothing_is_refused(axes, mode, flag, words):
     assert "\n" not in str(error.value)
 
 
+def test_a_value_that_no_run_can_have_is_not_advised_for_an_axis():
+    config = tiny_config()
+    config.sweep = {"decoder": {"field": "model.upsampling", "values": ("deconv_k3",)}}
+    flags = ["--config.model.upsampling=conv_k4"]
+    command_line.apply(config, flags, "FILE")
+    with pytest.raises(CaejaxError, match=r"'conv_k4' \(did you mean 'deconv_k4'\?\)"):
+        command_line.check_counts(config, flags, "run")
+
+
+def test_a_field_is_not_set_twice():
+    for flags in (["--config.seed=3", "--config.seed=4"], ["--config.seed=3"] * 2):
+        with pytest.raises(CaejaxError, match=r"config\.seed is set twice; leave one"):
+            command_line.apply(tiny_config(), flags, "FILE")
+
+
 def test_an_axis_is_narrowed_as_the_error_says():
     config = tiny_config()
     config.sweep = {"seed": AXES["seed"]}

@@ -72,7 +72,7 @@ def bad_value(error: Exception) -> str:
 
 
 def check_values(words: Sequence[str]) -> None:
-    """Refuses a flag that takes the next flag for its value, being given none.
+    """Refuses a flag that takes the next flag for its value, and one given twice.
 
     Args:
       words: the command line without the fields of the config.
@@ -85,6 +85,11 @@ def check_values(words: Sequence[str]) -> None:
         known = word.startswith("-") and name in flag_table.names()
         if known and behind.startswith("--") and not flags.FLAGS[name].boolean:
             raise CaejaxError(f"{_no_value(name)}, not {behind}")
+    found = (re.match(r"--?(\w+)", word) for word in words)
+    named = (match[1].removeprefix("no") for match in found if match)
+    known = set(flag_table.names()) - {"mode"}  # which `caejax run` gives itself
+    if name := command_line.given_twice(name for name in named if name in known):
+        raise CaejaxError(f"--{name} is given twice; leave one out")
 
 
 def _no_value(name: str) -> str:

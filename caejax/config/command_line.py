@@ -6,13 +6,13 @@ import io
 import re
 import token
 import tokenize
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
-from caejax.config import default, get, override
+from caejax.config import default, get, one_run, override
 from caejax.config.fields import described
 from caejax.config.ids import NOT_OF_A_RUN
 from caejax.config.sections import SWITCHES, has
@@ -56,9 +56,11 @@ def apply(config: ConfigDict, overrides: Sequence[str], file: str) -> None:
       file: the config file's path, for error messages.
 
     Raises:
-      CaejaxError: no such field, or a value of another type.
+      CaejaxError: no such field, a value of another type, or a field set twice.
     """
     parsed = [_OVERRIDE.fullmatch(word) for word in overrides]
+    if field := given_twice(match[2] for match in parsed):
+        raise CaejaxError(f"config.{field} is set twice; leave one out")
     for match in parsed:  # names first, whose sections hold other fields
         if match[2] in SWITCHES and match[3]:
             override(config, match[2], match[3][1:])
@@ -76,6 +78,16 @@ def apply(config: ConfigDict, overrides: Sequence[str], file: str) -> None:
         raise CaejaxError(_explain(str(error) or type(error).__name__)) from error
     for match in parsed:  # of those types that it lets pass: True as a number, None
         override(config, match[2], get(config, match[2]))
+
+
+def given_twice(names: Iterable[str]) -> str:
+    """The first of some names that is there for the second time; "" for none."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            return name
+        seen.add(name)
+    return ""
 
 
 def check_mode(overrides: Sequence[str], mode: str) -> None:
@@ -181,6 +193,7 @@ def _check_not_swept(config, field):
                 f'{{"field": "{field}", "values": ({get(config, field)!r},)}}'
             )
         if field in swept:
+            _check_value(config, field)
             raise CaejaxError(
                 f"config.{field} is set, but the axis {name!r} of config.sweep sets it "
                 f"in every run; to narrow the axis, {_narrowed(config, field, name)}"
@@ -193,6 +206,17 @@ def _check_not_swept(config, field):
                     f"config.{field} is set, but of the axis {name!r} of config.sweep "
                     f"no {switch} has such a field; leave it out"
                 )
+
+
+def _check_value(config, field):
+    """Refuses a value that no run can have, before it is advised as one of an axis."""
+    from caejax.config.check import check  # imports JAX, for which help does not wait
+
+    try:
+        check(one_run(config))
+    except CaejaxError as error:
+        if f"config.{field} " in str(error):
+            raise
 
 
 def _plain_axis(axis):
