@@ -90,14 +90,17 @@ def test_photographs_are_shown_pixel_for_pixel_with_parts_enlarged():
     for axis in axes[:2]:
         assert axis.get_position().width * width == pytest.approx(3 * 120)
     titles = [axis.get_title() for axis in axes]
-    assert titles[:2] == ["image", "denoised"]
-    assert sorted(titles[2:]) == 2 * ["denoised, part"] + 2 * ["image, part"]
+    assert titles[:2] == ["input", "denoised"]
+    assert sorted(titles[2:]) == 2 * ["denoised, part"] + 2 * ["input, part"]
     # One where the output has most detail, one where most was taken away.
     (x, y, *_), (u, v, *_) = one.places
     assert x >= 80
     assert y >= 55
     assert u < 30
     assert v < 20
+    for left, top, wide, high in one.places:  # away from the borders
+        assert 10 <= left <= 120 - wide - 10
+        assert 10 <= top <= 80 - high - 10
     for axis in axes[:2]:
         assert len(axis.patches) == 2
 

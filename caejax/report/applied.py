@@ -24,6 +24,7 @@ _DPI = 200
 _LEAST = 360  # width of one; smaller ones are enlarged
 _BETWEEN = 12
 _TEXT = 26  # above pictures
+_INPUT = "input"  # as sheets call it
 Images = Sequence[np.ndarray]
 
 
@@ -68,7 +69,8 @@ def photograph(image: np.ndarray, output: np.ndarray, pixels: float) -> Photogra
     """
     times = max(1, int(np.ceil(np.sqrt(image.shape[0] * image.shape[1] / pixels))))
     side = max(1, min(image.shape[:2]) // (2 * times * TIMES))
-    windows = [fullest(x, (side, side)) for x in (output, image - output)]
+    # Borders are the images' least part, where models see less, too.
+    windows = [fullest(x, (side, side), side) for x in (output, image - output)]
     return Photograph(
         reduce_image(image, times),
         reduce_image(output, times),
@@ -87,9 +89,7 @@ def photographs(shown: Sequence[Photograph], name: str) -> Figure:
       name: what the outputs are called.
     """
     if all(min(one.image.shape[:2]) <= LARGE for one in shown):
-        return rows(
-            {"image": [x.image for x in shown], name: [x.output for x in shown]}
-        )
+        return rows({_INPUT: [x.image for x in shown], name: [x.output for x in shown]})
     blocks = [_block(one) for one in shown]
     width = max(block["width"] for block in blocks)
     height = sum(block["height"] for block in blocks)
@@ -118,7 +118,7 @@ def _place(figure, one, block, top, name):
     times, part = block["times"], block["part"]
     size = one.image.shape[1] * times, block["height"] - part * planes(one.image)
     tall = size[1] - 2 * _BETWEEN - 2 * _TEXT
-    for column, (title, image) in enumerate((("image", one.image), (name, one.output))):
+    for column, (title, image) in enumerate(((_INPUT, one.image), (name, one.output))):
         left = _BETWEEN + column * (size[0] + _BETWEEN)
         axis = _axis(figure, left, top - _TEXT - tall, size[0], tall)
         show_image(axis, image)
@@ -132,7 +132,7 @@ def _place(figure, one, block, top, name):
         axis = _axis(figure, left, bottom, part, part * planes(picture))
         show_image(axis, picture)
         axis.spines[:].set(visible=True, color=COLORS[number // 2], linewidth=1)
-        axis.set_title((("image", name)[number % 2]) + ", part", fontsize=7, pad=2)
+        axis.set_title((_INPUT, name)[number % 2] + ", part", fontsize=7, pad=2)
 
 
 def _axis(figure, left, bottom, width, height):

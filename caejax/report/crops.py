@@ -1,5 +1,7 @@
 """Parts of pictures, enlarged: where there is most to be seen."""
 
+import itertools
+
 import numpy as np
 
 LARGE = 64  # pixels; of pictures with longer sides, parts are shown enlarged
@@ -13,19 +15,29 @@ def is_large(images: np.ndarray) -> bool:
     return min(images.shape[1:3]) > LARGE
 
 
-def fullest(image: np.ndarray, size: tuple[int, int]) -> Window:
+def fullest(image: np.ndarray, size: tuple[int, int], border: int = 0) -> Window:
     """The window of an image (H, W, C), of (h, w) pixels, in which values vary most.
 
     Of windows that lie on a grid of five places each way.
+
+    Args:
+      image: the image.
+      size: the window's height and width.
+      border: pixels of each side that the window leaves out, as far as there is room.
     """
     (height, width), (h, w) = image.shape[:2], size
-    corners = [
-        (y, x)
-        for y in np.linspace(0, height - h, 5).astype(int)
-        for x in np.linspace(0, width - w, 5).astype(int)
-    ]
+    corners = itertools.product(
+        _places(height - h, border),
+        _places(width - w, border),
+    )
     y, x = max(corners, key=lambda c: image[c[0] : c[0] + h, c[1] : c[1] + w].std())
     return slice(int(y), int(y) + h), slice(int(x), int(x) + w)
+
+
+def _places(last, border):
+    """Five from a border to the other, of which the farthest without one is last."""
+    border = min(border, last // 2)
+    return np.linspace(border, last - border, 5).astype(int)
 
 
 def enlarged(images: np.ndarray, windows: list[Window]) -> np.ndarray:
