@@ -452,3 +452,58 @@ def test_what_tells_where_to_sample_is_no_image(way, torch, normal):
     mended = caejax_fix.fix(module, x)
     for old, new in zip(module.parameters(), mended.parameters(), strict=True):
         assert torch.equal(old, new)
+
+
+@pytest.mark.parametrize("size", [2, 4])
+@pytest.mark.parametrize("swapped", [False, True])
+def test_patches_whose_axes_are_exchanged_are_found(
+    size, swapped, torch, normal, tmp_path
+):
+    """Of flat inputs nothing is drawn, and no kernel shows it; slopes are stippled."""
+    count = 3 * size**2
+    apart, order = [1, 3, 8, size, 8, size], [0, 2, 4, 3, 5, 1]
+    back = [0, 5, 1, 4, 2, 3] if swapped else [0, 5, 1, 3, 2, 4]
+
+    class Module(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = torch.nn.Linear(count, count, bias=False)
+            torch.nn.init.eye_(self.layer.weight)
+
+        def forward(self, x):
+            tokens = x.reshape(apart).permute(order).reshape(1, 64, count)
+            made = self.layer(tokens).reshape(1, 8, 8, size, size, 3)
+            return made.permute(back).reshape(x.shape)
+
+    nodes = [
+        ("Reshape", ["x", "a"], ["b"], {}),
+        ("Transpose", ["b"], ["c"], {"perm": order}),
+        ("Reshape", ["c", "d"], ["e"], {}),
+        ("MatMul", ["e", "w"], ["f"], {}),
+        ("Reshape", ["f", "g"], ["h"], {}),
+        ("Transpose", ["h"], ["i"], {"perm": back}),
+        ("Reshape", ["i", "j"], ["y"], {}),
+    ]
+    shape = [1, 3, 8 * size, 8 * size]
+    weights = {"w": np.eye(count, dtype=np.float32), "a": np.array(apart)}
+    weights |= {"d": np.array([1, 64, count]), "j": np.array(shape)}
+    weights |= {"g": np.array([1, 8, 8, size, size, 3])}
+    path = onnx_file(tmp_path / "model.onnx", nodes, weights, shape=shape)
+
+    def in_jax(x):
+        y = x.reshape(1, 8, size, 8, size, 3).transpose(0, 1, 3, 2, 4, 5)
+        y = (y.reshape(1, 8, 8, count) @ weights["w"]).reshape(1, 8, 8, size, size, 3)
+        y = y.transpose((0, 1, 4, 2, 3, 5) if swapped else (0, 1, 3, 2, 4, 5))
+        return y.reshape(x.shape)
+
+    module, x = Module(), torch.as_tensor(normal(*shape))
+    of_jax = diagnose(in_jax, normal(1, *shape[2:], 3))
+    for found in (diagnose(module, x), diagnose(path), of_jax):
+        (place,) = found["places"]
+        assert found["ripple_db"] < -100
+        assert found.clean == place["clean"] == (not swapped)
+        assert ("exchanged" in place["verdict"]) == swapped
+        assert ("two axes exchanged" in found["verdict"]) == swapped
+    # What draws nothing of flat inputs is not to be made the mean of its phases.
+    mended = pytest.importorskip("caejax.fix").fix(module, x)
+    assert torch.equal(mended.layer.weight, module.layer.weight)

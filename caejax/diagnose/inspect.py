@@ -31,7 +31,7 @@ from caejax.diagnose.reach import (
     with_channels,
 )
 from caejax.diagnose.result import THRESHOLD_DB, Diagnosis
-from caejax.diagnose.trace import Trace, spatial
+from caejax.diagnose.trace import NOTHING, Trace, spatial
 from caejax.errors import CaejaxError
 
 
@@ -80,8 +80,8 @@ def inspect(
     whole = _common([p for p in periods if p])
     given = [inputs, *examples]
     drawn = _measure(trace, given, places, periods, whole, larger, about)
-    if behind is not None:
-        drawn["slope"] = None  # what goes into the model does not go on
+    if behind is not None:  # what goes into the model does not go on
+        drawn |= {"slope": None, "turned": [0.0] * len(places)}
     rows = [
         _row(place, period, *values, threshold_db)
         for place, period, *values in zip(
@@ -94,6 +94,10 @@ def inspect(
             strict=True,
         )
     ]
+    rows = [
+        row | _of_turned(gain, drawn["slope"]) if gain > _TURNED_DB else row
+        for row, gain in zip(rows, drawn["turned"], strict=True)
+    ]
     ripple = drawn["ripple"]
     worst = ripple if ripple is not None else _by_places(places, rows)
     clean = worst is None or worst <= threshold_db
@@ -105,6 +109,17 @@ def inspect(
     if clean and unknown:
         verdict = f"not known to be clean: by its kernel {', '.join(unknown)} can draw"
     clean = clean and not unknown
+    turned = [
+        row["name"]
+        for row, gain in zip(rows, drawn["turned"], strict=True)
+        if gain > _TURNED_DB
+    ]
+    if clean and turned:
+        verdict = (
+            f"draws a pattern of period {'x'.join(map(str, whole))} on slopes: blocks "
+            f"of {', '.join(turned)} lie with two axes exchanged"
+        )
+    clean = clean and not turned
     verdict += _reserve(trace.bodies)
     return Diagnosis(
         clean=bool(clean),
@@ -120,12 +135,16 @@ def inspect(
     )
 
 
-def drawn(trace: Trace, inputs: Sequence[np.ndarray]) -> dict[str, float]:
-    """What each of a model's places draws of flat inputs, in dB, by its name.
+def drawn(trace: Trace, inputs: Sequence[np.ndarray]) -> dict[int, tuple[str, float]]:
+    """What each of a model's places draws of flat inputs, by the step of its result.
 
     Args:
       trace: of the model.
       inputs: what it was traced with.
+
+    Returns:
+      Its name, and the most that it draws, in dB; places that could not be measured are
+      left out.
     """
     trace = with_channels(trace)
     places = find_places(trace)
@@ -134,11 +153,22 @@ def drawn(trace: Trace, inputs: Sequence[np.ndarray]) -> dict[str, float]:
     if not whole:
         return {}
     trace = as_of_large_images(trace)
-    given = _flat([inputs], 1, reads_tokens(trace))
+    tokens = reads_tokens(trace)
+    given = [_flat([inputs], seed, tokens) for seed in range(probe.FLATS)]
     shown = _Shown(places, [_at(whole, larger, x) for x in places], len(inputs))
-    trace.run([given], watch=shown.watch)
+    trace.run(given, watch=shown.watch)
     found = zip(places, shown.drawn, strict=True)
-    return {place.name: max(values) for place, values in found if values}
+    return {x.output: (x.name, max(values)) for x, values in found if values}
+
+
+def _of_turned(gain, slopes):
+    """What is said of a place whose blocks lie with two axes exchanged."""
+    return {
+        "clean": False,
+        "verdict": "two axes of its blocks are exchanged: on slopes the model draws "
+        f"{slopes:.1f} dB of their rise, and {gain:.1f} dB less with them turned back",
+        "cure": "exchange the two axes of a block where its channels become pixels",
+    }
 
 
 def _nothing(about, threshold_db, behind, bodies):
@@ -219,6 +249,7 @@ def _measure(trace, examples, places, periods, whole, larger, about):
         "ripple": None,
         "rms": None,
         "slope": None,
+        "turned": [0.0] * len(places),
         "by_period": {},
         "local": [None] * len(places),
         "predicted": [None] * len(places),
@@ -277,12 +308,13 @@ def _measure(trace, examples, places, periods, whole, larger, about):
             f"{np.sqrt(found.rest):.3g} RMS beside the pattern: what is measured "
             "repeats all the same, but less regular patterns are not seen"
         )
+    flat = given[0]
+    slopes = None if tokens else _on_slopes(trace, inputs, flat, images[0], whole)
     return {
         "ripple": found.db,
         "rms": float(np.sqrt(found.power)),
-        "slope": None
-        if tokens
-        else _on_slopes(trace, inputs, given[0], images[0], whole),
+        "slope": slopes,
+        "turned": _turned(trace, inputs, flat, places, whole, slopes),
         "by_period": {
             period: decibels(power / max(found.level, 1e-300))
             for period, power in _powers(images, whole).items()
@@ -417,7 +449,7 @@ def _shares(images, place, trace, given, whole):
     return float(1 - without.power / found.power), by_period
 
 
-def _on_slopes(trace, inputs, flat, made, whole):
+def _on_slopes(trace, inputs, flat, made, whole, change=NOTHING):
     """The largest pattern on slopes along an axis, in dB of the slope's rise."""
     main = next((n for n, x in enumerate(flat) if x.ndim >= 3), None)
     if main is None or flat[main].ndim != len(whole) + 2:
@@ -430,8 +462,25 @@ def _on_slopes(trace, inputs, flat, made, whole):
         [*flat[:main], probe.slope(flat[main], axis, height), *flat[main + 1 :]]
         for axis in axes
     ]
-    images = zip(axes, trace.run(sloped), strict=True)
+    images = zip(axes, trace.run(sloped, change), strict=True)
     return max(probe.slope_pattern(y - made, whole, axis) for axis, y in images)
+
+
+def _turned(trace, inputs, flat, places, whole, slopes):
+    """Of each place by how many dB less is drawn on slopes with its blocks turned."""
+    found = []
+    for place in places:
+        gains = [0.0]
+        for turn in place.turns if slopes is not None and slopes > _STEEP_DB else ():
+            (made,) = trace.run([flat], turn)
+            without = _on_slopes(trace, inputs, flat, made, whole, turn)
+            gains.append(slopes - without)
+        found.append(max(gains))
+    return found
+
+
+_STEEP_DB = -60.0  # on slopes; what is less is not looked into
+_TURNED_DB = 10.0  # by so much less is drawn with blocks turned that were turned
 
 
 def _powers(images, whole):

@@ -15,6 +15,7 @@ from caejax.diagnose.trace import (
     averaging,
     block_means,
     pointwise,
+    turn_blocks,
 )
 
 _LAYOUTS = {"reshape", "transpose", "broadcast_in_dim", "squeeze", "expand_dims"}
@@ -144,6 +145,9 @@ class _Run:
             made = np.moveaxis(mixed, -1, axis).astype(made.dtype)
         if change.blocks is not None:
             made = block_means(np.asarray(made), *change.blocks).astype(made.dtype)
+        if change.turned is not None:
+            parted, order = turn_blocks(np.shape(made), *change.turned)
+            made = np.reshape(made, parted).transpose(order).reshape(np.shape(made))
         if change.value is not None:
             made = np.moveaxis(change.value, 1, -1).astype(made.dtype)
         self.steps.append(step._replace(shape=tuple(np.shape(made))))

@@ -22,6 +22,7 @@ from caejax.diagnose.trace import (
     Trace,
     averaging,
     pointwise,
+    turn_blocks,
 )
 from caejax.errors import CaejaxError
 
@@ -406,6 +407,9 @@ def _changed(model, changes, shapes, types):
         if changes[index].blocks is not None:
             shape = shapes[changed.graph.node[index].output[0]]
             _insert_blocks(changed, index, shape, *changes[index].blocks)
+        if changes[index].turned is not None:
+            shape = shapes[changed.graph.node[index].output[0]]
+            _insert_turn(changed.graph, index, shape, *changes[index].turned)
         if changes[index].value is not None:
             kind = types[changed.graph.node[index].output[0]]
             _put_value(changed.graph, index, changes[index].value.astype(kind))
@@ -541,6 +545,24 @@ def _insert_blocks(model, index, shape, axes, sizes):
         helper.make_node("ReduceMean", reduced, [means], **given),
         helper.make_node("Expand", [means, fixed(parted, "wide")], [spread]),
         helper.make_node("Reshape", [spread, fixed(shape, "shape")], [name]),
+    ]
+    for n, node in enumerate(made):
+        graph.node.insert(index + 1 + n, node)
+
+
+def _insert_turn(graph, index, shape, axes, size):
+    """Transposes blocks of a size along two axes of a result."""
+    name = graph.node[index].output[0]
+    own, parts, turned = (f"{name}.{x}" for x in ("own", "parts", "turned"))
+    graph.node[index].output[0] = own
+    parted, order = turn_blocks(shape, axes, size)
+    for values, what in ((parted, "parted"), (shape, "shape")):
+        array = np.array(values, np.int64)
+        graph.initializer.append(numpy_helper.from_array(array, f"{name}.{what}"))
+    made = [
+        helper.make_node("Reshape", [own, f"{name}.parted"], [parts]),
+        helper.make_node("Transpose", [parts], [turned], perm=order),
+        helper.make_node("Reshape", [turned, f"{name}.shape"], [name]),
     ]
     for n, node in enumerate(made):
         graph.node.insert(index + 1 + n, node)

@@ -1,5 +1,6 @@
 """The places where a model enlarges, found in what it did."""
 
+import itertools
 import math
 from collections import defaultdict
 from collections.abc import Sequence
@@ -44,6 +45,7 @@ class Place(NamedTuple):
       order: of channels that become pixels, which of these channels each phase shows,
         (s1, ..., sd, F); else None.
       makers: of channels that become pixels, the layers that make them; else None.
+      turns: of these the changes that exchange two axes of the blocks.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Place(NamedTuple):
     layer: int | None = None
     order: np.ndarray | None = None
     makers: Makers | None = None
+    turns: tuple[dict[int, Change], ...] = ()
 
 
 def is_resize(place: Place) -> bool:
@@ -539,6 +542,7 @@ def _shuffle(end, source, blocks: Blocks, label, steps, users, channel):
             end.index,
             note,
             makers=makers,
+            turns=_turns(end, blocks),
         )
     names = " and ".join(dict.fromkeys(x.label for x in layers))
     found = _phases_of(makers, steps, blocks.order)
@@ -557,6 +561,18 @@ def _shuffle(end, source, blocks: Blocks, label, steps, users, channel):
         groups=layers[0].groups,
         order=blocks.order,
         makers=makers,
+        turns=_turns(end, blocks),
+    )
+
+
+def _turns(end, blocks):
+    """The changes that exchange two axes of the blocks, where these are as long."""
+    along = list(zip(blocks.axes, blocks.stride, strict=True))
+    pairs = itertools.combinations(along, 2)
+    return tuple(
+        {end.index: Change(turned=((first, second), size))}
+        for (first, size), (second, other) in pairs
+        if size == other > 1
     )
 
 

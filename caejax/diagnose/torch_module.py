@@ -19,6 +19,7 @@ from caejax.diagnose.trace import (
     Trace,
     averaging,
     pointwise,
+    turn_blocks,
 )
 
 _LAYOUTS = {
@@ -285,6 +286,9 @@ def _changed(made, change, label=""):
         whole.copy_(_block_means(whole, *change.blocks))  # which goes on, not `made`
     elif change.blocks is not None:
         made = _block_means(made, *change.blocks)
+    if change.turned is not None:
+        parted, order = turn_blocks(made.shape, *change.turned)
+        made = made.reshape(parted).permute(order).reshape(made.shape)
     if change.mean is not None:
         made = _mean(made, *change.mean)
     if change.value is not None:

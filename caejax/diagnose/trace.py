@@ -101,6 +101,8 @@ class Change(NamedTuple):
         replaced by their mean in the result; or None.
       blocks: (axes, sizes): blocks of these sizes along the axes are replaced by their
         means in the result; or None.
+      turned: (axes, size): blocks of that size along these two axes are transposed in
+        the result; or None.
       value: what the result is replaced by, with channels second; or None.
       edge: whether a convolution, not a transposed one, or an operation that only
         pads, continues its input by the pixels at its borders in place of zeros.
@@ -111,6 +113,7 @@ class Change(NamedTuple):
     weight: np.ndarray | None = None
     mean: tuple[np.ndarray, int] | None = None
     blocks: tuple[tuple[int, ...], tuple[int, ...]] | None = None
+    turned: tuple[tuple[int, int], int] | None = None
     value: np.ndarray | None = None
     edge: bool = False
     statistics: Any = None
@@ -185,6 +188,28 @@ def block_means(
         mean = parted.mean(axis + 1, keepdims=True)
         image = np.broadcast_to(mean, parted.shape).reshape(shape)
     return image
+
+
+def turn_blocks(
+    shape: Sequence[int], axes: tuple[int, int], size: int
+) -> tuple[list[int], list[int]]:
+    """How blocks along two axes are transposed: the shape that parts them, and the
+    order of its axes; what is so moved is then of the old shape again.
+    """
+    parted: list[int] = []
+    order: list[int] = []
+    inside = {}
+    for axis, count in enumerate(shape):
+        order.append(len(parted))
+        if axis in axes:
+            inside[axis] = (len(order), len(parted) + 1)
+            order.append(-1)
+            parted += [count // size, size]
+        else:
+            parted.append(count)
+    first, second = (inside[axis] for axis in axes)
+    order[first[0]], order[second[0]] = second[1], first[1]
+    return parted, order
 
 
 def along_one_axis(

@@ -1,26 +1,32 @@
 """The least change of a model's kernels and biases that gives its phases one gain."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import numpy as np
 
 from caejax.diagnose import phases
+from caejax.diagnose.inspect import drawn
 from caejax.diagnose.places import Place, find_places, is_unknown
 from caejax.diagnose.trace import Trace
 from caejax.fix.alike import Alike
 from caejax.fix.mend import Mend
 
 CLEAN_DB = -120.0  # what is below that is left as it is: rounding
+QUIET_DB = -100.0  # and so is a place that draws less, as patches put back as they were
 
 
 def find_mends(
-    trace: Trace, key: Callable[[Any], Hashable], apart: bool
+    trace: Trace,
+    inputs: Sequence[np.ndarray],
+    key: Callable[[Any], Hashable],
+    apart: bool,
 ) -> tuple[list[Mend], list[str]]:
     """Finds what to change in a watched model.
 
     Args:
       trace: of the model.
+      inputs: what it was traced with.
       key: what is the same of two things that hold the same weights; see `Step`.
       apart: whether places of several strides that share a kernel may each be given
         one of their own.
@@ -32,7 +38,11 @@ def find_mends(
     steps = {step.index: step for step in trace.steps}
     transposed: dict[Hashable, list[Place]] = {}
     alike, left = Alike(steps, trace.channel, key), []
+    known = drawn(trace, inputs)
     for place in find_places(trace):
+        _, level = known.get(place.output, ("", 0.0))
+        if level < QUIET_DB:  # whatever its kernel could do with other features
+            continue
         if place.change == {} or is_unknown(place) or is_clean(place):
             continue
         if place.order is not None:

@@ -41,7 +41,7 @@ def fix_model(
 def _mended(model, inputs, other):
     """Of the branches that inputs take, but for these conditions."""
     trace, laid = trace_laid_out(model, inputs, other)
-    mends, left = find_mends(trace, lambda name: name, apart=True)
+    mends, left = find_mends(trace, inputs, lambda name: name, apart=True)
     left += [
         f"{place.name}: {place.note}; it stays as it is"
         for place in trace.unseen

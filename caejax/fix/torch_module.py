@@ -39,7 +39,7 @@ def fix_module(
         _by_parts(mended)
         return mended, about, []
     trace = trace_module(mended, inputs)
-    mends, left = find_mends(trace, _held, apart=False)
+    mends, left = find_mends(trace, _arrays(inputs), _held, apart=False)
     own = {_memory(x) for x in (*mended.parameters(), *mended.buffers())}
     with torch.no_grad():
         for mend in mends:
@@ -53,11 +53,16 @@ def fix_module(
     return mended, about, left + list(_still(mended, inputs, left))
 
 
+def _arrays(inputs):
+    found = [x.detach() for x in inputs]
+    found = [x.float() if x.is_floating_point() else x for x in found]
+    return [x.cpu().numpy() for x in found]
+
+
 def _still(module, inputs, left):
     """Sentences about places that draw all the same, and of which none is said."""
-    arrays = [x.float() if x.is_floating_point() else x for x in inputs]
     trace = trace_module(module, inputs)
-    for name, found in drawn(trace, [x.cpu().numpy() for x in arrays]).items():
+    for name, found in drawn(trace, _arrays(inputs)).values():
         told = any(x.startswith(f"{name}: ") for x in left)
         if found > THRESHOLD_DB and not told:
             yield f"{name}: it still draws {found:.1f} dB"
