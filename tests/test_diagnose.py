@@ -733,4 +733,36 @@ def test_results_that_are_not_finite_or_depend_on_nothing(normal, tmp_path, caps
     weights = {"w": normal(3, 2, 3, 3), "z": normal(1, 3, 8, 8)}
     path = onnx_file(tmp_path / "model.onnx", [node], weights)
     assert command.main([str(path)]) == 1
-    assert "does not depend on its inputs" in capsys.readouterr().err
+    assert "no result of the ONNX file depends on its inputs" in capsys.readouterr().err
+
+
+def test_of_several_results_the_image_is_looked_at(torch, normal, tmp_path):
+    """And not the code, or the class, that comes before it."""
+
+    class Module(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.up = torch.nn.ConvTranspose2d(3, 3, 3, 2)
+
+        def forward(self, x):
+            return {"code": x.mean((2, 3)), "image": self.up(x)}
+
+    torch.manual_seed(0)
+    path = onnx_file(
+        tmp_path / "model.onnx",
+        [
+            ("ReduceMean", ["x"], ["z"], {"axes": [2, 3], "keepdims": 0}),
+            ("ConvTranspose", ["x", "w"], ["y"], {"strides": [2, 2]}),
+        ],
+        {"w": normal(3, 3, 3, 3)},
+    )
+    onnx = pytest.importorskip("onnx")
+    model = onnx.load(path)
+    image = model.graph.output.pop()
+    code = onnx.helper.make_tensor_value_info("z", 1, None)
+    model.graph.output.extend([code, image])
+    onnx.save(model, path)
+    for found in (diagnose(Module(), normal(1, 3, 16, 16)), diagnose(path)):
+        (place,) = found["places"]
+        assert found["period"] == [2, 2]
+        assert place["share"] == pytest.approx(1)

@@ -21,6 +21,7 @@ from caejax.diagnose.trace import (
     Step,
     Trace,
     averaging,
+    of_images,
     pointwise,
     turn_blocks,
 )
@@ -200,12 +201,13 @@ def as_function(model: onnx.ModelProto) -> Callable[[np.ndarray], np.ndarray]:
         )
     name = _true_inputs(model)[0].name
     last = _channel_axis(model, name) == -1
-    wanted = [_beyond_transpose(model, model.graph.output[0].name)]
+    wanted = _results(model)
     session = _session(model, wanted)
 
     def run(array):
         feed = {name: np.moveaxis(array, 1, -1) if last else array}
-        return _values(model, session, feed, wanted)[wanted[0]]
+        made = list(_values(model, session, feed, wanted).values())
+        return made[of_images([np.ndim(x) for x in made], array.ndim)]
 
     return run
 
@@ -248,7 +250,6 @@ def trace_laid_out(
 
     laid = onnx_bodies.lay_out(model, values_of, other)
     model = _with_parts(laid.model)
-    result = _beyond_transpose(model, model.graph.output[0].name)
 
     def run(inputs, changes=NOTHING, watch=NOTHING):
         shown = {n: model.graph.node[n].output[0] for n in watch if n >= 0}
@@ -267,11 +268,14 @@ def trace_laid_out(
     every = [x for node in model.graph.node for x in node.output if x]
     values = _values(model, _session(model, every), given, every)
     steps, of = _steps(model, values, given)
-    if result not in of:
+    results = [x for x in _results(model) if x in of]
+    if not results:
         raise CaejaxError(
-            "the first result of the ONNX file does not depend on its inputs, so "
-            "nothing can be told from it"
+            "no result of the ONNX file depends on its inputs, so nothing can "
+            "be told from it"
         )
+    dims = [np.ndim({**given, **values}[x]) for x in results]
+    result = results[of_images(dims, inputs[0].ndim)]
     seen = values | given
     shapes = {x.name: tuple(x.dims) for x in model.graph.initializer}
     shapes |= {name: np.shape(value) for name, value in seen.items()}
@@ -329,6 +333,12 @@ _PART = ".of.split"  # behind the name of a result
 def _true_inputs(model):
     weights = {x.name for x in model.graph.initializer}
     return [x for x in model.graph.input if x.name not in weights]
+
+
+def _results(model):
+    """Names of all results, with their channels second."""
+    names = (_beyond_transpose(model, x.name) for x in model.graph.output)
+    return list(dict.fromkeys(names))
 
 
 def _beyond_transpose(model, name):

@@ -18,6 +18,7 @@ from caejax.diagnose.trace import (
     Step,
     Trace,
     averaging,
+    of_images,
     pointwise,
     turn_blocks,
 )
@@ -61,7 +62,8 @@ def trace_module(module: torch.nn.Module, inputs: Sequence[torch.Tensor]) -> Tra
         for arrays in inputs:
             if -1 in watch:
                 watch[-1](arrays[0])
-            found.append(_array(watched(arrays, _Recorder(changes, watch))[0]))
+            made = watched(arrays, _Recorder(changes, watch))
+            found.append(_array(made[shown]))
         return found
 
     # What is done in the first run only, to keep positions or make lazy weights, is
@@ -70,6 +72,8 @@ def trace_module(module: torch.nn.Module, inputs: Sequence[torch.Tensor]) -> Tra
         module(*(x.detach().to(device) for x in inputs))
     first = _Recorder(NOTHING, NOTHING)
     made = watched([x.detach() for x in inputs], first)
+    shown = of_images([x.ndim for x in made], inputs[0].ndim)
+    made = [made[shown], *made[:shown], *made[shown + 1 :]]
     results = tuple(first.of.get(x, -1) for x in made)
     return Trace(first.steps, results, run, first.statistics)
 

@@ -144,7 +144,8 @@ class Trace(NamedTuple):
 
     Attributes:
       steps: what it did, in order, with shapes and axes as they are inside of it.
-      results: the indices of the steps whose results it returned.
+      results: the indices of the steps whose results it returned, the first that of
+        the one that is looked at.
       run: see `Run`.
       statistics: the changes that keep what is computed over all of space, means and
         variances, as it was then.
@@ -170,6 +171,22 @@ class Trace(NamedTuple):
 def spatial(shape: tuple[int, ...], channel: int) -> tuple[int, ...]:
     """Sizes along the spatial axes of (B, C, n1, ..., nd) or (B, n1, ..., nd, C)."""
     return shape[2:] if channel == 1 else shape[1:-1]
+
+
+def of_images(dims: Sequence[int], given: int) -> int:
+    """Which of several results is looked at: the first that may hold images.
+
+    Args:
+      dims: how many axes each has.
+      given: how many the model's first input has.
+
+    Returns:
+      Of the first with as many axes as the input, or else with spatial ones, or else of
+      the first the number.
+    """
+    alike = (n for n, count in enumerate(dims) if count == given > 2)
+    spatial = (n for n, count in enumerate(dims) if count > 2)
+    return next(alike, next(spatial, 0))
 
 
 def averaging(groups: np.ndarray) -> np.ndarray:
