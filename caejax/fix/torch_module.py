@@ -45,12 +45,13 @@ def fix_module(
         for mend in mends:
             if mend.holds is None or _memory(mend.holds) not in own:
                 left.append(
-                    f"{mend.name}: its weights are computed while it runs; it stays as "
-                    "it is"
+                    f"{mend.name}: its weights are none of the module's, or are "
+                    "computed while it runs; it stays as it is"
                 )
                 continue
             mend.holds.copy_(torch.as_tensor(mend.new))
-    return mended, about, left + list(_still(mended, inputs, left))
+    left += _still(mended, inputs, left)
+    return mended, about, list(dict.fromkeys(left))
 
 
 def _arrays(inputs):
