@@ -7,6 +7,7 @@ import jax
 import numpy as np
 from jax.extend import core
 
+from caejax.diagnose.jax_bodies import BODIES, Bodies
 from caejax.diagnose.trace import (
     NOTHING,
     Change,
@@ -45,15 +46,20 @@ def trace_function(
             if -1 in watch:
                 watch[-1](arrays[0])
             given = [np.moveaxis(x, 1, -1) if x.ndim > 2 else x for x in arrays]
-            made = _Run(changes, watch, dims).call(closed, [(x, -1) for x in given])
+            bodies.restart()
+            made = _Run(changes, watch, dims, bodies).call(
+                closed, [(x, -1) for x in given]
+            )
             found.append(np.moveaxis(np.asarray(made[0][0], np.float32), -1, 1))
         return found
 
-    first = _Run(NOTHING, NOTHING, dims)
+    bodies = Bodies()
+    first = _Run(NOTHING, NOTHING, dims, bodies)
     results = first.call(closed, [(x, -1) for x in inputs])
     indices = tuple(-1 if index is None else index for _, index in results)
     steps = _without_root(first.steps)
-    return Trace(steps, indices, run, first.statistics, channel=-1)
+    told = " and ".join(bodies.told)
+    return Trace(steps, indices, run, first.statistics, channel=-1, bodies=told)
 
 
 def _without_root(steps):
@@ -70,8 +76,9 @@ def _without_root(steps):
 class _Run:
     """One run through a function's operations, those of functions inside of it, too."""
 
-    def __init__(self, changes, watch, dims):
+    def __init__(self, changes, watch, dims, bodies):
         """dims: how many spatial axes there are, behind the first."""
+        self._bodies = bodies
         self._space = {*range(1, dims + 1)}
         self.steps: list[Step] = []
         self.statistics: dict[int, Change] = {}
@@ -105,6 +112,12 @@ class _Run:
         values = [value for value, _ in given]
         if not sources:
             return [(x, None) for x in _bind(eqn, values)]
+        if eqn.primitive.name in BODIES:
+            self._names.append(str(eqn.source_info.name_stack))
+            made = self._bodies.run(eqn, given, self.call)
+            self._names.pop()
+            if made is not None:
+                return made
         index = len(self.steps)
         change = self._changes.get(index, Change())
         step = _known(self._step(index, eqn, given, sources), eqn, given)

@@ -392,8 +392,11 @@ def _layout(end, steps, users, channel):
     stacked = step is not None and step.label.lower() in _STACKING
     end, blocks = chain[0], _blocks(chain, channel, stacked)
     # What enlarges by its name may be made tokens of, or something else, at once.
-    while blocks is None and (chain := chain[1:]):
-        if _enlarges_by_name(chain[0]):
+    bare = True  # of axes of one, as of a batch, nothing else was left out
+    while blocks is None and len(chain) > 1:
+        bare = bare and _changes_ones(chain[0])
+        chain = chain[1:]
+        if bare or _enlarges_by_name(chain[0]):
             end, blocks = chain[0], _blocks(chain, channel, stacked)
     if blocks is None or not _is_of_an_image(blocks, chain, steps, users, channel):
         return None
@@ -429,8 +432,13 @@ def _without_ones(end, steps):
 
 
 def _adds_one(step):
+    return len(step.shape) == len(step.shape_in) + 1 and _changes_ones(step)
+
+
+def _changes_ones(step):
+    """Whether it adds or leaves out axes of one alone."""
     made, given = ([n for n in x if n != 1] for x in (step.shape, step.shape_in))
-    return len(step.shape) == len(step.shape_in) + 1 and made == given
+    return len(step.shape) != len(step.shape_in) and made == given
 
 
 def _is_of_an_image(blocks, chain, steps, users, channel):
