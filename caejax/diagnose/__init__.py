@@ -168,7 +168,7 @@ def _of_file(path: Path, inputs, threshold_db, behind, examples):
         function, example = runs.load(path)
         given = [example] if inputs is None else _listed(inputs)
         found = _of_jax(function, given, threshold_db, behind, examples)
-        if inputs is None:
+        if inputs is None and found["places"]:
             found["about"].append(f"probed with flat images between 0 and 1, {_OTHERS}")
         return found
     watching = load_extra("caejax.diagnose.onnx_file", "onnx")
@@ -176,7 +176,7 @@ def _of_file(path: Path, inputs, threshold_db, behind, examples):
     given = None if inputs is None else _arrays(inputs)
     more = [_arrays(x) for x in examples]
     found = watching.inspect_model(model, given, threshold_db, behind, more)
-    if given is None:
+    if given is None and found["places"]:
         about = f"probed with flat inputs of mean 0 and spread 1, {_OTHERS}"
         found["about"].append(about)
     return found

@@ -64,7 +64,7 @@ def inspect(
     if behind is not None:
         trace, places = from_there(trace, places, [inputs, *examples], behind)
     trace = as_of_large_images(trace)
-    about = [*trace.about, *_not_looked_into(trace.bodies), *what_is_seen(trace)]
+    about = [*trace.about, *_not_looked_into(trace.bodies)]
     larger, periods = _periods(trace, places)
     if not any(periods) and behind is None:
         places = find_whole(trace) or places
@@ -76,6 +76,7 @@ def inspect(
         places, periods = map(list, zip(*said, strict=True))
     if not places and not trace.unseen:
         return _nothing(about, threshold_db, behind, trace.bodies)
+    about += what_is_seen(trace)
     periods = _that_fit(trace, places, periods, about)
     whole = _common([p for p in periods if p])
     given = [inputs, *examples]
