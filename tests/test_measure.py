@@ -13,10 +13,17 @@ from caejax.data.bsds500 import CBSD68
 from caejax.errors import CaejaxError
 from caejax.files.csv_files import read_csv
 from caejax.files.marks import is_figure
-from caejax.measure import images, picture, search
+from caejax.measure import images, periods, picture, search
 from caejax.measure.__main__ import main
 from caejax.measure.files import Pair
-from caejax.measure.lines import KINDS, PERIODS, lattice, measure_lines, near
+from caejax.measure.lines import (
+    KINDS,
+    PERIODS,
+    add,
+    lattice,
+    measure_lines,
+    near,
+)
 from caejax.measure.result import where
 from caejax.measure.scores import FALSE_ALARMS, chance, needed, scores
 from caejax.report import style
@@ -97,11 +104,12 @@ def test_two_patterns_are_told_apart():
     ],
 )
 def test_a_doubtful_multiple_holds_nothing_far_surer(sure, wholes):
-    assert search._wholes(sure) == wholes
-    lines = np.zeros((0, 2))
+    proven = {
+        s: periods.Evidence(luck, 1.0, 4.0, {"both": 1.0}) for s, luck in sure.items()
+    }
+    assert periods.wholes(proven, False) == wholes
     found = [
-        search.Found("both", period, luck, 1.0, lines.tolist(), 1.0)
-        for period, luck in sure.items()
+        search.Found("both", s, x.chance, 1.0, [], 1.0, x) for s, x in proven.items()
     ]
     assert sorted(x.period for x in search.merge(found)) == wholes
 
@@ -185,6 +193,51 @@ def test_blocks_of_a_jpeg_file_are_named_and_are_no_fault(tmp_path):
     assert 8 % eight["period"] == 0
     assert "JPEG" in eight["origin"]
     assert not eight["fault"]
+
+
+@pytest.mark.parametrize("period", [2, 3, 4, 5, 9, 12])
+def test_what_a_jpeg_file_makes_of_a_pattern_is_told_as_that_pattern(period, tmp_path):
+    """Its blocks round one of 4 pixels to one of 8, of 3 to 24, of 9 to 72."""
+    image = planted(noise(shape=(240, 200), level=2.0), pattern(period, 4.0, seed=1))
+    file = tmp_path / "a.jpg"
+    Image.fromarray(as_bytes(image)).save(file, quality=90)
+    found = caejax.measure(file)
+    assert [x["period"] for x in found["patterns"] if x["fault"]] == [period]
+    assert f"of period {period} in" in str(found)
+
+
+def test_a_far_stronger_part_is_told_beside_its_whole():
+    """Which stays, and so does a whole whose parts are as strong as it."""
+    both = planted(planted(noise(), pattern(4, 5.0, seed=1)), pattern(8, 1.0, seed=2))
+    found = caejax.measure(as_bytes(both))["patterns"]
+    assert [x["period"] for x in found] == [4, 8]
+    assert found[0]["grey"] == pytest.approx(5, rel=0.12)
+    assert found[1]["grey"] < 1.1
+    one = planted(noise(), pattern(8, 4.0, seed=2))
+    assert [x["period"] for x in caejax.measure(as_bytes(one))["patterns"]] == [8]
+
+
+@pytest.mark.parametrize(
+    ("side", "size"), [(60, 256), (63, 256), (64, 256), (64, 240), (62, 192)]
+)
+def test_seams_that_lie_far_apart_are_not_mistaken_for_others(side, size):
+    """Also where so few fit that they are not searched for."""
+    rng = np.random.default_rng(side)
+    many = []
+    for i in range(6):
+        tiles = np.kron(8 * rng.normal(size=(5, 5)), np.ones((side, side)))
+        many.append(as_bytes(noise(i, (size, size)) + tiles[:size, :size]))
+    found = caejax.measure(many)["patterns"]
+    assert {x["period"] for x in found} == {side}
+
+
+def test_small_images_add_nothing_to_what_is_too_long_for_them():
+    small, large = measure_lines(noise()), measure_lines(noise(shape=(300, 300)))
+    both = add(small, large)
+    for kind in KINDS:
+        images = both[kind].images
+        assert np.all(both[kind].number[images == 1] == large[kind].number[images == 1])
+        assert set(images) == {1, 2}
 
 
 def test_seams_of_tiles_are_found_whatever_their_sign():

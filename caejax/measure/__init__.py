@@ -63,7 +63,8 @@ def measure(
     if drawn is not None:
         picture.check_free(drawn)
     seen = see_all(pairs)
-    found = search.merge(search.find(seen.lines, seen.size, seen.singly))
+    found = search.find(seen.lines, seen.size, seen.singly, seen.jpeg)
+    found = search.merge(found, seen.jpeg)
     if drawn is not None:
         picture.draw(drawn, seen, found)
     patterns = [_record(x, seen, threshold_db) for x in found]

@@ -57,7 +57,7 @@ def see_all(calls: Sequence[Callable[[], Pair]]) -> Seen:
                     "height": pair.out.shape[0],
                     "width": pair.out.shape[1],
                     **values,
-                    "patterns": [x._asdict() for x in search.merge(own)],
+                    "patterns": [x._asdict() for x in search.merge(own, pair.jpeg)],
                 }
             )
     size = (min(h for h, _ in sizes), min(w for _, w in sizes))
@@ -71,7 +71,7 @@ def _see(call):
     if pair.ref is not None:
         grey = grey - GREYS * in_channels(pair.ref, 1)[..., 0]
     found = lines.measure_lines(grey, trust=trust)
-    return pair, found, search.find(found, grey.shape), _spectrum(grey)
+    return pair, found, search.find(found, grey.shape, jpeg=pair.jpeg), _spectrum(grey)
 
 
 def _spectrum(grey):

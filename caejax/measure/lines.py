@@ -28,6 +28,7 @@ from caejax.metrics.units import GREYS
 PERIODS = range(2, 65)
 KINDS = ("columns", "rows", "both", "columns_detail", "rows_detail")
 ROOM = 4  # so many periods must fit: lines then stand apart in the windowed spectrum
+_TRIED = 3  # of which so many fit are measured too, to be held against what is found
 LOBE = 2  # bins to each side of a line over which Hann's window spreads it
 
 _ROUNDING = 0.5  # grey levels; what is smoother than this is not trusted more
@@ -71,11 +72,13 @@ class Lines(NamedTuple):
         image is too small for the period.
       doubt: the square of the precision over the number of independent powers of
         which the floor is the mean; of several images, the sum of these.
+      images: in how many images so many periods fit that it may be searched for.
     """
 
     number: np.ndarray
     precision: np.ndarray
     doubt: np.ndarray
+    images: np.ndarray
 
     @property
     def excess(self) -> np.ndarray:
@@ -132,11 +135,17 @@ def unclipped(image: np.ndarray) -> np.ndarray:
 
 
 def add(one: dict[str, Lines], other: dict[str, Lines]) -> dict[str, Lines]:
-    """What images say together: patterns that begin at the first pixel add up."""
-    return {
-        kind: Lines(*(a + b for a, b in zip(one[kind], other[kind], strict=True)))
-        for kind in KINDS
-    }
+    """What images say together: patterns that begin at the first pixel add up.
+
+    Images that are too small to search for a period count only where all are.
+    """
+    return {kind: _sum(one[kind], other[kind]) for kind in KINDS}
+
+
+def _sum(one, other):
+    kept = [(a.images > 0) | (b.images == 0) for a, b in ((one, other), (other, one))]
+    pairs = zip(one, other, strict=True)
+    return Lines(*(a * kept[0] + b * kept[1] for a, b in pairs))
 
 
 def largest_period(size: tuple[int, int], kind: str) -> int:
@@ -207,17 +216,21 @@ def _new_lines(kind, period):
 
 def _nothing(kind):
     count = len(lattice(kind).period)
-    none = np.zeros(count, np.float32)
-    return Lines(np.zeros(count, np.complex64), none, none.copy())
+    nothing = np.zeros((3, count), np.float32)
+    return Lines(np.zeros(count, np.complex64), *nothing)
 
 
 def _weights(values):
     return 1 / (uniform_filter(values * values, _AROUND) + _ROUNDING**2)
 
 
-def _lines(kind, spectrum, floor, beside, seen):
-    """The first lines of a kind, from sums over pixels whose weights add to `seen`."""
+def _lines(kind, spectrum, floor, beside, seen, largest):
+    """The first lines of a kind, from sums over pixels whose weights add to `seen`.
+
+    Periods up to the largest may be searched for.
+    """
     lines, count = _nothing(kind), len(spectrum)
+    lines.images[:count] = lattice(kind).period[:count] <= largest
     floor = np.maximum(floor, 1e-12 * seen**2)  # of images without any noise
     lines.number[:count] = spectrum * (seen / floor)
     lines.precision[:count] = seen**2 / floor
@@ -246,7 +259,7 @@ def _of_profile(kind, values, weights, shift):
     apart = np.subtract.outer(_OFFSETS, _OFFSETS) / _width(weight * window**2)
     alike = np.exp(-np.pi * apart**2)
     beside = kept.sum(1) ** 2 / ((kept @ alike) * kept).sum(1)
-    return _lines(kind, spectrum[places], floor, beside, seen)
+    return _lines(kind, spectrum[places], floor, beside, seen, (length + 3) // ROOM)
 
 
 @functools.lru_cache(maxsize=256)
@@ -255,7 +268,7 @@ def _profile_places(kind, length, count, shift):
     bins = count / length
     offsets = _OFFSETS * bins
     places, kept = [], []
-    for period in range(PERIODS[0], (length + 3) // ROOM + 1):
+    for period in range(PERIODS[0], (length + 3) // _TRIED + 1):
         if period > PERIODS[-1]:
             break
         lines = _new_lines(kind, period)[:, _axis(kind)] * count + shift * bins
@@ -289,13 +302,13 @@ def _of_both(values, weights, shift):
         turns = [_turns(length, shift / length) for length in values.shape]
         weighted = weighted * np.outer(*turns)
     lines = lattice("both")
-    largest = largest_period(tuple(n + 1 for n in values.shape), "both")
-    spectrum = np.concatenate(
-        [_at_period(weighted, period) for period in range(2, largest + 1)]
-    )
+    side = min(values.shape) + 1
+    tried = range(PERIODS[0], min(side // _TRIED, PERIODS[-1]) + 1)
+    spectrum = np.concatenate([_at_period(weighted, period) for period in tried])
     moved = lines.frequency[: len(spectrum)] + shift / np.asarray(values.shape)
     places = np.rint(moved * floors.shape).astype(int) % floors.shape
-    return _lines("both", spectrum, floors[tuple(places.T)], beside, seen)
+    floor = floors[tuple(places.T)]
+    return _lines("both", spectrum, floor, beside, seen, side // ROOM)
 
 
 def _turns(count, frequency):

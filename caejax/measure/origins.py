@@ -4,6 +4,8 @@ from caejax.measure.search import Pattern
 
 _LAYERS = (2, 3, 5)  # strides that layers have, and their products
 _STRONG = 8.0  # grey levels: screens of print are this strong, layers hardly ever
+# Grey levels that JPEG's rounding brings to clean photographs, at any quality.
+_FAINT_BLOCKS, _FAINT_MULTIPLES = 0.6, 0.12
 _KNOWN = {
     7: "patches of 7 or 14 pixels",
     14: "patches of 14 pixels (vision transformers)",
@@ -49,7 +51,12 @@ def origin(pattern: Pattern, jpeg: bool) -> str:
 
 def own_blocks(pattern: Pattern, jpeg: bool) -> bool:
     """Whether the files' own format explains a pattern."""
-    return jpeg and 16 % pattern.period == 0 and pattern.detail
+    if not jpeg:
+        return False
+    if pattern.detail:
+        return 16 % pattern.period == 0
+    faint = _FAINT_BLOCKS if pattern.period == 8 else _FAINT_MULTIPLES
+    return pattern.period % 8 == 0 and pattern.grey < faint
 
 
 def _strides(period):

@@ -10,9 +10,11 @@ from caejax.errors import CaejaxError
 from caejax.files.marks import is_figure
 from caejax.measure.images import Seen
 from caejax.measure.lines import KINDS, PERIODS, lattice
+from caejax.measure.periods import beat
 from caejax.measure.result import where
 from caejax.measure.scores import FALSE_ALARMS, rarity, scores, surprises
-from caejax.measure.search import Pattern, amplitudes
+from caejax.measure.search import Pattern
+from caejax.measure.strengths import amplitudes
 from caejax.report.figures import below
 from caejax.report.style import PAGE, paper_style, save, series_style
 
@@ -138,6 +140,8 @@ def left_over(seen: Seen, found: Sequence[Pattern]) -> np.ndarray:
     Lines of what was found are left out. NaN where none is left to see.
     """
     periods = tuple(x.period for x in found)
+    if seen.jpeg:  # what their blocks have made of these is not listed
+        periods += tuple(beat(period) for period in periods)
     rare = [
         rarity(surprises(scores(seen.lines[kind], kind, seen.size, periods), kind))
         for kind in KINDS

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from caejax.measure.lines import Lines, lattice, near
+from caejax.measure.lines import PERIODS, Lines, lattice, near
 
 FALSE_ALARMS = 0.01  # of images without a pattern, all kinds and periods together
 _LEAK = 2e-3  # of an explained line's power, what its window spreads beyond the lobe
@@ -46,7 +46,7 @@ def scores(
     explained: tuple[int, ...] = (),
     shift: float = 0.0,
 ) -> np.ndarray:
-    """How far each period's lines stand out, (63,); NaN where none is left to see.
+    """How far each period's own lines stand out, (63,); NaN where none is left to see.
 
     With n lines whose probabilities have the logarithms -g, the larger of -log10 of the
     probabilities of their largest g and, by Chernoff's bound, of their sum.
@@ -58,25 +58,57 @@ def scores(
       explained: Periods whose lines, and what is near, are left out.
       shift: That of `measure_lines`.
     """
-    of = lattice(kind)
+    usable = lines.images > 0
+    return _scores(*_own(lines, kind, size, explained, shift, usable))
+
+
+def whole_scores(
+    lines: Lines, kind: str, size: tuple[int, int], explained: tuple[int, ...] = ()
+) -> np.ndarray:
+    """The same of each period's lines with those of its parts, (63,).
+
+    Also of periods for which an image is a little too small.
+    """
     usable = lines.precision > 0
+    count, total, largest = _own(lines, kind, size, explained, 0.0, usable)
+    parts = _parts()
+    largest = np.where(parts, largest, 0).max(1)
+    return np.where(count > 0, _scores(parts @ count, parts @ total, largest), np.nan)
+
+
+def _own(lines, kind, size, explained, shift, usable):
+    """Of the lines of each period: number, sum and largest of g."""
+    of = lattice(kind)
     beside = lines.beside
+    strongest = 0.0
     if explained:
         frequency = of.frequency + shift / np.asarray(size)
-        usable &= ~near(frequency, explained, size, kind)
-    strongest = lines.excess[~usable].max(initial=0)
+        close = near(frequency, explained, size, kind)
+        strongest = lines.excess[usable & close].max(initial=0)
+        usable = usable & ~close
     excess = np.where(usable, np.maximum(lines.excess - _LEAK * strongest, 0), 0)
     excess = beside * np.log1p(excess / beside)
     if not shift:  # a line that is its own mirror image is real, not complex
         excess[of.twins == 1] /= 2
-    count = np.add.reduceat(usable.astype(float), of.starts)
-    total = np.add.reduceat(excess, of.starts)
-    largest = np.maximum.reduceat(excess, of.starts)
+    return (
+        np.add.reduceat(usable.astype(float), of.starts),
+        np.add.reduceat(excess, of.starts),
+        np.maximum.reduceat(excess, of.starts),
+    )
+
+
+def _scores(count, total, largest):
     seen = np.maximum(count, 1)
     beyond = np.maximum(total, seen)
     of_sum = beyond - seen - seen * np.log(beyond / seen)
     score = np.maximum(largest - np.log(seen), of_sum) / np.log(10)
     return np.where(count > 0, score, np.nan)
+
+
+@functools.cache
+def _parts():
+    """Which periods, the columns, are parts of which, or these themselves."""
+    return (np.array(PERIODS)[:, None] % np.array(PERIODS) == 0).astype(float)
 
 
 def surprises(score: np.ndarray, kind: str) -> np.ndarray:

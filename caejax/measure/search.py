@@ -6,16 +6,20 @@ from typing import NamedTuple
 import numpy as np
 import scipy.stats
 
-from caejax.measure.lines import PERIODS, Lines, lattice
-from caejax.measure.scores import FALSE_ALARMS, chance, scores, surprises
+from caejax.measure import periods
+from caejax.measure.lines import LOBE, PERIODS, Lines
+from caejax.measure.periods import DOUBT, Evidence, far_stronger, holds, wholes
+from caejax.measure.scores import FALSE_ALARMS
+from caejax.measure.strengths import PEAKS, strength
 from caejax.metrics.units import GREYS
 
-_MOST = 12  # periods of a kind, before those that are parts of others are left out
-_PEAKS = 5
-_NOISY = 4.0  # times the usual noise of a period's lines: too much to be added up
-_DOUBT = 1e-6  # a chance above it is one that a search of many images may bring
+_JPEGS = 16  # pixels: detail of this period and its parts is JPEG's, colours' too
+_DECADES, _RAREST = 0.2, 1e-8  # of chance, for each further image; the least asked for
+_FAINT = 0.25  # of a pattern's strength: less beside it is not told if it is doubtful
+_ROUNDED = 0.05  # of the power of a pattern's lines, the most that JPEG makes of it
 # What is found of both axes is what their own lines are of, too.
-_ORDER = ("both", "columns", "rows", "columns_detail", "rows_detail")
+_GREY = ("both", "columns", "rows")
+_DETAIL = ("columns_detail", "rows_detail")
 _AXES = {"columns": "x", "rows": "y", "both": "xy"}
 
 
@@ -29,6 +33,7 @@ class Found(NamedTuple):
       grey: Its RMS in grey levels of 255, where the image is smooth.
       peaks: Its strongest lines, [[fy, fx, grey], ...], in cycles a pixel.
       share: The share of images in which it is found by itself.
+      evidence: That of its own lines.
     """
 
     kind: str
@@ -37,6 +42,7 @@ class Found(NamedTuple):
     grey: float
     peaks: list[list[float]]
     share: float
+    evidence: Evidence
 
 
 class Pattern(NamedTuple):
@@ -68,6 +74,7 @@ def find(
     lines: dict[str, Lines],
     size: tuple[int, int],
     singly: Sequence[Sequence[Found]] = (),
+    jpeg: bool = False,
 ) -> list[Found]:
     """Finds what stands out of each kind.
 
@@ -76,40 +83,113 @@ def find(
       size: (H, W) of the image, of several the smallest.
       singly: What was found in each of several images by itself: what many have counts
         even where it does not begin at the same pixel in all of them.
+      jpeg: Whether these are JPEG files. Their blocks of 8 pixels round each pattern,
+        so that of one of 3 pixels there is a faint one of 24, too, which is left out.
     """
     found: list[Found] = []
     often = _often(singly)
-    for kind in _ORDER:
+    for kinds in _GREY, _DETAIL:
+        sure = _sure(lines, size, kinds, found, often, jpeg)
+        for kind in kinds:
+            explained = _casting_shadows(found, kind)
+            each = _proven(lines, size, sure, kind, explained, singly, jpeg)
+            found += _founds(lines[kind], kind, each, explained, singly, jpeg)
+    limit = _needed_together(len(singly))
+    found = [x for x in found if x.share or x.chance < limit]
+    return [x for x in found if not any(_doubted(x, y, size, jpeg) for y in found)]
+
+
+def _needed_together(count):
+    """The chance that is needed of so many images, if none has it by itself.
+
+    What photographs have alike adds up as patterns do: in folders of 3 to 30 clean ones
+    the smallest chance grew by up to a decade for each five.
+    """
+    return max(FALSE_ALARMS * 10 ** (-_DECADES * max(count - 1, 0)), _RAREST)
+
+
+def _sure(lines, size, kinds, found, often, jpeg):
+    """The chance of each period that is found, by kind."""
+    sure: dict[str, dict[int, float]] = {}
+    for kind in kinds:
         explained = _casting_shadows(found, kind)
-        known = () if kind.endswith("detail") else [x.period for x in found]
-        sure = _periods(lines[kind], kind, size, explained, known)
+        known = [s for each in sure.values() for s in each] if kinds is _GREY else []
+        here = periods.find(lines, kind, size, explained, known, jpeg)
         for (other, period), luck in often.items():
             if other == kind and not any(s % period == 0 for s in explained):
-                sure[period] = min(luck, sure.get(period, 1.0))
-        for period in _wholes(sure):
-            luck = min(x for part, x in sure.items() if _holds(period, part, sure))
-            # What is far surer, and no part of it, has lines of its own.
-            apart = [x for x in sure if not _holds(period, x, sure)]
-            apart = [x for x in apart if period % x == 0]
-            grey, peaks = strength(lines[kind], kind, period, (*explained, *apart))
-            alone = _own(singly, kind, period, apart)
-            share = len(alone) / len(singly) if singly else 1.0
-            if alone:  # together it is weaker if it begins elsewhere in each image
-                grey = max(grey, share * float(np.mean(alone)))
-            found.append(Found(kind, period, luck, grey, peaks, share))
-    return found
+                here[period] = min(luck, here.get(period, 1.0))
+        sure[kind] = here
+    return sure
 
 
-def merge(found: Sequence[Found]) -> list[Pattern]:
+def _proven(lines, size, sure, kind, explained, singly, jpeg):
+    """The evidence for each period of a kind, and for parts that are far stronger.
+
+    Parts were not looked at where multiples of them were found first.
+    """
+
+    def evidence(lucks):
+        return {
+            s: _evidence(lines, sure, kind, s, luck, singly)
+            for s, luck in lucks.items()
+        }
+
+    parts = {s for s in PERIODS for t in sure[kind] if t % s == 0} - set(sure[kind])
+    parts = {s for s in parts if not any(t % s == 0 for t in explained)}
+    more = periods.alone(lines[kind], kind, size, explained, parts)
+    proven = evidence(sure[kind])
+    for part, one in sorted(evidence(more).items(), reverse=True):
+        if part in wholes(proven | {part: one}, jpeg):
+            proven[part] = one
+    return proven
+
+
+def _evidence(lines, sure, kind, period, luck, singly):
+    """That of all kinds that have the period, parts or multiples of it."""
+    kinds = [
+        other
+        for other, each in sure.items()
+        if other == kind or any(s % period == 0 or period % s == 0 for s in each)
+    ]
+    own = {k: periods.own_lines(lines[k], k, period) for k in kinds}
+    count = sum(n for _, n in own.values())
+    power = sum(total for total, _ in own.values()) / max(count, 1.0)
+    each = {k: total / max(n, 1.0) for k, (total, n) in own.items()}
+    # Together it is weaker if it begins elsewhere in each image.
+    alone = [x for found in singly for x in found]
+    alone = [x.evidence for x in alone if (x.kind, x.period) == (kind, period)]
+    power = max(power, sum(x.power for x in alone) / max(len(singly), 1))
+    for k in kinds:
+        mean = sum(x.each.get(k, 0.0) for x in alone) / max(len(singly), 1)
+        each[k] = max(each[k], mean)
+    return Evidence(luck, power, count, each)
+
+
+def _founds(lines, kind, proven, explained, singly, jpeg):
+    for period in wholes(proven, jpeg):
+        parts = [s for s in proven if holds(period, s, proven, jpeg)]
+        luck = min(proven[s].chance for s in parts)
+        # What is no part of it has lines of its own.
+        apart = [s for s in proven if period % s == 0 and s not in parts]
+        grey, peaks = strength(lines, kind, period, (*explained, *apart))
+        alone = _own(singly, kind, period, apart)
+        share = len(alone) / len(singly) if singly else 1.0
+        if alone:
+            grey = max(grey, share * float(np.mean(alone)))
+        own = proven[period]._replace(chance=luck)
+        yield Found(kind, period, luck, grey, peaks, share, own)
+
+
+def merge(found: Sequence[Found], jpeg: bool = False) -> list[Pattern]:
     """One pattern for all kinds of a period and of its parts, the surest first."""
     merged = []
     for detail in (False, True):
         these = [x for x in found if x.kind.endswith("detail") == detail]
-        sure: dict[int, float] = {}
+        sure: dict[int, Evidence] = {}
         for x in these:
-            sure[x.period] = min(x.chance, sure.get(x.period, 1.0))
-        for period in _wholes(sure):
-            parts = [x for x in these if _holds(period, x.period, sure)]
+            sure[x.period] = _surer(x.evidence, sure.get(x.period, x.evidence))
+        for period in wholes(sure, jpeg):
+            parts = [x for x in these if holds(period, x.period, sure, jpeg)]
             axes = {a for x in parts for a in _AXES[x.kind.removesuffix("_detail")]}
             grey = float(np.sqrt(sum(x.grey**2 for x in parts)))
             peaks = sorted((p for x in parts for p in x.peaks), key=lambda p: -p[2])
@@ -122,7 +202,7 @@ def merge(found: Sequence[Found]) -> list[Pattern]:
                     grey,
                     20 * float(np.log10(max(grey / GREYS, 1e-10))),
                     max(x.share for x in parts),
-                    peaks[:_PEAKS],
+                    peaks[:PEAKS],
                 )
             )
     return sorted(merged, key=lambda x: (x.chance, -x.grey))
@@ -136,45 +216,64 @@ def _casting_shadows(found, kind):
     if not kind.endswith("detail"):
         return ()
     kinds = (kind.removesuffix("_detail"), "both")
-    sure = [x for x in found if x.kind in kinds and x.chance <= _DOUBT]
+    sure = [x for x in found if x.kind in kinds and x.chance <= DOUBT]
     return tuple(x.period for x in sure)
 
 
-def _periods(lines, kind, size, explained, known):
-    """The chance of each period that is found, what others explain left out.
+def _surer(one, other):
+    """What two kinds say of a period: the smaller chance, the stronger lines."""
+    stronger = max(one, other, key=lambda x: x.power)
+    return stronger._replace(chance=min(one.chance, other.chance))
 
-    Those that are known of other kinds go first: 33 looks much like 32.
+
+def _doubted(found, by, size, jpeg):
+    """Whether a pattern is but what is seen of another."""
+    if _faint(found, by) or _mistaken(found, by, size):
+        return True
+    return jpeg and _rounded(found, by)
+
+
+def _faint(found, by):
+    """Whether it may well be what a strong one, where photographs are uneven, adds."""
+    blocks = found.kind in _DETAIL and _JPEGS % found.period == 0
+    return _doubtful(found, by) and found.grey < _FAINT * by.grey and not blocks
+
+
+def _rounded(found, by):
+    """Whether a pattern is what JPEG's blocks have made of another.
+
+    That is of their least common multiple, and in its parts even fainter.
     """
-    surprise = surprises(scores(lines, kind, size, explained), kind)
-    parts = [s for s in PERIODS if any(whole % s == 0 for whole in known)]
-    lucks = {s: chance(surprise[PERIODS.index(s)]) for s in parts}
-    sure = {s: luck for s, luck in lucks.items() if luck < FALSE_ALARMS}
-    explained = (*explained, *known)
-    for _ in range(_MOST):
-        surprise = surprises(scores(lines, kind, size, (*explained, *sure)), kind)
-        if np.isnan(surprise).all():
-            break
-        best = int(np.nanargmax(surprise))
-        luck = chance(surprise[best])
-        if luck >= FALSE_ALARMS:
-            break
-        sure[PERIODS[best]] = luck
-    return sure
+    beat = periods.beat(by.period)
+    if by.kind in _DETAIL or by.period % found.period == 0 or beat % found.period:
+        return False
+    if found.kind in _DETAIL:
+        return _JPEGS % found.period > 0 and found.grey < by.grey
+    if found.period == beat and far_stronger(by.evidence, found.evidence):
+        return True
+    faint = found.evidence.power < _ROUNDED * by.evidence.power
+    return faint or _doubtful(found, by)
 
 
-def _wholes(sure):
-    """The periods of these chances that are no parts of others."""
-    return [s for s in sure if not any(t != s and _holds(t, s, sure) for t in sure)]
+def _mistaken(found, by, size):
+    """Whether it is another of nearly the same period, that is surer.
 
-
-def _holds(whole, part, sure):
-    """Whether a period is a part of another, or that itself.
-
-    A multiple that chance may well have brought holds nothing that is far surer: of a
-    pattern of 4 pixels 60 would be said.
+    Patterns of both axes may differ, but tiles are square.
     """
-    doubtful = sure[whole] > _DOUBT and sure[part] < sure[whole] ** 2
-    return whole == part or (whole % part == 0 and not doubtful)
+    one, other = found.period, by.period
+    if one % other == 0 or other % one == 0 or by.chance >= found.chance:
+        return False
+    axes = [set(_AXES[x.kind.removesuffix("_detail")]) for x in (found, by)]
+    sides = [n for n, axis in zip(size, "yx", strict=True) if axis in axes[0]]
+    apart = abs(1 / one - 1 / other) * min(sides)
+    tiles = found.kind in _DETAIL and by.kind in _DETAIL
+    same = tiles or bool(axes[0] & axes[1])
+    return (same and apart < 1) or (apart < LOBE and _doubtful(found, by))
+
+
+def _doubtful(found, by):
+    """Whether it may well be chance, and the other is far surer."""
+    return found.chance > DOUBT and by.chance < found.chance**2
 
 
 def _often(singly):
@@ -207,76 +306,3 @@ def _own(singly, kind, period, apart):
         for found in singly
     ]
     return [max(greys) for greys in own if greys]
-
-
-def strength(
-    lines: Lines, kind: str, period: int, explained: Sequence[int] = ()
-) -> tuple[float, list[list[float]]]:
-    """RMS of a pattern in grey levels, and its strongest lines.
-
-    The power of all lines of the period, its parts' too, less what the floor adds; of
-    lines that say little, the lowest frequencies', only if they stand out. Lines of the
-    periods that explain them do not count.
-    """
-    of = lattice(kind)
-    own, out, _, power = amplitudes(lines, kind, period, explained)
-    peaks = sorted(np.flatnonzero(out), key=lambda i: -power[i])[:_PEAKS]
-    shown = [
-        [*map(float, of.frequency[i]), float(np.sqrt(max(power[i], 0)))] for i in peaks
-    ]
-    return float(np.sqrt(max(power[own | out].sum(), 0))), shown
-
-
-class Amplitudes(NamedTuple):
-    """The lines of a period, (n,) as in the kind's `lattice`.
-
-    Attributes:
-      certain: Those whose noise is not far above that of the others.
-      out: Those that stand out by themselves.
-      amplitude: All amplitudes in grey levels, complex.
-      power: Their powers with those of their mirror images, without bias, so signed.
-    """
-
-    certain: np.ndarray
-    out: np.ndarray
-    amplitude: np.ndarray
-    power: np.ndarray
-
-
-def amplitudes(
-    lines: Lines, kind: str, period: int, explained: Sequence[int] = ()
-) -> Amplitudes:
-    """The amplitudes of a period's lines and of its parts'."""
-    of = lattice(kind)
-    own = (period % of.period == 0) & (lines.precision > 0)
-    for other in explained:
-        own &= other % of.period != 0
-    precision = np.where(lines.precision > 0, lines.precision, np.inf)
-    floor = _floor(precision, kind, period)
-    noise = floor / of.response**2
-    usual = np.median(noise[own]) if own.any() else 0.0
-    seen = lines.number / precision
-    amplitude = seen / of.response
-    excess = np.abs(seen) ** 2 / np.maximum(floor, 1e-30)
-    return Amplitudes(
-        own & (noise <= _NOISY * usual),
-        own & (excess > np.log(max(own.sum(), 1)) + 2),
-        amplitude,
-        of.twins * (np.abs(amplitude) ** 2 - noise),
-    )
-
-
-def _floor(precision, kind, period):
-    """The noise of lines; where the period's own lie, that of the parts between them.
-
-    Beside a line of a part lie lines of the whole, and are no floor.
-    """
-    floor = 1 / precision
-    if kind != "both":
-        of = lattice(kind)
-        own = period % of.period == 0
-        whole = (of.period == period) & (floor > 0)
-        place = of.frequency.max(1)
-        if whole.any():
-            floor[own] = np.interp(place[own], place[whole], floor[whole])
-    return floor

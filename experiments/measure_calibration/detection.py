@@ -25,12 +25,14 @@ class Case(NamedTuple):
       period: What is to be found.
       grey: How strong it is, in grey levels; None where it has no one strength.
       change: From grey levels (H, W) and a random generator to such.
+      jpeg: Whether it is looked at as a JPEG file.
     """
 
     what: str
     period: int
     grey: float | None
     change: Callable[[np.ndarray, np.random.Generator], np.ndarray]
+    jpeg: bool = False
 
 
 def cases() -> Iterator[Case]:
@@ -43,8 +45,12 @@ def cases() -> Iterator[Case]:
                 yield Case(what, period, level, _planted(pattern))
     for quality in (95, 90, 75, 50, 25):
         yield Case(f"JPEG {quality}", 8, None, _jpeg(quality))
-    for side in (16, 32, 64):
-        for level in (1.0, 2.0):
+    for period in (2, 3, 4, 8, 12):
+        for what in ("checks", "stripes"):
+            change = _stored(_pattern(period, 2.0, what), 90)
+            yield Case(f"{what}, then JPEG 90", period, 2.0, change, jpeg=True)
+    for side in (16, 32, 60, 64):
+        for level in (1.0, 2.0, 4.0):
             yield Case("tiles of random brightness", side, level, _tiles(side, level))
     for side in (2, 4, 8):
         yield Case("ordered dither", side, None, _dither(side))
@@ -61,10 +67,11 @@ def _row(case, images):
         changed = case.change(images[i], np.random.default_rng(i))
         image = np.clip(np.rint(changed), 0, 255)
         found = lines.measure_lines(image)
-        return found, search.find(found, image.shape), image.shape
+        own = search.find(found, image.shape, jpeg=case.jpeg)
+        return found, own, image.shape
 
     seen = over(range(len(images)), see)
-    alone = [search.merge(found) for _, found, _ in seen]
+    alone = [search.merge(found, case.jpeg) for _, found, _ in seen]
     folders = []
     for start in range(0, len(seen) - FOLDER + 1, FOLDER):
         part = seen[start : start + FOLDER]
@@ -72,8 +79,8 @@ def _row(case, images):
         for more, _, _ in part[1:]:
             total = lines.add(total, more)
         size = tuple(min(shape[i] for *_, shape in part) for i in (0, 1))
-        found = search.find(total, size, [own for _, own, _ in part])
-        folders.append(search.merge(found))
+        found = search.find(total, size, [own for _, own, _ in part], case.jpeg)
+        folders.append(search.merge(found, case.jpeg))
     own = [_strength(x, case.period) for x in alone if _has(x, case.period)]
     return {
         "what": case.what,
@@ -125,6 +132,13 @@ def _jpeg(quality):
         file = io.BytesIO()
         Image.fromarray(pixels).save(file, "jpeg", quality=quality)
         return np.asarray(Image.open(file), np.float32)
+
+    return change
+
+
+def _stored(pattern, quality):
+    def change(image, rng):
+        return _jpeg(quality)(image + _tiled(pattern, image.shape), rng)
 
     return change
 
