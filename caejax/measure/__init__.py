@@ -105,6 +105,7 @@ def _record(pattern, seen, threshold_db):
     return {
         **pattern._asdict(),
         "origin": origin(pattern, seen.jpeg),
+        "limit_db": None if own else float(limit),
         "fault": pattern.db > limit and not own,
     }
 
@@ -134,12 +135,15 @@ def _verdict(patterns, count, threshold_db):
     images = f"{count} image{'s' * (count > 1)}"
     faults = [x for x in patterns if x["fault"]]
     if not faults:
-        return f"clean: no pattern above {threshold_db:g} dBFS in {images}"
+        limit = "its limit" if patterns else f"{threshold_db:g} dBFS"
+        return f"clean: no pattern above {limit} in {images}"
     periods = ", ".join(map(str, sorted({x["period"] for x in faults})))
     strongest = max(x["grey"] for x in faults)
+    together = any(x["share"] for x in faults)
+    images += "" if together or count < 2 else " together, in none by itself"
     return (
         f"pattern of period {periods} in {images}, up to {strongest:.2f} grey levels "
-        f"of 255, above {threshold_db:g} dBFS"
+        "of 255, above its limit"
     )
 
 

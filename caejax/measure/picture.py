@@ -124,10 +124,10 @@ def _draw_evidence(axes, seen, found):
     axes.set(
         title="evidence: what is listed is marked,\nand is above the dots",
         xlabel="period (pixels)",
-        ylabel="-log10 of chance",
+        ylabel="chance of it without a pattern",
         ylim=(_FAINTEST * 0.9, max(20, highest)),
         yticks=powers,
-        yticklabels=[f"{x:g}" for x in powers],
+        yticklabels=[rf"$10^{{-{x:g}}}$" for x in powers],
         xticks=(2, 3, 4, 6, 8, 16, 32, 64),
         xticklabels=("2", "3", "4", "6", "8", "16", "32", "64"),
     )

@@ -51,13 +51,14 @@ def _paired(values):
 
 
 def _table(patterns):
-    rows = [["period", "where", "grey levels", "dBFS", "chance", "images"]]
+    rows = [["period", "where", "grey levels", "dBFS", "limit", "chance", "images"]]
     rows += [
         [
             str(x["period"]),
             where(x),
             f"{x['grey']:.2f}",
             f"{x['db']:.1f}",
+            "JPEG's own" if x["limit_db"] is None else f"{x['limit_db']:g}",
             "< 1e-99" if x["chance"] < 1e-99 else f"{x['chance']:.0e}",
             f"{100 * x['share']:.0f} %",
         ]
