@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -277,6 +278,16 @@ def test_a_checkpoint_of_another_model_is_refused(finished):
     config.model.latent_channels = 3
     with pytest.raises(CaejaxError, match="another model or optimiser"):
         state_of(finished[0], config)
+
+
+def test_what_has_taken_all_its_steps_is_not_said_to_train(finished, tmp_path, capsys):
+    """Only its last measures are left to do."""
+    run = shutil.copytree(finished[0], tmp_path / "run")
+    (run / "summary.json").unlink()
+    loop.train(long_config(), run)
+    said = capsys.readouterr().out
+    assert "resuming from step 12" in said
+    assert "training for" not in said
 
 
 def test_evaluating_again_gives_the_summary_s_figures(finished):
