@@ -139,10 +139,12 @@ def test_a_model_that_was_clean_is_said_to_need_no_mending(normal, tmp_path):
         ("ConvTranspose", ["a", "w"], ["y"], {"strides": [2, 2]}),
     ]
     v, w = normal(1, 3, 1, 1), normal(1, 1, 2, 2)
-    weights = {"v": np.tile(v, (2, 1, 1, 1)), "w": np.concatenate([w, 1 - w])}
+    w = np.concatenate([w, 1 - w])
+    w[0, 0, 0, 0] += 1e-4  # all but
+    weights = {"v": np.tile(v, (2, 1, 1, 1)), "w": w}
     path = onnx_file(tmp_path / "model.onnx", nodes, weights)
     record = fix_file(path, tmp_path / "mended.onnx")
-    assert record["ripple_before_db"] < -100
+    assert -100 < record["ripple_before_db"] < -60
     assert record["changes"]
     assert "keep the model as it was" in record["about"][0]
     assert "it was clean before" in str(record)

@@ -263,11 +263,6 @@ def _measure(trace, examples, places, periods, whole, larger, about):
     at = [_at(whole, larger, x) for x in places]
     shown = _Shown(places, at, len(inputs))
     images = trace.run(given, watch=shown.watch)
-    if not all(np.isfinite(y).all() for y in images):
-        raise CaejaxError(
-            "what the model makes of flat inputs is not finite; look for NaN in its "
-            "weights, or give inputs of the range that it takes"
-        )
     here = {
         "local": [_worst(x) for x in shown.drawn],
         "predicted": [_worst(x) for x in shown.predicted],
@@ -278,6 +273,11 @@ def _measure(trace, examples, places, periods, whole, larger, about):
             "detections: what each place draws is measured at its own result"
         )
         return nothing | here
+    if not all(np.isfinite(y).all() for y in images):
+        raise CaejaxError(
+            "what the model makes of flat inputs is not finite; look for NaN in its "
+            "weights, or give inputs of the range that it takes"
+        )
     if _are_alike(images) and (earlier := before_bounds(trace)):
         about.append(earlier.about[-1])
         return _measure(earlier, examples, places, periods, whole, larger, about)
