@@ -78,7 +78,7 @@ def test_axes_may_grow_but_other_runs_are_never_lost(tmp_path):
     swept = sweep_config(seed=SEEDS, loss={"field": "loss", "values": ("mse",)})
     for config, why in (
         (other, r"model\.latent_channels is 2 there and 3 here; choose another"),
-        (fewer, "axes may only grow, and 'seed' has 0 there alone; choose another"),
+        (fewer, "axes may only grow, and 'seed' is without 0 here; choose another"),
         (swept, "the axis 'loss' is here alone"),
     ):
         with pytest.raises(CaejaxError, match=f"holds other runs.*: {why}"):

@@ -50,4 +50,4 @@ def _axes_differ(name, there, here):
     lost = [shown(value) for value in before if value not in now]
     if not lost:
         return ""
-    return f"axes may only grow, and {name!r} has {', '.join(lost)} there alone"
+    return f"axes may only grow, and {name!r} is without {', '.join(lost)} here"
