@@ -152,10 +152,6 @@ CASES = {
         ["--config=TMP/config.py", "--config=TMP/sweep.py"],
         "--config is given twice; leave one out",
     ),
-    "two folders": (
-        ["--workdir", "TMP/run", "-workdir=TMP/other"],
-        "--workdir is given twice",
-    ),
     "a missing config file": (["--config=TMP/none.py"], "TMP/none.py"),
     "a config file with a misspelt field": (
         ["--config=TMP/misspelt.py"],

@@ -72,7 +72,7 @@ def bad_value(error: Exception) -> str:
 
 
 def check_values(words: Sequence[str]) -> None:
-    """Refuses a flag that takes the next flag for its value, and one given twice.
+    """Refuses a flag that takes the next flag for its value, and two configs.
 
     Args:
       words: the command line without the fields of the config.
@@ -85,11 +85,10 @@ def check_values(words: Sequence[str]) -> None:
         known = word.startswith("-") and name in flag_table.names()
         if known and behind.startswith("--") and not flags.FLAGS[name].boolean:
             raise CaejaxError(f"{_no_value(name)}, not {behind}")
-    found = (re.match(r"--?(\w+)", word) for word in words)
-    named = (match[1].removeprefix("no") for match in found if match)
-    known = set(flag_table.names()) - {"mode"}  # which `caejax run` gives itself
-    if name := command_line.given_twice(name for name in named if name in known):
-        raise CaejaxError(f"--{name} is given twice; leave one out")
+    # Of fields the last one counts, so that scripts may add their own; no config is
+    # half of each of two.
+    if sum(re.match(r"--?config(=|$)", word) is not None for word in words) > 1:
+        raise CaejaxError("--config is given twice; leave one out")
 
 
 def _no_value(name: str) -> str:

@@ -6,7 +6,7 @@ import io
 import re
 import token
 import tokenize
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from absl import flags
@@ -56,11 +56,9 @@ def apply(config: ConfigDict, overrides: Sequence[str], file: str) -> None:
       file: the config file's path, for error messages.
 
     Raises:
-      CaejaxError: no such field, a value of another type, or a field set twice.
+      CaejaxError: no such field, or a value of another type.
     """
     parsed = [_OVERRIDE.fullmatch(word) for word in overrides]
-    if field := given_twice(match[2] for match in parsed):
-        raise CaejaxError(f"config.{field} is set twice; leave one out")
     for match in parsed:  # names first, whose sections hold other fields
         if match[2] in SWITCHES and match[3]:
             override(config, match[2], match[3][1:])
@@ -78,16 +76,6 @@ def apply(config: ConfigDict, overrides: Sequence[str], file: str) -> None:
         raise CaejaxError(_explain(str(error) or type(error).__name__)) from error
     for match in parsed:  # of those types that it lets pass: True as a number, None
         override(config, match[2], get(config, match[2]))
-
-
-def given_twice(names: Iterable[str]) -> str:
-    """The first of some names that is there for the second time; "" for none."""
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            return name
-        seen.add(name)
-    return ""
 
 
 def check_mode(overrides: Sequence[str], mode: str) -> None:
