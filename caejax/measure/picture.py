@@ -127,7 +127,7 @@ def _draw_evidence(axes, seen, found):
         ylabel="chance of it without a pattern",
         ylim=(_FAINTEST * 0.9, max(20, highest)),
         yticks=powers,
-        yticklabels=[rf"$10^{{-{x:g}}}$" for x in powers],
+        yticklabels=[f"{10.0**-x:.1g}" for x in powers],
         xticks=(2, 3, 4, 6, 8, 16, 32, 64),
         xticklabels=("2", "3", "4", "6", "8", "16", "32", "64"),
     )
