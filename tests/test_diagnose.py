@@ -605,6 +605,27 @@ def test_files_of_pytorch_are_told_from_damaged_ones(name, tmp_path, capsys):
     assert "torch.onnx.export" in capsys.readouterr().err
 
 
+def test_codes_of_a_codebook_are_looked_up(torch, normal):
+    """Distances of rows to codes are no numbers for each channel."""
+
+    class Quantised(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.codes = torch.nn.Parameter(torch.randn(7, 3))
+            self.up = torch.nn.ConvTranspose2d(3, 2, 2, 2)
+
+        def forward(self, x):
+            rows = x.permute(0, 2, 3, 1).flatten(0, 2)
+            nearest = torch.cdist(rows, self.codes).argmin(1)
+            seen = torch.nn.functional.embedding(nearest.view(1, -1), self.codes)
+            return self.up(seen.view(1, *x.shape[2:], 3).permute(0, 3, 1, 2))
+
+    torch.manual_seed(0)
+    module, x = Quantised(), torch.from_numpy(normal(1, 3, 16, 16))
+    (place,) = diagnose(module, x)["places"]
+    assert place["predicted_db"] == pytest.approx(place["ripple_db"], abs=0.1)
+
+
 def test_what_only_looks_as_if_it_enlarged(torch, normal):
     """Gates, matrices of attention, means, padding, a pyramid, and weights."""
 

@@ -79,6 +79,14 @@ def _kernels_of_places(torch, tokens, made):
     return torch.cat([seen] * 4, -1).reshape(b, n, c)
 
 
+def _of_points(torch, tokens, made):
+    """As segment-anything's attention has it: an axis of points beside the batch's."""
+    b, n, c = tokens.shape
+    q, k, v = (x.unflatten(-1, (HEADS, -1)).transpose(1, 2) for x in made.chunk(3, -1))
+    seen = _attention(torch, q, k, v).transpose(1, 2).reshape(b, 1, n, c)
+    return torch.nn.functional.linear(seen, torch.eye(c)).squeeze(1)
+
+
 ATTENTIONS = [
     _joined_heads,
     _own_axis_of_heads,
@@ -87,6 +95,7 @@ ATTENTIONS = [
     _turned_positions,
     _masks,
     _kernels_of_places,
+    _of_points,
 ]
 
 

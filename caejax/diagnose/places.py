@@ -392,7 +392,7 @@ def _layout(end, steps, users, channel):
     stacked = step is not None and step.label.lower() in _STACKING
     end, blocks = chain[0], _blocks(chain, channel, stacked)
     # What enlarges by its name may be made tokens of, or something else, at once.
-    bare = True  # of axes of one, as of a batch, nothing else was left out
+    bare, whole = True, chain  # of axes of one, as of a batch, nothing else is left out
     while blocks is None and len(chain) > 1:
         bare = bare and _changes_ones(chain[0])
         chain = chain[1:]
@@ -405,7 +405,10 @@ def _layout(end, steps, users, channel):
     label = _layout_label(chain)
     inside = step is not None
     if not blocks.repeated and inside and (not blocks.joined or stacked):
-        return _shuffle(end, step, blocks, label, steps, users, channel)
+        found = _shuffle(end, step, blocks, label, steps, users, channel)
+        # Heads of an attention are joined likewise, of no layer that is known.
+        known = chain is whole or _enlarges_by_name(chain[0])
+        return found if known or (found and found.phases is not None) else None
     note, change = _STEPS, {}
     if not blocks.repeated:
         note = _UNKNOWN if inside else "it takes apart the model's input itself"

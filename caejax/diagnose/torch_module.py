@@ -399,7 +399,10 @@ def _each_channel(step, args, kwargs, of):
     first = args[0] in of
     other = args[1] if first else args[0]
     if isinstance(other, torch.Tensor):
-        shape = torch.broadcast_shapes(args[0].shape, args[1].shape)
+        try:
+            shape = torch.broadcast_shapes(args[0].shape, args[1].shape)
+        except RuntimeError:  # of another operation, as looking codes up is
+            return None
         return pointwise(step.label, _array(other), shape, first, other.reshape(-1))
     if not isinstance(other, int | float):
         return None
