@@ -557,7 +557,7 @@ def default_config() -> ConfigDict:
       >>> config.model.upsampling = "deconv_k4"
       >>> config.train.epoch = 3
       Traceback (most recent call last):
-      AttributeError: ...
+      UnknownField: config has no field 'epoch' (did you mean 'train.epochs'?) ...
     """
     return config_lib.default()
 
