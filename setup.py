@@ -104,6 +104,17 @@ setup(
         "baselines": ["PyWavelets>=1.8", "bm3d>=4.0", "scikit-image>=0.25.0"],
         # What builds the site in docs/.
         "docs": ["furo>=2024.8.6", "myst-parser>=4.0", "sphinx>=8.1"],
+        # What experiments/audit diagnoses; its requirements.txt has the versions.
+        "audit": [
+            "diffusers>=0.42",
+            "einops>=0.8",
+            "monai>=1.6",
+            "segmentation-models-pytorch>=0.6",
+            "timm>=1.0",
+            "torch>=2.8",
+            "torchvision>=0.23",
+            "transformers>=5.24",
+        ],
         # What experiments/speed compares with.
         "bench": ["torch>=2.8"],
         # What `caejax export` writes, and `caejax diagnose` reads of other people's.
