@@ -95,10 +95,11 @@ def inspect(
             strict=True,
         )
     ]
-    rows = [
-        row | _of_turned(gain, drawn["slope"]) if gain > _TURNED_DB else row
-        for row, gain in zip(rows, drawn["turned"], strict=True)
-    ]
+    turned = []
+    for row, gain in zip(rows, drawn["turned"], strict=True):
+        if gain > _TURNED_DB:
+            row |= _of_turned(gain, drawn["slope"])
+            turned.append(row["name"])
     ripple = drawn["ripple"]
     worst = ripple if ripple is not None else _by_places(places, rows)
     clean = worst is None or worst <= threshold_db
@@ -110,11 +111,6 @@ def inspect(
     if clean and unknown:
         verdict = f"not known to be clean: by its kernel {', '.join(unknown)} can draw"
     clean = clean and not unknown
-    turned = [
-        row["name"]
-        for row, gain in zip(rows, drawn["turned"], strict=True)
-        if gain > _TURNED_DB
-    ]
     if clean and turned:
         verdict = (
             f"draws a pattern of period {'x'.join(map(str, whole))} on slopes: blocks "
@@ -154,8 +150,7 @@ def drawn(trace: Trace, inputs: Sequence[np.ndarray]) -> dict[int, tuple[str, fl
     if not whole:
         return {}
     trace = as_of_large_images(trace)
-    tokens = reads_tokens(trace)
-    given = [_flat([inputs], seed, tokens) for seed in range(probe.FLATS)]
+    given = _flats(trace, [inputs])
     shown = _Shown(places, [_at(whole, larger, x) for x in places], len(inputs))
     trace.run(given, watch=shown.watch)
     found = zip(places, shown.drawn, strict=True)
@@ -257,11 +252,8 @@ def _measure(trace, examples, places, periods, whole, larger, about):
         "shares": [None] * len(places),
         "shares_by_period": [{}] * len(places),
     }
-    tokens = reads_tokens(trace)
-    inputs = examples[0]
-    given = [_flat(examples, seed, tokens) for seed in range(probe.FLATS)]
-    at = [_at(whole, larger, x) for x in places]
-    shown = _Shown(places, at, len(inputs))
+    inputs, given = examples[0], _flats(trace, examples)
+    shown = _Shown(places, [_at(whole, larger, x) for x in places], len(inputs))
     images = trace.run(given, watch=shown.watch)
     here = {
         "local": [_worst(x) for x in shown.drawn],
@@ -310,7 +302,9 @@ def _measure(trace, examples, places, periods, whole, larger, about):
             "repeats all the same, but less regular patterns are not seen"
         )
     flat = given[0]
-    slopes = None if tokens else _on_slopes(trace, inputs, flat, images[0], whole)
+    slopes = None
+    if not reads_tokens(trace):
+        slopes = _on_slopes(trace, inputs, flat, images[0], whole)
     return {
         "ripple": found.db,
         "rms": float(np.sqrt(found.power)),
@@ -410,6 +404,12 @@ _FAINT = 1e-3  # RMS of a result, absolute, and to that of the inputs as they ar
 
 def _rms(array):
     return float(np.sqrt(np.mean(np.square(array, dtype=np.float64))))
+
+
+def _flats(trace, examples):
+    """The inputs that a model is probed with, each of another colour."""
+    tokens = reads_tokens(trace)
+    return [_flat(examples, seed, tokens) for seed in range(probe.FLATS)]
 
 
 def _flat(examples, seed, tokens):

@@ -23,7 +23,7 @@ def mover(node: NodeProto, values: Mapping[str, Any]) -> Move | None:
       values: by name, of all that is known beside its first input.
     """
     about = attributes(node)
-    rest = [np.asarray(values[x]) if x in values else None for x in node.input[1:]]
+    rest = _beside(node, values)
     given = rest[0] if rest else None
     name = node.op_type
     if name in ("Identity", "Dropout"):
@@ -51,6 +51,11 @@ def mover(node: NodeProto, values: Mapping[str, Any]) -> Move | None:
     return None
 
 
+def _beside(node, values):
+    """What an operation is given beside its first input; None for what is not known."""
+    return [np.asarray(values[x]) if x in values else None for x in node.input[1:]]
+
+
 def taker(node: NodeProto, values: Mapping[str, Any]) -> Move | None:
     """What an operation takes of its first input, or None where it takes no part.
 
@@ -59,7 +64,7 @@ def taker(node: NodeProto, values: Mapping[str, Any]) -> Move | None:
       values: by name, of all that is known beside its first input.
     """
     about = attributes(node)
-    rest = [np.asarray(values[x]) if x in values else None for x in node.input[1:]]
+    rest = _beside(node, values)
     if node.op_type == "Gather" and rest and rest[0] is not None:
         return lambda x: x.take(rest[0].astype(int), about.get("axis", 0))
     if node.op_type != "Slice":

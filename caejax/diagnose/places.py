@@ -557,14 +557,14 @@ def _shuffle(end, source, blocks: Blocks, label, steps, users, channel):
         )
     names = " and ".join(dict.fromkeys(x.label for x in layers))
     found = _phases_of(makers, steps, blocks.order)
-    _, blur, output = _behind(found, end, users, channel)
+    blurred, blur, output = _behind(found, end, users, channel)
     alone = found is not None and not blur and makers.origins[0].is_sum
     return Place(
         layers[0].name,
         f"{names} + {label}{blur}",
         blocks.stride,
         layers[0].weight.shape[2:],
-        _behind(found, end, users, channel)[0],
+        blurred,
         change,
         source.index,
         output,

@@ -1,8 +1,9 @@
 """What a diagnosis says, as a record and as text."""
 
 import json
-import textwrap
 from typing import Any
+
+from caejax.terminal.lines import aligned, broken
 
 THRESHOLD_DB = -60.0
 
@@ -34,18 +35,12 @@ def to_text(found: Diagnosis, width: int | None = None) -> str:
       width: columns that there are. Where the table needs more, those of the kernel are
         left out, and sentences are broken between words; None for any.
     """
-    lines = [_broken(found["verdict"], width)]
+    lines = [broken(found["verdict"], width)]
     if found["places"]:
         lines += ["", *_table(found["places"], width), ""]
     said = [*_sentences(found["places"]), *_by_period(found), *found["about"]]
     said += _LEGEND if found["places"] else ()
-    return "\n".join([*lines, *(_broken(line, width) for line in said)])
-
-
-def _broken(line, width):
-    if width is None:
-        return line
-    return textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False)
+    return "\n".join([*lines, *(broken(line, width) for line in said)])
 
 
 def _sentences(places):
@@ -143,11 +138,7 @@ def _table(places, width):
 def _lines(places, names):
     rows = [[_COLUMNS[name] for name in names]]
     rows += [[_cell(key, place[key]) for key in names] for place in places]
-    widths = [max(len(row[n]) for row in rows) for n in range(len(names))]
-    return [
-        "  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True))
-        for row in rows
-    ]
+    return aligned(rows)
 
 
 def _cell(key, value):

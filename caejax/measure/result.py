@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from caejax.metrics.table import formatted, title
+from caejax.terminal.lines import aligned
 
 THRESHOLD_DB = -60.0
 
@@ -64,11 +65,7 @@ def _table(patterns):
         ]
         for x in patterns
     ]
-    widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]
-    return [
-        "  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True))
-        for row in rows
-    ]
+    return aligned(rows)
 
 
 def where(pattern: dict[str, Any]) -> str:

@@ -54,22 +54,30 @@ def columns() -> int | None:
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
+def broken(text: str, width: int | None) -> str:
+    """A line, broken between words where it has more columns; None for any."""
+    if width is None:
+        return text
+    return textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False)
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """The lines of a table, with its columns below each other."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True))
+        for row in rows
+    ]
+
+
 def tell(text: str) -> None:
     """Prints a line; on a terminal that is narrower some, broken between words."""
-    text = printable(text)
-    if sys.stdout.isatty():
-        width = shutil.get_terminal_size().columns
-        text = textwrap.fill(
-            text, width, break_long_words=False, break_on_hyphens=False
-        )
-    print(text, flush=True)
+    print(broken(printable(text), columns()), flush=True)
 
 
 def tell_parts(*parts: str) -> None:
     """Prints a line of those parts for which a terminal has room, or of all."""
-    terminal = sys.stdout.isatty()
-    width = shutil.get_terminal_size().columns if terminal else sys.maxsize
-    tell(fitted(parts, width))
+    tell(fitted(parts, columns() or sys.maxsize))
 
 
 def write_any_text() -> None:

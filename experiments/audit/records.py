@@ -70,10 +70,10 @@ def _place_row(name, seeds, has_bias):
         "icnr": _yes(max(spread) <= ROUNDING_DB) if how == SHUFFLE else "",
         "phase_biases": _yes(has_bias) if how == SHUFFLE else "",
         "clean_seeds": sum(x["clean"] for x in seeds),
-        **_interval("kernel_db", spread),
-        **_interval("overlap_db", [x["overlap_db"] for x in seeds]),
-        **_interval("draws_db", [x["ripple_db"] for x in seeds]),
-        **_interval("share", [x["share"] for x in seeds]),
+        **interval("kernel_db", spread),
+        **interval("overlap_db", [x["overlap_db"] for x in seeds]),
+        **interval("draws_db", [x["ripple_db"] for x in seeds]),
+        **interval("share", [x["share"] for x in seeds]),
         "cure": place["cure"],
     }
 
@@ -106,7 +106,7 @@ def architecture_row(
         "by_construction": _yes(not sum(counts.values()) - counts[RESIZE]),
         "clean_seeds": sum(x["clean"] for x in found),
         "period": _product(found[0]["period"]),
-        **_interval("ripple_db", [x["ripple_db"] for x in found]),
+        **interval("ripple_db", [x["ripple_db"] for x in found]),
         "not_flat": _yes(any("do not stay flat" in y for y in found[0]["about"])),
         "why": "; ".join(x for x in found[0]["about"] if "not probed" in x),
         "seconds": seconds,
@@ -144,8 +144,8 @@ def _product(values):
     return "x".join(f"{x:g}" for x in values)
 
 
-def _interval(name, values):
-    """Mean and 95 % interval over seeds; empty where a seed has no value."""
+def interval(name: str, values: Sequence[float | None]) -> Row:
+    """Mean and 95 % interval, as columns; empty where a value is missing."""
     ends = (name, f"{name}_low", f"{name}_high")
     if any(x is None for x in values):
         return dict.fromkeys(ends, "")

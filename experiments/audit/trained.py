@@ -21,7 +21,7 @@ from caejax.errors import CaejaxError
 from caejax.files.csv_files import read_csv, write_csv
 from caejax.report.tables import to_markdown
 from experiments.audit import records
-from experiments.shared.cells import bracketed, mean_interval
+from experiments.shared.cells import bracketed
 from experiments.shared.commands import create_parser
 from experiments.shared.rows import Row, rounded
 
@@ -161,9 +161,9 @@ def _of_images(one: Network, file: Path, photos: np.ndarray) -> Row:
     grey = [255 * _pattern(x) for x in moved]
     return (
         _row(one, found)
-        | _interval("start_db", start)
-        | _interval("moved_psnr", psnr)
-        | _interval("pattern_grey", grey)
+        | records.interval("start_db", start)
+        | records.interval("moved_psnr", psnr)
+        | records.interval("pattern_grey", grey)
         | {"found_grey": _found(own), "found_grey_mended": _found(other)}
     )
 
@@ -183,13 +183,6 @@ def _found(images: Sequence[np.ndarray]) -> float | str:
     written = [np.uint8(np.clip(np.round(255 * x), 0, 255)) for x in images]
     found = caejax.measure(written)["patterns"]
     return max((x["grey"] for x in found if x["period"] == PERIOD), default="")
-
-
-def _interval(name: str, values: Sequence[float]) -> Row:
-    ends = mean_interval(np.asarray(values, float))
-    return {
-        f"{name}{end}": x for end, x in zip(("", "_low", "_high"), ends, strict=True)
-    }
 
 
 def _photographs(folder: Path | None) -> np.ndarray:
