@@ -523,7 +523,9 @@ def test_a_run_starts_from_its_own_model_only(finished, tmp_path):
         loop.train(config, tmp_path, verbose=False)
     config.train.start_from = str(finished[0])
     config.model.latent_channels = 3
-    with pytest.raises(CaejaxError, match=r"train\.start_from is .* of another model"):
+    with pytest.raises(
+        CaejaxError, match=r"train\.start_from is .*model: decoder\.\S+ has"
+    ):
         loop.train(config, tmp_path, verbose=False)
 
 

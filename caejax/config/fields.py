@@ -104,7 +104,8 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "they are square, turned by right angles.",
         "train.start_from": "Folder of a run of the same model, its file of weights "
         f"(`*.safetensors`), or the name of one that ships; its parameters are the "
-        f"first. {_PATH}",
+        "first. One of grey images may start one of colour images, and the other way. "
+        f"{_PATH}",
         "train.ema_decay": "Of an average of the parameters, which is then what is "
         "measured; 0: none is kept.",
         "train.early_stopping": "Epochs without a better validation loss after which "

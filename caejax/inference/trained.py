@@ -14,8 +14,6 @@ from flax.errors import FlaxError
 from ml_collections import ConfigDict
 
 from caejax import weights
-from caejax.config import from_json
-from caejax.config.check import check
 from caejax.errors import CaejaxError
 from caejax.files import safetensors
 from caejax.files.paths import Written, expand
@@ -25,7 +23,7 @@ from caejax.ops.images import as_float
 from caejax.runtime.compilation import quick_jit
 from caejax.training import recorded
 from caejax.training.recorded import Recorded
-from caejax.training.restore import restore, trained_config
+from caejax.training.restore import config_in, restore, trained_config
 from caejax.training.task import corruption_from_config, model_from_config
 
 BATCH = 256
@@ -95,16 +93,12 @@ def load_file(path: Written) -> Trained:
     """
     path = expand(path, "the model's file")
     arrays, texts = safetensors.read(path)
-    if "config" not in texts:
+    config = config_in(texts, path)
+    if config is None:
         raise CaejaxError(
             f"{path} has no config in its header, so it is no model of caejax's; "
             "weights of PyTorch are taken by caejax.from_torch"
         )
-    try:
-        config = from_json(texts["config"])
-        check(config)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise CaejaxError(f"{path} has a config that cannot be read") from error
     return with_arrays(config, arrays, str(path))
 
 

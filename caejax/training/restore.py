@@ -1,9 +1,11 @@
 """What a run's folder holds of its trained model."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from ml_collections import ConfigDict
 
+from caejax.config import from_json
 from caejax.config.check import check
 from caejax.errors import CaejaxError
 from caejax.optimizers import create_optimizer
@@ -27,6 +29,26 @@ def trained_config(workdir: Path) -> ConfigDict:
         )
     if not folder.is_started(workdir):
         raise _no_checkpoint(workdir)
+    return config
+
+
+def config_in(texts: Mapping[str, str], path: Path) -> ConfigDict | None:
+    """The config in the header of a file of weights; None if it has none.
+
+    Args:
+      texts: the header's texts by name.
+      path: the file.
+
+    Raises:
+      CaejaxError: there is one that is no config.
+    """
+    if "config" not in texts:
+        return None
+    try:
+        config = from_json(texts["config"])
+        check(config)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise CaejaxError(f"{path} has a config that cannot be read") from error
     return config
 
 

@@ -5,25 +5,24 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from caejax import weights
 from caejax.data import SOURCES
-from caejax.errors import CaejaxError
 from caejax.files import safetensors
 from caejax.files.paths import expand_there
-from caejax.models.named import from_arrays
+from caejax.models.channels import in_channels
+from caejax.models.named import from_arrays, named_arrays
 from caejax.optimizers import create_optimizer
 from caejax.runtime.compilation import keep_programs_of
 from caejax.terminal.lines import tell
 from caejax.training.images import Images, budget, load_data
 from caejax.training.recorded import Recorded
-from caejax.training.restore import restore, trained_config
+from caejax.training.restore import config_in, restore, trained_config
 from caejax.training.shards import Shard, create_shards
 from caejax.training.state import TrainState, create_state, first_state
 from caejax.training.step import Sums
-from caejax.training.task import Task, task_from_config
+from caejax.training.task import Task, model_from_config, task_from_config
 
 _FEW_STEPS = 100
 
@@ -182,19 +181,21 @@ def new_state(run: Run) -> TrainState:
 
 def initial_state(run: Run) -> TrainState:
     """What the run starts from: new parameters, those of another run, or of a file."""
-    state = new_state(run)
     if not run.start_from:
-        return state
+        return new_state(run)
+    params = _first_params(run, run.task.model)
     tx = create_optimizer(run.task.optimizer)
-    return first_state(_first_params(run, state), tx, ema=run.task.ema_decay > 0)
+    return first_state(params, tx, ema=run.task.ema_decay > 0)
 
 
-def _first_params(run, state):
+def _first_params(run, model):
     there, what = Path(run.start_from), f"config.train.start_from is {run.start_from!r}"
     if there.suffix == safetensors.SUFFIX and there.is_file():
-        arrays, _ = safetensors.read(there)
-        return from_arrays(run.task.model, arrays, what)
-    params = restore(there, trained_config(there), exact=True).eval_params
-    if jax.tree.map(jnp.shape, params) != jax.tree.map(jnp.shape, state.params):
-        raise CaejaxError(f"{what}, a run of another model; name one of the same")
-    return params
+        arrays, texts = safetensors.read(there)
+        config = config_in(texts, there)
+    else:
+        config = trained_config(there)
+        arrays = named_arrays(restore(there, config, exact=True).eval_params)
+    if config is not None:
+        arrays = in_channels(arrays, model_from_config(config), model)
+    return from_arrays(model, arrays, what)
