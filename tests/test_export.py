@@ -65,6 +65,16 @@ def test_onnx_has_every_encoder(fields, tmp_path):
     assert_onnx_is_the_same(random_model(**fields), (13, 10), tmp_path / "model.onnx")
 
 
+@pytest.mark.parametrize("size", [(13, 10), (1, 2), (16, 16)])
+def test_models_of_crops_fill_images_up_in_every_format(size, tmp_path):
+    model = random_model(crop=16, **UNET)
+    assert_onnx_is_the_same(model, size, tmp_path / "model.onnx")
+    assert "any size" in export(model, "stablehlo", tmp_path / "model.stablehlo")
+    loaded = jax.export.deserialize((tmp_path / "model.stablehlo").read_bytes())
+    images, levels, wanted = inputs_of(model, size)
+    np.testing.assert_allclose(loaded.call(images, *levels), wanted, atol=1e-5)
+
+
 @pytest.mark.parametrize("encoder", ["dense", "tied_dense", "layers"])
 def test_onnx_has_models_of_one_size(encoder, tmp_path):
     layers = {

@@ -29,6 +29,22 @@ def test_tiles_by_hand():
     np.testing.assert_array_equal(second[..., 0], [[3, 4, 5, 5], below, below])
 
 
+def test_on_a_grid_the_last_tile_ends_with_the_image():
+    axis = Axis(17, 12, 4, grid=4)
+    assert (axis.count, axis.starts, axis.length) == (2, [0, 8], 20)
+    assert axis.places(8).tolist() == [*range(8, 17), 15, 14, 13]
+    axis = Axis(18, 16, 4, grid=4)  # one tile's step of 12 is too many by 8
+    assert (axis.count, axis.starts, axis.length) == (2, [0, 4], 20)
+    assert axis.places(4).tolist() == [*range(4, 18), 16, 15]
+    both = Axis(1, 4, grid=4), axis
+    image = np.arange(18.0).reshape(1, 18, 1)
+    np.testing.assert_array_equal(blend(cut(image, *both), *both), image)
+    # What the last tile has before its step is not used.
+    first, last = cut(image, *both)
+    last[:, :8] = np.nan
+    np.testing.assert_array_equal(blend([first, last], *both), image)
+
+
 def test_fade_by_hand():
     # sin^2 at 22.5 and 67.5 degrees, one pixel of margin on both sides.
     half = np.sqrt(0.5) / 2
@@ -42,6 +58,7 @@ TILINGS = [
     {"tile": 8, "overlap": 4, "margin": 1, "shift": 3},
     {"tile": 1},
     {"tile": 64, "overlap": 32},
+    {"tile": 12, "overlap": 4, "margin": 2, "grid": 4},
 ]
 
 

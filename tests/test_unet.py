@@ -5,9 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from helpers.layers import random_variables, run, stock_upsample
+from helpers.tiny import tiny_config
 
 from caejax.models.conv import ConvAutoencoder
-from caejax.ops.images import as_float
+from caejax.ops.images import as_float, filled_up
+from caejax.training.task import model_from_config
 
 PLAIN = ConvAutoencoder(
     shape=(13, 10, 3), widths=(4, 6), latent_channels=5, upsampling="nearest_k3"
@@ -142,6 +144,38 @@ def test_a_noise_map_is_a_channel_of_the_level(images, normal):
     told = run(model, variables, images, 0.1, method="encode")
     np.testing.assert_allclose(told, seen, atol=1e-6)
     assert not PLAIN.told(0.1)
+
+
+def test_models_of_crops_fill_images_up(images, normal):
+    settings = {"skips": "add", "residual": True, "downsampling": "stride_k4"}
+    model = PLAIN.clone(**settings, filled_up=True)
+    variables = random_variables(model, normal)
+    np.testing.assert_array_equal(
+        filled_up(images, 4),
+        np.pad(images, [(0, 0), (0, 3), (0, 2), (0, 0)], "reflect"),
+    )
+    tiny = images[:, :2, :1]
+    assert filled_up(tiny, 4)[0, :, 0, 0].tolist() == [*tiny[0, [0, 1, 0, 0], 0, 0]]
+    assert filled_up(tiny, 4).shape == (2, 4, 4, 3)
+    plain = PLAIN.clone(**settings)
+    whole = np.asarray(run(plain, variables, filled_up(images, 4)))
+    ours = run(model, variables, images)
+    np.testing.assert_allclose(ours, whole[:, :13, :10], atol=1e-6)
+    assert np.abs(ours - run(plain, variables, images)).max() > 1e-2
+    # A code of the model's own size is an image of its own size.
+    code, _ = run(model, variables, images, method="with_code")
+    np.testing.assert_array_equal(run(model, variables, images, method="encode"), code)
+    alone = run(model, variables, code, method="decode")
+    large = PLAIN.clone(**settings, shape=(16, 12, 3))
+    theirs = run(large, variables, code, method="decode")
+    np.testing.assert_allclose(alone, theirs[:, :13, :10], atol=1e-6)
+
+
+def test_models_are_told_whether_they_were_trained_on_crops():
+    config = tiny_config()
+    assert not model_from_config(config).filled_up
+    config.train.crop_size = 8
+    assert model_from_config(config).filled_up
 
 
 def test_sides_that_no_stage_divides(normal):

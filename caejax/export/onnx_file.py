@@ -65,14 +65,16 @@ def write(model: Trained, path: Path) -> str:
 
 def _conv_model(graph: Graph, module: Any, params: Any) -> str:
     image = "image"
-    seen = image
+    seen = graph.filled_up(image, module.stride) if module.filled_up else image
     if module.noise_map:
-        one = graph("Slice", image, *graph.integers([0], [1], [1]))
+        one = graph("Slice", seen, *graph.integers([0], [1], [1]))
         level = graph("Unsqueeze", "level", graph.integers([1, 2, 3])[0])
         level = graph("Expand", level, graph("Shape", one))
-        seen = graph("Concat", image, level, axis=1)
+        seen = graph("Concat", seen, level, axis=1)
     code, features = _encoded(graph, module, params["encoder"], seen)
     decoded = _decoded(graph, module, params["decoder"], code, features)
+    if module.filled_up:
+        decoded = graph.cropped(decoded, image)
     return graph("Sub", image, decoded) if module.residual else decoded
 
 

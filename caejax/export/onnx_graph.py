@@ -135,6 +135,22 @@ class Graph:
         starts, axes = self.integers([0, 0], [2, 3])
         return self("Slice", x, starts, ends, axes)
 
+    def filled_up(self, x: str, multiple: int) -> str:
+        """Mirrored at its end, as `caejax.ops.images.filled_up`."""
+        zero, one, two = (self.constant(np.array(i, np.int64)) for i in (0, 1, 2))
+        whole = self.constant(np.array(multiple, np.int64))
+        for axis in (2, 3):
+            size = self("Shape", x, start=axis, end=axis + 1)
+            size = self("Squeeze", size, self.integers([0])[0])
+            # Its remainder has the divisor's sign.
+            missing = self("Mod", self("Neg", size), whole)
+            places = self("Range", zero, self("Add", size, missing), one)
+            last = self("Sub", size, one)
+            mirrored = self("Sub", self("Mul", last, two), places)
+            places = self("Max", self("Min", places, mirrored), zero)
+            x = self("Gather", x, places, axis=axis)
+        return x
+
     def shifted(self, x: str, i: int, j: int, room: int) -> str:
         """Of a map that has so much more room, what begins at (i, j)."""
         ends = [k - room if k < room else _LAST for k in (i, j)]

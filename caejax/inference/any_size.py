@@ -154,8 +154,8 @@ def plan(
     """How an image of (H, W) is tiled: by rows and columns, once or more often.
 
     A model that was trained on crops and knows how far it reaches is asked for the
-    image as a whole, or for tiles that overlap by all that it reaches, so that but for
-    the image's end they come out as the whole would.
+    image as a whole, or for tiles that overlap by all that it reaches, so that they
+    come out as the whole would.
 
     Up to the model's own size there is one tile of that size, the image in its
     middle. A larger one is cut, for a model that takes sides of `SIDES`, into large
@@ -230,7 +230,8 @@ def _exact(trained, size, tile):
     tile = tile // stride * stride
     count = -(-(size - 2 * margin) // (tile - 2 * margin))
     length = -(-(size + (count - 1) * 2 * margin) // count)
-    return Axis(size, -(-length // stride) * stride, 2 * margin, margin)
+    length = -(-length // stride) * stride
+    return Axis(size, length, 2 * margin, margin, grid=stride)
 
 
 def _shifted(size, tile):

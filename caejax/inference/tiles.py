@@ -22,6 +22,8 @@ class Axis(NamedTuple):
       shift: The pixels by which the first tile begins before the image.
       centred: Whether tiles extend beyond the image equally on both sides; if not,
         but for the shift, only beyond its end.
+      grid: Above 0, the image is filled up to a multiple of so many pixels, which
+        divides tiles and steps, and the last tile ends there: it begins earlier.
     """
 
     size: int
@@ -30,6 +32,7 @@ class Axis(NamedTuple):
     margin: int = 0
     shift: int = 0
     centred: bool = False
+    grid: int = 0
 
     @property
     def step(self) -> int:
@@ -44,7 +47,13 @@ class Axis(NamedTuple):
     @property
     def length(self) -> int:
         """Pixels that the tiles cover, at least those of the image."""
-        return self.tile + (self.count - 1) * self.step
+        return self.tile + (self.count - 1) * self.step - self.earlier
+
+    @property
+    def earlier(self) -> int:
+        """Pixels by which the last tile begins before its step."""
+        end = self.tile + (self.count - 1) * self.step
+        return end - -(-self.size // self.grid) * self.grid if self.grid else 0
 
     @property
     def before(self) -> int:
@@ -54,20 +63,30 @@ class Axis(NamedTuple):
     @property
     def starts(self) -> list[int]:
         """Where in the image the tiles begin."""
-        return [i * self.step - self.before for i in range(self.count)]
+        starts = [i * self.step - self.before for i in range(self.count)]
+        return [*starts[:-1], starts[-1] - self.earlier]
+
+    def places(self, start: int) -> np.ndarray:
+        """The pixels (tile,) of a tile; beyond the image the outermost, repeated.
+
+        On a grid they are mirrored at the outermost, as `caejax.ops.images.filled_up`.
+        """
+        places = np.arange(start, start + self.tile)
+        if self.grid:
+            last = self.size - 1
+            places = np.minimum(places, 2 * last - places)
+        return places.clip(0, self.size - 1)
 
 
 def cut(image: np.ndarray, rows: Axis, columns: Axis) -> Iterator[np.ndarray]:
     """Tiles (h, w, C) of an image (H, W, C), row by row.
 
-    Beyond the image its outermost pixels are repeated.
+    Beyond the image are the pixels that `Axis.places` says.
     """
     for top in rows.starts:
-        y = np.clip(np.arange(top, top + rows.tile), 0, rows.size - 1)
-        strip = image[y]
+        strip = image[rows.places(top)]
         for left in columns.starts:
-            x = np.clip(np.arange(left, left + columns.tile), 0, columns.size - 1)
-            yield strip[:, x]
+            yield strip[:, columns.places(left)]
 
 
 def fade(axis: Axis) -> np.ndarray:
@@ -99,10 +118,12 @@ def _join(pieces, axis_tiling, axis):
         piece = np.moveaxis(next(pieces), axis, 0)
         if whole is None:
             whole = np.empty((axis_tiling.length, *piece.shape[1:]), np.float32)
+        if i == axis_tiling.count - 1:
+            piece = piece[axis_tiling.earlier :]
         first, shared = i * axis_tiling.step, axis_tiling.overlap if i else 0
         seam = whole[first : first + shared]
         # Not (1 - w) a + w b, which rounds even where a and b are equal.
         seam += weights[:shared] * (piece[:shared] - seam)
-        whole[first + shared : first + axis_tiling.tile] = piece[shared:]
+        whole[first + shared : first + len(piece)] = piece[shared:]
     inside = whole[axis_tiling.before : axis_tiling.before + axis_tiling.size]
     return np.moveaxis(inside, 0, axis)

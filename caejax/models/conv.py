@@ -7,6 +7,7 @@ from caejax.models.decoders import ConvDecoder, pooled_size
 from caejax.models.encoders import STRIDED, ConvEncoder
 from caejax.models.kinds import UPSAMPLING
 from caejax.models.protocol import Autoencoder, on_its_path
+from caejax.ops.images import filled_up
 
 
 class ConvAutoencoder(Autoencoder):
@@ -25,6 +26,9 @@ class ConvAutoencoder(Autoencoder):
       residual: whether what is decoded is the noise, which is taken away from the
         image that was put in.
       noise_map: whether the level of the noise is put in as a further channel.
+      filled_up: whether images are filled up, by `caejax.ops.images.filled_up`, until
+        2^L divides their sides, and cropped at the end: so a model that has seen none
+        but such crops sees no borders of another kind.
       decoder_widths: the decoder's widths, from the code outwards; () for those of
         the encoder, mirrored.
       output_activation, initializer: names of `ACTIVATIONS` and of `INITIALIZERS` in
@@ -50,6 +54,7 @@ class ConvAutoencoder(Autoencoder):
     encoder_refine: int | tuple[int, ...] = 0
     residual: bool = False
     noise_map: bool = False
+    filled_up: bool = False
 
     def setup(self):
         """Makes the two halves."""
@@ -85,9 +90,7 @@ class ConvAutoencoder(Autoencoder):
         A code of the model's own size gives an image of `shape`; any other gives
         one of 2^L h by 2^L w.
         """
-        own = code.shape[1:3] == self.code_shape[:2]
-        size = self.shape[:2] if own else None
-        decoded = self.decoder(code, size).astype(jnp.float32)
+        decoded = self._decoded(code, self._size_of(code)).astype(jnp.float32)
         return -decoded if self.residual else decoded
 
     def __call__(self, x: jax.Array, level: jax.Array | float = 0.0) -> jax.Array:
@@ -100,11 +103,23 @@ class ConvAutoencoder(Autoencoder):
     ) -> tuple[jax.Array, jax.Array]:
         """(B, H, W, C) images to their codes and what `__call__` makes of them."""
         code, features = self.encoder.with_features(self._seen(x, level))
-        decoded = self.decoder(code, x.shape[1:3], features).astype(jnp.float32)
+        decoded = self._decoded(code, x.shape[1:3], features).astype(jnp.float32)
         return code.astype(jnp.float32), x - decoded if self.residual else decoded
+
+    def _size_of(self, code):
+        """That of the image of a code, if it is the model's own."""
+        return self.shape[:2] if code.shape[1:3] == self.code_shape[:2] else None
+
+    def _decoded(self, code, size, features=()):
+        """What is decoded of a size; for None nothing is cropped."""
+        if size is None or not self.filled_up:
+            return self.decoder(code, size, features)
+        whole = tuple(n + -n % self.stride for n in size)
+        return self.decoder(code, whole, features)[:, : size[0], : size[1]]
 
     def _seen(self, x, level):
         """The images and, with a noise map, the level as a further channel."""
+        x = filled_up(x, self.stride) if self.filled_up else x
         if not self.noise_map:
             return x
         level = jnp.asarray(level, x.dtype).reshape(-1, 1, 1, 1)

@@ -90,11 +90,12 @@ def _chunk(model, crop_size):
 
 
 def model_from_config(config: ConfigDict) -> Autoencoder:
-    """Makes a run's autoencoder."""
+    """Makes a run's autoencoder; one that was trained on crops fills images up."""
     settings = resolve(config).model.to_dict()
     settings["dtype"] = DTYPES[settings["dtype"]]
     shape = (*image_size(config), config.data.channels)
-    return create_model(settings.pop("encoder"), shape=shape, **settings)
+    encoder, crops = settings.pop("encoder"), bool(config.train.crop_size)
+    return create_model(encoder, shape=shape, filled_up=crops, **settings)
 
 
 def subject_of(task: Task) -> Subject:
