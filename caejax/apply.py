@@ -91,10 +91,10 @@ interpolation.png and interpolation.npz (images, weights, ends).
         """\
 Applies the model to your noisy images as they are and writes NAME.png (or NAME.tif)
 and NAME.npz (output) each, and denoised.png with the first ones and a part of each.
-Of JPEG files, too: JPEG would take some away again. Files keep their EXIF data, their
-colour profile and 16 bits where they have them. Without images the run's own split is
-corrupted as the run was measured, and denoised.npz holds all (original, input, output,
-indices, labels).
+JPEG files become PNG, too: JPEG would lose quality again. Files keep their EXIF data,
+their colour profile and 16 bits where they have them. Without images the run's own
+split is corrupted as the run was measured, and denoised.npz holds all (original, input,
+output, indices, labels).
 """,
     ),
 }
@@ -164,7 +164,7 @@ def _add_arguments(command, name):
         "--split",
         choices=("train", "val", "test"),
         default=split,
-        help=f"of the run's own data (default {split})",
+        help=f"part of the run's own data (default {split})",
     )
     add(
         "--limit",
@@ -184,7 +184,7 @@ def _add_arguments(command, name):
         )
         _add_denoising(add)
     if name == "neighbours":
-        add("--k", type=_number(1), default=8, help="so many neighbours (default 8)")
+        add("--k", type=_number(1), default=8, help="number of neighbours (default 8)")
         add(
             "--query",
             type=_indices,
@@ -206,7 +206,7 @@ def _add_arguments(command, name):
             type=_number(2, most=1000),
             default=9,
             metavar="N",
-            help="so many images, both ends included (default 9)",
+            help="number of images, both ends included (default 9)",
         )
     else:
         _add_count(add, name)
@@ -251,7 +251,8 @@ def _add_denoising(add):
         "--format",
         choices=("png", "tiff"),
         default="png",
-        help="of your images' outputs, with the bits of the inputs (default png)",
+        help="format of your images' outputs, whose bits are those of the inputs "
+        "(default png)",
     )
 
 
@@ -264,7 +265,7 @@ def _add_count(add, name):
         type=_number(1, most),
         default=count,
         metavar="N",
-        help=f"{text} so many images (default {count})",
+        help=f"number of images to {text} (default {count})",
     )
 
 
@@ -282,7 +283,7 @@ def _add_sampling(add):
         default="full",
         help="diagonal: the units of a code are independent (default full)",
     )
-    add("--seed", type=_number(0), default=0, help="of the draws (default 0)")
+    add("--seed", type=_number(0), default=0, help="seed of the draws (default 0)")
 
 
 def _number(least, most=2**63 - 1):

@@ -67,7 +67,7 @@ WORKDIR = _flag(
     None,
     "DIR",
     "Folder of the run or sweep.",
-    run="Folder of the run or sweep, which is made, or gone on with.",
+    run="Folder of the run or sweep: a new one, or one to go on with.",
     eval="",
     report="",
     slurm="Folder of the run or sweep, which the script is written to.",
@@ -78,7 +78,8 @@ CORES = _flag(
     "cores",
     0,
     "N",
-    "CPU cores that share each batch; 0 is all. By processes, each run has one.",
+    "CPU cores that share each batch; 0 is all. With the executor processes each "
+    "run has one.",
     run="",
     show="",
     slurm="",
@@ -113,10 +114,11 @@ CALIBRATE = _flag(
     "calibrate",
     None,
     "",
-    "Train two short runs, to tell the time; slurm does unless told --nocalibrate.",
-    show="Train two short runs, to tell how long all takes.",
-    slurm="Train two short runs, of which the time to ask for is told; it is done "
-    "unless --nocalibrate is given.",
+    "Train two short runs to estimate the time; slurm does so unless --nocalibrate is "
+    "given.",
+    show="Train two short runs to estimate how long everything takes.",
+    slurm="Train two short runs to estimate the time to ask for; done unless "
+    "--nocalibrate is given.",
 )
 REFERENCES = _flag(
     flags.DEFINE_list,
@@ -165,7 +167,7 @@ JOBS = _flag(
     "jobs",
     0,
     "N",
-    "Jobs that share a sweep, or machines of one; 0: by the calibration.",
+    "Jobs that share a sweep, or machines of one job; 0: by the calibration.",
     slurm="",
 )
 DISTRIBUTED = _flag(
@@ -174,8 +176,8 @@ DISTRIBUTED = _flag(
     False,
     "",
     "Do one run by several processes, on all of their devices; each is this command. "
-    "Slurm, TPU pods and MPI say which there are, else --coordinator_address, "
-    "--num_processes and --process_id do.",
+    "Slurm, TPU pods and MPI tell each about the others; elsewhere give "
+    "--coordinator_address, --num_processes and --process_id.",
     run="",
     slurm="Let the script's command do one run by several processes, one a machine.",
 )
@@ -260,7 +262,7 @@ def lines(mode: str) -> Iterator[str]:
             yield _indented(_FIELDS[mode or "run"])
     if names_ignored := ", ".join(f"--{name}" for name in ignored(mode)):
         yield ""
-        text = f"Taken, as other modes have them, and ignored: {names_ignored}."
+        text = f"Accepted for the sake of other modes, and ignored: {names_ignored}."
         yield textwrap.fill(text, WIDTH)
 
 
