@@ -159,7 +159,7 @@ ALL = _flag(
     "all",
     False,
     "",
-    "Print all values, not those that say most.",
+    "Print all values, not only those that say most.",
     eval="",
 )
 JOBS = _flag(
