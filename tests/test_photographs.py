@@ -1,5 +1,7 @@
 """Photographs denoised: tiles, depth, what files carry, and the models that ship."""
 
+import os
+import struct
 import zlib
 
 import numpy as np
@@ -13,7 +15,7 @@ from caejax import apply, weights
 from caejax.data import pictures
 from caejax.errors import CaejaxError
 from caejax.export import export
-from caejax.inference import any_size, photographs, trained
+from caejax.inference import any_size, image_files, photographs, trained
 
 UNET = {"downsampling": "stride_k4", "skips": "add", "residual": True}
 UNET |= {"refine": (1, 0), "encoder_refine": (1, 0), "output_activation": "linear"}
@@ -273,3 +275,104 @@ def test_planes_of_sixteen_bits_are_read(compression, byteorder, tmp_path):
     else:
         np.testing.assert_allclose(read.values, pixels // 256 / 255, atol=1e-6)
         assert "8 of 16 bits" in read.notes[0]
+
+
+def deep_png(path, pixels):
+    """Writes a PNG of (H, W, 2 or 4) uint16 with alpha, by the format's own words."""
+    height, width, channels = pixels.shape
+    rows = pixels.astype(">u2").reshape(height, -1).view(np.uint8)
+    rows = np.pad(rows, ((0, 0), (1, 0)))  # no filter
+    head = struct.pack(">IIBBBBB", width, height, 16, channels + 2, 0, 0, 0)
+    stored = b"\x89PNG\r\n\x1a\n"
+    bodies = {b"IHDR": head, b"IDAT": zlib.compress(rows.tobytes()), b"IEND": b""}
+    for name, body in bodies.items():
+        check = struct.pack(">I", zlib.crc32(name + body))
+        stored += struct.pack(">I", len(body)) + name + body + check
+    path.write_bytes(stored)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_sixteen_bits_are_laid_over_white(channels, tmp_path):
+    pixels = photograph(20, 24, channels + 1, most=65535, kind=np.uint16)
+    deep_png(tmp_path / "in.png", pixels)
+    colours, alpha = np.split(pixels / 65535, [channels], axis=-1)
+    made = image_files.read(tmp_path / "in.png", channels, convert=False)
+    np.testing.assert_allclose(made.values, colours * alpha + 1 - alpha, atol=1e-6)
+    assert (made.depth, made.notes) == (16, ())
+
+
+def test_sixteen_bits_are_converted_with_all_of_them(tmp_path):
+    pixels = photograph(20, 24, 3, most=65535, kind=np.uint16)
+    own = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    path = tmp_path / "in.tif"
+    for values in (pixels, np.repeat(pixels[..., :1], 3, axis=-1)):
+        tifffile.imwrite(path, values, photometric="rgb", iccprofile=own)
+        made = image_files.read(path, 1, convert=values is pixels)
+        luma = values / 65535 @ [0.299, 0.587, 0.114]
+        np.testing.assert_allclose(made.values[..., 0], luma, atol=1e-6)
+        assert (made.depth, made.notes, made.profile) == (16, (), None)
+    # A profile that changes something is applied to 8 of them.
+    other = own.replace(b"rXYZ", b"tXYZ").replace(b"gXYZ", b"rXYZ")
+    other = other.replace(b"tXYZ", b"gXYZ")
+    tifffile.imwrite(path, pixels, photometric="rgb", iccprofile=other)
+    made = image_files.read(path, 1, convert=True)
+    assert (made.depth, made.notes) == (8, ("8 of 16 bits are read",))
+
+
+@pytest.mark.parametrize(
+    ("kind", "deep"), [("unspecified", True), ("assocalpha", False)]
+)
+def test_of_sixteen_bits_it_is_said_if_there_are_eight(kind, deep, tmp_path):
+    pixels = photograph(20, 24, 4, most=65535, kind=np.uint16)
+    pixels[..., 3] = 65535
+    tifffile.imwrite(
+        tmp_path / "in.tif", pixels, photometric="rgb", extrasamples=[kind]
+    )
+    made = image_files.read(tmp_path / "in.tif", 3, convert=False)
+    exact = 1e-6 if deep else 1 / 255
+    np.testing.assert_allclose(made.values, pixels[..., :3] / 65535, atol=exact)
+    assert made.depth == (16 if deep else 8)
+    assert made.notes == (() if deep else ("8 of 16 bits are read",))
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_of_tiff_zero_may_be_white(kind, tmp_path):
+    most = np.iinfo(kind).max
+    pixels = photograph(20, 24, most=most, kind=kind)
+    tifffile.imwrite(tmp_path / "in.tif", pixels, photometric="miniswhite")
+    made = image_files.read(tmp_path / "in.tif", 1, convert=False)
+    np.testing.assert_allclose(made.values[..., 0], 1 - pixels / most, atol=1e-6)
+
+
+def test_floats_may_lie_beyond_by_their_noise(denoise, tmp_path):
+    pixels = photograph(18, 21) / np.float32(255)
+    noisy = pixels + np.float32(np.random.default_rng(1).normal(0, 0.4, pixels.shape))
+    path = tmp_path / "in.tif"
+    tifffile.imwrite(path, noisy)
+    code, errors, out = denoise(path)
+    assert (code, errors) == (0, [])
+    own = caejax.load("denoiser_gray").denoise(noisy)
+    np.testing.assert_allclose(output_of(out, "in")[..., 0], own, atol=1e-6)
+    with pytest.raises(
+        CaejaxError, match=r"in\.tif have values from .* lie in \[0, 1\];"
+    ):
+        image_files.read(path, 1, convert=False)
+    wrong = {"divide by 255": 255 * pixels, "NaN or infinite": pixels + np.nan}
+    for words, values in wrong.items():
+        tifffile.imwrite(path, np.float32(values))
+        code, errors, _ = denoise(path)
+        assert (code, len(errors)) == (1, 1)
+        assert words in errors[0]
+
+
+def test_what_is_not_read_is_told_from_what_is_broken(denoise, tmp_path):
+    pixels = photograph(18, 21, 3) / np.float32(255)
+    tifffile.imwrite(tmp_path / "in.tif", pixels, photometric="rgb")
+    os.mkfifo(tmp_path / "pipe.png")
+    code, errors, _ = denoise(tmp_path / "in.tif", tmp_path / "pipe.png")
+    assert code == 1
+    assert len(errors) == 2
+    assert "pipe.png is no ordinary file" in errors[0]
+    assert (
+        "is a TIFF file of values that are not read: save it with 8 or 16" in errors[1]
+    )

@@ -1,30 +1,47 @@
-"""Colours of 16 bits, of which Pillow reads and writes 8."""
+"""Channels of 16 bits, of which Pillow reads and writes 8, and TIFFs it misreads."""
 
 import io
 import struct
+import warnings
 import zlib
+from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, TiffImagePlugin
+from PIL import Image, ImageOps, TiffImagePlugin
 
 # Of two bytes that Pillow takes for one number, it keeps the higher.
 _OTHER_ORDER = {
     f"{mode};16{order}": f"{mode};16{other}"
-    for mode in ("RGB", "RGBA", *"RGBA")
+    for mode in ("RGB", "RGBX", "RGBA", *"RGBA")
     for order, other in ("BL", "LB", "NB")
 }
+# Of PNG, a pixel of four bytes: as colours of 8 bits, none of them is lost.
+_GREY_AND_ALPHA = "LA;16B"
 _EXIF = 0x8769
-# Tags of TIFF: bits of each channel, and whether channels lie in planes apart.
-_BITS, _PLANAR, _APART = 258, 284, 2
+# Tags of TIFF: bits of each channel, whether channels lie in planes apart, and whether
+# zero is white.
+_BITS, _PLANAR, _APART, _KIND, _WHITE_IS_ZERO = 258, 284, 2, 262, 0
 # Of the first directory, what says whence the picture is, not how it is stored.
 _TEXTS = (270, 271, 272, 282, 283, 296, 305, 306, 315, 33432)
 _STRIP = 64  # rows
 
 
 def is_deep(image: Image.Image) -> bool:
-    """Whether an image that was just opened has colours of 16 bits that can be had."""
-    deep = any(_raw_mode(tile[3]) in _OTHER_ORDER for tile in image.tile)
+    """Whether an image that was just opened has 16 bits a channel that can be had.
+
+    Those of grey alone Pillow has by itself.
+    """
+    known = {*_OTHER_ORDER, _GREY_AND_ALPHA}
+    deep = any(_raw_mode(tile[3]) in known for tile in image.tile)
     return deep and not upper_bytes_alone(image)
+
+
+def is_cut(image: Image.Image) -> bool:
+    """Whether an image that was just opened has 16 bits, of which 8 can be had."""
+    stored = any(";16" in str(_raw_mode(tile[3])) for tile in image.tile)
+    colours = image.mode in ("RGB", "RGBA", "CMYK")
+    return upper_bytes_alone(image) or (colours and stored and not is_deep(image))
 
 
 def upper_bytes_alone(image: Image.Image) -> bool:
@@ -51,10 +68,42 @@ def _has_deep_planes(image):
     return tags.get(_PLANAR) == _APART and set(tags.get(_BITS, ())) == {16}
 
 
-def low_bytes(file: Image.Image) -> None:
-    """Makes an image that was just opened load the lower bytes of its colours."""
+def white_is_zero(image: Image.Image) -> bool:
+    """Whether Pillow gives a TIFF that was just opened as its negative."""
+    kind = getattr(image, "tag_v2", {}).get(_KIND)
+    return kind == _WHITE_IS_ZERO and image.mode.startswith("I;16")
+
+
+def is_unknown_tiff(file: Path | BinaryIO) -> bool:
+    """Whether a file is a whole TIFF, of values that Pillow does not read."""
+    if not isinstance(file, Path):
+        file.seek(0)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            TiffImagePlugin.TiffImageFile(file).close()
+    except Exception as error:  # Pillow's decoders raise many kinds
+        return "unknown pixel mode" in str(error)
+    return False
+
+
+def both_bytes(file: Image.Image, high: Image.Image) -> np.ndarray:
+    """The whole values (H, W, C) of an image that was just opened, `is_deep`.
+
+    Args:
+      file: the image.
+      high: the image as Pillow loads it, turned as its EXIF data say.
+
+    Returns:
+      uint16, alpha last; of grey with alpha C is 2.
+    """
     mend_planes(file)
+    alike = any(_raw_mode(tile.args) == _GREY_AND_ALPHA for tile in file.tile)
     file.tile = [tile._replace(args=_with_raw_mode(tile.args)) for tile in file.tile]
+    low = np.ascontiguousarray(ImageOps.exif_transpose(file))
+    if alike:
+        return low.view(">u2").astype(np.uint16)
+    return 256 * np.asarray(high).astype(np.uint16) + low
 
 
 def _raw_mode(args):
@@ -62,7 +111,7 @@ def _raw_mode(args):
 
 
 def _with_raw_mode(args):
-    mode = _OTHER_ORDER[_raw_mode(args)]
+    mode = {**_OTHER_ORDER, _GREY_AND_ALPHA: "RGBA"}[_raw_mode(args)]
     return mode if isinstance(args, str) else (mode, *args[1:])
 
 

@@ -17,6 +17,7 @@ _NOT_DECODED = {"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF"}
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as in JPEG
 _BYTE = 255
+_CUT = "8 of 16 bits are read"
 
 # By which it is told whether a profile changes anything.
 _COLOURS = np.stack(np.meshgrid(*[np.arange(0, 256, 51, np.uint8)] * 3), -1)
@@ -92,7 +93,12 @@ def in_channels(values: np.ndarray, channels: int) -> np.ndarray:
 
 
 def read_picture(
-    file: Path | BinaryIO, *, name: str, keep_profile: bool = False
+    file: Path | BinaryIO,
+    *,
+    name: str,
+    keep_profile: bool = False,
+    full_depth: bool = False,
+    any_floats: bool = False,
 ) -> Picture:
     """Reads an image as `read_image` does, grey or colour as it is stored.
 
@@ -103,6 +109,8 @@ def read_picture(
       name: the image's name, for errors.
       keep_profile: whether colours stay as they are stored, with all their bits, and
         the profile with them.
+      full_depth: whether values keep all their bits where the profile is not kept.
+      any_floats: whether floats may lie beyond [0, 1].
 
     Raises:
       CaejaxError: as `read_image`.
@@ -113,52 +121,66 @@ def read_picture(
             warnings.simplefilter("ignore")
             with Image.open(file) as opened:
                 deep.mend_planes(opened)
-                notes = _pages(opened) + _clear_colour(opened) + _planes(opened)
+                full_depth = full_depth or keep_profile
+                notes = _pages(opened) + _clear_colour(opened)
+                notes += _bits(opened, full_depth)
                 profile = opened.info.get("icc_profile")
-                is_deep = keep_profile and deep.is_deep(opened)
+                is_deep = full_depth and deep.is_deep(opened)
+                negative = deep.white_is_zero(opened)
                 image = ImageOps.exif_transpose(opened)
-            lower = _lower(file) if is_deep else None
+            stored = _stored(file, image) if is_deep else None
     except Image.DecompressionBombError as error:
         raise CaejaxError(
             f"{name} has more pixels than are read at once: cut it into pieces"
         ) from error
     except Exception as error:  # Pillow's decoders raise many kinds
-        reason = getattr(error, "strerror", None)
-        raise CaejaxError(
-            f"{name} cannot be opened: {reason}"
-            if reason
-            else f"{name} is not a readable image: replace or remove it"
-        ) from error
+        raise CaejaxError(f"{name} {_unreadable(file, error)}") from error
     values, alpha = _to_float(image)
-    if lower is not None:
-        values = _joined(image, lower)
-    if not (values.min() >= 0 and values.max() <= 1):
+    if stored is not None:
+        values, alpha = _parted(stored, alpha)
+    values = 1 - values if negative else values
+    free = any_floats and image.mode == "F"
+    if not free and not (values.min() >= 0 and values.max() <= 1):
         raise CaejaxError(
             f"{name} (mode {image.mode}) has values outside 0..65535, or 0..1 if they "
             "are floats: convert or remove it"
         )
     exif = image.getexif()
-    wide = lower is not None or image.mode[0] in "IF"
-    about = {"exif": exif.tobytes() if exif else None, "depth": 16 if wide else 8}
+    wide = stored is not None or image.mode[0] in "IF"
     if profile and not (keep_profile and _fits(profile, values.shape[-1])):
-        values, told = _in_srgb(image, values, profile)
-        notes, profile = notes + told, None
+        converted, told = _in_srgb(image, values, profile)
+        if stored is not None and converted.shape[-1] == 3 and converted is not values:
+            wide, told = False, (*told, _CUT)  # as Pillow converts 8
+        values, notes, profile = converted, notes + told, None
+    about = {"exif": exif.tobytes() if exif else None, "depth": 16 if wide else 8}
     if alpha is not None:
         values = values * alpha + (1 - alpha)
     return Picture(values, profile, notes, **about)
 
 
-def _lower(file):
-    """The lower bytes of colours of 16 bits, as an image turned like the other."""
+def _unreadable(file, error):
+    """What is wrong with a file that could not be read, and what mends it."""
+    if reason := getattr(error, "strerror", None):
+        return f"cannot be opened: {reason}"
+    if deep.is_unknown_tiff(file):
+        return (
+            "is a TIFF file of values that are not read: save it with 8 or 16 bits a "
+            "channel, or as grey floats of 32 bits"
+        )
+    return "is not a readable image: replace or remove it"
+
+
+def _stored(file, image):
+    """All bits of an image's channels, in [0, 1], turned like it."""
     with Image.open(file) as opened:
-        deep.low_bytes(opened)
-        return ImageOps.exif_transpose(opened)
+        return deep.both_bytes(opened, image).astype(np.float32) / 65535
 
 
-def _joined(high, low):
-    """(H, W, 3) of the higher and the lower bytes."""
-    high, low = (np.asarray(x)[..., :3].astype(np.uint16) for x in (high, low))
-    return (256 * high + low).astype(np.float32) / 65535
+def _parted(stored, alpha):
+    """(H, W, 1 or 3) and how opaque they are, if that is not among the channels."""
+    colours = 3 if stored.shape[-1] > 2 else 1
+    clear = stored[..., colours:]
+    return stored[..., :colours], clear if clear.size else alpha
 
 
 def _pages(image):
@@ -175,10 +197,10 @@ def _clear_colour(image):
     return ()
 
 
-def _planes(image):
+def _bits(image, full_depth):
     if deep.upper_bytes_alone(image):
-        return ("8 of 16 bits are read, as its channels are compressed apart",)
-    return ()
+        return (f"{_CUT}, as its channels are compressed apart",)
+    return (_CUT,) if full_depth and deep.is_cut(image) else ()
 
 
 def _fits(profile, channels):

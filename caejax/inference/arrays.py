@@ -66,7 +66,7 @@ def as_batch(
     shape, alone = _layout(values.shape, channels, one, name)
     if not values.size:
         raise CaejaxError(f"{name} of shape {values.shape} are empty; leave them out")
-    images = _unit_interval(values, noisy, clip, name).reshape(shape)
+    images = unit_interval(values, noisy, clip, name).reshape(shape)
     return Batch(images, values.shape, alone)
 
 
@@ -144,8 +144,20 @@ def _is_float(dtype):
     return np.issubdtype(dtype, np.floating) or dtype.name.startswith("bfloat")
 
 
-def _unit_interval(values, noisy, clip, name):
-    """Values as float32 in [0, 1], or around it where noise is not clipped."""
+def unit_interval(
+    values: NDArray[Any], noisy: bool, clip: bool, name: str
+) -> NDArray[np.float32]:
+    """Values as float32 in [0, 1], or around it where noise is not clipped.
+
+    Args:
+      values: An array of NumPy.
+      noisy: As for `as_batch`.
+      clip: As there.
+      name: What they are called in errors.
+
+    Raises:
+      CaejaxError: Values of another kind or range.
+    """
     if values.dtype == bool:
         return values.astype(np.float32)
     scale = _FULL_SCALE.get(values.dtype.newbyteorder("="))

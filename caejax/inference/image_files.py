@@ -12,6 +12,7 @@ from caejax.data.pictures import Picture, in_channels, read_picture
 from caejax.errors import CaejaxError
 from caejax.files.atomic import replacing
 from caejax.files.marks import is_figure
+from caejax.inference.arrays import unit_interval
 
 
 def find(path: Path) -> tuple[list[Path], str]:
@@ -32,10 +33,19 @@ def find(path: Path) -> tuple[list[Path], str]:
         return found.paths, left_out_text(found.left_out)
     if not path.exists():
         raise CaejaxError(f"{path} does not exist; name an image or a folder")
+    if not path.is_file():
+        raise CaejaxError(f"{path} is no ordinary file; name an image or a folder")
     return [path], ""
 
 
-def read(path: Path, channels: int, *, convert: bool) -> Picture:
+def read(
+    path: Path,
+    channels: int,
+    *,
+    convert: bool,
+    noisy: bool = False,
+    clip: bool = True,
+) -> Picture:
     """Reads an image for a model of so many channels.
 
     Args:
@@ -43,6 +53,8 @@ def read(path: Path, channels: int, *, convert: bool) -> Picture:
       channels: The number of channels of the model's images.
       convert: Whether colour is turned into grey and grey into colour. Otherwise a
         colour image passes as grey only if all its pixels are grey.
+      noisy: Whether floats may lie beyond [0, 1], as noise takes them.
+      clip: Whether they are then clipped, for models that have seen no others.
 
     Returns:
       The image, (H, W, channels), with its colour profile unless it was converted.
@@ -55,10 +67,10 @@ def read(path: Path, channels: int, *, convert: bool) -> Picture:
             f"the model takes images of {channels} channels, which {path} cannot "
             "have; use the run's own --split"
         )
-    picture = read_picture(path, name=str(path), keep_profile=True)
+    picture = _picture(path, noisy, clip)
     values = picture.values
     if convert and values.shape[-1] != channels:
-        return _converted(path, channels)
+        return _converted(path, channels, noisy, clip)
     if values.shape[-1] > channels and not (values == values[..., :1]).all():
         raise CaejaxError(
             f"{path} is in colour, but the model takes grey images; add --convert to "
@@ -69,7 +81,25 @@ def read(path: Path, channels: int, *, convert: bool) -> Picture:
             f"{path} is grey, but the model takes colour images; add --convert to "
             "repeat its grey in each colour"
         )
-    return picture if values.shape[-1] == channels else _converted(path, channels)
+    if values.shape[-1] == channels:
+        return picture
+    return _converted(path, channels, noisy, clip)
+
+
+def _picture(path, noisy, clip, *, keep_profile=True):
+    """A picture with all its bits, in range."""
+    picture = read_picture(
+        path,
+        name=str(path),
+        keep_profile=keep_profile,
+        full_depth=True,
+        any_floats=True,
+    )
+    values = picture.values
+    if values.min() >= 0 and values.max() <= 1:
+        return picture
+    values = unit_interval(values, noisy, clip, f"the pixels of {path}")
+    return picture._replace(values=values)
 
 
 def channels_of(path: Path) -> int:
@@ -78,13 +108,15 @@ def channels_of(path: Path) -> int:
     Raises:
       CaejaxError: it cannot be read.
     """
-    values = read_picture(path, name=str(path), keep_profile=True).values
+    values = read_picture(
+        path, name=str(path), keep_profile=True, any_floats=True
+    ).values
     return 1 if (values == values[..., :1]).all() else 3
 
 
-def _converted(path, channels):
+def _converted(path, channels, noisy, clip):
     # A profile is of colour or of grey, and does not fit any more.
-    picture = read_picture(path, name=str(path))
+    picture = _picture(path, noisy, clip, keep_profile=False)
     return picture._replace(values=in_channels(picture.values, channels))
 
 

@@ -64,7 +64,8 @@ def denoise(job: Job, how: How) -> int:
         image_files.write_npz(job.out / f"{names[path]}.npz", {"output": output})
         tell(f"wrote {file} and .npz of {path}")
         if len(shown) < job.count:
-            shown.append(applied.photograph(picture.values, output, pixels))
+            seen = picture.values.clip(0, 1)
+            shown.append(applied.photograph(seen, output, pixels))
 
     failures += each(paths, work)
     if shown:
@@ -80,8 +81,10 @@ def _read(job, path, models):
         if channels not in models:
             models[channels] = trained.find(weights.DENOISERS[channels])
         model = models[channels]
-    channels = model.model.shape[-1]
-    picture = image_files.read(path, channels, convert=job.convert)
+    channels, clip = model.model.shape[-1], model.config.corruption.clip
+    picture = image_files.read(
+        path, channels, convert=job.convert, noisy=True, clip=clip
+    )
     for note in picture.notes:
         tell(f"{path}: {note}")
     return picture, model
