@@ -1,0 +1,72 @@
+"""Tests of the study in experiments/denoiser, on rows made by hand."""
+
+import numpy as np
+import pytest
+
+from caejax.data.bsds500 import CBSD68
+from caejax.errors import CaejaxError
+from experiments.denoiser.measure import FEWEST, LEVELS, Photograph, noisy, psnr, table
+from experiments.denoiser.ship import figures
+
+NUMBERS = [int(name) for name in CBSD68]
+
+
+def rows_of(estimator, values, kind="color"):
+    """A row for each of the values, by image, and each level."""
+    return [
+        {
+            "kind": kind,
+            "level": level,
+            "estimator": estimator,
+            "image": number,
+            "psnr": float(value) + level,
+        }
+        for number, value in zip(NUMBERS, values, strict=False)
+        for level in LEVELS
+    ]
+
+
+def cells(text):
+    return [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in text.splitlines()[2:]
+    ]
+
+
+def test_bm3d_on_some_images_alone_is_compared_on_these():
+    """Means are of all images or not there; differences are of what both have."""
+    ours = np.linspace(20, 30, len(NUMBERS))
+    rows = rows_of("noisy", np.full(len(NUMBERS), 5)) + rows_of("caejax", ours)
+    few = ours[:FEWEST] - np.tile([0.1, 0.3], FEWEST // 2)
+    found = {line[1]: line[2:] for line in cells(table(rows + rows_of("BM3D", few)))}
+    assert found["caejax"] == [f"{25 + level:.3f}" for level in LEVELS]
+    assert found["BM3D"] == ["–"] * len(LEVELS)
+    (name,) = [name for name in found if "paired" in name]
+    assert name == f"caejax - BM3D, paired of {FEWEST} images [95 %]"
+    assert all(cell.startswith("0.200 [") for cell in found[name])
+    found = cells(table(rows + rows_of("BM3D", few[:-1])))
+    assert not any("paired" in line[1] for line in found)
+
+
+def test_only_what_all_images_were_measured_with_ships():
+    rows = rows_of("noisy", np.full(len(NUMBERS), 5)) + rows_of("caejax", NUMBERS[:67])
+    with pytest.raises(CaejaxError, match="has 67 of 68 images of caejax in color"):
+        figures(rows, "color")
+    rows = rows_of("noisy", np.full(68, 5)) + rows_of("caejax", np.full(68, 7))
+    wanted = {"noisy": 5, "caejax": 7}
+    some = rows + rows_of("BM3D", np.full(20, 6))
+    assert figures(some, "color") == {
+        name: {str(level): value + level for level in LEVELS}
+        for name, value in wanted.items()
+    }
+    assert "BM3D" in figures(rows + rows_of("BM3D", np.full(68, 6)), "color")
+
+
+def test_noise_is_of_the_image_and_the_level_alone():
+    one = Photograph("3096", np.full((400, 500, 1), 0.5))
+    noise = noisy(one, 25) - one.clean
+    assert noise.std() == pytest.approx(25 / 255, rel=0.01)
+    np.testing.assert_array_equal(noisy(one, 25), noisy(one, 25))
+    other = noisy(one._replace(name="8023"), 25) - one.clean
+    assert abs(np.corrcoef(noise.ravel(), other.ravel())[0, 1]) < 0.02
+    assert psnr(one.clean + 0.1, one.clean) == pytest.approx(20)
