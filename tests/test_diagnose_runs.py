@@ -5,8 +5,11 @@ import pytest
 from helpers.tiny import save_checkpoints, tiny_config
 
 from caejax.diagnose import diagnose
+from caejax.errors import CaejaxError
 from caejax.files.finished import read_summary
-from caejax.fix import fix_file
+from caejax.fix import cost, fix_file, runs
+from caejax.models.diagnosis import clean_by_construction
+from caejax.models.kinds import UPSAMPLING
 from caejax.training.loop import train
 
 # One of each form that upsampling is computed in, and whether it starts clean.
@@ -66,3 +69,25 @@ def test_a_run_is_mended_and_trained_further(tmp_path):
     # Of what it draws on flat codes nothing is left, by the study's own measure.
     assert before["test/dc_ripple_db_s2"] > -60
     assert tuned["test/dc_ripple_db_s2"] < -100
+
+
+def test_a_kind_without_a_tied_form_is_refused_before_anything_is_written(tmp_path):
+    save_checkpoints(tmp_path / "run", wide_config("deconv_k3"), seeds=[0])
+    with pytest.raises(CaejaxError, match="upsampling=nearest_k3") as refused:
+        fix_file(tmp_path / "run", tmp_path / "mended", finetune=1)
+    assert "deconv_k3 has no form" in str(refused.value)
+    assert [x.name for x in tmp_path.iterdir()] == ["run"]
+
+
+def test_kinds_without_a_tied_form_are_known(tmp_path):
+    config = tiny_config()
+    config.model.upsampling = ("deconv_k2", "shuffle_k3")
+    save_checkpoints(tmp_path / "two", config, seeds=[0])
+    assert runs.untied(tmp_path / "two") == ["deconv_k2"]
+    untied = {
+        kind
+        for kind in UPSAMPLING
+        if kind not in cost.TIED and not clean_by_construction(kind)
+    }
+    assert untied == {"deconv_k2", "deconv_k3", "deconv_k5", "deconv_k6"}
+    assert all(map(clean_by_construction, (*cost.TIED.values(), *cost.INSTEAD)))

@@ -1,6 +1,7 @@
 """Tests of mending: phases get one gain, and nothing else changes."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -8,9 +9,10 @@ from helpers.onnx_files import onnx_file
 from PIL import Image
 
 from caejax.diagnose import diagnose
+from caejax.diagnose.onnx_file import as_function, read
 from caejax.errors import CaejaxError
 from caejax.fix import __main__ as command
-from caejax.fix import fix, fix_file
+from caejax.fix import cost, fix, fix_file
 from caejax.fix.effect import measure
 
 
@@ -107,6 +109,8 @@ def test_onnx_files(dirty, tmp_path, capsys):
     assert "choose another --out" in capsys.readouterr().err
     again = fix_file(out, tmp_path / "again.onnx")
     assert again["changes"] == []
+    assert "was not measured" not in str(again)
+    assert "--targets=DIR" in str(fix_file(dirty, tmp_path / "third.onnx"))
 
 
 def test_the_effect_by_hand(tmp_path):
@@ -150,3 +154,46 @@ def test_a_model_that_was_clean_is_said_to_need_no_mending(normal, tmp_path):
     assert "it was clean before" in str(record)
     again = fix_file(tmp_path / "mended.onnx", tmp_path / "again.onnx")
     assert "it was clean before" not in str(again)  # nor is it changed
+
+
+QUALITY = {"before_psnr_db": 19.79, "after_psnr_db": 11.36}
+
+
+@pytest.mark.parametrize(
+    ("tuned", "untied", "words"),
+    [
+        ({}, [], "do not use it as it is.*--finetune=2"),
+        ({}, ["deconv_k3"], "deconv_k3 has no form.*caejax run .*=nearest_k3"),
+        ({"finetuned_psnr_db": 19.5}, [], "use x-tuned"),
+        ({"finetuned_psnr_db": 17.5}, [], "still 2.29 dB worse.*--finetune=4"),
+    ],
+)
+def test_a_model_that_is_much_worse_is_warned_of(tuned, untied, words):
+    quality = QUALITY | tuned
+    if tuned:
+        quality |= {"epochs": 2, "finetuned_out": "x-tuned"}
+    said = cost.of_run(quality, untied, "x")
+    assert said.startswith("warning: x is 8.43 dB worse than before")
+    assert re.search(words, said)
+    assert cost.of_run(quality | {"after_psnr_db": 19.4}, untied, "x") == ""
+
+
+def test_the_record_warns_of_what_is_far_from_its_targets(dirty, tmp_path):
+    """The targets are what the old model makes, so that mending can only lose."""
+    (tmp_path / "images").mkdir()
+    (tmp_path / "targets").mkdir()
+    model = as_function(read(dirty))
+    for n in range(2):
+        values = np.random.default_rng(n).random((3, 8, 8), np.float32)
+        np.save(tmp_path / "images" / f"{n}.npy", values)
+        target = model(values[None])[0]
+        noise = np.random.default_rng(n).normal(0, 1e-3 * target.std(), target.shape)
+        np.save(tmp_path / "targets" / f"{n}.npy", target + noise)
+    record = fix_file(
+        dirty,
+        tmp_path / "mended.onnx",
+        images=tmp_path / "images",
+        targets=tmp_path / "targets",
+    )
+    assert "dB worse than before against the targets" in record["warning"]
+    assert record["warning"] in str(record)

@@ -13,6 +13,7 @@ from ml_collections import ConfigDict
 from caejax.errors import CaejaxError
 from caejax.files.finished import read_summary
 from caejax.files.paths import Written, expand
+from caejax.fix.cost import TIED, without_tied
 from caejax.fix.mend import Mend
 from caejax.inference.trained import Trained, load
 from caejax.models.diagnosis import clean_by_construction
@@ -23,13 +24,6 @@ from caejax.training.checkpoint import Checkpoints, read_checkpoint
 from caejax.training.loop import train
 from caejax.training.restore import trained_config
 from caejax.training.run import create_run, new_state
-
-# What keeps the phases of a kind tied while it trains, with the same parameters.
-TIED = {
-    "deconv_k4": "deconv_k4_tied",
-    "shuffle_k3": "shuffle_tied",
-    "shuffle_icnr": "shuffle_tied",
-}
 
 
 def fix_run(workdir: Written, out: Written) -> list[Mend]:
@@ -130,6 +124,7 @@ def finetune(fixed: Path, out: Path, epochs: int) -> dict[str, Any]:
     Raises:
       CaejaxError: a kind that has no tied one.
     """
+    check_tied(fixed)
     config = trained_config(fixed)
     config.train.epochs = epochs
     config.train.start_from = str(fixed.resolve())
@@ -153,14 +148,34 @@ def _tie(config: ConfigDict) -> None:
 
 
 def _tied(kind: str) -> str:
-    if kind in TIED:
-        return TIED[kind]
-    if clean_by_construction(kind):
-        return kind
-    raise CaejaxError(
-        f"--finetune keeps phases tied, which {kind} has no kind for "
-        f"({', '.join(TIED)} have); leave it out"
-    )
+    return TIED.get(kind, kind)
+
+
+def untied(workdir: Written) -> list[str]:
+    """The kinds of a run's layers that may draw, and that have no tied form."""
+    model = trained_config(expand(workdir, "the run")).model
+    if model.encoder == "layers":
+        words = " ".join(model.decoder_layers).split()
+        kinds = [word for word in words if word in UPSAMPLING]
+    elif isinstance(model.upsampling, str):
+        kinds = [model.upsampling]
+    else:
+        kinds = list(model.upsampling)
+    return [
+        kind
+        for kind in dict.fromkeys(kinds)
+        if kind not in TIED and not clean_by_construction(kind)
+    ]
+
+
+def check_tied(workdir: Written) -> None:
+    """Refuses to train a run further with tied phases where a kind has no such form.
+
+    Raises:
+      CaejaxError: it has none.
+    """
+    if kinds := untied(workdir):
+        raise CaejaxError(f"--finetune cannot help here: {without_tied(kinds)}")
 
 
 def psnr(workdir: Path) -> float:

@@ -1,0 +1,94 @@
+"""What mending has cost a model, and what to do about it, in words."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+MUCH_DB = 0.5  # of PSNR; a loss of less is not worth another training
+
+# What keeps the phases of a kind equal while it trains, with the same parameters.
+TIED = {
+    "deconv_k4": "deconv_k4_tied",
+    "shuffle_k3": "shuffle_tied",
+    "shuffle_icnr": "shuffle_tied",
+}
+# What of another kind is trained instead, and draws no grid: a resize and a
+# convolution, and a transposed convolution whose phases are kept equal.
+INSTEAD = ("nearest_k3", "deconv_k4_tied")
+
+
+def without_tied(kinds: Sequence[str]) -> str:
+    """That kinds have no tied form, and what to train in their place.
+
+    Args:
+      kinds: names of such kinds, at least one.
+    """
+    has = "has" if len(kinds) == 1 else "have"
+    return (
+        f"{_listed(kinds)} {has} no form whose phases stay equal in training "
+        f"({_listed([*TIED])} have one); train a model of another kind, which draws no "
+        f"grid: caejax run --config=CONFIG --config.model.upsampling={INSTEAD[0]} "
+        f"--workdir=DIR, or {INSTEAD[1]}"
+    )
+
+
+def of_run(quality: Mapping[str, Any], untied: Sequence[str], out: str) -> str:
+    """A warning where a run that was mended is much worse; "" where it is not.
+
+    Args:
+      quality: the record's, PSNR on the run's own test images.
+      untied: kinds of the model that have no tied form.
+      out: where the mended run is.
+    """
+    before, after = quality["before_psnr_db"], quality["after_psnr_db"]
+    loss = before - after
+    if loss <= MUCH_DB:
+        return ""
+    if untied:
+        mend = f"do not use it. {without_tied(untied)}"
+    elif "epochs" not in quality:
+        mend = (
+            "do not use it as it is. Give the command again with --finetune=2 and "
+            "another --out: it is then trained further with its phases kept equal"
+        )
+    elif before - quality["finetuned_psnr_db"] <= MUCH_DB:
+        mend = f"use {quality['finetuned_out']}, which was trained further"
+    else:
+        lost = before - quality["finetuned_psnr_db"]
+        mend = (
+            f"and {quality['finetuned_out']} still {lost:.2f} dB worse; train longer, "
+            f"with --finetune={2 * quality['epochs']} and another --out"
+        )
+    return (
+        f"warning: {out} is {loss:.2f} dB worse than before on its own test images "
+        f"({before:.2f} to {after:.2f} dB PSNR): {mend}"
+    )
+
+
+def on_targets(moved: Mapping[str, Any] | None, out: str) -> str:
+    """A warning where a model is much further from what should come out.
+
+    Args:
+      moved: how its outputs moved; see `caejax.fix.effect.measure`. None of no images.
+      out: where the mended model is.
+    """
+    near = moved and moved["targets"]
+    loss = -near["change"]["mean_db"] if near else 0.0
+    if loss <= MUCH_DB:
+        return ""
+    return (
+        f"warning: {out} is {loss:.2f} dB worse than before against the targets "
+        f"({near['before']['mean_db']:.2f} to {near['after']['mean_db']:.2f} dB "
+        "PSNR): do not use it as it is; train it further, or a model with a nearest "
+        "or bilinear resize and a convolution instead"
+    )
+
+
+NOT_MEASURED = (
+    "what this costs in quality was not measured: --images=DIR and --targets=DIR, of "
+    "what should come out of these, measure it"
+)
+
+
+def _listed(names):
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
