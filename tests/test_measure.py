@@ -257,10 +257,21 @@ def test_what_is_black_and_white_only_is_measured_too():
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (5, 200), (7, 7)])
-def test_images_too_small_for_a_period_are_clean_and_it_is_said(shape):
-    found = caejax.measure(np.zeros(shape, np.uint8))
-    assert found.clean
-    assert "too small" in str(found)
+def test_images_too_small_for_any_period_are_refused_and_not_clean(
+    shape, tmp_path, capsys, monkeypatch
+):
+    """Alone, and beside others that are large enough; no picture is drawn."""
+    tiny = np.zeros(shape, np.uint8)
+    size = f"{shape[1]}x{shape[0]}"
+    with pytest.raises(CaejaxError, match=f"image 0 is {size}, too small"):
+        caejax.measure(tiny)
+    with pytest.raises(CaejaxError, match=r"image 1 is .* leave it out"):
+        caejax.measure([np.zeros((32, 32), np.uint8), tiny])
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "tiny.png", tiny)
+    assert main(["tiny.png", "--figure=x.png"]) == 1
+    assert f"tiny.png is {size}, too small" in capsys.readouterr().err
+    assert [x.name for x in tmp_path.iterdir()] == ["tiny.png"]
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (8, 40), (9, 12), (12, 300), (14, 14)])

@@ -50,8 +50,9 @@ def measure(
       A record, a `dict` that prints as a table; `.clean` says whether all is well.
 
     Raises:
-      CaejaxError: an image that cannot be read, or that does not fit its reference, or
-        a file of another origin where the figure would be.
+      CaejaxError: an image that cannot be read, that is too small for any period to be
+        looked for, or that does not fit its reference; or a file of another origin
+        where the figure would be.
 
     Example:
       >>> stripes = np.tile(np.uint8([100, 104]), (64, 32))
@@ -112,10 +113,7 @@ def _record(pattern, seen, threshold_db):
 
 def _about(seen: Seen, patterns):
     said = []
-    largest = {largest_period(seen.size, kind) for kind in KINDS}
-    if not max(largest):
-        said.append("the images are too small for any period: 8 pixels are the least")
-    elif min(largest) < PERIODS[-1]:
+    if min(largest_period(seen.size, kind) for kind in KINDS) < PERIODS[-1]:
         height, width = seen.size
         said.append(
             f"the smallest image is {width}x{height}: in all together periods are "

@@ -25,7 +25,8 @@ along either axis and along both, how sure it is, how strong, and what usually h
 OUT and REF are images or folders of them. With REF, which has the same names and sizes,
 the differences are searched, and PSNR, SSIM and the patterns' metrics reported.
 
-Exit codes: 0 clean, 3 a pattern above --threshold, 1 something that cannot be read.
+Exit codes: 0 clean, 3 a pattern above --threshold, 1 something that cannot be read, or
+an image of less than 8 pixels a side, which is too small for any period.
 """
 
 

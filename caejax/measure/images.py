@@ -10,6 +10,7 @@ import scipy.fft
 from scipy.ndimage import uniform_filter
 
 from caejax.data.pictures import in_channels
+from caejax.errors import CaejaxError
 from caejax.measure import lines, paired, search
 from caejax.measure.files import Pair
 from caejax.metrics.units import GREYS
@@ -40,7 +41,11 @@ class Seen(NamedTuple):
 
 
 def see_all(calls: Sequence[Callable[[], Pair]]) -> Seen:
-    """Measures images, on all cores; each is read when its turn comes."""
+    """Measures images, on all cores; each is read when its turn comes.
+
+    Raises:
+      CaejaxError: one cannot be read, or is too small for any period.
+    """
     total, spectrum = None, 0.0
     sizes, singly, records, jpeg, metrics = [], [], [], True, paired.Paired()
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
@@ -66,6 +71,13 @@ def see_all(calls: Sequence[Callable[[], Pair]]) -> Seen:
 
 def _see(call):
     pair = call()
+    height, width = pair.out.shape[:2]
+    if min(height, width) < lines.LEAST:
+        raise CaejaxError(
+            f"{pair.name} is {width}x{height}, too small for any period to be looked "
+            f"for: {lines.LEAST} pixels a side are the least; give larger images, or "
+            "leave it out"
+        )
     grey = GREYS * in_channels(pair.out, 1)[..., 0]
     trust = lines.unclipped(grey)
     if pair.ref is not None:

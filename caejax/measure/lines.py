@@ -28,6 +28,7 @@ from caejax.metrics.units import GREYS
 PERIODS = range(2, 65)
 KINDS = ("columns", "rows", "both", "columns_detail", "rows_detail")
 ROOM = 4  # so many periods must fit: lines then stand apart in the windowed spectrum
+LEAST = ROOM * PERIODS[0]  # pixels a side, or nothing is looked for
 _TRIED = 3  # of which so many fit are measured too, to be held against what is found
 LOBE = 2  # bins to each side of a line over which Hann's window spreads it
 
@@ -152,7 +153,7 @@ def largest_period(size: tuple[int, int], kind: str) -> int:
     """The largest period that is looked for in an image (H, W); 0 if none is."""
     side = min(size) if kind == "both" else size[_axis(kind)]
     fits = min(side // ROOM, PERIODS[-1])
-    return fits if min(size) >= ROOM * PERIODS[0] else 0
+    return fits if min(size) >= LEAST else 0
 
 
 def near(
