@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from caejax.report import advice, findings, leads, words
+from caejax.report import advice, below_input, findings, leads, words
 from caejax.report import fields as fields_lib
 from caejax.report.intervals import ENOUGH, mean_interval
 from caejax.report.read import RunFiles, SweepFiles
@@ -157,6 +157,61 @@ def test_no_difference_is_a_fact_without_an_interval_above_0(count):
     assert ("[" in " ".join(table[0])) == enough
 
 
+def test_models_worse_than_their_input_are_named():
+    """The best of them is better: still the others are told of."""
+    files = sweep({(0.1, "a"): [20.0], (0.1, "b"): [9.0]}, noisy=15.0)
+    for row in files.rows[1:]:
+        files.rows.append(row | {LEVEL: 0.5, leads.INPUT: 8.0})
+    (said,) = [x for x in findings.answer(files) if "input" in x]
+    assert said.startswith(
+        "Worse than the corrupted input itself: b at noise level 0.1 (9.00 dB, the "
+        "input 15.00 dB). Train longer"
+    )
+    assert below_input.counted(files) == "worse than the input: 1 of 3 settings"
+    files = files._replace(rows=[row | {leads.INPUT: 30.0} for row in files.rows])
+    (said,) = [x for x in findings.answer(files) if "input" in x]
+    assert said.startswith("Even the highest PSNR lies below that of the corrupted")
+
+
+@pytest.mark.parametrize("status", ["pending", "failed"])
+def test_of_a_sweep_that_lacks_runs_nothing_is_firm(status):
+    """That comes first, in the answer and in what to do next."""
+    ripple = {"a": -20.0, "b": -150.0}
+    files = sweep({("a",): [9.0] * 5, ("b",): [12.0] * 5}, ripple, fields=(DECODER,))
+    assert "Take b: it draws no checkerboard, and its PSNR is the highest." in (
+        advice.next_steps(files)
+    )
+    lost = {DECODER: "a", "seed": 5, "status": status}
+    files = files._replace(rows=[*files.rows, lost, lost | {DECODER: "b"}])
+    what = {"pending": "are missing", "failed": "have failed"}[status]
+    assert findings.answer(files)[0].startswith(
+        f"This is a first look: 2 of 12 runs {what}"
+    )
+    first, *rest = advice.next_steps(files, "python -m caejax.main --workdir=x")
+    assert first.startswith(f"First of all finish the sweep: 2 of 12 runs {what}; ")
+    assert "give the command that began it once more, `python -m " in first
+    assert ("Failed runs" in first) == (status == "failed")
+    best = "So far b looks best: it draws no checkerboard, and its PSNR is the highest"
+    assert f"{best}; 2 of 12 runs {what}." in rest
+
+
+def test_one_seed_gives_no_firm_advice():
+    ripple = {"a": -20.0, "b": -150.0}
+    files = sweep({("a",): [9.0], ("b",): [12.0]}, ripple, fields=(DECODER,))
+    said = advice.next_steps(files)
+    assert not any(x.startswith("Take") for x in said)
+    assert any("highest; one seed cannot tell whether it stays so." in x for x in said)
+
+
+def test_a_lead_over_seeds_that_not_both_have_says_so():
+    """Its mean is not the difference of the two means."""
+    files = sweep({("a",): [9.0, 11.0], ("b",): [12.5]}, fields=(DECODER,))
+    assert findings.answer(files)[1] == (
+        "b has the highest PSNR: 12.50 dB (3.50 dB above a over the seeds that both "
+        "have, one seed)."
+    )
+
+
 def test_how_to_add_seeds_is_the_flag_of_the_axis():
     config = {"sweep": {"luck": {"field": "seed", "values": [0, 3]}}}
     files = sweep({("a",): [1.0, 2.0], ("b",): [0.0, 0.0]}, fields=(DECODER,))
@@ -182,6 +237,9 @@ def test_the_answer_names_the_best_the_clean_and_the_price():
     assert findings.answer(sweep(psnr, ripple, noisy=15.0)) == [
         "2 seeds are too few to tell which decoder is best: the highest PSNR is that "
         "of a at 1 of 2 settings of noise level, b at 1.",
+        "Worse than the corrupted input itself: 4 of 6 settings, at 1 of 2 settings of "
+        "noise level even the best. Train longer, or with another model, before you "
+        "draw conclusions.",
         "Highest mean PSNR of 2 seeds: "
         "a, 20.50 dB at noise level 0.1 (0.75 dB above b, ahead in 2 of 2 seeds); "
         "b, 11.50 dB at noise level 0.5 (1.50 dB above a, ahead in 2 of 2 seeds).",
@@ -190,8 +248,6 @@ def test_the_answer_names_the_best_the_clean_and_the_price():
         "The best of those free of them (b) lies 0.00 to 0.75 dB of PSNR below the "
         "highest at 2 settings of noise level; 2 seeds are too few to tell what being "
         "free costs.",
-        "Even the highest PSNR lies below that of the corrupted input itself at 1 of 2 "
-        "settings: train longer, or with another model, before you draw conclusions.",
     ]
 
 
@@ -355,8 +411,8 @@ def test_what_to_do_next_follows_from_the_files():
         "Add seeds, an axis of `config.sweep` whose field is `seed`: of fewer than 3 "
         "there is no interval, and with fewer than 6 no lead can pass a sign-flip "
         "test.",
-        "If patterns matter more than PSNR, take b: it draws no checkerboard; its PSNR "
-        "is 0.50 dB lower, and 2 seeds are too few to tell whether it stays so.",
+        "If patterns matter more than PSNR, take b: it draws no checkerboard, but its "
+        "PSNR is 0.50 dB lower; 2 seeds are too few to tell whether it stays so.",
         "Measure what else could be done with these images, by PCA and a median filter "
         "for instance: `caejax eval --workdir=DIR --references=median,pca`, "
         "then `caejax report --workdir=DIR`.",

@@ -31,6 +31,7 @@ from caejax.report.leads import (
     pairs_of,
     scores_of,
 )
+from caejax.report.missing import how_to_finish, lacking
 from caejax.report.read import RunFiles, SweepFiles
 from caejax.report.sizes import equal_sizes
 from caejax.report.statistics import TOO_FEW
@@ -49,14 +50,15 @@ def next_steps(sweep: SweepFiles, command: str = "") -> list[str]:
     """
     found = leads(sweep)
     if not found:
-        return ["Mend what the failed runs name below, and run the same command again."]
+        return how_to_finish(sweep, command)
     judged = findings.held_against_references(sweep, found)
     below = [lead for lead in found if is_worse(np.mean(lead.scores), lead.input)]
     steps = [
+        *how_to_finish(sweep, command),
         *_train_longer(list(sweep.runs.values()), bool(below), _epochs(sweep, command)),
-        *_more_seeds(sweep, found),
+        *([] if lacking(sweep) else _more_seeds(sweep, found)),
         *equal_sizes(sweep),
-        *_without_checkerboards(sweep),
+        *_without_checkerboards(sweep, found),
         *_against_rivals([rivals[0] for rivals in judged if rivals]),
         *([] if any(judged) else _measure_references(sweep.config)),
     ]
@@ -178,7 +180,7 @@ def _more_seeds(sweep, found):
     ]
 
 
-def _without_checkerboards(sweep):
+def _without_checkerboards(sweep, leads_found):
     """Which decoder to take if patterns matter, and what that costs."""
     values = ripples(sweep)
     clean = clean_choices(values)
@@ -199,8 +201,20 @@ def _without_checkerboards(sweep):
         return []
     tidy = max(totals, key=lambda choice: np.mean(totals[choice]))
     found = costs(sweep, [tidy])
-    must = "Take" if _cheap(found) else "If patterns matter more than PSNR, take"
-    return [f"{must} {name_of(tidy)}: it draws no checkerboard{_price(found)}."]
+    name, unsure = name_of(tidy), _unsure(sweep, leads_found)
+    must = f"Take {name}" if not unsure else f"So far {name} looks best"
+    if not _cheap(found):
+        must = f"If patterns matter more than PSNR, take {name}"
+    but = f"; {unsure}" if unsure else ""
+    return [f"{must}: it draws no checkerboard{_price(found)}{but}."]
+
+
+def _unsure(sweep, leads_found):
+    """Why nothing firm can be said of who is best; "" where something can."""
+    if what := lacking(sweep):
+        return what
+    seeds = paired(leads_found)
+    return f"{too_few(seeds)} whether it stays so" if seeds < ENOUGH else ""
 
 
 def _cheap(found):
@@ -222,6 +236,4 @@ def _price(found):
         return f", for {gaps} dB of PSNR{where}"
     if any(cost.interval for cost in paid):
         return f"; that it costs PSNR is not shown ({far} dB, {INTERVAL} with 0)"
-    return (
-        f"; its PSNR is {far} dB lower, and {too_few(paired(paid))} whether it stays so"
-    )
+    return f", but its PSNR is {far} dB lower"

@@ -5,6 +5,7 @@ import numpy as np
 from caejax.corruptions import CORRUPTIONS
 from caejax.errors import lookup
 from caejax.metrics.table import ROUNDING_DB, formatted
+from caejax.report import below_input
 from caejax.report.cost import RIPPLE
 from caejax.report.evidence import (
     INTERVAL,
@@ -27,12 +28,12 @@ from caejax.report.leads import (
     Lead,
     done,
     is_corrupted,
-    is_worse,
     leads,
     name_of,
     pairs_of,
     scores_of,
 )
+from caejax.report.missing import first_look
 from caejax.report.read import RunFiles, SweepFiles
 from caejax.report.ripples import draws
 from caejax.report.settings import label
@@ -73,15 +74,20 @@ def _comma(text):
 
 def answer(sweep: SweepFiles) -> list[str]:
     """The answer, the most important sentence first: who is best, and of whom."""
-    choices, _ = choices_and_conditions(sweep)
     found = leads(sweep)
     if not found:
         return ["No finished run has a PSNR, so there is nothing to compare."]
     judged = held_against_references(sweep, found)
-    sentences = verdict(sweep, found, judged) + _best(sweep, found) + sizes(sweep)
-    sentences += _references(sweep, found, judged) + draws(sweep)
-    sentences += _evidence(sweep, found)
-    return sentences + _against_input(found, bool(choices))
+    return [
+        *first_look(sweep),
+        *verdict(sweep, found, judged),
+        *below_input.told(sweep, found),
+        *_best(sweep, found),
+        *sizes(sweep),
+        *_references(sweep, found, judged),
+        *draws(sweep),
+        *_evidence(sweep, found),
+    ]
 
 
 def held_against_references(sweep: SweepFiles, found: list[Lead]) -> list[list[Rival]]:
@@ -183,6 +189,7 @@ def _gain(lead, conditions, alone):
     if not lead.differences or (alone and lead.interval):
         return text
     above = f"{np.mean(lead.differences):.2f} dB above {name_of(lead.second)}"
+    above += " over the seeds that both have" * lead.uneven
     return text + bracketed(above, borne_out(lead))
 
 
@@ -203,18 +210,6 @@ def _evidence(sweep, found):
     return [
         f"The {INTERVAL} (Student's) excludes 0 for {sure} of {len(compared)} leads; a "
         f"paired sign-flip test, which assumes less, takes {enough} seeds."
-    ]
-
-
-def _against_input(found, several):
-    worse = [lead for lead in found if is_worse(np.mean(lead.scores), lead.input)]
-    if not worse:
-        return []
-    who = "Even the highest PSNR" if several else "The model's PSNR"
-    where = f" at {len(worse)} of {len(found)} settings" if len(found) > 1 else ""
-    return [
-        f"{who} lies below that of the corrupted input itself{where}: "
-        "train longer, or with another model, before you draw conclusions."
     ]
 
 

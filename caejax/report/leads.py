@@ -42,6 +42,8 @@ class Lead(NamedTuple):
         that both have, by column.
       crossed: the difference in PSNR for other photographs, too, where runs have kept
         values of each; else None, and of too few seeds.
+      uneven: whether one of both has seeds that the other lacks, so that the mean of
+        the differences is not the difference of the means.
     """
 
     condition: Setting
@@ -54,6 +56,7 @@ class Lead(NamedTuple):
     p: str
     others: Mapping[str, Sequence[float]] = MappingProxyType({})
     crossed: Crossed | None = None
+    uneven: bool = False
 
 
 def is_corrupted(noisy: float | None) -> bool:
@@ -148,7 +151,8 @@ def _lead(condition, scores, input_psnr, pairs):
     differences = [ours[seed] - theirs[seed] for seed in ours if seed in theirs]
     interval, p = judge(differences, pairs)
     values = list(ours.values())
-    return Lead(condition, best, second, values, input_psnr, differences, interval, p)
+    found = Lead(condition, best, second, values, input_psnr, differences, interval, p)
+    return found._replace(uneven=second is not None and ours.keys() != theirs.keys())
 
 
 def leads_table(sweep: SweepFiles) -> tuple[list[str], list[list[str]]]:

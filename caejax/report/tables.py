@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from caejax.metrics.table import brief_columns, find, formatted, shown_columns, title
+from caejax.report import below_input
 from caejax.report.intervals import ENOUGH
-from caejax.report.leads import INPUT, PSNR, is_worse
 from caejax.report.read import SweepFiles
 from caejax.report.references import with_references
 from caejax.report.words import worse_than_input
@@ -203,19 +203,8 @@ def print_sweep(sweep: SweepFiles) -> None:
         else "one seed a setting",
         below="" if seeds >= ENOUGH else "too few seeds to tell which is better",
     )
-    if said := _settings_below_input(sweep):
+    if said := below_input.counted(sweep):
         tell(said)
-
-
-def _settings_below_input(sweep):
-    """How many settings have a mean PSNR below that of their inputs."""
-    settings = [
-        [np.mean([row[name] for row in rows if name in row]) for name in (PSNR, INPUT)]
-        for rows in by_setting(sweep._replace(references=()))[1].values()
-        if all(any(name in row for row in rows) for name in (PSNR, INPUT))
-    ]
-    worse = sum(is_worse(*pair) for pair in settings)
-    return f"worse than the input: {worse} of {len(settings)} settings" * bool(worse)
 
 
 # What most people want to know of a run, at most; in units of the image where the
