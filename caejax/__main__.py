@@ -155,7 +155,7 @@ def _help(program: str) -> str:
         [
             f"usage: {program} SUBCOMMAND ...",
             "",
-            caejax.__doc__,
+            str(caejax.__doc__).splitlines()[0],
             "",
             "subcommands:",
             *lines,

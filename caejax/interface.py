@@ -111,7 +111,8 @@ class Model:
         """Takes the noise out of images; see the function `denoise`.
 
         Args:
-          images: One or many, or a list; floats may lie beyond [0, 1] by their noise.
+          images: In any form that the function takes; floats may lie beyond [0, 1] by
+            their noise.
           level: The standard deviation of the noise, of 255, for a model that is told
             it (`config.model.noise_map`); by default estimated from each image.
 
@@ -136,7 +137,7 @@ class Model:
         """What the model makes of images; see the function `reconstruct`.
 
         Args:
-          images: One or many, or a list.
+          images: In any form that the function takes.
 
         Returns:
           The reconstructions, float32 in [0, 1], in the shape of the images.
@@ -159,7 +160,7 @@ class Model:
         """The codes of images; see the function `encode`.
 
         Args:
-          images: One or many, or a list.
+          images: In any form that the function takes.
 
         Returns:
           A code for one image, (N, ...) for many; a list for a list.
@@ -186,7 +187,7 @@ class Model:
         """The images of codes; see the function `decode`.
 
         Args:
-          codes: One or many, or a list.
+          codes: As `encode` returns them, of one image or many; or a list.
 
         Returns:
           (H, W, C) float32 in [0, 1] for one code, (N, H, W, C) for many; a list for
@@ -429,11 +430,16 @@ def denoise(
     """Takes the noise out of images.
 
     Args:
-      images: One or many, or a list, in any of the forms above. Floats may lie
-        beyond [0, 1] where noise has taken them (down to -4, up to 5); they are
-        clipped if they were in training.
+      images: One image, (H, W) or (H, W, C); many, (N, H, W) or (N, H, W, C); or a list
+        of single ones, which may differ in size. Arrays of NumPy, JAX or PyTorch:
+        uint8, uint16, bool or floats in [0, 1], channels last. Three axes are
+        (H, W, C) if the last one is as long as the model has channels, and else, for
+        grey models, (N, H, W). Images larger than the model's are done in tiles.
+        Floats may lie beyond [0, 1] where noise has taken them (down to -4, up to 5);
+        they are clipped if they were in training.
       model: A model, or what `load` takes; who calls this often loads it once.
-      level: As for `Model.denoise`.
+      level: The standard deviation of the noise, of 255, for a model that is told it
+        (`config.model.noise_map`); by default estimated from each image.
 
     Returns:
       The denoised images, float32 in [0, 1], in the shape of the noisy ones; a list
@@ -464,7 +470,11 @@ def reconstruct(
     """What a model makes of images; nothing is added to them.
 
     Args:
-      images: One or many, or a list, in any of the forms above.
+      images: One image, (H, W) or (H, W, C); many, (N, H, W) or (N, H, W, C); or a list
+        of single ones, which may differ in size. Arrays of NumPy, JAX or PyTorch:
+        uint8, uint16, bool or floats in [0, 1], channels last. Three axes are
+        (H, W, C) if the last one is as long as the model has channels, and else, for
+        grey models, (N, H, W). Images larger than the model's are done in tiles.
       model: A model, or what `load` takes.
 
     Returns:
@@ -493,8 +503,12 @@ def encode(
     """The codes of images.
 
     Args:
-      images: One or many, or a list, in any of the forms above. Smaller ones than
-        the model's are filled up with their outermost pixels.
+      images: One image, (H, W) or (H, W, C); many, (N, H, W) or (N, H, W, C); or a list
+        of single ones, which may differ in size. Arrays of NumPy, JAX or PyTorch:
+        uint8, uint16, bool or floats in [0, 1], channels last. Three axes are
+        (H, W, C) if the last one is as long as the model has channels, and else, for
+        grey models, (N, H, W). Images smaller than the model's are filled up with
+        their outermost pixels.
       model: A model, or what `load` takes.
 
     Returns:

@@ -1,8 +1,10 @@
 """The interface in Python, as a notebook uses it."""
 
 import doctest
+import importlib
 import inspect
 import os
+import pydoc
 import subprocess
 import sys
 from pathlib import Path
@@ -107,9 +109,38 @@ def test_no_function_has_the_name_of_a_room():
     """Python would put the room in its place as soon as that is imported."""
     rooms = {path.stem for path in Path(caejax.__file__).parent.iterdir()}
     assert rooms & set(caejax.__all__) == {"diagnose", "fix", "measure", "metrics"}
-    # A room of one function is that function, too.
-    assert callable(caejax.diagnose)
-    assert callable(caejax.fix)
+
+
+@pytest.mark.parametrize("name", ["diagnose", "fix", "measure"])
+def test_a_room_of_one_function_is_that_function(name):
+    room = importlib.import_module(f"caejax.{name}")
+    function = getattr(caejax, name)
+    assert inspect.isfunction(function)
+    assert function is getattr(room, name)
+    # With the room's names, also of files that are imported later.
+    part = importlib.import_module(f"caejax.{name}.__main__")
+    assert function.__main__ is part
+    assert all(getattr(function, x) is getattr(room, x) for x in room.__all__)
+
+
+def test_help_shows_all_functions_and_what_they_take():
+    text = pydoc.plain(pydoc.render_doc(caejax))
+    _, functions = text.split("\nFUNCTIONS\n")
+    for name in (*FUNCTIONS, "diagnose", "fix", "measure"):
+        assert f"\n    {name}(" in f"\n{functions}", name
+        alone = pydoc.plain(pydoc.render_doc(getattr(caejax, name)))
+        assert alone.splitlines()[2].startswith(f"{name}("), name
+
+
+@pytest.mark.parametrize("name", ["denoise", "encode", "reconstruct"])
+def test_help_of_a_function_says_by_itself_which_images_it_takes(name):
+    text = inspect.getdoc(getattr(caejax, name))
+    forms = ("(H, W)", "(H, W, C)", "(N, H, W)", "(N, H, W, C)")
+    kinds = ("a list", "NumPy, JAX or PyTorch", "uint8, uint16", "floats in [0, 1]")
+    last = ("channels last", "in tiles" if name != "encode" else "a code a tile")
+    words = " ".join(text.split())
+    assert all(word in words for word in (*forms, *kinds, *last))
+    assert "above" not in words
 
 
 @pytest.mark.parametrize("name", [*interface.__all__, "measure"])
@@ -124,10 +155,7 @@ def test_examples(name, run, model, clean, noisy, tmp_path):
         "folder": tmp_path,
     }
     finder = doctest.DocTestFinder(recurse=name == "Model")
-    shown = getattr(caejax, name)
-    # A room of one function is that function, too.
-    shown = getattr(shown, name) if inspect.ismodule(shown) else shown
-    found = finder.find(shown, name, globs=given)
+    found = finder.find(getattr(caejax, name), name, globs=given)
     options = doctest.ELLIPSIS | doctest.IGNORE_EXCEPTION_DETAIL
     runner = doctest.DocTestRunner(optionflags=options)
     for test in found:

@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 
 import caejax
 from caejax.data import Dataset
+from caejax.diagnose import Diagnosis
+from caejax.fix import Fixed, fix_file
+from caejax.measure import Measurement
 
 Floats = NDArray[np.float32]
 
@@ -31,7 +34,10 @@ assert_type(caejax.train("quickstart", "runs/new"), dict[str, Any])
 assert_type(caejax.load_data(caejax.load_config("quickstart")), Dataset)
 assert_type(caejax.load_data(config).test.images, NDArray[Any])
 assert_type(caejax.__version__, str)
-assert_type(caejax.fix.fix_file("a.onnx", "b.onnx"), caejax.fix.Fixed)
+assert_type(fix_file("a.onnx", "b.onnx"), Fixed)
+assert_type(caejax.fix(object()), Any)
+assert_type(caejax.diagnose("a.onnx", threshold_db=-60.0), Diagnosis)
+assert_type(caejax.measure(grey, ref=None), Measurement)
 assert_type(caejax.metrics.__name__, str)
 
 caejax.denoise("photo.png", model)  # type: ignore[arg-type]

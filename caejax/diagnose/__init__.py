@@ -1,14 +1,14 @@
 """Finds out whether a model draws checkerboards, where, and what mends it.
 
-`caejax.diagnose(model, inputs)` and `caejax.diagnose.diagnose(model, inputs)` are the
-same; on the command line it is `python -m caejax.diagnose MODEL`.
+`caejax.diagnose(model, inputs)` is the function `diagnose`; on the command line it is
+`caejax diagnose MODEL`.
 """
 
 import importlib
 import os
 import sys
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -202,12 +202,3 @@ def load_extra(module: str, extra: str) -> types.ModuleType:
 def channels_second(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
     """(B, n1, ..., nd, C) as (B, C, n1, ..., nd); flat arrays stay as they are."""
     return [np.moveaxis(x, -1, 1) if x.ndim > 2 else x for x in arrays]
-
-
-class _Callable(types.ModuleType):
-    """The module is its function, too."""
-
-    __call__: Callable[..., Diagnosis] = staticmethod(diagnose)
-
-
-sys.modules[__name__].__class__ = _Callable

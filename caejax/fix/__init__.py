@@ -2,17 +2,15 @@
 
 By the least change, in closed form, and without another architecture; which need it,
 `caejax.diagnose` says. That alone can make a trained model much worse, so that it has
-to be trained further. The module is the function `fix`, too: `caejax.fix(model)`. On
-the command line: `python -m caejax.fix MODEL --out=FILE`.
+to be trained further. `caejax.fix(model)` is the function `fix`, of modules in memory;
+`caejax.fix.fix_file` mends files. On the command line: `caejax fix MODEL --out=FILE`.
 """
 
 import importlib
 import json
 import os
 import sys
-import types
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -278,12 +276,3 @@ def _with_interval(found):
     ends = found["interval_db"]
     text = f"{found['mean_db']:.2f} dB"
     return text if ends is None else f"{text} [{ends[0]:.2f}, {ends[1]:.2f}]"
-
-
-class _Callable(types.ModuleType):
-    """The module is its function, too."""
-
-    __call__: Callable[..., Any] = staticmethod(fix)
-
-
-sys.modules[__name__].__class__ = _Callable

@@ -1,13 +1,10 @@
 """Finds out whether images have a pattern, of which period, how strong and whence.
 
-`caejax.measure(out, ref)` and `caejax.measure.measure(out, ref)` are the same; on the
-command line it is `python -m caejax.measure OUT [REF]`.
+`caejax.measure(out, ref)` is the function `measure`; on the command line it is
+`caejax measure OUT [REF]`.
 """
 
 import os
-import sys
-import types
-from collections.abc import Callable
 from typing import Any
 
 from caejax.errors import CaejaxError
@@ -143,12 +140,3 @@ def _verdict(patterns, count, threshold_db):
         f"pattern of period {periods} in {images}, up to {strongest:.2f} grey levels "
         "of 255, above its limit"
     )
-
-
-class _Callable(types.ModuleType):
-    """The module is its function, too."""
-
-    __call__: Callable[..., Measurement] = staticmethod(measure)
-
-
-sys.modules[__name__].__class__ = _Callable

@@ -42,7 +42,9 @@ def _module(name: str, says: str) -> str:
     parts = [f"## {name}\n\n{says}\n"]
     if name not in ("caejax", "caejax.metrics"):
         parts.append(to_markdown(inspect.getdoc(module)) + "\n")
-    parts += [_entry(name, x, getattr(module, x)) for x in public_names(module)]
+    # Of a room of one function, that stands with caejax's own.
+    own = [x for x in public_names(module) if f"caejax.{x}" != name]
+    parts += [_entry(name, x, getattr(module, x)) for x in own]
     return "\n".join(parts)
 
 
