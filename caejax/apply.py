@@ -1,4 +1,4 @@
-"""The command line of trained models: `python -m caejax.apply COMMAND --run=DIR`."""
+"""The command line of trained models: `caejax COMMAND --run=DIR`."""
 
 from caejax.runtime import stopping
 

@@ -1,4 +1,4 @@
-"""The command line: `python -m caejax.main --config=FILE --workdir=DIR`.
+"""The command line: `caejax MODE`, or as a module `python -m caejax.main --mode=MODE`.
 
 Modes: `run` trains one model, or the whole sweep if the config defines one, and
 goes on where an earlier command was stopped; `eval` measures a trained model

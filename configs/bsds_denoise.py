@@ -1,7 +1,6 @@
 """A denoiser of colour photographs: 64x64 patches of BSDS500, noise 0.25.
 
-    python -m caejax.main --config=configs/bsds_denoise.py \
-        --config.data.dir=DIR --workdir=runs/bsds_denoise
+    caejax run --config=bsds_denoise --config.data.dir=DIR --workdir=runs/bsds_denoise
 
 DIR holds folders train, val and test of images. They are halved first, which
 takes most of their JPEG blocks away.

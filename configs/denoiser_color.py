@@ -1,6 +1,6 @@
 """A denoiser of colour photographs for every level of Gaussian noise up to 55 of 255.
 
-    python -m caejax.main --config=configs/denoiser_color.py \
+    caejax run --config=denoiser_color \
         --config.data.dir=DIR --workdir=runs/denoiser_color
 
 As denoiser_gray, with three channels.

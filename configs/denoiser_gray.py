@@ -1,7 +1,6 @@
 """A denoiser of grey photographs for every level of Gaussian noise up to 55 of 255.
 
-    python -m caejax.main --config=configs/denoiser_gray.py \
-        --config.data.dir=DIR --workdir=runs/denoiser_gray
+    caejax run --config=denoiser_gray --config.data.dir=DIR --workdir=runs/denoiser_gray
 
 DIR holds the images of BSDS500 in folders train, val and test. It trains on 400 of
 them, validates on 32 and tests on CBSD68, the other 68, at a level of 25 of 255.

@@ -1,7 +1,6 @@
 """A denoiser of colour photographs as cameras and files spoil them.
 
-    python -m caejax.main --config=configs/denoiser_real.py \
-        --config.data.dir=DIR --workdir=runs/denoiser_real
+    caejax run --config=denoiser_real --config.data.dir=DIR --workdir=runs/denoiser_real
 
 As denoiser_color, but each image has one of five: Gaussian noise, shot and read noise,
 speckle, JPEG compression, or blur with noise.

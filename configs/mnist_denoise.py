@@ -1,7 +1,6 @@
 """A convolutional denoiser on MNIST: 64-64-32 channels, code 4x4x32, noise 0.5.
 
-    python -m caejax.main --config=configs/mnist_denoise.py \
-        --config.data.dir=DIR --workdir=runs/mnist_denoise
+    caejax run --config=mnist_denoise --config.data.dir=DIR --workdir=runs/mnist_denoise
 
 DIR holds MNIST's four IDX files, gzipped or not. Without DIR, add
 --config.data.download=True once.

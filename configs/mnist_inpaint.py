@@ -1,7 +1,6 @@
 """Inpainting on MNIST: a dark cross is drawn over each digit and taken away again.
 
-    python -m caejax.main --config=configs/mnist_inpaint.py \
-        --config.data.dir=DIR --workdir=runs/mnist_inpaint
+    caejax run --config=mnist_inpaint --config.data.dir=DIR --workdir=runs/mnist_inpaint
 
 DIR holds MNIST's four IDX files, gzipped or not.
 

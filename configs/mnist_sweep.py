@@ -1,7 +1,6 @@
 """Bottleneck x noise x decoder on MNIST: 60 runs a seed.
 
-    python -m caejax.main --config=configs/mnist_sweep.py \
-        --config.data.dir=DIR --workdir=runs/mnist_sweep
+    caejax run --config=mnist_sweep --config.data.dir=DIR --workdir=runs/mnist_sweep
 
 DIR holds MNIST's four IDX files, gzipped or not. More seeds:
 --config.sweep.seed.values="(0, 1, 2)".

@@ -1,6 +1,6 @@
 """Three decoders, two seeds, and what needs no training, on embedded digits.
 
-python -m caejax.main --config=configs/quickstart.py --workdir=runs/quickstart
+caejax run --config=quickstart --workdir=runs/quickstart
 
 Run time: 2 min on two x86-64 cores, compilation included.
 Score: test PSNR above 19 dB, where the best median filter has 17.9.

@@ -247,7 +247,7 @@ def test_modes_are_called_with_their_name_and_see_their_flags(caejax, monkeypatc
     monkeypatch.setattr(main, "main", see)
     assert caejax("eval", "--workdir=x")[0] == 7
     assert seen == {"rest": [], "mode": "eval", "workdir": "x"}
-    # What a run's environment.json holds behind `python -m caejax.main`.
+    # What a run's environment.json is written from.
     assert sys.argv == ["caejax eval", "--mode=eval", "--workdir=x"]
 
 

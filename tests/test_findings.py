@@ -417,11 +417,14 @@ def test_what_to_do_next_follows_from_the_files():
         "for instance: `caejax eval --workdir=DIR --references=median,pca`, "
         "then `caejax report --workdir=DIR`.",
     ]
-    command = "python -m caejax.main --workdir 'my runs/a' --config=quickstart"
-    assert advice.next_steps(files, command)[0].startswith(
-        "Train longer, in a folder of its own: `python -m caejax.main "
-        "--config=quickstart --config.train.epochs=6 '--workdir=my runs/a-6-epochs'`."
-    )
+    words = "--workdir 'my runs/a' --config=quickstart"
+    # That of earlier records is written anew.
+    earlier = "python -m caejax.main"
+    for program in ("caejax run", earlier, f"{earlier} --mode=run"):
+        assert advice.next_steps(files, f"{program} {words}")[0].startswith(
+            "Train longer, in a folder of its own: `caejax run --config=quickstart "
+            "--config.train.epochs=6 '--workdir=my runs/a-6-epochs'`."
+        )
     rows = [row | {"train.epochs": 3} for row in files.rows]
     swept = files._replace(fields=[*files.fields, "train.epochs"], rows=rows)
     assert advice.next_steps(swept)[0].startswith("Train longer. In 1 of 2 runs")

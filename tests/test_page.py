@@ -63,7 +63,7 @@ def write_sweep(workdir):
         "seed": {"field": "seed", "values": SEEDS},
     }
     write(workdir / "config.json", config | {"sweep": axes})
-    command = "python -m caejax.main --config=a.py --workdir=runs/<made-up>"
+    command = "caejax run --config=a.py --workdir=runs/<made-up>"
     environment = {"time": "2026-01-02T03:04:05+00:00", "command": command}
     write(workdir / "environment.json", environment | {"packages": {"jax": "0.10"}})
     rows = []

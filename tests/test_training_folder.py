@@ -6,13 +6,15 @@ import pytest
 
 from caejax.training.folder import environment
 
-COMMAND = "python -m caejax.main --mode=run --config=quickstart"
+COMMAND = "caejax run --config=quickstart"
 
 
 @pytest.mark.parametrize(
     ("argv", "command"),
     [
         ("/somewhere/caejax/main.py --mode=run --config=quickstart", COMMAND),
+        ("/somewhere/caejax/main.py --config=quickstart", COMMAND),
+        ("/x/caejax/main.py --cores=2 --mode eval", "caejax eval --cores=2"),
         ("my_study.py --seed=1", "python my_study.py --seed=1"),
     ],
 )
@@ -22,7 +24,7 @@ def test_the_command_is_the_one_that_was_given(argv, command, monkeypatch):
 
 
 @pytest.mark.parametrize("program", ["caejax run", "python -m caejax run"])
-def test_subcommands_are_written_as_modes(program, monkeypatch):
+def test_subcommands_are_written_in_one_spelling(program, monkeypatch):
     words = ["--mode=run", "--config=quickstart"]
     monkeypatch.setattr(sys, "argv", [program, *words])
     assert environment()["command"] == COMMAND

@@ -84,7 +84,7 @@ def default(encoder: str = "conv") -> ConfigDict:
         }
     )
     # What to compare with, measured once the runs are done: ("median", "pca", "nlm"),
-    # as --references of --mode=eval has them.
+    # as --references of `caejax eval` has them.
     config.references = ()
     for field, name in (("model.encoder", encoder), ("loss", config.loss)):
         choose(config, field, name)

@@ -1,4 +1,4 @@
-"""The command `python -m caejax.diagnose MODEL`."""
+"""The command `caejax diagnose MODEL`."""
 
 from caejax.runtime import stopping
 

@@ -1,4 +1,4 @@
-"""The command `python -m caejax.export --run=RUN --format=FORMAT --out=FILE`."""
+"""The command `caejax export --run=RUN --format=FORMAT --out=FILE`."""
 
 from caejax.runtime import stopping
 

@@ -1,4 +1,4 @@
-"""The command `python -m caejax.fix MODEL --out=FILE`."""
+"""The command `caejax fix MODEL --out=FILE`."""
 
 from caejax.runtime import stopping
 

@@ -1,4 +1,4 @@
-"""The command `python -m caejax.measure OUT [REF]`."""
+"""The command `caejax measure OUT [REF]`."""
 
 from caejax.runtime import stopping
 

@@ -3,7 +3,9 @@
 import re
 import shlex
 
-_OURS = ["python", "-m", "caejax.main"]
+from caejax.terminal.commands import as_subcommand, without_flag
+
+_AS_MODULE = ["python", "-m", "caejax.main"]  # of earlier records
 
 
 def longer(command: str, epochs: int) -> str:
@@ -14,26 +16,15 @@ def longer(command: str, epochs: int) -> str:
       epochs: how many.
 
     Returns:
-      The command; "" where the recorded one is not one of `caejax.main` with a folder.
+      The command; "" where the recorded one is not one of caejax's with a folder.
     """
     words = shlex.split(command)
-    found, rest = _without(words, "workdir")
-    if words[:3] != _OURS or not found:
+    if words[:3] == _AS_MODULE:
+        words = as_subcommand(words[3:])
+    found, rest = without_flag(words, "workdir")
+    if words[:1] != ["caejax"] or not found:
         return ""
-    _, rest = _without(rest, "config.train.epochs")
+    _, rest = without_flag(rest, "config.train.epochs")
     folder = re.sub(r"-\d+-epochs$", "", found[-1].rstrip("/"))
     flags = f"--config.train.epochs={epochs}", f"--workdir={folder}-{epochs}-epochs"
     return shlex.join([*rest, *flags])
-
-
-def _without(words, name):
-    """The values of a flag, which may be words of their own, and the other words."""
-    found, rest, words = [], [], list(words)
-    while words:
-        word = words.pop(0)
-        flag, sign, value = word.partition("=")
-        if flag not in (f"-{name}", f"--{name}"):
-            rest.append(word)
-        elif sign or words:
-            found.append(value if sign else words.pop(0))
-    return found, rest

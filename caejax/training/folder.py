@@ -24,6 +24,7 @@ from caejax.files.finished import checkpoint_folders, lacks_samples
 from caejax.files.paths import expand
 from caejax.runtime import together
 from caejax.runtime.devices import cpu_name, usable_cores
+from caejax.terminal.commands import as_subcommand
 from caejax.terminal.notes import note
 from caejax.training import recorded
 from caejax.training.recorded import Recorded
@@ -254,11 +255,11 @@ def _version(package):
 
 
 def _command() -> str:
-    """How `caejax.main` was called, or the program that uses caejax."""
+    """How `caejax` was called, or the program that uses it."""
     name, *words = sys.argv or [""]
     ours = name.startswith(("caejax ", "python -m caejax "))
     if ours or Path(name).parts[-2:] == ("caejax", "main.py"):
-        return shlex.join(["python", "-m", "caejax.main", *words])
+        return shlex.join(as_subcommand(words))
     return shlex.join(["python", name, *words])
 
 

@@ -1,6 +1,6 @@
 """System A, a TensorFlow 1 denoiser: 32-32-16 channels, code 4x4x16, noise 0.5.
 
-    python -m caejax.main --config=configs/seeds/a_conv_denoiser.py \
+    caejax run --config=seeds/a_conv_denoiser \
         --config.data.dir=DIR --workdir=runs/a_conv_denoiser
 
 DIR holds MNIST's four IDX files, gzipped or not.

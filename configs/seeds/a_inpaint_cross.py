@@ -1,6 +1,6 @@
 """System A's inpainting: a dark cross is drawn over each digit and taken away again.
 
-    python -m caejax.main --config=configs/seeds/a_inpaint_cross.py \
+    caejax run --config=seeds/a_inpaint_cross \
         --config.data.dir=DIR --workdir=runs/a_inpaint_cross
 
 DIR holds MNIST's four IDX files, gzipped or not.

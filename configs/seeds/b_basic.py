@@ -1,7 +1,6 @@
 """System B's basic autoencoder: 784-64-784, one dense layer a side.
 
-    python -m caejax.main --config=configs/seeds/b_basic.py \
-        --config.data.dir=DIR --workdir=runs/b_basic
+    caejax run --config=seeds/b_basic --config.data.dir=DIR --workdir=runs/b_basic
 
 DIR holds MNIST's four IDX files, gzipped or not.
 

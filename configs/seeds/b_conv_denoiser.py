@@ -1,6 +1,6 @@
 """System B's convolutional denoiser: 64-64-32 channels, code 4x4x32, noise 0.5.
 
-    python -m caejax.main --config=configs/seeds/b_conv_denoiser.py \
+    caejax run --config=seeds/b_conv_denoiser \
         --config.data.dir=DIR --workdir=runs/b_conv_denoiser
 
 DIR holds MNIST's four IDX files, gzipped or not.

@@ -1,6 +1,6 @@
 """System B's dense denoiser: 784-32-784, noise 0.5.
 
-    python -m caejax.main --config=configs/seeds/b_dense_denoiser.py \
+    caejax run --config=seeds/b_dense_denoiser \
         --config.data.dir=DIR --workdir=runs/b_dense_denoiser
 
 DIR holds MNIST's four IDX files, gzipped or not.

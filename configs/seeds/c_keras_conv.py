@@ -1,6 +1,6 @@
 """System C, Keras's convolutional autoencoder: 16-8-8 channels, code 4x4x8.
 
-    python -m caejax.main --config=configs/seeds/c_keras_conv.py \
+    caejax run --config=seeds/c_keras_conv \
         --config.data.dir=DIR --workdir=runs/c_keras_conv
 
 DIR holds MNIST's four IDX files, gzipped or not.

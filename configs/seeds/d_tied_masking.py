@@ -1,6 +1,6 @@
 """System D, Vincent et al. 2008: 784-500-784 with tied weights, masking noise 0.3.
 
-    python -m caejax.main --config=configs/seeds/d_tied_masking.py \
+    caejax run --config=seeds/d_tied_masking \
         --config.data.dir=DIR --workdir=runs/d_tied_masking
 
 DIR holds MNIST's four IDX files, gzipped or not.

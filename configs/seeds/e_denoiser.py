@@ -1,7 +1,6 @@
 """System E's denoiser: 32-16-8 channels, code 3x3x8, noise 0.5.
 
-    python -m caejax.main --config=configs/seeds/e_denoiser.py \
-        --config.data.dir=DIR --workdir=runs/e_denoiser
+    caejax run --config=seeds/e_denoiser --config.data.dir=DIR --workdir=runs/e_denoiser
 
 DIR holds MNIST's four IDX files, gzipped or not.
 

@@ -1,7 +1,6 @@
 """System E's linear autoencoder: 784-32-784, a ReLU between.
 
-    python -m caejax.main --config=configs/seeds/e_linear.py \
-        --config.data.dir=DIR --workdir=runs/e_linear
+    caejax run --config=seeds/e_linear --config.data.dir=DIR --workdir=runs/e_linear
 
 DIR holds MNIST's four IDX files, gzipped or not.
 

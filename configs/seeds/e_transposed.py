@@ -1,6 +1,6 @@
 """System E's transposed decoder: 16-4 channels, code 7x7x4.
 
-    python -m caejax.main --config=configs/seeds/e_transposed.py \
+    caejax run --config=seeds/e_transposed \
         --config.data.dir=DIR --workdir=runs/e_transposed
 
 DIR holds MNIST's four IDX files, gzipped or not.

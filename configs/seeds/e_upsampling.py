@@ -1,6 +1,6 @@
 """System E's upsampling decoder: 16-4 channels, code 7x7x4.
 
-    python -m caejax.main --config=configs/seeds/e_upsampling.py \
+    caejax run --config=seeds/e_upsampling \
         --config.data.dir=DIR --workdir=runs/e_upsampling
 
 DIR holds MNIST's four IDX files, gzipped or not.

@@ -1,7 +1,6 @@
 """System F, keras-io's autoencoder: 32-32 channels, code 7x7x32, on clean images.
 
-    python -m caejax.main --config=configs/seeds/f_keras_io.py \
-        --config.data.dir=DIR --workdir=runs/f_keras_io
+    caejax run --config=seeds/f_keras_io --config.data.dir=DIR --workdir=runs/f_keras_io
 
 DIR holds MNIST's four IDX files, gzipped or not.
 

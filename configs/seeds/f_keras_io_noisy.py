@@ -1,6 +1,6 @@
 """System F's second phase: the autoencoder of `f_keras_io` denoises, noise 0.4.
 
-    python -m caejax.main --config=configs/seeds/f_keras_io_noisy.py \
+    caejax run --config=seeds/f_keras_io_noisy \
         --config.data.dir=DIR --workdir=runs/f_keras_io_noisy
 
 DIR holds MNIST's four IDX files, gzipped or not.

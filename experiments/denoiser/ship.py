@@ -46,7 +46,7 @@ holds the config, the data, the seed, the figures and a checksum, which is check
 whenever the file is read.
 
 **Intended use.** Photographs with Gaussian noise of a standard deviation up to 55 of
-255, each pixel's by itself: `python -m caejax.apply denoise PHOTOS`,
+255, each pixel's by itself: `caejax denoise PHOTOS`,
 `caejax.load("{first}").denoise(images)`. Not for evidence: what a denoiser draws
 may look real and not have been there.
 
