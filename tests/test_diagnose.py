@@ -216,6 +216,14 @@ def test_a_clean_model_is_clean(normal, key):
     assert "no place that enlarges" in none["verdict"]
 
 
+def test_models_that_hand_on_their_input_or_do_not_look_at_it_are_clean(torch, normal):
+    x = normal(1, 8, 8, 8)
+    for model in (lambda x: x, lambda x: 2 * x, jnp.zeros_like, torch.nn.Identity()):
+        found = diagnose(model, x)
+        assert found.clean
+        assert "no place that enlarges" in found["verdict"]
+
+
 def test_pytorch_modules(torch, normal):
     """Functional calls and skips are seen, groups and odd strides are predicted."""
     from torch.nn import functional as F

@@ -646,9 +646,12 @@ def _groups(blocks, count):
 def scales(trace: Trace, places: list[Place]) -> dict[int, tuple[float, ...]]:
     """By how much the first result is larger than each step's own, along each axis.
 
-    The largest of several ways counts. Steps from which no way leads are left out.
+    The largest of several ways counts. Steps from which no way leads are left out, and
+    so are all where the result is none of theirs: the input itself, or a constant.
     """
-    result = next(x for x in trace.steps if x.index == trace.results[0])
+    result = next((x for x in trace.steps if x.index == trace.results[0]), None)
+    if result is None:
+        return {}
     dims = len(result.shape) - 2
     shapes = {step.index: step.shape for step in trace.steps}
     enlarging = {place.output: place for place in places}
