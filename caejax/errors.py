@@ -134,7 +134,7 @@ def _outside(error: BaseException) -> str:
         if name != "caejax":
             package = _PACKAGES.get(name, name)
             return f"the module {error.name} is missing; pip install {package}"
-    causes = list(_causes(error))
+    causes = list(causes_of(error))
     for cause in causes:
         if isinstance(cause, OSError) and cause.errno in _FULL:
             where = f"{cause.filename}: " if cause.filename else ""
@@ -166,7 +166,8 @@ def lacks_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or any(x in str(error) for x in _NO_MEMORY)
 
 
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
+def causes_of(error: BaseException | None) -> Iterator[BaseException]:
+    """An error, what it came from, what that came from, and so on."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))

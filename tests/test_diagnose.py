@@ -19,6 +19,7 @@ from caejax.diagnose import diagnose, phases, probe
 from caejax.diagnose.layouts import find_blocks
 from caejax.diagnose.result import Diagnosis, to_text
 from caejax.errors import CaejaxError
+from caejax.ops.foreign import as_numpy
 
 
 def test_phases_of_a_transposed_convolution_by_hand():
@@ -273,6 +274,53 @@ def test_what_cannot_be_diagnosed(model, inputs, words):
         pytest.importorskip("onnxruntime")
     with pytest.raises(CaejaxError, match=words):
         caejax.diagnose(model, inputs)
+
+
+@pytest.mark.parametrize(
+    ("function", "cause", "words"),
+    [
+        (lambda x: x @ x, TypeError, "with channels last"),
+        (lambda x: np.asarray(x), jax.errors.TracerArrayConversionError, "jax.numpy"),
+        (lambda x: as_numpy(x, "images"), CaejaxError, "write it with jax.numpy"),
+        (lambda x: x if x.sum() > 0 else -x, TypeError, "branches by values"),
+        (lambda x: (), None, "returns no array"),
+        (nn.Conv(3, (3, 3)), None, "model.apply"),
+    ],
+)
+def test_functions_that_cannot_be_run_are_told_in_one_line(function, cause, words):
+    with pytest.raises(CaejaxError, match=words) as told:
+        caejax.diagnose(function, np.zeros((1, 8, 8, 2), np.float32))
+    assert "\n" not in str(told.value)
+    if cause:
+        assert isinstance(told.value.__cause__, cause)
+        assert "with inputs of shape (1, 8, 8, 2)" in str(told.value)
+
+
+def test_modules_that_cannot_be_run_are_told_in_one_line(torch):
+    """Also those that fail on flat inputs alone."""
+
+    class Picky(torch.nn.ConvTranspose2d):
+        def forward(self, x):
+            assert not torch.equal(x[..., 1:], x[..., :-1]), "it wants detail"
+            return super().forward(x)
+
+    class Silent(torch.nn.Module):
+        def forward(self, x):
+            return None
+
+    x = torch.randn(1, 16, 16, 8)
+    for module, words in (
+        (torch.nn.ConvTranspose2d(8, 1, 3, 2), "to have 8 channels.* channels second"),
+        (Picky(16, 1, 2, 2), "AssertionError: it wants detail"),
+        (Silent(), "returns no tensor"),
+    ):
+        with pytest.raises(CaejaxError, match=words) as told:
+            caejax.diagnose(module, x)
+        assert "\n" not in str(told.value)
+    with pytest.raises(CaejaxError, match="an input is str"):
+        caejax.diagnose(Silent(), "x")
+    with pytest.raises(CaejaxError, match="module cannot be run"):
+        caejax.fix(torch.nn.ConvTranspose2d(8, 1, 3, 2), x)
 
 
 @pytest.mark.parametrize("mode", ["DCR", "CRD"])

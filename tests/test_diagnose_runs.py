@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from helpers.tiny import save_checkpoints, tiny_config
 
+import caejax
 from caejax.diagnose import diagnose
 from caejax.errors import CaejaxError
 from caejax.files.finished import read_summary
@@ -39,6 +40,10 @@ def test_every_kind_is_seen_for_what_it_is(kind, clean, tmp_path):
     found = diagnose(tmp_path)
     assert found.clean == clean
     assert found["ripple_db"] is not None
+    model = caejax.load(tmp_path)
+    assert caejax.diagnose(model)["ripple_db"] == found["ripple_db"]
+    with pytest.raises(CaejaxError, match="give the model itself"):
+        caejax.diagnose(model.denoise, np.zeros((1, 16, 16, 1)))
     if clean:
         assert found["ripple_db"] < -100
     drawn = [place for place in found["places"] if place["period"]]

@@ -18,7 +18,7 @@ from caejax.diagnose.inspect import inspect
 from caejax.diagnose.result import THRESHOLD_DB, Diagnosis
 from caejax.errors import CaejaxError
 from caejax.files.paths import expand
-from caejax.ops.foreign import as_numpy, is_array
+from caejax.ops.foreign import as_numpy, is_array, libraries
 
 __all__ = ["Diagnosis", "diagnose"]
 
@@ -34,10 +34,10 @@ def diagnose(
     """Finds the places where a model enlarges, and measures what they draw.
 
     Args:
-      model: the path of an ONNX file or of a finished run of caejax; a
-        `torch.nn.Module`, whose mode and weights are left as they are; or a JAX
-        function from (B, n1, ..., nd, C) to such an array, for instance
-        `lambda x: model.apply(params, x)`.
+      model: the path of an ONNX file or of a finished run of caejax; a model that
+        `caejax.load` gives; a `torch.nn.Module`, whose mode and weights are left as
+        they are; or a JAX function from (B, n1, ..., nd, C) to such an array, for
+        instance `lambda x: model.apply(params, x)`.
       inputs: an array that the model takes, or a list of them: of PyTorch and ONNX
         (B, C, n1, ..., nd), of JAX (B, n1, ..., nd, C). Their shapes are used, and
         the mean and spread of their channels. Of files they may be left out.
@@ -63,13 +63,16 @@ def diagnose(
     if isinstance(model, str | os.PathLike):
         found = expand(model, "model")
         return _of_file(found, inputs, threshold_db, behind, examples)
+    if _is_loaded(model):
+        return _of_trained(model.trained, inputs, threshold_db, behind, examples)
     if _is_module(model):
         return _of_torch(model, _listed(inputs), threshold_db, behind, examples)
     if callable(model):
+        _check_function(model)
         return _of_jax(model, _listed(inputs), threshold_db, behind, examples)
     raise CaejaxError(
-        f"a model is the path of an ONNX file or of a run, a torch.nn.Module or a JAX "
-        f"function, and this is {type(model).__name__}"
+        "a model is the path of an ONNX file or of a run, what caejax.load gives, a "
+        f"torch.nn.Module or a JAX function, and this is {type(model).__name__}"
     )
 
 
@@ -95,6 +98,26 @@ def read_inputs(model: Path, folder: Path) -> list[np.ndarray]:
     read = [examples.read(x, shape) for x in examples.find(folder)]
     arrays: list[np.ndarray] = examples.of_one_size(read)
     return [np.moveaxis(x, 1, -1) for x in arrays] if model.is_dir() else arrays
+
+
+def _is_loaded(model):
+    """Whether it is a `caejax.Model`, which lies in a room below."""
+    return "caejax" in libraries(model) and hasattr(model, "trained")
+
+
+def _check_function(model):
+    """Refuses what can be called and is no function of inputs alone."""
+    if _is_loaded(getattr(model, "__self__", None)):
+        raise CaejaxError(
+            f"{model.__name__} of a loaded model cannot be followed; give the model "
+            "itself, caejax.diagnose(model)"
+        )
+    unbound = hasattr(model, "apply") and getattr(model, "scope", None) is None
+    if "flax" in libraries(model) and unbound:
+        raise CaejaxError(
+            f"{type(model).__name__} is a module of Flax without its parameters; give "
+            "a function, caejax.diagnose(lambda x: model.apply(variables, x), x)"
+        )
 
 
 def _is_module(model):
@@ -132,13 +155,23 @@ def as_tensors(inputs: Any) -> list[Any]:
         if isinstance(value, torch.Tensor):
             return value.detach()
         if not is_array(value):
-            return torch.as_tensor(value)
+            return _of_numbers(torch, value)
         array = as_numpy(value, "an input")
         if array.dtype.kind == "V":  # bfloat16, which is none of NumPy's own
             array = array.astype(np.float32)
         return torch.from_numpy(np.array(array, order="C"))  # JAX's are read-only
 
     return [tensor(x) for x in _listed(inputs)]
+
+
+def _of_numbers(torch, value):
+    try:
+        return torch.as_tensor(value)
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise CaejaxError(
+            f"an input is {type(value).__name__}, and no array; give one that the "
+            "model takes"
+        ) from error
 
 
 def _of_torch(module, inputs, threshold_db, behind, examples):
@@ -162,15 +195,21 @@ def _of_jax(function, inputs, threshold_db, behind, examples):
     return inspect(trace, channels_second(arrays), threshold_db, behind, more)
 
 
+def _of_trained(model, inputs, threshold_db, behind, examples):
+    runs = importlib.import_module("caejax.diagnose.runs")
+    function, example = runs.as_layers(model)
+    given = [example] if inputs is None else _listed(inputs)
+    found = _of_jax(function, given, threshold_db, behind, examples)
+    if inputs is None and found["places"]:
+        found["about"].append(f"probed with flat images between 0 and 1, {_OTHERS}")
+    return found
+
+
 def _of_file(path: Path, inputs, threshold_db, behind, examples):
     if path.is_dir():
-        runs = importlib.import_module("caejax.diagnose.runs")
-        function, example = runs.load(path)
-        given = [example] if inputs is None else _listed(inputs)
-        found = _of_jax(function, given, threshold_db, behind, examples)
-        if inputs is None and found["places"]:
-            found["about"].append(f"probed with flat images between 0 and 1, {_OTHERS}")
-        return found
+        loading = importlib.import_module("caejax.inference.trained")
+        found = loading.load(path)
+        return _of_trained(found, inputs, threshold_db, behind, examples)
     watching = load_extra("caejax.diagnose.onnx_file", "onnx")
     model = watching.read(path)
     given = None if inputs is None else _arrays(inputs)

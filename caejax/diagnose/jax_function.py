@@ -1,12 +1,14 @@
 """Watches a JAX function while it runs, with or without Flax."""
 
+import re
 from collections.abc import Callable, Sequence
-from itertools import takewhile
+from itertools import groupby, takewhile
 
 import jax
 import numpy as np
 from jax.extend import core
 
+from caejax.diagnose import failures
 from caejax.diagnose.jax_bodies import BODIES, Bodies
 from caejax.diagnose.trace import (
     NOTHING,
@@ -18,6 +20,7 @@ from caejax.diagnose.trace import (
     pointwise,
     turn_blocks,
 )
+from caejax.errors import CaejaxError, causes_of
 
 _LAYOUTS = {"reshape", "transpose", "broadcast_in_dim", "squeeze", "expand_dims"}
 _POINTWISE = ("add", "add_any", "sub", "mul", "div")
@@ -36,8 +39,16 @@ def trace_function(
     Returns:
       The trace; arrays that go into its `run` and come out of it have their channels
       second.
+
+    Raises:
+      CaejaxError: the function cannot be run with these inputs, or returns nothing.
     """
-    closed = jax.make_jaxpr(function)(*inputs)
+    with failures.told("the function", inputs, _mend):
+        closed = jax.make_jaxpr(function)(*inputs)
+    if not closed.out_avals:
+        raise CaejaxError(
+            "the function returns no array; diagnose one that returns what it makes"
+        )
     dims = max(0, np.ndim(inputs[0]) - 2)
 
     def run(inputs, changes=NOTHING, watch=NOTHING):
@@ -62,15 +73,33 @@ def trace_function(
     return Trace(steps, indices, run, first.statistics, channel=-1, bodies=told)
 
 
+def _mend(error):
+    if any(isinstance(x, jax.errors.JAXTypeError) for x in causes_of(error)):
+        return (
+            "it takes its input out of JAX, as NumPy's functions and branches by "
+            "values do: write it with jax.numpy"
+        )
+    return "give what it takes: of images (B, H, W, C), with channels last"
+
+
 def _without_root(steps):
-    """Steps whose names leave out the modules that all of them are in."""
-    parts = [step.name.split("/") for step in steps]
+    """Steps whose names leave out the modules that all of them are in, and methods."""
+    parts = [_modules(step.name) for step in steps]
     alike = takewhile(lambda x: len(set(x)) == 1, zip(*parts, strict=False))
     root = len(list(alike))
     return [
         step._replace(name="/".join(part[root:]) or part[-1])
         for step, part in zip(steps, parts, strict=True)
     ]
+
+
+def _modules(name):
+    """The modules of a name, each once where its methods call each other.
+
+    Flax writes "decoder.decode" where another method than `__call__` runs.
+    """
+    parts = [re.sub(r"\.[A-Za-z_]\w*$", "", part) for part in name.split("/")]
+    return [part for part, _ in groupby(parts)]
 
 
 class _Run:

@@ -1,4 +1,4 @@
-"""Finished runs of caejax as functions that can be watched."""
+"""Finished runs of caejax, and models of them, as functions that can be watched."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -31,13 +31,10 @@ def as_function(workdir: Path) -> Callable[[np.ndarray], np.ndarray]:
     return model
 
 
-def load(workdir: Path) -> tuple[Callable[[jax.Array], jax.Array], np.ndarray]:
-    """The model of a run, up to its linear output, and an example of its inputs.
-
-    Raises:
-      CaejaxError: the folder holds no trained model.
-    """
-    found = trained.load(workdir)
+def as_layers(
+    found: trained.Trained,
+) -> tuple[Callable[[jax.Array], jax.Array], np.ndarray]:
+    """A trained model, up to its linear output, and an example of its inputs."""
     *sides, channels = found.model.shape
     if trained.takes_side(found, 2 * max(sides)):
         sides = [n * -(-_SIDE // n) for n in sides]

@@ -10,6 +10,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakIdKeyDictionary
 
+from caejax.diagnose import failures
 from caejax.diagnose.trace import (
     NOTHING,
     Change,
@@ -22,6 +23,7 @@ from caejax.diagnose.trace import (
     pointwise,
     turn_blocks,
 )
+from caejax.errors import CaejaxError
 
 _LAYOUTS = {
     *("view", "_unsafe_view", "_reshape_alias", "permute", "transpose", "t", "clone"),
@@ -43,6 +45,9 @@ def trace_module(module: torch.nn.Module, inputs: Sequence[torch.Tensor]) -> Tra
 
     Returns:
       The trace; its `run` takes NumPy arrays in place of the inputs.
+
+    Raises:
+      CaejaxError: the module cannot be run with them, or returns no tensor.
     """
     device = next((p.device for p in module.parameters()), torch.device("cpu"))
     kinds = [x.dtype for x in inputs]
@@ -55,7 +60,8 @@ def trace_module(module: torch.nn.Module, inputs: Sequence[torch.Tensor]) -> Tra
         with _as_in_evaluation(module), recorder.names(module), recorder:
             for tensor in given:
                 recorder.of[tensor] = -1
-            return _tensors(module(*given))
+            with failures.told("the module", given, _mend):
+                return _tensors(module(*given))
 
     def run(inputs, changes=NOTHING, watch=NOTHING):
         found = []
@@ -68,14 +74,22 @@ def trace_module(module: torch.nn.Module, inputs: Sequence[torch.Tensor]) -> Tra
 
     # What is done in the first run only, to keep positions or make lazy weights, is
     # no part of what is watched, in which steps are known by their numbers.
-    with _as_in_evaluation(module):
+    with _as_in_evaluation(module), failures.told("the module", inputs, _mend):
         module(*(x.detach().to(device) for x in inputs))
     first = _Recorder(NOTHING, NOTHING)
     made = watched([x.detach() for x in inputs], first)
+    if not made:
+        raise CaejaxError(
+            "the module returns no tensor; diagnose one that returns what it makes"
+        )
     shown = of_images([x.ndim for x in made], inputs[0].ndim)
     made = [made[shown], *made[:shown], *made[shown + 1 :]]
     results = tuple(first.of.get(x, -1) for x in made)
     return Trace(first.steps, results, run, first.statistics)
+
+
+def _mend(error):
+    return "give what it takes: of images (B, C, H, W), with channels second"
 
 
 @contextlib.contextmanager
