@@ -190,6 +190,9 @@ def test_the_page_says_it_all(page):
         "Free of checkerboards on constant codes: nearest_k3",
         "deconv_k3 draws −20 dBFS and shuffle_k3 −8 dBFS over their runs",
         "11 of 12",
+        "seeds a setting\n1 to 2",
+        "This is a first look: 1 of 12 runs has failed",
+        "First of all finish the sweep: 1 of 12 runs has failed; mend what stands",
         "step 3; <b>lower</b> the learning rate",
         "--workdir=runs/<made-up>",
     ):

@@ -85,6 +85,17 @@ def test_the_terminal_says_how_many_seeds_there_are(seeds, said, capsys):
     assert re.search(said, capsys.readouterr().out)
 
 
+def test_the_terminal_tells_rows_of_other_numbers_of_seeds_and_missing_runs(capsys):
+    rows = [row(2, "a", 0.1, seed, 9.0) for seed in range(2)] + [row(2, "b", 0.1, 0, 7)]
+    lost = row(2, "b", 0.1, 1, 0.0)
+    lost = {name: lost[name] for name in FIELDS} | {"status": "pending"}
+    tables.print_sweep(sweep([*rows, lost]))
+    said = capsys.readouterr().out
+    assert said.startswith("mean over each row's seeds; tables/results.md has")
+    assert re.search(r" seeds .*\n.*\n.* a +0.1 +2 +9.00.*\n.* b +0.1 +1 +7.00", said)
+    assert "\n1 of 4 runs is missing: the command that began the sweep, given" in said
+
+
 def test_the_inputs_quality_stands_beside_the_outputs(capsys):
     """In a run's key numbers on its page, and on the terminal."""
     names = [f"test/{name}" for name in ("psnr", "psnr_noisy", "ssim", "ssim_noisy")]

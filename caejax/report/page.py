@@ -5,6 +5,7 @@ import csv
 import io
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from caejax.report.panels import CHART, panels, png
 from caejax.report.read import RunFiles, SweepFiles, read_environment
 from caejax.report.settings import label
 from caejax.report.tables import number
+from caejax.report.words import span
 from caejax.terminal.lines import printable
 
 PICTURES = (
@@ -54,7 +56,6 @@ def write_sweep(workdir: Path, sweep: SweepFiles, figures: Figures) -> None:
     done = [row for row in sweep.rows if row["status"] == "done"]
     shown = done if len(done) <= _ALL_PANELS else _one_a_setting(sweep, done)
     ids = {row["run_id"] for row in shown}
-    seeds = {row["seed"] for row in done}
     made = read_environment(workdir)
     _write(
         workdir,
@@ -65,7 +66,7 @@ def write_sweep(workdir: Path, sweep: SweepFiles, figures: Figures) -> None:
         facts={
             "runs done": f"{len(done)} of {len(sweep.rows)}",
             "settings": len(_one_a_setting(sweep, done)),
-            "seeds": len(seeds),
+            "seeds a setting": span(Counter(_settings(sweep, done)).values(), 0),
         },
         explained=explained.explain_sweep(sweep),
         decoders=explained.explain_decoders(explained.decoders_of(sweep)),
@@ -227,11 +228,16 @@ def _selects(sweep):
 
 def _one_a_setting(sweep, rows):
     """The first seed of every setting."""
-    fields = [field for field in sweep.fields if field != "seed"]
     firsts: dict[tuple, dict] = {}
-    for row in rows:
-        firsts.setdefault(tuple(row[f] for f in fields), row)
+    for setting, row in zip(_settings(sweep, rows), rows, strict=True):
+        firsts.setdefault(setting, row)
     return list(firsts.values())
+
+
+def _settings(sweep, rows):
+    """The setting of each row: its swept values without the seed."""
+    fields = [field for field in sweep.fields if field != "seed"]
+    return [tuple(row[f] for f in fields) for row in rows]
 
 
 def _panels(sweep, rows):

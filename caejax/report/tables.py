@@ -9,6 +9,7 @@ import numpy as np
 from caejax.metrics.table import brief_columns, find, formatted, shown_columns, title
 from caejax.report import below_input
 from caejax.report.intervals import ENOUGH
+from caejax.report.missing import lacking
 from caejax.report.read import SweepFiles
 from caejax.report.references import with_references
 from caejax.report.words import worse_than_input
@@ -191,20 +192,31 @@ def _escape(character):
 
 
 def print_sweep(sweep: SweepFiles) -> None:
-    """Prints the sweep's table, as much of it as the terminal has room for."""
+    """Prints the sweep's table, as much of it as the terminal has room for.
+
+    Rows of unequal numbers of seeds have these in a column.
+    """
     header, lines = sweep_table(sweep, brief_columns())
-    kept = [i for i, name in enumerate(header) if name != "seeds"]
-    seeds = max((int(line[header.index("seeds")]) for line in lines), default=0)
+    seeds = [int(line[header.index("seeds")]) for line in lines] or [0]
+    uneven = len(set(seeds)) > 1
+    kept = [i for i, name in enumerate(header) if name != "seeds" or uneven]
     print_table(
         [header[i].split(".")[-1] for i in kept],
         [[line[i].split(" [")[0] for i in kept] for line in lines],
-        above=f"mean over {seeds} seeds; tables/results.md has the ranges"
-        if seeds > 1
-        else "one seed a setting",
-        below="" if seeds >= ENOUGH else "too few seeds to tell which is better",
+        above=_what_cells_are(seeds),
+        below="" if min(seeds) >= ENOUGH else "too few seeds to tell which is better",
     )
     if said := below_input.counted(sweep):
         tell(said)
+    if what := lacking(sweep):
+        tell(f"{what}: the command that began the sweep, given once more, does them")
+
+
+def _what_cells_are(seeds):
+    if max(seeds) <= 1:
+        return "one seed a setting"
+    whose = f"{seeds[0]}" if len(set(seeds)) == 1 else "each row's"
+    return f"mean over {whose} seeds; tables/results.md has the ranges"
 
 
 # What most people want to know of a run, at most; in units of the image where the
