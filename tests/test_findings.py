@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from caejax.report import advice, below_input, findings, leads, words
+from caejax.report import advice, below_input, explained, findings, leads, words
 from caejax.report import fields as fields_lib
 from caejax.report.intervals import ENOUGH, mean_interval
 from caejax.report.read import RunFiles, SweepFiles
@@ -436,3 +436,41 @@ def test_what_to_do_next_follows_from_the_files():
     assert "another `--workdir`" in advice.run_next_steps(run)[0]
     assert not advice.still_falling(losses(2, 1))
     assert not advice.still_falling(losses(9, 5, 4, 3, 1, 1))
+
+
+def test_runs_of_few_steps_are_to_be_trained_for_enough():
+    """As the command warned when they began; twice the epochs may be few still."""
+    config = {"train": {"epochs": 2}, "corruption": {"name": "cross"}}
+    summary = {leads.PSNR: 20.0, "steps": 28, "epochs": 2}
+    run = RunFiles(config, summary, losses(9, 5, 4, 3, 2, 1), {})
+    assert advice.run_next_steps(run) == [
+        "Train longer, `--config.train.epochs=8` for instance. 28 steps are few: "
+        "hardly any model learns much in less than 100. The validation loss was still "
+        "falling."
+    ]
+    run = run._replace(rows=losses(9, 2, 1, 1, 1, 1))
+    (step,) = advice.run_next_steps(run)
+    assert step.endswith("much in less than 100.")
+    run = run._replace(summary=summary | {"steps": 100})
+    assert advice.run_next_steps(run) == []
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (
+            {"source": "glyphs", "train_size": 2000, "val_fraction": 0.1},
+            "grey, 1,800 for training and 200 for validation.",
+        ),
+        (
+            {"source": "glyphs", "train_size": 2000, "limit": 500, "val_fraction": 0.0},
+            "grey, 500 for training.",
+        ),
+        ({"source": "idx", "train_size": 2000, "limit": 500}, "at most 500 for train"),
+        ({"source": "idx", "train_size": 2000}, "28 x 28, grey."),
+    ],
+)
+def test_the_images_for_training_are_those_behind_the_split(data, said):
+    samples = {"target": np.zeros((2, 28, 28, 1))}
+    run = RunFiles({"data": data}, {}, [], samples)
+    assert said in explained.explain_run(run)["Data"]

@@ -8,9 +8,9 @@ import pytest
 from helpers.tiny import tiny_config
 
 from caejax import data
+from caejax.config.length import few_steps
 from caejax.ops.images import as_float
 from caejax.training.images import load_images
-from caejax.training.run import few_steps
 
 
 @pytest.mark.parametrize(

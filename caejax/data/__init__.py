@@ -22,6 +22,7 @@ __all__ = [
     "find",
     "load",
     "split_indices",
+    "split_size",
 ]
 
 
@@ -229,9 +230,14 @@ def split_indices(
             f"{count} {what} cannot be split in two: add some, or take away data.limit "
             "if there is one"
         )
-    size = min(max(round(fraction * count), 1), count - 1)
+    size = split_size(count, fraction)
     order = np.random.default_rng(seed).permutation(count)
     return np.sort(order[size:]), np.sort(order[:size])
+
+
+def split_size(count: int, fraction: float) -> int:
+    """How many of so many things `split_indices` chooses; at least one is left."""
+    return min(max(round(fraction * count), 1), count - 1)
 
 
 def _check_images(

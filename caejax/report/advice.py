@@ -1,10 +1,12 @@
 """What to do next, from what a run's or a sweep's files show."""
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
+from caejax.config.length import FEW_STEPS
 from caejax.corruptions import CORRUPTIONS, DENOISE
 from caejax.metrics.table import ROUNDING_DB
 from caejax.report import findings
@@ -53,9 +55,10 @@ def next_steps(sweep: SweepFiles, command: str = "") -> list[str]:
         return how_to_finish(sweep, command)
     judged = findings.held_against_references(sweep, found)
     below = [lead for lead in found if is_worse(np.mean(lead.scores), lead.input)]
+    runs = list(sweep.runs.values())
     steps = [
         *how_to_finish(sweep, command),
-        *_train_longer(list(sweep.runs.values()), bool(below), _epochs(sweep, command)),
+        *_train_longer(runs, bool(below), _epochs(sweep, runs, command)),
         *([] if lacking(sweep) else _more_seeds(sweep, found)),
         *equal_sizes(sweep),
         *_without_checkerboards(sweep, found),
@@ -70,7 +73,7 @@ def run_next_steps(run: RunFiles, command: str = "") -> list[str]:
     below = is_worse(run.summary[PSNR], run.summary.get(INPUT))
     rivals = findings.run_rivals(run)
     steps = [
-        *_train_longer([run], below, _more_epochs(run.config, command)),
+        *_train_longer([run], below, _more_epochs(run.config, [run], command)),
         *_against_rivals(rivals[:1]),
         *([] if rivals else _measure_references(run.config)),
     ]
@@ -84,7 +87,8 @@ def run_next_steps(run: RunFiles, command: str = "") -> list[str]:
 
 def _train_longer(runs: Sequence[RunFiles], below: bool, how: str):
     falling = sum(still_falling(run.rows) for run in runs)
-    if not falling:
+    few = _few_steps(runs)
+    if not falling and not few:
         return (
             [
                 "Try a larger model or a smaller learning rate: more of the same "
@@ -94,17 +98,30 @@ def _train_longer(runs: Sequence[RunFiles], below: bool, how: str):
             else []
         )
     whose = "The" if len(runs) == 1 else f"In {falling} of {len(runs)} runs the"
-    return [f"Train longer{how}. {whose} validation loss was still falling."]
+    fell = f" {whose} validation loss was still falling." if falling else ""
+    return [f"Train longer{how}.{few}{fell}"]
 
 
-def _epochs(sweep, command):
+def _few_steps(runs):
+    """That runs took too few steps to learn much, as they said when they began."""
+    steps = [run.summary.get("steps", FEW_STEPS) for run in runs]
+    few = [n for n in steps if n < FEW_STEPS]
+    if not few:
+        return ""
+    return (
+        f" {findings.span(few, 0)} steps are few: hardly any model learns much in less "
+        f"than {FEW_STEPS}."
+    )
+
+
+def _epochs(sweep, runs, command):
     """How a sweep is trained for more epochs; "" where its axes say for how many."""
     swept = "train.epochs" in sweep.fields or "config" in sweep.fields
-    return "" if swept else _more_epochs(sweep.config, command)
+    return "" if swept else _more_epochs(sweep.config, runs, command)
 
 
-def _more_epochs(config, command):
-    """How to train for twice the epochs.
+def _more_epochs(config, runs, command):
+    """How to train for twice the epochs, or for so many that the steps are not few.
 
     A single run goes on in its folder; a sweep's runs, and one whose learning rate
     ends with the epochs, are others then, and need a folder of their own.
@@ -112,6 +129,7 @@ def _more_epochs(config, command):
     epochs = 2 * config.get("train", {}).get("epochs", 0)
     if not epochs:
         return ""
+    epochs = max([epochs, *(_enough_epochs(run.summary) for run in runs)])
     schedule = config.get("optimizer", {}).get("schedule", "constant")
     if not config.get("sweep") and schedule == "constant":
         return f", `--config.train.epochs={epochs}` for instance"
@@ -121,6 +139,12 @@ def _more_epochs(config, command):
         f", with `--config.train.epochs={epochs}` for instance, and with another "
         "`--workdir`, as this one keeps its runs"
     )
+
+
+def _enough_epochs(summary):
+    """The least epochs of `FEW_STEPS` steps; 0 where a run does not tell."""
+    steps, epochs = (summary.get(name, 0) for name in ("steps", "epochs"))
+    return math.ceil(FEW_STEPS * epochs / steps) if steps else 0
 
 
 def still_falling(rows: Iterable[dict[str, Any]]) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from caejax.corruptions import CORRUPTIONS
-from caejax.data import SOURCES
+from caejax.data import SOURCES, split_size
 from caejax.report import decoders
 from caejax.report.fields import DECODER
 from caejax.report.read import RunFiles, SweepFiles
@@ -144,13 +144,41 @@ def _data(find, runs):
         if shapes
         else ""
     )
-    count = find("data.limit") or (
-        find("data.train_size") if known and known.drawn else ""
-    )
-    count = f"{count} examples for training" if count else ""
+    count = _counts([run.config.get("data", {}) for run in runs])
     tail = ", ".join(filter(None, (sizes, count)))
     text = f"{what[0].upper()}{what[1:]}{named}"
     return f"{text}: {tail}." if tail else f"{text}."
+
+
+def _counts(sections):
+    """How many images train and validate, as far as configs say it.
+
+    Args:
+      sections: the section data of each run's config.
+    """
+    drawn = [_drawn(data) for data in sections if data.get("train_size")]
+    if drawn and all(drawn):
+        train, val = (_numbers(x) for x in zip(*drawn, strict=True))
+        return f"{train} for training" + (f" and {val} for validation" if val else "")
+    limits = {data.get("limit") for data in sections} - {0, None}
+    return f"at most {_numbers(limits)} for training" if limits else ""
+
+
+def _drawn(data):
+    """The numbers of images of a source that draws as many as it is told; or None."""
+    known = SOURCES.get(data.get("source", ""))
+    if not known or not known.drawn:
+        return None
+    count = min(data["train_size"], data.get("limit") or data["train_size"])
+    fraction = data.get("val_fraction", 0)
+    val = split_size(count, fraction) if fraction else 0
+    return count - val, val
+
+
+def _numbers(values):
+    """Numbers as words, zeros left out; "" of none."""
+    found = sorted({*values} - {0})
+    return several([f"{n:,}" for n in found], "or") if found else ""
 
 
 def _corruption(find):

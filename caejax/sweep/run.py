@@ -10,6 +10,7 @@ from pathlib import Path
 from ml_collections import ConfigDict
 
 from caejax import config as config_lib
+from caejax.config.length import few_steps
 from caejax.config.stored import read_stored
 from caejax.errors import CaejaxError
 from caejax.files.atomic import write_atomically
@@ -33,7 +34,7 @@ from caejax.training.folder import (
 from caejax.training.images import load_data
 from caejax.training.loop import course
 from caejax.training.memory import check_memory
-from caejax.training.run import Course, few_steps
+from caejax.training.run import Course
 
 _CHEAP = 0.1  # seconds for the tables, which may always be taken
 _CLAIM = ".sweep.json"  # the config of all commands that work on the sweep

@@ -8,6 +8,7 @@ import jax
 from ml_collections import ConfigDict
 
 from caejax import weights
+from caejax.config.length import few_steps
 from caejax.data import SOURCES
 from caejax.files import safetensors
 from caejax.files.paths import expand_there
@@ -23,8 +24,6 @@ from caejax.training.shards import Shard, create_shards
 from caejax.training.state import TrainState, create_state, first_state
 from caejax.training.step import Sums
 from caejax.training.task import Task, model_from_config, task_from_config
-
-_FEW_STEPS = 100
 
 
 class Run(NamedTuple):
@@ -139,26 +138,6 @@ def _start(named, within):
         return ""
     path = expand_there(named, "config.train.start_from", within)
     return str(weights.find(named) if weights.is_meant(named, path) else path)
-
-
-def few_steps(config: ConfigDict, images: int) -> str:
-    """A warning that a run takes too few steps to learn much; "" if it does not.
-
-    Args:
-      config: the run's config.
-      images: the number of its training images.
-    """
-    train = config.train
-    each = train.steps_per_epoch or images // train.batch_size
-    if not 0 < each * train.epochs < _FEW_STEPS:
-        return ""
-    return (
-        f"warning: {images:,} training images in batches of {train.batch_size} are "
-        f"{each * train.epochs} steps in {train.epochs} epoch(s), and few models learn "
-        f"much in less than {_FEW_STEPS}; add images (of photographs, "
-        "config.data.patches_per_image cuts more), raise config.train.epochs, or lower "
-        "config.train.batch_size"
-    )
 
 
 def epoch_of(run: Run, step: int) -> float:
