@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from matplotlib.collections import LineCollection, PathCollection
 
 from caejax.errors import CaejaxError
 from caejax.files.csv_files import read_csv
@@ -159,9 +160,39 @@ def test_the_figure_is_drawn_of_what_was_probed(tmp_path):
     (axis,) = figures.figure(rows).axes
     marks = [line for line in axis.lines if len(line.get_xdata()) == 1]
     assert [line.get_xdata()[0] for line in marks] == [-31, -150]
+    ends = rows[0]["ripple_db_low"], rows[0]["ripple_db_high"]
+    np.testing.assert_allclose(_intervals(axis)[0][:, 0], ends)
+    assert "2 published architectures" in axis.figure.get_suptitle()
     (tmp_path / "audit.png").unlink()
     figures.draw(rows[2:], tmp_path)
     assert not (tmp_path / "audit.png").exists()
+
+
+def _intervals(axis):
+    """The lines of intervals, (2, 2) each."""
+    lines = [x for x in axis.collections if isinstance(x, LineCollection)]
+    return [line.get_segments()[0] for line in lines]
+
+
+def test_intervals_beyond_the_axis_end_in_arrows_and_the_unexpected_has_its_name():
+    row = {"family": "f", "status": "ok", "seeds": 3, "not_flat": "no"}
+    row |= dict.fromkeys(records.KINDS, 0)
+    far = {"ripple_db": -77.0, "ripple_db_low": -342.0, "ripple_db_high": 187.0}
+    near = {"ripple_db": -9.0, "ripple_db_low": -19.0, "ripple_db_high": 1.0}
+    (axis,) = figures.figure(
+        [
+            row | far | {"architecture": "far", "transposed": 1},
+            row | near | {"architecture": "near", "transposed": 1},
+            row | far | {"architecture": "resizing", "resize": 1},
+        ]
+    ).axes
+    left, right = axis.get_xlim()
+    for ends in _intervals(axis):
+        assert left < ends[0, 0] < ends[1, 0] < right
+    arrows = [x for x in axis.collections if isinstance(x, PathCollection)]
+    assert [x.get_offsets()[0, 0] for x in arrows] == [-200, 42] * 2
+    assert "far" in {text.get_text() for text in axis.texts}
+    assert not {"near", "resizing"} & {text.get_text() for text in axis.texts}
 
 
 def test_patterns_of_trained_networks_by_hand():

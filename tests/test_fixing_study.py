@@ -1,7 +1,7 @@
 """The study of fixing: its tables and figure, from its rows alone."""
 
 from caejax.files.csv_files import write_csv
-from experiments.fixing import study, tables
+from experiments.fixing import figures, study, tables
 
 
 def _row(kind, seed, *, tied):
@@ -35,6 +35,24 @@ def test_tables_by_hand():
     assert "2.50 [2.00, 3.00]" in text
     assert "-130.5 [-131.0, -130.0]" in text
     assert "| deconv_k2 | 2 | 21.00 [21.00, 21.00] | -8.00 [-20.71, +4.71] |  |" in text
+
+
+def test_the_figure_says_its_setting_and_its_legend_is_as_drawn():
+    rows = [_row("deconv_k4", n, tied=True) for n in range(2)]
+    rows += [_row("deconv_k2", n, tied=False) for n in range(2)]
+    drawn = figures.figure(rows, study._setting(trial=False))
+    said = drawn.get_suptitle()
+    assert "MNIST, 12,000 images, gaussian noise 0.3, 6 epochs" in said
+    assert said.endswith("2 seeds of each kind")
+    looks = {
+        (line.get_marker(), line.get_markerfacecolor())
+        for axis in drawn.axes
+        for line in axis.lines
+        if line.get_marker() in set("oDs^")
+    }
+    (legend,) = drawn.legends
+    shown = {(x.get_marker(), x.get_markerfacecolor()) for x in legend.get_lines()}
+    assert looks <= shown
 
 
 def test_nothing_is_trained_where_no_row_is_missing(tmp_path, capsys):

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from caejax.diagnose.result import THRESHOLD_DB
-from caejax.report.style import COLORS, PAGE, paper_style, save
+from caejax.report.style import COLORS, PAGE, head, paper_style, save
 from experiments.audit.records import OTHER, RESIZE, ROUNDING_DB, SHUFFLE, TRANSPOSED
 from experiments.shared.rows import Row, by_columns, select
 from experiments.shared.styles import GREY
@@ -23,8 +23,15 @@ _LOOKS = {
     OTHER: {"color": COLORS[4], "marker": "D"},
     RESIZE: {"color": COLORS[1], "marker": "^"},
 }
-_NAMES = {**{how: how for how in _LOOKS}, RESIZE: "resizes only"}
+_NAMES = {
+    TRANSPOSED: "transposed convolution",
+    SHUFFLE: "channels become pixels",
+    OTHER: "kernel not known",
+    RESIZE: "resizes only",
+}
 _ROW = 0.8  # of the height of a family's row: what its architectures are spread over
+_PAPER = {"fc": "white", "ec": "none", "alpha": 0.8, "pad": 0}  # behind names
+_LEAST, _MOST = -200.0, 42.0  # dB, between which intervals are drawn; none is the least
 
 
 def draw(rows: Sequence[Row], out: Path) -> None:
@@ -35,18 +42,29 @@ def draw(rows: Sequence[Row], out: Path) -> None:
 
 
 def figure(rows: Sequence[Row]) -> Figure:
-    """Ripple at the start, by family: an architecture a mark, of how it enlarges."""
+    """Ripple before training, by family: an architecture a mark, of how it enlarges.
+
+    Intervals that leave the axis end in an arrow. Those that enlarge by more than
+    resizes and yet are below the threshold have their names.
+    """
     families = {
         family: select(group, status="ok")
         for (family,), group in by_columns(rows, ["family"]).items()
     }
     heights = [max(4, len(_probed(group))) for group in families.values()]
-    drawn, axis = plt.subplots(figsize=(PAGE, 0.9 + sum(heights) * 0.075))
+    drawn, axis = plt.subplots(figsize=(PAGE, 1.5 + sum(heights) * 0.075))
     edges = np.concatenate([[0], np.cumsum(heights)])
     for top, height, group in zip(edges, heights, families.values(), strict=False):
         _family(axis, top, height, _probed(group))
     _frame(axis, edges, families)
     _legend(drawn)
+    count = sum(len(_probed(group)) for group in families.values())
+    seeds = max(row["seeds"] for row in rows)
+    head(
+        drawn,
+        f"{count} published architectures as they are initialised, without training: "
+        f"what each draws of flat inputs, mean over {seeds} seeds",
+    )
     return drawn
 
 
@@ -72,10 +90,22 @@ def _family(axis: Axes, top: float, height: float, probed: Sequence[Row]) -> Non
     for y, row in zip(lines, probed, strict=True):
         look = _LOOKS[how(row)]
         if row["ripple_db_low"] != "":
-            ends = row["ripple_db_low"], row["ripple_db_high"]
-            axis.hlines(y, *ends, color=look["color"], lw=0.7, alpha=0.5)
+            _interval(axis, y, row, look["color"])
         fill = "white" if row["not_flat"] == "yes" else look["color"]
         axis.plot(row["ripple_db"], y, ls="none", ms=3.6, mfc=fill, **look)
+        if how(row) != RESIZE and row["ripple_db"] <= THRESHOLD_DB:
+            above = {"xytext": (3, 2), "textcoords": "offset points", "bbox": _PAPER}
+            place = (row["ripple_db"], y)
+            axis.annotate(row["architecture"], place, fontsize=6, **above)
+
+
+def _interval(axis, y, row, color):
+    """A line between its ends; an arrow where the end is beyond what is drawn."""
+    low, high = row["ripple_db_low"], row["ripple_db_high"]
+    axis.hlines(y, max(low, _LEAST), min(high, _MOST), color=color, lw=0.7, alpha=0.5)
+    for end, beyond, arrow in ((_LEAST, low < _LEAST, "<"), (_MOST, high > _MOST, ">")):
+        if beyond:
+            axis.scatter(end, y, s=12, marker=arrow, color=color, linewidths=0)
 
 
 def _frame(
@@ -93,10 +123,13 @@ def _frame(
     axis.tick_params(axis="y", length=0)
     axis.grid(False, axis="y")
     axis.set(ylim=(edges[-1], 0), xlim=(-206, 46))
-    axis.set_xlabel("ripple / response to the constant, at the start (dB)")
+    axis.set_xlabel(
+        "pattern drawn of flat inputs, against the response to them (dB), "
+        "before training"
+    )
     place = {"xytext": (0, 2), "textcoords": "offset points", "ha": "center"}
     texts = {
-        -200.0: "none",
+        _LEAST: "none",
         ROUNDING_DB: f"rounding: {ROUNDING_DB:g}",
         THRESHOLD_DB: f"threshold: {THRESHOLD_DB:g}",
     }
@@ -114,5 +147,7 @@ def _legend(drawn: Figure) -> None:
     text = "hollow: flat inputs do not stay flat"
     handles.append(Line2D([], [], **dots, **hollow, label=text))
     bar = {"color": "black", "lw": 0.7, "alpha": 0.5}
-    handles.append(Line2D([], [], **bar, label="95 %, three seeds"))
+    handles.append(Line2D([], [], **bar, label="95 % interval of the mean"))
+    arrow = {"ls": "none", "ms": 3.5, "marker": ">", "color": "black"}
+    handles.append(Line2D([], [], **arrow, label="interval goes on beyond the axis"))
     drawn.legend(handles=handles, loc="outside lower center", ncols=3)

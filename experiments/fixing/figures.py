@@ -11,13 +11,19 @@ from matplotlib.lines import Line2D
 
 from caejax.diagnose.result import THRESHOLD_DB
 from caejax.fix.runs import TIED
-from caejax.report.style import COLORS, PAGE, paper_style, save
+from caejax.report.style import COLORS, PAGE, head, paper_style, save
 from experiments.fixing import tables
 from experiments.shared.cells import mean_interval
-from experiments.shared.rows import Row
+from experiments.shared.rows import Row, distinct
 from experiments.shared.styles import GREY
 
 MARGIN = 0.25  # dB of PSNR, on both sides: a band to read differences by
+_NAMES = {
+    "before": "before mending",
+    "mended": "mended",
+    "tied": "mended, then trained further with tied phases",
+    "untied": "control: trained further without mending, untied",
+}
 _LOOKS = {
     "before": {"color": COLORS[0], "marker": "o"},
     "untied": {"color": COLORS[3], "marker": "D"},
@@ -27,20 +33,20 @@ _LOOKS = {
 _Kinds = Mapping[str, Sequence[Row]]
 
 
-def draw(rows: Sequence[Row], out: Path) -> None:
-    """Draws and saves it."""
+def draw(rows: Sequence[Row], setting: str, out: Path) -> None:
+    """Draws and saves it; a setting is what the models were trained on, and how."""
     with paper_style():
-        save(figure(rows), out / "fixing")
+        save(figure(rows, setting), out / "fixing")
 
 
-def figure(rows: Sequence[Row]) -> Figure:
-    """PSNR and ripple after mending, and PSNR after two epochs more, by kind."""
+def figure(rows: Sequence[Row], setting: str) -> Figure:
+    """PSNR and ripple after mending, and PSNR after training further, by kind."""
     kinds = tables.of_kinds(rows)
     further = {kind: own for kind, own in kinds.items() if kind in TIED}
     drawn, axes = plt.subplots(
         2,
         2,
-        figsize=(PAGE, 4.6),
+        figsize=(PAGE, 5.4),
         height_ratios=(len(kinds), 1.5 * max(1, len(further))),
         sharey="row",
     )
@@ -54,11 +60,15 @@ def figure(rows: Sequence[Row]) -> Figure:
     for axis in axes.flat:
         axis.grid(False, axis="y")
     handles = [
-        Line2D([], [], ls="none", label=name, **look) for name, look in _LOOKS.items()
+        Line2D([], [], ls="none", label=name, **_LOOKS[key])
+        for key, name in _NAMES.items()
     ]
     tick = {"ls": "none", "marker": "|", "color": GREY}
-    handles.append(Line2D([], [], **tick, label="a seed (bars: mean, 95 %)"))
-    drawn.legend(handles=handles, loc="outside lower center", ncols=5)
+    handles.append(Line2D([], [], **tick, label="one seed"))
+    bar = {"color": "black", "lw": 1.2}
+    handles.append(Line2D([], [], **bar, label="95 % interval of the mean over seeds"))
+    drawn.legend(handles=handles, loc="outside lower center", ncols=2)
+    head(drawn, f"{setting}, {len(distinct(rows, 'seed'))} seeds of each kind")
     return drawn
 
 
@@ -66,7 +76,10 @@ def _mended(axis: Axes, kinds: _Kinds) -> None:
     for y, own in enumerate(kinds.values()):
         _interval(axis, y, tables.differences(own, *tables.MENDED), "mended")
     _zero(axis)
-    axis.set(title="mended, not trained further", xlabel="PSNR - that before (dB)")
+    axis.set(
+        title="mended, not trained further",
+        xlabel="PSNR after minus before mending (dB)",
+    )
 
 
 def _ripple(axis: Axes, kinds: _Kinds) -> None:
@@ -77,12 +90,13 @@ def _ripple(axis: Axes, kinds: _Kinds) -> None:
             names["tied"] = "tied_ripple_db"
         for shift, (name, column) in zip((-0.2, 0.0, 0.2), names.items(), strict=False):
             values = tables.column(own, column)
-            look = {"ls": "none", "mfc": "none", "ms": 3.5, **_LOOKS[name]}
+            apart = {"mec": "white", "mew": 0.4}  # where they lie one on another
+            look = {"ls": "none", "ms": 4.5, **apart, **_LOOKS[name]}
             axis.plot(values, np.full(len(values), y + shift), **look)
     axis.axvline(THRESHOLD_DB, color=GREY, lw=0.8, ls=":")
     axis.set(
-        title="ripple, each seed; dotted: what counts as clean",
-        xlabel="ripple / response to the constant (dB)",
+        title="pattern, a mark a seed; clean: left of the dots",
+        xlabel="pattern of flat inputs against their response (dB)",
     )
     axis.set(xlim=(-208, 5))
 
@@ -93,7 +107,10 @@ def _further(axis: Axes, kinds: _Kinds) -> None:
         for shift, (name, pair) in zip((-0.17, 0.17), pairs.items(), strict=True):
             _interval(axis, y + shift, tables.differences(own, *pair), name)
     _zero(axis)
-    axis.set(title="two epochs further", xlabel="PSNR - that before (dB)")
+    axis.set(
+        title="trained further\n(only kinds with a tied form)",
+        xlabel="PSNR after minus before (dB)",
+    )
 
 
 def _tied(axis: Axes, kinds: _Kinds) -> None:
@@ -101,8 +118,8 @@ def _tied(axis: Axes, kinds: _Kinds) -> None:
     for y, own in enumerate(kinds.values()):
         _interval(axis, y, tables.differences(own, *tables.TIED_UNTIED), "tied")
     _zero(axis)
-    axis.set(title=f"two epochs further; band: ±{MARGIN} dB")
-    axis.set(xlabel="PSNR tied - untied (dB)", xlim=(-0.45, 0.45))
+    axis.set(title=f"trained further: tied against untied\n(band: ±{MARGIN} dB)")
+    axis.set(xlabel="PSNR tied minus untied (dB)", xlim=(-0.45, 0.45))
 
 
 def _interval(axis, y, values, name):

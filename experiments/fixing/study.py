@@ -115,8 +115,18 @@ def study(args: argparse.Namespace) -> int:
         write_csv(path, rows)
     kept = read_csv(path)
     (args.out / "results.md").write_text(tables.write(kept))
-    figures.draw(kept, args.out)
+    figures.draw(kept, _setting(args.trial), args.out)
     return 0
+
+
+def _setting(trial):
+    """What the models were trained on, and how, in the figure's words."""
+    epochs, further = (1, 1) if trial else (EPOCHS, FURTHER)
+    corruption = load_config("quickstart").corruption
+    return (
+        f"MNIST, {IMAGES:,} images, {corruption.name} noise {corruption.level}, "
+        f"{epochs} epochs, further training {further} more"
+    )
 
 
 def main(argv: list[str] | None = None) -> int:
