@@ -258,6 +258,7 @@ def _add_denoising(add):
 
 def _add_count(add, name):
     count, text, most = (8, "show", 1000)
+    more = "; at most 100 of your own" if name in ("denoise", "reconstruct") else ""
     if name == "sample":
         count, text, most = (40, "draw", 100_000)
     add(
@@ -265,7 +266,7 @@ def _add_count(add, name):
         type=_number(1, most),
         default=count,
         metavar="N",
-        help=f"number of images to {text} (default {count})",
+        help=f"number of images to {text} (default {count}{more})",
     )
 
 

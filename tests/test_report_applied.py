@@ -112,3 +112,34 @@ def test_large_photographs_share_the_room():
     side = 400 // (2 * 2 * 4)
     assert one.parts[0][0].shape == (side, side, 3)  # at full size
     assert one.places[0][2:] == (side / 2, side / 2)
+
+
+def shown(*size):
+    image = np.random.default_rng(0).uniform(size=(*size, 1))
+    return applied.photograph(image, image / 2, applied.PIXELS / 10)
+
+
+def sheet(*pictures):
+    with paper_style():
+        return applied.photographs(pictures, "output")
+
+
+def test_of_long_photographs_the_middle_is_shown():
+    image = np.arange(3 * 100.0).reshape(3, 100, 1) / 300
+    for wide, turned in ((image, False), (image.swapaxes(0, 1), True)):
+        made = applied.photograph(wide, wide, applied.PIXELS).image
+        made = made.swapaxes(0, 1) if turned else made
+        np.testing.assert_array_equal(made, image[:, 38:62])
+    figure = sheet(shown(3, 20000), shown(20000, 3), shown(80, 90))
+    assert max(figure.get_size_inches()) * 200 < 8000
+
+
+def test_photographs_go_on_in_columns():
+    figure = sheet(*[shown(70, 66)] * 30)
+    width, height = figure.get_size_inches() * 200
+    assert 4000 < height <= 8000
+    assert width == pytest.approx(3 * 200 * sheet(shown(70, 66)).get_figwidth())
+    boxes = [axis.get_position() for axis in figure.axes]
+    assert len({(round(box.x0, 4), round(box.y0, 4)) for box in boxes}) == 30 * 6
+    assert all(0 <= box.x0 < box.x1 <= 1 for box in boxes)
+    assert all(0 <= box.y0 < box.y1 <= 1 for box in boxes)

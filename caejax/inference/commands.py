@@ -82,7 +82,8 @@ def _apply_to_files(job, title, row):
     claim(job, title, paths, names.values())
     model = trained.reconstruct(job.trained)
     shown: list[applied.Photograph] = []
-    pixels = applied.PIXELS / max(1, min(len(paths), job.count))
+    most = min(len(paths), job.count, applied.PHOTOGRAPHS)
+    pixels = applied.PIXELS / max(1, most)
 
     def work(path, advance):
         picture = read_picture(job, path)
@@ -92,7 +93,7 @@ def _apply_to_files(job, title, row):
         image_files.write(job.out / f"{names[path]}.png", output, picture)
         image_files.write_npz(job.out / f"{names[path]}.npz", {"output": output})
         tell(f"wrote {job.out / names[path]}.png and .npz of {path}")
-        if len(shown) < job.count:
+        if len(shown) < most:
             shown.append(applied.photograph(image, output, pixels))
 
     failures += each(paths, work)

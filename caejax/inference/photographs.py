@@ -54,7 +54,8 @@ def denoise(job: Job, how: How) -> int:
     claim(job, "denoised", paths, names.values())
     models: dict[int, Trained] = {}
     shown: list[applied.Photograph] = []
-    pixels = applied.PIXELS / max(1, min(len(paths), job.count))
+    most = min(len(paths), job.count, applied.PHOTOGRAPHS)
+    pixels = applied.PIXELS / max(1, most)
 
     def work(path, advance):
         picture, model = _read(job, path, models)
@@ -63,7 +64,7 @@ def denoise(job: Job, how: How) -> int:
         image_files.write(file, output, picture)
         image_files.write_npz(job.out / f"{names[path]}.npz", {"output": output})
         tell(f"wrote {file} and .npz of {path}")
-        if len(shown) < job.count:
+        if len(shown) < most:
             seen = picture.values.clip(0, 1)
             shown.append(applied.photograph(seen, output, pixels))
 

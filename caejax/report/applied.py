@@ -19,9 +19,12 @@ _GAP = 0.085  # inches between pictures
 _LINE = 0.2  # inches of a line of text
 _ACROSS = 12  # pictures beside each other, at most
 PIXELS = 3e6  # of all photographs of a figure together; larger ones are shrunk
+PHOTOGRAPHS = 100  # of a figure, at most
+_LONGEST = 8  # times as long as wide, at most; of longer ones the middle is shown
 # In pixels of the figure, where photographs are shown at full size:
 _DPI = 200
 _LEAST = 360  # width of one; smaller ones are enlarged
+_TALLEST = 8000  # height of a column; what does not fit goes on beside it
 _BETWEEN = 12
 _TEXT = 26  # above pictures
 _INPUT = "input"  # as sheets call it
@@ -67,6 +70,8 @@ def photograph(image: np.ndarray, output: np.ndarray, pixels: float) -> Photogra
 
     Its parts are where the output has most detail, and where most was taken away.
     """
+    middle = _middle(image.shape[:2])
+    image, output = image[middle], output[middle]
     times = max(1, int(np.ceil(np.sqrt(image.shape[0] * image.shape[1] / pixels))))
     side = max(1, min(image.shape[:2]) // (2 * times * TIMES))
     # Borders are the images' least part, where models see less, too.
@@ -79,26 +84,48 @@ def photograph(image: np.ndarray, output: np.ndarray, pixels: float) -> Photogra
     )
 
 
+def _middle(size):
+    """Of an image's size, so long a part that all of it can be shown."""
+    lengths = [min(length, _LONGEST * min(size)) for length in size]
+    starts = [(n - length) // 2 for n, length in zip(size, lengths, strict=True)]
+    return tuple(slice(x, x + n) for x, n in zip(starts, lengths, strict=True))
+
+
 def photographs(shown: Sequence[Photograph], name: str) -> Figure:
     """Photographs, outputs beside them, a pixel for a pixel; below, parts enlarged.
+
+    They stand one below the other, and go on in further columns.
 
     Where all are so small that nothing has to be enlarged, they are `rows`.
 
     Args:
-      shown: the photographs.
+      shown: the photographs, at most `PHOTOGRAPHS`.
       name: what the outputs are called.
     """
     if all(min(one.image.shape[:2]) <= LARGE for one in shown):
         return rows({_INPUT: [x.image for x in shown], name: [x.output for x in shown]})
     blocks = [_block(one) for one in shown]
     width = max(block["width"] for block in blocks)
-    height = sum(block["height"] for block in blocks)
-    figure = plt.figure(figsize=(width / _DPI, height / _DPI), layout="none")
-    top = height
-    for one, block in zip(shown, blocks, strict=True):
-        _place(figure, one, block, top, name)
-        top -= block["height"]
+    corners = _corners([block["height"] for block in blocks])
+    across = 1 + max(column for column, _ in corners)
+    pairs = zip(corners, blocks, strict=True)
+    height = max(above + block["height"] for (_, above), block in pairs)
+    size = across * width / _DPI, height / _DPI
+    figure = plt.figure(figsize=size, layout="none")
+    for one, block, (column, above) in zip(shown, blocks, corners, strict=True):
+        _place(figure, one, block, (column * width, height - above), name)
     return figure
+
+
+def _corners(heights):
+    """For each block the column that it stands in, and what is above it there."""
+    column, above, corners = 0, 0, []
+    for height in heights:
+        if above and above + height > _TALLEST:
+            column, above = column + 1, 0
+        corners.append((column, above))
+        above += height
+    return corners
 
 
 def _block(one):
@@ -114,12 +141,13 @@ def _block(one):
     }
 
 
-def _place(figure, one, block, top, name):
+def _place(figure, one, block, corner, name):
+    start, top = corner
     times, part = block["times"], block["part"]
     size = one.image.shape[1] * times, block["height"] - part * planes(one.image)
     tall = size[1] - 2 * _BETWEEN - 2 * _TEXT
     for column, (title, image) in enumerate(((_INPUT, one.image), (name, one.output))):
-        left = _BETWEEN + column * (size[0] + _BETWEEN)
+        left = start + _BETWEEN + column * (size[0] + _BETWEEN)
         axis = _axis(figure, left, top - _TEXT - tall, size[0], tall)
         show_image(axis, image)
         axis.set_title(title, fontsize=7, pad=2)
@@ -128,7 +156,7 @@ def _place(figure, one, block, top, name):
     bottom = top - block["height"] + _BETWEEN
     pictures = [picture for pair in one.parts for picture in pair]
     for number, picture in enumerate(pictures):
-        left = _BETWEEN + number * (part + _BETWEEN)
+        left = start + _BETWEEN + number * (part + _BETWEEN)
         axis = _axis(figure, left, bottom, part, part * planes(picture))
         show_image(axis, picture)
         axis.spines[:].set(visible=True, color=COLORS[number // 2], linewidth=1)
