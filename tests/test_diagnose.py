@@ -19,6 +19,7 @@ from caejax.diagnose import diagnose, phases, probe
 from caejax.diagnose.layouts import find_blocks
 from caejax.diagnose.result import Diagnosis, to_text
 from caejax.errors import CaejaxError
+from caejax.ops import gains
 from caejax.ops.foreign import as_numpy
 
 
@@ -200,6 +201,20 @@ def test_jax_functions(normal, key):
         assert place["predicted_db"] == pytest.approx(place["ripple_db"], abs=0.1)
     assert "draws a pattern of period 8x8" in str(found)
     assert json.loads(found.to_json())["places"] == found["places"]
+
+
+def test_the_cure_of_a_function_is_one_that_there_is(normal, key):
+    layer, x = nn.ConvTranspose(3, (4, 4), (2, 2)), normal(1, 12, 12, 3)
+    variables = layer.init(key, x)
+    found = diagnose(lambda x: layer.apply(variables, x), x)
+    name, stride = re.match(r"caejax\.ops\.gains\.(\w+)\(kernel, (\d)\)",
+                            found["places"][0]["cure"]).groups()  # fmt: skip
+    kernel = getattr(gains, name)(variables["params"]["kernel"], int(stride))
+    mended = {"params": variables["params"] | {"kernel": kernel}}
+    assert not found.clean
+    assert diagnose(lambda x: layer.apply(mended, x), x).clean
+    with pytest.raises(CaejaxError, match=r"gains\.equal_gains\(kernel"):
+        caejax.fix(lambda x: x, x)
 
 
 def test_a_clean_model_is_clean(normal, key):

@@ -187,10 +187,10 @@ def _of_torch(module, inputs, threshold_db, behind, examples):
     return inspect(trace, arrays(tensors), threshold_db, behind, more)
 
 
-def _of_jax(function, inputs, threshold_db, behind, examples):
+def _of_jax(function, inputs, threshold_db, behind, examples, form="jax"):
     watching = importlib.import_module("caejax.diagnose.jax_function")
     arrays = _arrays(inputs)
-    trace = watching.trace_function(function, arrays)
+    trace = watching.trace_function(function, arrays)._replace(form=form)
     more = [channels_second(_arrays(x)) for x in examples]
     return inspect(trace, channels_second(arrays), threshold_db, behind, more)
 
@@ -199,7 +199,7 @@ def _of_trained(model, inputs, threshold_db, behind, examples):
     runs = importlib.import_module("caejax.diagnose.runs")
     function, example = runs.as_layers(model)
     given = [example] if inputs is None else _listed(inputs)
-    found = _of_jax(function, given, threshold_db, behind, examples)
+    found = _of_jax(function, given, threshold_db, behind, examples, "run")
     if inputs is None and found["places"]:
         found["about"].append(f"probed with flat images between 0 and 1, {_OTHERS}")
     return found

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from caejax.diagnose import phases, probe
+from caejax.diagnose.cures import cure
 from caejax.diagnose.phases import decibels
 from caejax.diagnose.places import (
     Place,
@@ -84,7 +85,7 @@ def inspect(
     if behind is not None:  # what goes into the model does not go on
         drawn |= {"slope": None, "turned": [0.0] * len(places)}
     rows = [
-        _row(place, period, *values, threshold_db)
+        _row(place, period, *values, threshold_db, trace.form)
         for place, period, *values in zip(
             places,
             periods,
@@ -105,7 +106,8 @@ def inspect(
     clean = worst is None or worst <= threshold_db
     verdict = _verdict(ripple, worst, rows, clean, whole, threshold_db)
     hidden = [
-        _row(place, None, None, None, None, {}, threshold_db) for place in trace.unseen
+        _row(place, None, None, None, None, {}, threshold_db, trace.form)
+        for place in trace.unseen
     ]
     unknown = [row["name"] for row in hidden if not row["clean"]]
     if clean and unknown:
@@ -497,7 +499,7 @@ def _powers(images, whole):
     return found
 
 
-def _row(place: Place, period, predicted, local, share, by_period, threshold_db):
+def _row(place: Place, period, predicted, local, share, by_period, threshold_db, form):
     kernel = place.phases
     row = {
         "name": place.name,
@@ -514,14 +516,14 @@ def _row(place: Place, period, predicted, local, share, by_period, threshold_db)
         "share": share,
         "share_by_period": by_period,
     }
-    return row | _words(place, row, threshold_db)
+    return row | _words(place, row, threshold_db, form)
 
 
 def _finite(value):
     return value if math.isfinite(value) else None
 
 
-def _words(place, row, threshold_db):
+def _words(place, row, threshold_db, form):
     """Verdict and cure in plain words."""
     drawn = row["ripple_db"]
     spread = row["gain_spread_db"]
@@ -566,12 +568,8 @@ def _words(place, row, threshold_db):
             "cure": "make its phases alike where its channels are made, or take a "
             f"nearest or bilinear resize and a convolution instead: {place.note}",
         }
-    cure = (
-        "caejax fix, or caejax.fix(model) in Python, gives phases one gain by the "
-        "least change; for a new model take a nearest or bilinear resize and a "
-        "convolution"
-    )
-    return {"clean": False, "verdict": f"draws a pattern: {cause}", "cure": cure}
+    verdict = f"draws a pattern: {cause}"
+    return {"clean": False, "verdict": verdict, "cure": cure(place, form)}
 
 
 def _without_probe(worst, rows, clean, threshold_db):

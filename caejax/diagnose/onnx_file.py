@@ -298,6 +298,7 @@ def trace_laid_out(
         tensors=of,
         unseen=tuple(unseen),
         bodies=", ".join(f"{x.op_type} {onnx_bodies.called(x)}" for x in laid.stayed),
+        form="onnx",
     )
     return trace, laid
 

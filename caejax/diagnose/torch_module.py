@@ -85,7 +85,7 @@ def trace_module(module: torch.nn.Module, inputs: Sequence[torch.Tensor]) -> Tra
     shown = of_images([x.ndim for x in made], inputs[0].ndim)
     made = [made[shown], *made[:shown], *made[shown + 1 :]]
     results = tuple(first.of.get(x, -1) for x in made)
-    return Trace(first.steps, results, run, first.statistics)
+    return Trace(first.steps, results, run, first.statistics, form="torch")
 
 
 def _mend(error):

@@ -155,6 +155,7 @@ class Trace(NamedTuple):
       unseen: places that no run shows, known by their kernels at most; they are
         `places.Place`s.
       bodies: what has parts that are not looked into, in words.
+      form: what the model is: "jax", "torch", "onnx", or "run" of a run of caejax.
     """
 
     steps: list[Step]
@@ -166,6 +167,7 @@ class Trace(NamedTuple):
     tensors: Mapping[str, int] = NOTHING
     unseen: tuple[Any, ...] = ()
     bodies: str = ""
+    form: str = "jax"
 
 
 def spatial(shape: tuple[int, ...], channel: int) -> tuple[int, ...]:

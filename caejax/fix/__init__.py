@@ -64,7 +64,9 @@ def fix(module: Any, inputs: Any = None) -> Any:
     if torch is None or not isinstance(module, torch.nn.Module):
         raise CaejaxError(
             f"caejax.fix mends a torch.nn.Module, and this is "
-            f"{type(module).__name__}; of ONNX files and runs it is fix_file"
+            f"{type(module).__name__}; ONNX files and runs are mended by "
+            "caejax.fix.fix_file(model, out) or the command caejax fix, and kernels of "
+            "other libraries by caejax.ops.gains.equal_gains(kernel, stride)"
         )
     mending = load_extra("caejax.fix.torch_module", "torch")
     if inputs is not None:
