@@ -131,6 +131,26 @@ def test_other_shapes_are_refused(metric, shape):
         METRICS[metric](jnp.zeros((2, 12, 12, 1)), jnp.zeros(shape))
 
 
+@pytest.mark.parametrize(
+    ("shape", "mend"),
+    [
+        ((12, 12), "output[None, :, :, None]"),
+        ((12, 12, 1), "output[None]"),
+        ((12, 12, 3), "output[None]"),
+        ((5, 12, 12), "output[..., None]"),
+    ],
+)
+def test_of_other_axes_it_is_said_which_to_add(shape, mend):
+    x = np.zeros(shape, np.float32)
+    with pytest.raises(ValueError, match=r"must be \(B, H, W, C\)") as told:
+        METRICS["psnr"](x, x)
+    assert str(told.value).endswith(f"as in {mend}")
+    output = eval(mend, {"output": x})
+    assert METRICS["psnr"](output, output)[0] == pytest.approx(100)
+    with pytest.raises(ValueError, match=r"floating point in .*: divide by 255"):
+        METRICS["psnr"](np.uint8(output), np.uint8(output))
+
+
 @pytest.mark.parametrize("size", [(10, 12), (12, 10)])
 def test_small_images_have_no_ssim(size):
     x = jnp.zeros((1, *size, 1))
