@@ -19,6 +19,7 @@ from caejax.diagnose import diagnose, phases, probe
 from caejax.diagnose.layouts import find_blocks
 from caejax.diagnose.result import Diagnosis, to_text
 from caejax.errors import CaejaxError
+from caejax.models.upsampling import Upsample
 from caejax.ops import gains
 from caejax.ops.foreign import as_numpy
 
@@ -201,6 +202,23 @@ def test_jax_functions(normal, key):
         assert place["predicted_db"] == pytest.approx(place["ripple_db"], abs=0.1)
     assert "draws a pattern of period 8x8" in str(found)
     assert json.loads(found.to_json())["places"] == found["places"]
+
+
+@pytest.mark.parametrize("wide", [False, True])
+@pytest.mark.parametrize("kind", ["deconv_k3", "shuffle_k3", "nearest_k3"])
+def test_layers_of_caejax_are_seen_as_what_they_are(kind, wide, normal, key):
+    """And what is jitted runs afterwards as it did."""
+    layer, x = Upsample(40 if wide else 3, kind), normal(1, 12, 12, 40 if wide else 4)
+    variables = layer.init(key, x)
+    apply = jax.jit(layer.apply)
+    way = jax.make_jaxpr(apply)(variables, x)
+    places = diagnose(lambda x: apply(variables, x), x)["places"]
+    (place,) = places
+    assert place["kernel"] == [3, 3]
+    said = {"deconv_k3": "transposed conv2d", "shuffle_k3": "conv2d + reshape",
+            "nearest_k3": "jax.image.resize (nearest) + conv2d"}  # fmt: skip
+    assert place["operation"] == said[kind]
+    assert str(jax.make_jaxpr(apply)(variables, x)) == str(way)
 
 
 def test_the_cure_of_a_function_is_one_that_there_is(normal, key):

@@ -1,5 +1,6 @@
 """Watches a JAX function while it runs, with or without Flax."""
 
+import contextlib
 import re
 from collections.abc import Callable, Sequence
 from itertools import groupby, takewhile
@@ -21,6 +22,7 @@ from caejax.diagnose.trace import (
     turn_blocks,
 )
 from caejax.errors import CaejaxError, causes_of
+from caejax.ops import paths
 
 _LAYOUTS = {"reshape", "transpose", "broadcast_in_dim", "squeeze", "expand_dims"}
 _POINTWISE = ("add", "add_any", "sub", "mul", "div")
@@ -43,7 +45,7 @@ def trace_function(
     Raises:
       CaejaxError: the function cannot be run with these inputs, or returns nothing.
     """
-    with failures.told("the function", inputs, _mend):
+    with failures.told("the function", inputs, _mend), _as_layers():
         closed = jax.make_jaxpr(function)(*inputs)
     if not closed.out_avals:
         raise CaejaxError(
@@ -71,6 +73,17 @@ def trace_function(
     steps = _without_root(first.steps)
     told = " and ".join(bodies.told)
     return Trace(steps, indices, run, first.statistics, channel=-1, bodies=told)
+
+
+@contextlib.contextmanager
+def _as_layers():
+    """Traces layers of caejax as such, not as the products that a CPU makes of them.
+
+    JAX keeps what it has traced by the name of the precision, too. So the user's own
+    jitted functions go on as they were.
+    """
+    with paths.use("stock"), jax.default_matmul_precision("float32"):
+        yield
 
 
 def _mend(error):

@@ -29,9 +29,9 @@ def use(path: str) -> Iterator[None]:
     """Takes a path for all operations that are traced inside.
 
     Args:
-      path: the path's name, one of `PATHS`.
+      path: the path's name, one of `PATHS`; "auto" keeps what is taken outside.
     """
-    token = _path.set(path)
+    token = _path.set(_path.get() if path == "auto" else path)
     try:
         yield
     finally:
