@@ -580,12 +580,14 @@ def _without_probe(worst, rows, clean, threshold_db):
     if clean:
         return (
             "clean: of flat inputs no place draws more than "
-            f"{max(drawn.values()):.1f} dB, not above {threshold_db:g} dB"
+            f"{_decibels(max(drawn.values()))}, not above the limit of "
+            f"{threshold_db:g} dB"
         )
     name = max(drawn, key=drawn.get)
     return (
-        f"draws a pattern at the result of {name}: {drawn[name]:.1f} dB of the "
-        f"constant's own response, above {threshold_db:g} dB"
+        f"draws a pattern on flat inputs, in the result of {name}: "
+        f"{drawn[name]:.1f} dB against the flat part of it, above the limit of "
+        f"{threshold_db:g} dB"
     )
 
 
@@ -624,10 +626,16 @@ def _verdict(ripple, worst, rows, clean, whole, threshold_db):
         return _without_probe(worst, rows, clean, threshold_db)
     if clean:
         return (
-            f"clean: of flat inputs the model draws {ripple:.1f} dB at period {size}, "
-            f"not above {threshold_db:g} dB"
+            "clean: of flat inputs the model makes flat outputs, but for "
+            f"{_decibels(ripple)} at period {size}, not above the limit of "
+            f"{threshold_db:g} dB"
         )
     return (
-        f"draws a pattern of period {size}: {ripple:.1f} dB of the constant's own "
-        f"response, above {threshold_db:g} dB"
+        f"draws a pattern of period {size} on flat inputs: {ripple:.1f} dB against the "
+        f"flat part of its output, above the limit of {threshold_db:g} dB"
     )
+
+
+def _decibels(ripple):
+    """What is drawn, and whether it is no more than rounding."""
+    return f"{ripple:.1f} dB{' (rounding)' * (ripple < _ROUNDING_DB)}"
