@@ -66,6 +66,17 @@ def test_each_subcommand_names_itself_in_its_help(name, caejax):
     importlib.import_module(SUBCOMMANDS[name].module)
 
 
+OF_PARSERS = ("diagnose", "fix", "measure", "export", "denoise", "sample")
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+@pytest.mark.parametrize("name", OF_PARSERS)
+def test_help_is_no_wider_than_the_terminal(name, columns, caejax, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    lines = caejax(name, "--help")[1].splitlines()
+    assert max(map(len, lines)) <= columns
+
+
 COMMON = {"config", "workdir"}
 OF_RUNS = COMMON | {"cores", "cache", "locks", "distributed"}
 OF_RUNS |= {"coordinator_address", "num_processes", "process_id"}

@@ -178,7 +178,7 @@ def test_a_model_that_is_much_worse_is_warned_of(tuned, untied, words):
     assert cost.of_run(quality | {"after_psnr_db": 19.4}, untied, "x") == ""
 
 
-def test_the_record_warns_of_what_is_far_from_its_targets(dirty, tmp_path):
+def test_the_record_warns_of_what_is_far_from_its_targets(dirty, tmp_path, monkeypatch):
     """The targets are what the old model makes, so that mending can only lose."""
     (tmp_path / "images").mkdir()
     (tmp_path / "targets").mkdir()
@@ -197,3 +197,8 @@ def test_the_record_warns_of_what_is_far_from_its_targets(dirty, tmp_path):
     )
     assert "dB worse than before against the targets" in record["warning"]
     assert record["warning"] in str(record)
+    monkeypatch.setattr("caejax.fix.columns", lambda: 60)
+    path = str(tmp_path)  # which has no place to be broken at
+    lines = [x for x in str(record).splitlines() if path not in x]
+    assert max(map(len, lines)) <= 60
+    assert record["warning"] in " ".join(str(record).split())

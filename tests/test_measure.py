@@ -24,7 +24,7 @@ from caejax.measure.lines import (
     measure_lines,
     near,
 )
-from caejax.measure.result import where
+from caejax.measure.result import to_text, where
 from caejax.measure.scores import FALSE_ALARMS, chance, needed, scores
 from caejax.report import style
 
@@ -355,6 +355,16 @@ def test_the_command(tmp_path, capsys, monkeypatch):
         assert picture.size[0] > 500
     assert main(["out", "--threshold=-20", "--figure=", "--json=-"]) == 0
     assert json.loads(capsys.readouterr().out)["clean"]
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+def test_what_is_found_fits_the_terminal(columns):
+    out, ref = as_bytes(planted(noise(), pattern(4, 9.0))), as_bytes(noise())
+    text = to_text(caejax.measure(out, ref), columns)
+    assert max(map(len, text.splitlines())) <= columns
+    header = next(x for x in text.splitlines() if x.startswith("period "))
+    assert header.split()[:2] == ["period", "where"]
+    assert "grey levels" in header
 
 
 def test_the_command_says_where_the_picture_is(tmp_path, capsys, monkeypatch):

@@ -13,7 +13,6 @@ from caejax.errors import CaejaxError, exit_code
 from caejax.files.paths import expand
 from caejax.files.records import add_json, tell
 from caejax.runtime.parsers import create_parser, reading
-from caejax.terminal.lines import columns
 from caejax.terminal.numbers import decibels
 
 FOUND = 3  # exit code: a pattern above the threshold
@@ -38,8 +37,8 @@ def parse(argv: Sequence[str], program: str) -> argparse.Namespace:
         type=reading(decibels),
         default=-60.0,
         metavar="DB",
-        help="a pattern above this is a fault, relative to the response to the "
-        "constant itself (default: -60)",
+        help="a pattern of flat inputs above this is a fault, against the flat part of "
+        "the output (default: -60)",
     )
     add(
         "--images",
@@ -65,7 +64,6 @@ def main(argv: Sequence[str], *, program: str = "python -m caejax.diagnose") -> 
 
 def _diagnose(args):
     from caejax.diagnose import diagnose, read_inputs
-    from caejax.diagnose.result import to_text
 
     model = expand(args.model, "MODEL")
     if not model.exists():
@@ -84,7 +82,7 @@ def _diagnose(args):
         behind=args.behind,
         examples=more,
     )
-    tell(found, args.json, to_text(found, columns()))
+    tell(found, args.json)
     return 0 if found.clean else FOUND
 
 

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from caejax.terminal.lines import aligned, broken
+from caejax.terminal.lines import aligned, broken, columns, fitting
 
 THRESHOLD_DB = -60.0
 
@@ -11,7 +11,8 @@ THRESHOLD_DB = -60.0
 class Diagnosis(dict[str, Any]):
     """A record of a model's enlarging places and of what they draw.
 
-    It is a `dict` of plain values; `str` of it is what the command prints.
+    It is a `dict` of plain values; `str` of it is what the command prints, which on a
+    terminal is no wider than that.
     """
 
     @property
@@ -24,7 +25,7 @@ class Diagnosis(dict[str, Any]):
         return json.dumps(self, indent=2, allow_nan=False)
 
     def __str__(self) -> str:
-        return to_text(self)
+        return to_text(self, columns())
 
 
 def to_text(found: Diagnosis, width: int | None = None) -> str:
@@ -35,11 +36,12 @@ def to_text(found: Diagnosis, width: int | None = None) -> str:
       width: columns that there are. Where the table needs more, those of the kernel are
         left out, and sentences are broken between words; None for any.
     """
-    lines = [broken(found["verdict"], width)]
+    lines, legend = [broken(found["verdict"], width)], []
     if found["places"]:
-        lines += ["", *_table(found["places"], width), ""]
-    said = [*_sentences(found["places"]), *_by_period(found), *found["about"]]
-    said += _LEGEND if found["places"] else ()
+        names = _shown(found["places"], width)
+        lines += ["", *_lines(found["places"], names), ""]
+        legend = [_LEGEND[name] for name in names if name in _LEGEND]
+    said = [*_sentences(found["places"]), *_by_period(found), *found["about"], *legend]
     return "\n".join([*lines, *(broken(line, width) for line in said)])
 
 
@@ -114,25 +116,28 @@ _COLUMNS = {
     "share": "share",
 }
 _DROPPED = ("bias_spread", "overlap_db", "kernel", "gain_spread_db", "stride")
-_LEGEND = (
-    "gains, overlap, biases: how far the phases of the kernel differ in each; where "
-    "none does, -200 dB, 0 dB and 0",
-    "draws: pattern that the place makes of flat inputs, the worst of several, against "
-    "its response to the constant, which the verdict has of the whole model and on "
-    "average; -200 dB is none",
-    "share: how much of the model's pattern goes when this layer alone is made clean; "
-    "of layers that act on each other shares do not add up to 100 %, and one that "
-    "weakens what others draw has none",
-)
+# What the columns say. Where one is left out, so is its line.
+_LEGEND = {
+    "gain_spread_db": "gains: how far the phases' answers to a flat input differ, by "
+    "the kernel alone; 0 dB is as much as their mean, -200 dB not at all (a layer of "
+    "stride 2 makes 2 x 2 kinds of output pixels, its phases)",
+    "overlap_db": "overlap: how much more power the weights of the strongest phase "
+    "have than those of the weakest; 0 dB is none",
+    "bias_spread": "biases: how far the biases of the phases differ, in units of the "
+    "layer's result; 0 is not at all",
+    "ripple_db": "draws: the pattern in the place's own result, on the worst of some "
+    "flat inputs, against the flat part of it: 0 dB is as strong, -20 dB a tenth, "
+    "below -100 dB only rounding; the first line has the same of the whole model's "
+    "output, on average over the inputs, so the two may differ",
+    "share": "share: how much of the whole model's pattern goes when this layer alone "
+    "is made clean; of layers that act on each other shares do not add up to 100 %, "
+    "and one that weakens what others draw has none",
+}
 
 
-def _table(places, width):
-    names = list(_COLUMNS)
-    for dropped in _DROPPED:
-        if width is None or len(_lines(places, names)[0]) <= width:
-            break
-        names.remove(dropped)
-    return _lines(places, names)
+def _shown(places, width):
+    """The columns for which there is room."""
+    return fitting(_COLUMNS, _DROPPED, lambda names: _lines(places, names), width)
 
 
 def _lines(places, names):

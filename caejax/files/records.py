@@ -13,13 +13,12 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", metavar="FILE", help=text)
 
 
-def tell(found: Any, json: str | None, text: str | None = None) -> None:
+def tell(found: Any, json: str | None) -> None:
     """Prints a record, and writes it as JSON where it is asked for.
 
     Args:
       found: the record, which has `to_json`.
       json: a file to write; "-" prints JSON alone; None writes none.
-      text: what is printed in place of `str(found)`.
 
     Raises:
       CaejaxError: the file cannot be written.
@@ -27,7 +26,7 @@ def tell(found: Any, json: str | None, text: str | None = None) -> None:
     if json == "-":
         print(found.to_json())
         return
-    print(found if text is None else text)
+    print(found)
     if json:
         with replacing(expand(json, "--json")) as file:
             file.write(found.to_json().encode() + b"\n")

@@ -18,6 +18,7 @@ from caejax.diagnose import as_tensors, diagnose, load_extra
 from caejax.errors import CaejaxError
 from caejax.files.paths import expand
 from caejax.fix import cost
+from caejax.terminal.lines import broken, columns
 
 __all__ = ["Fixed", "fix", "fix_file"]
 
@@ -25,7 +26,8 @@ __all__ = ["Fixed", "fix", "fix_file"]
 class Fixed(dict[str, Any]):
     """A record of what was changed in a model and what that did.
 
-    It is a `dict` of plain values; `str` of it is what the command prints.
+    It is a `dict` of plain values; `str` of it is what the command prints, which on a
+    terminal is no wider than that.
     """
 
     def to_json(self) -> str:
@@ -33,7 +35,8 @@ class Fixed(dict[str, Any]):
         return json.dumps(self, indent=2, allow_nan=False)
 
     def __str__(self) -> str:
-        return "\n".join(_lines(self))
+        width = columns()
+        return "\n".join(broken(line, width) for line in _lines(self))
 
 
 def fix(module: Any, inputs: Any = None) -> Any:
@@ -238,7 +241,7 @@ def _lines(found):
         stays = any("stays as it is" in x for x in found["about"])
         yield "nothing was mended" if stays else _ALL_CLEAN
     before, after = (_decibels(found[f"ripple_{x}_db"]) for x in ("before", "after"))
-    yield f"of flat inputs the model draws {after}, and drew {before}"
+    yield f"on flat inputs the model draws {after}; before it drew {before}"
     moved = found["images"]
     if moved:
         yield (

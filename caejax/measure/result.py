@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from caejax.metrics.table import formatted, title
-from caejax.terminal.lines import aligned
+from caejax.terminal.lines import aligned, broken, columns, fitting
 
 THRESHOLD_DB = -60.0
 
@@ -12,7 +12,8 @@ THRESHOLD_DB = -60.0
 class Measurement(dict[str, Any]):
     """A record of the patterns in images, and of what separates them from others.
 
-    It is a `dict` of plain values; `str` of it is what the command prints.
+    It is a `dict` of plain values; `str` of it is what the command prints, which on a
+    terminal is no wider than that.
     """
 
     @property
@@ -25,20 +26,34 @@ class Measurement(dict[str, Any]):
         return json.dumps(self, indent=2, allow_nan=False)
 
     def __str__(self) -> str:
-        return to_text(self)
+        return to_text(self, columns())
 
 
-def to_text(found: Measurement) -> str:
-    """The record as a table and sentences."""
-    lines = []
+def to_text(found: Measurement, width: int | None = None) -> str:
+    """The record as a table and sentences.
+
+    Args:
+      found: the record.
+      width: columns that there are; None for any. Where the table needs more, some of
+        its own are left out, and sentences are broken between words.
+    """
+    table, said, beside = [], [], []
     if found["patterns"]:
-        lines += [*_table(found["patterns"]), ""]
-        lines += [
+        table = [*_table(found["patterns"], width), ""]
+        said = [
             f"period {x['period']} {where(x)}: {x['origin']}" for x in found["patterns"]
         ]
     if found["paired"]:
-        lines += ["against the references:", *_paired(found["paired"])]
-    return "\n".join([*lines, *found["about"], found["verdict"]])
+        beside = ["against the references:", *_paired(found["paired"])]
+    last = [*found["about"], found["verdict"]]
+    return "\n".join(
+        [
+            *table,
+            *(broken(line, width) for line in said),
+            *beside,
+            *(broken(line, width) for line in last),
+        ]
+    )
 
 
 def _paired(values):
@@ -51,21 +66,30 @@ def _paired(values):
     return lines
 
 
-def _table(patterns):
-    rows = [["period", "where", "grey levels", "dBFS", "limit", "chance", "images"]]
-    rows += [
-        [
-            str(x["period"]),
-            where(x),
-            f"{x['grey']:.2f}",
-            f"{x['db']:.1f}",
-            "JPEG's own" if x["limit_db"] is None else f"{x['limit_db']:g}",
-            "< 1e-99" if x["chance"] < 1e-99 else f"{x['chance']:.0e}",
-            f"{100 * x['share']:.0f} %",
-        ]
-        for x in patterns
+_COLUMNS = ("period", "where", "grey levels", "dBFS", "limit", "chance", "images")
+_DROPPED = ("chance", "limit", "images", "dBFS")
+
+
+def _table(patterns, width):
+    cells = [dict(zip(_COLUMNS, _row(x), strict=True)) for x in patterns]
+
+    def table(names):
+        return aligned([names, *([row[name] for name in names] for row in cells)])
+
+    return table(fitting(_COLUMNS, _DROPPED, table, width))
+
+
+def _row(pattern):
+    own = pattern["limit_db"] is None
+    return [
+        str(pattern["period"]),
+        where(pattern),
+        f"{pattern['grey']:.2f}",
+        f"{pattern['db']:.1f}",
+        "JPEG's own" if own else f"{pattern['limit_db']:g}",
+        "< 1e-99" if pattern["chance"] < 1e-99 else f"{pattern['chance']:.0e}",
+        f"{100 * pattern['share']:.0f} %",
     ]
-    return aligned(rows)
 
 
 def where(pattern: dict[str, Any]) -> str:

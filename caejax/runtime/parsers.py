@@ -7,8 +7,16 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
 from caejax.errors import did_you_mean, print_error
+from caejax.terminal.lines import refilled
 
 _MISSING = "the following arguments are required: "
+
+
+class _Formatter(argparse.HelpFormatter):
+    """Shows descriptions as they are written, where the terminal has room for them."""
+
+    def _fill_text(self, text, width, indent):
+        return refilled(text, width)
 
 
 class Parser(argparse.ArgumentParser):
@@ -16,7 +24,7 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, *args: Any, **settings: Any):
         defaults = {
-            "formatter_class": argparse.RawDescriptionHelpFormatter,
+            "formatter_class": _Formatter,
             "allow_abbrev": False,
         }
         super().__init__(*args, **defaults | settings)

@@ -1,11 +1,12 @@
 """Lines for people, whatever is in the names that they tell of."""
 
 import contextlib
+import functools
 import shutil
 import sys
 import textwrap
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 # Control characters, what turns the direction of writing, ends of lines that are no
 # newlines, and bytes of names that are no text.
@@ -68,6 +69,49 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
         "  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True))
         for row in rows
     ]
+
+
+def fitting(
+    names: Iterable[str],
+    dropped: Iterable[str],
+    table: Callable[[Sequence[str]], Sequence[str]],
+    width: int | None,
+) -> list[str]:
+    """The columns of a table that a width has room for.
+
+    Args:
+      names: all of them.
+      dropped: those that may be left out, the first ones first.
+      table: the lines of a table with some of them.
+      width: the columns of the terminal; None for any.
+    """
+    kept = list(names)
+    for name in dropped:
+        if width is None or max(map(len, table(kept))) <= width:
+            break
+        kept.remove(name)
+    return kept
+
+
+def refilled(text: str, width: int) -> str:
+    """Paragraphs, each filled anew if one of its lines is too long.
+
+    Args:
+      text: paragraphs with an empty line between them. The lines of one that is
+        indented are those of a list, and stay lines.
+      width: columns that there are.
+    """
+    return "\n\n".join(_refilled(x, width) for x in text.strip("\n").split("\n\n"))
+
+
+def _refilled(paragraph, width):
+    lines = paragraph.splitlines()
+    if max(map(len, lines), default=0) <= width:
+        return paragraph
+    if not paragraph.startswith(" "):
+        return broken(" ".join(lines), width)
+    fill = functools.partial(textwrap.fill, width=width, subsequent_indent=" " * 4)
+    return "\n".join(map(fill, lines))
 
 
 def tell(text: str) -> None:
