@@ -348,6 +348,9 @@ def test_the_command(tmp_path, capsys, monkeypatch):
         write(folder / f"{i}.png", as_bytes(planted(noise(i), pattern(4, 2.0))))
     assert main(["out", "--json=found.json"]) == 3
     assert "period 4" in capsys.readouterr().out
+    assert sorted(x.name for x in tmp_path.iterdir()) == ["found.json", "out"]
+    assert main(["out", "--figure=measure.png"]) == 3
+    assert "period 4" in capsys.readouterr().out
     record = json.loads((tmp_path / "found.json").read_text())
     assert [x["period"] for x in record["patterns"]] == [4]
     assert [x["name"] for x in record["images"]] == ["0.png", "1.png"]
@@ -371,17 +374,17 @@ def test_the_command_says_where_the_picture_is(tmp_path, capsys, monkeypatch):
     """And draws over its own pictures, but over no other file."""
     monkeypatch.chdir(tmp_path)
     file = write(tmp_path / "a.png", as_bytes(planted(noise(), pattern(4, 2.0))))
-    for flags, name in ([], "measure.png"), (["--figure=b"], "b.png"):
-        assert main([file.name, *flags]) == main([file.name, *flags]) == 3
+    for flag, name in ("--figure=c.png", "c.png"), ("--figure=b", "b.png"):
+        assert main([file.name, flag]) == main([file.name, flag]) == 3
         said = capsys.readouterr().out.splitlines()[-1]
-        assert said.startswith(f"wrote the picture {tmp_path / name}; ")
+        assert said == f"wrote the picture {tmp_path / name}"
         assert is_figure(tmp_path / name)
-    assert main([file.name, "--json=-"]) == 3
+    assert main([file.name, "--json=-", "--figure=c.png"]) == 3
     told = capsys.readouterr()
     assert not json.loads(told.out)["clean"]
-    assert str(tmp_path / "measure.png") in told.err
+    assert str(tmp_path / "c.png") in told.err
     mine = write(tmp_path / "mine.png", as_bytes(noise())).read_bytes()
-    for name, flags in ("measure.png", []), ("mine.png", ["--figure=mine"]):
+    for name, flags in ("c.png", ["--figure=c"]), ("mine.png", ["--figure=mine"]):
         (tmp_path / name).write_bytes(mine)
         assert main([file.name, *flags]) == 1
         assert "is no figure of caejax" in capsys.readouterr().err

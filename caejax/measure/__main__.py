@@ -47,10 +47,10 @@ def parse(argv: Sequence[str], program: str) -> argparse.Namespace:
     )
     add(
         "--figure",
-        default="measure.png",
+        default="",
         metavar="FILE",
         help="draw the mean spectrum and the folded period there, as PNG, over an "
-        "earlier figure but over no other file; '' for none (default: measure.png)",
+        "earlier figure but over no other file (default: no figure)",
     )
     return parser.parse_args(argv)
 
@@ -82,7 +82,7 @@ def _say_where(args):
     from caejax.measure import picture
 
     drawn = picture.place(expand(args.figure, "--figure")).absolute()
-    line = f"wrote the picture {drawn}; --figure=FILE names another place"
+    line = f"wrote the picture {drawn}"
     note(line) if args.json == "-" else lines.tell(line)
 
 

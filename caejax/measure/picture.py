@@ -5,6 +5,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
 from caejax.errors import CaejaxError
 from caejax.files.marks import is_figure
@@ -45,7 +46,7 @@ def check_free(path: Path) -> None:
     if path.exists() and not is_figure(path):
         raise CaejaxError(
             f"{path} exists and is no figure of caejax, so it is not written over; "
-            "name another --figure, or '' for none"
+            "name another --figure"
         )
 
 
@@ -110,24 +111,30 @@ def _draw_evidence(axes, seen, found):
         np.maximum(left_over(seen, found), _FAINTEST),
         color="0.5",
         linewidth=0.9,
-        label="not found: surest of any kind",
+        label="what is not listed",
     )
     for index, pattern in enumerate(found):
         rare = -np.log10(max(pattern.chance, _RAREST))
         look = _look(index)
         axes.plot([pattern.period] * 2, [_FAINTEST, rare], color=look["color"])
         axes.plot([pattern.period], [rare], markersize=6, **look)
-    axes.axhline(-np.log10(FALSE_ALARMS), color="0.4", linestyle=":", linewidth=0.9)
+    axes.axhline(
+        -np.log10(FALSE_ALARMS),
+        color="0.4",
+        linestyle=":",
+        linewidth=0.9,
+        label="limit above which a period is listed",
+    )
     axes.set(yscale="log", xscale="log")
     highest = axes.get_ylim()[1]
     powers = [10**n for n in range(-1, 6) if n < 2 or 10**n < highest]
     axes.set(
-        title="evidence: what is listed is marked,\nand is above the dots",
+        title="evidence for each period;\nlisted ones are marked",
         xlabel="period (pixels)",
-        ylabel="chance of it without a pattern",
+        ylabel="evidence (\u2212log10 of chance)",
         ylim=(_FAINTEST * 0.9, max(20, highest)),
         yticks=powers,
-        yticklabels=[f"{10.0**-x:.1g}" for x in powers],
+        yticklabels=[f"{x:g}" for x in powers],
         xticks=(2, 3, 4, 6, 8, 16, 32, 64),
         xticklabels=("2", "3", "4", "6", "8", "16", "32", "64"),
     )
@@ -162,6 +169,8 @@ def _draw_pattern(axes, seen, found):
     image = axes.imshow(
         np.tile(tile, (2, 2)), cmap="RdBu_r", vmin=-limit, vmax=limit, origin="upper"
     )
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator("auto", integer=True))
     axes.figure.colorbar(image, ax=axes, shrink=0.7, label="grey levels")
     axes.set(title=f"the strongest: period {period},\ndrawn twice", xlabel="pixels")
 
