@@ -3,6 +3,7 @@ import re
 import shutil
 import subprocess
 from functools import partial
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -11,6 +12,7 @@ from matplotlib.text import Text
 
 from caejax.errors import CaejaxError
 from caejax.files.locks import FILES_LOCK, holding
+from caejax.metrics.table import find, shown_columns
 from caejax.models.kinds import CONTENT, UPSAMPLING
 from caejax.report import (
     crops,
@@ -94,6 +96,16 @@ def test_the_terminal_tells_rows_of_other_numbers_of_seeds_and_missing_runs(caps
     assert said.startswith("mean over each row's seeds; tables/results.md has")
     assert re.search(r" seeds .*\n.*\n.* a +0.1 +2 +9.00.*\n.* b +0.1 +1 +7.00", said)
     assert "\n1 of 4 runs is missing: the command that began the sweep, given" in said
+
+
+def test_the_page_says_what_the_columns_of_its_tables_mean():
+    template = (Path(tables.__file__).parent / "page.html.jinja").read_text()
+    _, _, rest = template.partition('id="reading"')
+    reading = rest.partition("</details>")[0].lower()
+    for name in shown_columns():
+        metric = find(name).metric
+        assert (metric.short or metric.label).lower() in reading, name
+        assert not metric.unit or metric.unit.lower() in reading, name
 
 
 def test_the_inputs_quality_stands_beside_the_outputs(capsys):

@@ -84,13 +84,13 @@ def test_captions_of_checkerboards_compare_what_is_drawn():
         return captions.captions_of_sweep(found._replace(runs=runs))["checkerboard"]
 
     said = said_of(-40.0, -20.0)
-    assert "Best first by what they draw: deconv_k3 2.6, nearest_k3 26." in said
+    assert "Best first by their ripple: deconv_k3 2.6, nearest_k3 26." in said
     assert "By PSNR the order is another one" in said
     assert "On a flat grey" not in said
     said = said_of(-20.0, -140.0)
     assert "nearest_k3 0, deconv_k3 26." in said
     assert "By PSNR" not in said
-    assert "On a flat grey image the order is another one: it goes through" in said
+    assert "On a flat grey image the order is another one: that goes through" in said
 
 
 def test_captions_of_several_seeds_say_that_one_is_shown():

@@ -18,27 +18,30 @@ CAPTIONS = {
     "denoisers": "Test images, corrupted, and what denoisers that are not trained "
     "(tuned on validation images) and each decoder make of them, with PSNRs over the "
     "test split; the part of the first image that has most in it, enlarged; and what "
-    "each model makes of a flat light grey image and of a ramp, to which no noise was "
-    "added: the number is the RMS of the pattern on the flat one, in grey levels; that "
-    "the grey itself comes back darker or lighter is no pattern.",
-    "checkerboard": "Test images and what each decoder makes of them. Below each, "
-    "what it draws by itself: its linear output for a constant code, minus the mean, "
-    "which ought to be flat; and the strength of that in the image, over the mean "
-    "codes of test images (RMS, of 255 grey levels).",
-    "dc_ripple_steps": "DC ripple while training. Below the dashed line there is only "
-    "rounding.",
-    "residual_spectrum": "Mean power spectrum of the test residuals. The wedges "
-    "outside point at the rows and columns of 1/2, 1/4 and 1/8 cycle a pixel: where "
-    "they cross, only a pattern of period 2, 4 or 8 can put a bright pixel.",
-    "phase_means": "Mean test residual of every phase of the longest period, minus the "
-    "mean of all. A checkerboard makes phases differ, and so does what is left of the "
-    "images themselves: each RMS is of both.",
-    "gallery": "Flat colours and gradients, what each model makes of them, and the "
-    "ripple in that: its linear output without the trend. Decoders that are clean on "
-    "flat colours may draw steps on gradients.",
+    "each whole model, encoder and decoder, makes of a flat light grey image and of a "
+    "ramp, to which no noise was added. The number is its pattern on flat grey: the "
+    "RMS of what is not flat, in grey levels of 255. That the grey itself comes back "
+    "darker or lighter is no pattern.",
+    "checkerboard": "Test images and what each decoder makes of them. Below each, its "
+    "ripple, which it draws by itself: its linear output for a constant code, minus "
+    "the mean, which ought to be flat; and the size of the ripple in the image, over "
+    "the mean codes of test images (RMS, in grey levels of 255).",
+    "dc_ripple_steps": "DC ripple, what the decoder draws on constant codes, while "
+    "training. Below the dashed line there is only rounding.",
+    "residual_spectrum": "Mean power spectrum of the test residuals (outputs minus "
+    "clean images). The wedges outside point at the rows and columns of 1/2, 1/4 and "
+    "1/8 cycle a pixel: where they cross, only a pattern of period 2, 4 or 8 can put a "
+    "bright pixel.",
+    "phase_means": "The residual pattern: the mean test residual (output minus clean "
+    "image) of every phase of the longest period, minus the mean of all. A "
+    "checkerboard makes phases differ, and so does what is left of the images "
+    "themselves: each RMS is of both.",
+    "gallery": "Flat colours and gradients, what each whole model makes of them, and "
+    "the ripple in that: its linear output without the trend. Decoders that are clean "
+    "on flat colours may draw steps on gradients.",
     "reconstructions": "Test images: target, corrupted input and output; and the "
     "ripple that the decoder draws on a constant code.",
-    "curves": "Loss, PSNR and checkerboards while training. Below the dashed line, if "
+    "curves": "Loss, PSNR and DC ripple while training. Below the dashed line, if "
     "there is one, there is only rounding.",
     "noise_matrix": "PSNR of models trained at one noise level and tested at another; "
     "where there are several such models, their mean.",
@@ -48,8 +51,8 @@ _ALL_ERRORS = (
     "PSNR counts all errors on noisy test images, of which a pattern is a small part"
 )
 _ANOTHER_GREY = (
-    "it goes through the whole model, and its grey need not be that of test images, "
-    "whose codes these are"
+    "that goes through the whole model, and its grey need not be that of test images, "
+    "whose codes give the ripple"
 )
 
 
@@ -118,7 +121,7 @@ def _of_denoisers(orders):
 def _of_checkerboard(orders):
     """By what the figure of constant codes ranks, and why others rank otherwise."""
     drawn = orders.get("constant codes")
-    text = _order("what they draw", drawn, ".2g")
+    text = _order("their ripple", drawn, ".2g")
     if _opposed(drawn, orders.get("PSNR")):
         text += f" By PSNR the order is another one, as {_ALL_ERRORS}."
     if _opposed(drawn, orders.get("flat grey")):

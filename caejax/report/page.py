@@ -21,7 +21,7 @@ from caejax.report.citation import bibtex
 from caejax.report.panels import CHART, panels, png
 from caejax.report.read import RunFiles, SweepFiles, read_environment
 from caejax.report.settings import label
-from caejax.report.tables import number
+from caejax.report.tables import all_numbers, number
 from caejax.report.words import span
 from caejax.terminal.lines import printable
 
@@ -115,7 +115,7 @@ def write_run(workdir: Path, run: RunFiles, figures: Figures) -> None:
         views={},
         references=views.references_of_run(run),
         numbers=views.key_numbers(run.summary),
-        all_numbers=views.all_numbers(run.summary),
+        all_numbers=all_numbers(run.summary),
         selects={},
         csv=[
             {"name": "summary.csv", "href": summary},

@@ -17,7 +17,7 @@ from caejax.report.channels import apart, planes
 from caejax.report.figures import QUALITY, all_positive, curve, ripple, ripple_scale
 from caejax.report.read import RunFiles
 from caejax.report.style import strip
-from caejax.report.tables import number
+from caejax.report.tables import all_numbers
 
 CHART = 240, 110  # units of a chart's view box
 _SIDE = 64  # larger pictures are cropped: to shrink them would change patterns
@@ -40,7 +40,7 @@ def panels(runs: dict[str, RunFiles]) -> dict[str, dict[str, Any]]:
             "strips": _strips(run, scale),
             "charts": _charts(run),
             "psnr": run.summary.get(QUALITY),
-            "all_values": {k: number(v) for k, v in run.summary.items()},
+            "all_numbers": all_numbers(run.summary),
         }
         for name, run in runs.items()
     }

@@ -1,7 +1,7 @@
 """Tables: for the terminal with rich, as Markdown and as LaTeX."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -264,3 +264,8 @@ def print_values(values: dict[str, float]) -> None:
 def number(value: float) -> str:
     """A value of a summary as text."""
     return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+
+
+def all_numbers(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Name, value and name in files of all that a summary holds."""
+    return [(called(name), number(x), name) for name, x in summary.items()]

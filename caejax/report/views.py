@@ -259,11 +259,6 @@ def key_numbers(summary: Mapping[str, Any]) -> dict[str, list[dict[str, str]]]:
     return {group: items for group, items in named.items() if items}
 
 
-def all_numbers(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """Name, value and name in files of all that a summary holds."""
-    return [(called(name), number(x), name) for name, x in summary.items()]
-
-
 def shown(name: str, value: float) -> str:
     """A value of a summary with the digits that it deserves."""
     found = find(name)
