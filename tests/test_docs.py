@@ -334,13 +334,13 @@ def test_broken_links_are_found(links, tmp_path):
 
 
 KINDS = {
-    "Transposed, 2": "deconv_k2",
-    "Transposed, 3": "deconv_k3",
-    "Transposed, 4": "deconv_k4",
-    "Transposed, 5": "deconv_k5",
-    "Transposed, 6": "deconv_k6",
-    "Nearest and 3": "nearest_k3",
-    "Bilinear and 3": "bilinear_k3",
+    "Transposed, 2 taps": "deconv_k2",
+    "Transposed, 3 taps": "deconv_k3",
+    "Transposed, 4 taps": "deconv_k4",
+    "Transposed, 5 taps": "deconv_k5",
+    "Transposed, 6 taps": "deconv_k6",
+    "Nearest resize, then 3 taps": "nearest_k3",
+    "Bilinear resize, then 3 taps": "bilinear_k3",
 }
 PROGRAM = """
 const taps = require(process.argv[1]);
@@ -399,6 +399,15 @@ def test_the_page_of_taps_is_moved_by_keys():
             return page.evaluate("document.querySelector('canvas').toDataURL()")
 
         before = drawn()
+        numbers = page.locator(".taps-numbers")
+        told = numbers.locator("dt").all_text_contents()
+        told = dict(zip(told, numbers.locator("dd").all_text_contents(), strict=True))
+        # Taps 0.4, 1, 1, 0.2: even ones are 1.4 together, odd ones 1.2
+        assert told["Gain of even rows, even columns"] == "1.960"
+        assert told["Gain of even rows, odd columns"] == "1.680"
+        assert told["Gain of odd rows, odd columns"] == "1.440"
+        ends = page.locator(".taps-ends span").all_text_contents()
+        assert ends == ["0.00", "1.69", "3.38"]  # what black, half grey and white are
         assert "gains differ" in page.text_content(".taps-verdict")
         page.focus("#taps-0")
         page.keyboard.press("ArrowRight")
@@ -409,12 +418,27 @@ def test_the_page_of_taps_is_moved_by_keys():
         page.get_by_text("One gain for all phases").press("Enter")
         assert page.text_content(".taps-verdict").startswith("Flat")
         assert "flat grey" in page.get_attribute("canvas", "aria-label")
-        page.select_option("#taps-kind", "Nearest and 3")
+        page.select_option("#taps-kind", "Nearest resize, then 3 taps")
         for _ in range(3):
             page.focus("#taps-1")
             page.keyboard.press("ArrowLeft")
             assert page.text_content(".taps-verdict").startswith("Flat")
         assert not complaints
+
+
+def test_pictures_of_the_site_lead_to_themselves_at_full_size(tmp_path):
+    script = f'<script src="{(DOCS / "_static/site.js").as_uri()}"></script>'
+    linked = '<a href="b.html"><img src="b.png" alt="b"></a>'
+    (tmp_path / "page.html").write_text(
+        f'{script}<article><img src="a.png" alt="a">{linked}</article>'
+    )
+    with chromium() as browser:
+        page = browser.new_page()
+        page.goto((tmp_path / "page.html").as_uri())
+        links = page.locator("a:has(img)").all()
+        assert [link.evaluate("x => x.href.split('/').pop()") for link in links] == [
+            *("a.png", "b.html"),
+        ]
 
 
 def test_the_site_finds_all_of_its_pages():

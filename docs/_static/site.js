@@ -1,5 +1,5 @@
-/* What is wider than the screen can be scrolled by keys, and the theme's headings and
-sidebars have what screen readers ask for. */
+/* What is wider than the screen can be scrolled by keys, pictures lead to themselves at
+full size, and the theme's headings and sidebars have what screen readers ask for. */
 "use strict";
 
 (() => {
@@ -15,6 +15,16 @@ sidebars have what screen readers ask for. */
     });
   }
 
+  function link() {
+    document.querySelectorAll("article img").forEach((picture) => {
+      if (picture.closest("a")) return;
+      const around = document.createElement("a");
+      around.href = picture.src;
+      picture.replaceWith(around);
+      around.append(picture);
+    });
+  }
+
   function name() {
     document.querySelectorAll(".caption[role=heading]").forEach((caption) => {
       caption.setAttribute("aria-level", "2");
@@ -23,6 +33,6 @@ sidebars have what screen readers ask for. */
     document.querySelector(".toc-drawer")?.setAttribute("aria-label", "this page");
   }
 
-  document.addEventListener("DOMContentLoaded", () => { name(); mark(); });
+  document.addEventListener("DOMContentLoaded", () => { name(); link(); mark(); });
   window.addEventListener("resize", mark);
 })();

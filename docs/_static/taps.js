@@ -11,13 +11,17 @@ const taps = (() => {
 
   /* By name: how many sliders, and the fixed taps that their kernel is convolved with. */
   const KINDS = {
-    "Transposed, 2": { count: 2, fixed: [1], start: [1, 0.7] },
-    "Transposed, 3": { count: 3, fixed: [1], start: [1, 1, 1] },
-    "Transposed, 4": { count: 4, fixed: [1], start: [0.4, 1, 1, 0.2] },
-    "Transposed, 5": { count: 5, fixed: [1], start: [0.2, 0.6, 1, 0.6, 0.2] },
-    "Transposed, 6": { count: 6, fixed: [1], start: [0.1, 0.5, 1, 0.9, 0.3, 0.1] },
-    "Nearest and 3": { count: 3, fixed: [1, 1], start: [0.2, 1, -0.4] },
-    "Bilinear and 3": { count: 3, fixed: [0.25, 0.75, 0.75, 0.25], start: [0.2, 1, -0.4] },
+    "Transposed, 2 taps": { count: 2, fixed: [1], start: [1, 0.7] },
+    "Transposed, 3 taps": { count: 3, fixed: [1], start: [1, 1, 1] },
+    "Transposed, 4 taps": { count: 4, fixed: [1], start: [0.4, 1, 1, 0.2] },
+    "Transposed, 5 taps": { count: 5, fixed: [1], start: [0.2, 0.6, 1, 0.6, 0.2] },
+    "Transposed, 6 taps": { count: 6, fixed: [1], start: [0.1, 0.5, 1, 0.9, 0.3, 0.1] },
+    "Nearest resize, then 3 taps": {
+      count: 3, fixed: [1, 1], start: [0.2, 1, -0.4],
+    },
+    "Bilinear resize, then 3 taps": {
+      count: 3, fixed: [0.25, 0.75, 0.75, 0.25], start: [0.2, 1, -0.4],
+    },
   };
 
   function convolve(a, b) {
@@ -73,17 +77,22 @@ const taps = (() => {
   }
 
   const PIXELS = 16;
+  const PARITY = ["even", "odd"];
+
+  /* The mean of the gains, which is half grey, and how far black and white are from it. */
+  function greyScale(g) {
+    const all = g.flat();
+    const mean = all.reduce((a, b) => a + b) / all.length;
+    return { mean, scale: Math.max(Math.abs(mean), 1e-9) };
+  }
 
   function drawPattern(canvas, g) {
     const context = canvas.getContext("2d");
     const side = canvas.width / PIXELS;
-    const all = g.flat();
-    const mean = all.reduce((a, b) => a + b) / all.length;
-    const scale = Math.max(Math.abs(mean), 1e-9);
+    const { mean, scale } = greyScale(g);
     for (let row = 0; row < PIXELS; row += 1) {
       for (let column = 0; column < PIXELS; column += 1) {
         const value = g[row % STRIDE][column % STRIDE];
-        // Half grey is the mean; black and white are 0 and twice the mean.
         const grey = Math.round(127.5 * (1 + (value - mean) / scale));
         const shown = Math.min(Math.max(grey, 0), 255);
         context.fillStyle = `rgb(${shown} ${shown} ${shown})`;
@@ -95,11 +104,14 @@ const taps = (() => {
   function show(host) {
     const kinds = element("select", { id: "taps-kind" });
     Object.keys(KINDS).forEach((name) => kinds.append(element("option", {}, name)));
-    kinds.value = "Transposed, 4";
+    kinds.value = "Transposed, 4 taps";
     const sliders = element("div", { class: "taps-sliders" });
     const canvas = element("canvas", {
       width: 256, height: 256, role: "img", class: "taps-pattern",
     });
+    const ends = element("div", { class: "taps-ends" });
+    const scale = element("div", { class: "taps-scale" },
+      element("div", { class: "taps-greys" }), ends);
     const numbers = element("dl", { class: "taps-numbers" });
     const verdict = element("p", { class: "taps-verdict", role: "status" });
     const equal = element("button", { type: "button" }, "One gain for all phases");
@@ -112,10 +124,15 @@ const taps = (() => {
       const h = filter();
       const g = gains2d(h);
       const ripple = rippleDb(h);
-      const text = g.map((row) => row.map((x) => x.toFixed(3)).join("  ")).join("  |  ");
+      const phases = g.flatMap((row, y) => row.map((x, column) => [
+        `Gain of ${PARITY[y]} rows, ${PARITY[column]} columns`, x.toFixed(3)]));
+      const text = phases.map(([, value]) => value).join(", ");
+      const grey = greyScale(g);
+      ends.replaceChildren(...[-1, 0, 1].map((end) => element(
+        "span", {}, (grey.mean + end * grey.scale).toFixed(2))));
       numbers.replaceChildren();
       [["Filter along an axis", h.map((x) => x.toFixed(2)).join("  ")],
-        ["Gains of the four phases", text],
+        ...phases,
         ["Response at half the sampling rate", atLattice(h).toFixed(3)],
         ["Ripple over the constant", ripple <= -100 ? "none" : `${ripple.toFixed(1)} dB`],
       ].forEach(([name, value]) => {
@@ -160,7 +177,7 @@ const taps = (() => {
         element("div", { class: "taps-row" },
           element("label", { for: "taps-kind" }, "layer"), kinds),
         sliders, element("div", { class: "taps-buttons" }, equal, reset)),
-      element("div", { class: "taps-result" }, canvas, verdict),
+      element("div", { class: "taps-result" }, canvas, scale, verdict),
       numbers,
     );
     build(KINDS[kinds.value].start);
