@@ -256,8 +256,11 @@ class Model:
     def __repr__(self) -> str:
         config, leaves = self.config, jax.tree.leaves(self.params)
         height, width, channels = self.trained.model.shape
+        size, crop = f"{height}x{width}x{channels}", config.train.crop_size
+        if crop:  # it has no size of its own
+            size = f"{crop}x{crop}x{channels} crops"
         return (
-            f"<caejax.Model {config.model.encoder} of {height}x{width}x{channels}, "
+            f"<caejax.Model {config.model.encoder} of {size}, "
             f"{sum(x.size for x in leaves):,} parameters, trained on "
             f"{config.corruption.name} {_levels(config)}, from {self.source}>"
         )
@@ -266,7 +269,11 @@ class Model:
 def _levels(config: ConfigDict) -> str:
     """The level that a model was trained at, or the range of those drawn for it."""
     drawn = config.corruption.train_range or (config.corruption.level,)
-    return " to ".join(f"{level:g}" for level in drawn)
+    grey = [255 * level for level in drawn]
+    plain = all(level == round(level, 3) for level in drawn)
+    if config.corruption.name != "gaussian" or plain:
+        return " to ".join(f"{level:g}" for level in drawn)
+    return f"{' to '.join(f'{level:.4g}' for level in grey)} of 255"
 
 
 def _as_given(outputs: Floats, batch: Batch) -> Floats:
@@ -291,8 +298,8 @@ def load(run_or_name: str | os.PathLike[str]) -> Model:
     Args:
       run_or_name: The folder of a run, DIR of `caejax run --workdir=DIR`, or of a
         sweep's run, DIR/runs/RUN_ID; of a run that is not finished it is the last
-        checkpoint. Or a file of `caejax export --format=safetensors`, or, in
-        versions that ship weights, "denoiser_gray" or "denoiser_color".
+        checkpoint. Or a file of `caejax export --format=safetensors`, or the name
+        of a model that ships, as "denoiser_gray" for grey photographs.
 
     Returns:
       The model, its parameters in memory.

@@ -261,18 +261,24 @@ def test_a_model_is_loaded_by_str_or_path_and_shows_what_it_is(run, model):
     config.corruption.train_range = (0.0, 0.25)
     same = caejax.Model(model.trained._replace(config=config), "it")
     assert "trained on gaussian 0 to 0.25, from it" in repr(same)
+    config.corruption.train_range = (0.0, 55 / 255)
+    config.train.crop_size = 8
+    same = caejax.Model(model.trained._replace(config=config), "it")
+    assert "conv of 8x8x1 crops, 459" in repr(same)
+    assert "trained on gaussian 0 to 55 of 255, from it" in repr(same)
 
 
 def test_a_run_of_a_sweep_is_loaded(folder, tmp_path):
     save_checkpoints(tmp_path / "runs" / "0123456789", tiny_config(), seeds=[0])
     (tmp_path / "config.json").write_text(to_json(sweep()))
     assert caejax.load(tmp_path / "runs" / "0123456789").config.seed == 0
-    with pytest.raises(caejax.CaejaxError, match="name one of its runs"):
+    with pytest.raises(caejax.CaejaxError, match=r"its runs, .*runs/0123456789$"):
         caejax.load(tmp_path)
 
 
 def test_what_is_no_model_is_one_line(run, tmp_path):
     for place, words in {
+        "denoiser_grey": r"ships with caejax \(did you mean 'denoiser_gray'\?\); name",
         "denoiser": "'denoiser' is no model: the folder .* does not exist, and none of",
         str(run / "config.json"): "config.json is a file, and none of that name",
         str(tmp_path): "holds no run",

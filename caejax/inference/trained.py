@@ -14,7 +14,7 @@ from flax.errors import FlaxError
 from ml_collections import ConfigDict
 
 from caejax import weights
-from caejax.errors import CaejaxError
+from caejax.errors import CaejaxError, did_you_mean
 from caejax.files import safetensors
 from caejax.files.paths import Written, expand
 from caejax.metrics.noise import compiled_corruption, noise_key
@@ -78,9 +78,10 @@ def find(run_or_name: str | os.PathLike[str]) -> Trained:
     what = "is a file" if path.exists() else "does not exist"
     known = ["the folder of a run", f"a file *{safetensors.SUFFIX}"]
     known += weights.shipped().values()
+    near = did_you_mean(run_or_name, weights.shipped().values())
     raise CaejaxError(
         f"{str(run_or_name)!r} is no model: the folder {path.absolute()} {what}, and "
-        f"none of that name ships with caejax; name {', '.join(known[:-1])} or "
+        f"none of that name ships with caejax{near}; name {', '.join(known[:-1])} or "
         f"{known[-1]}"
     )
 

@@ -35,13 +35,13 @@ DATA = "BSDS500's train and test parts, 400 photographs"
 NAMES = {kind: weights.DENOISERS[channels] for kind, channels in KINDS.items()}
 
 _CARD = """\
-# Model card: the denoisers that ship with caejax
+# Model card: the {denoisers} with caejax
 
 Written by `python -m experiments.denoiser.ship`; every figure is of
 `experiments/denoiser/results.csv`.
 
-**What they are.** U-Nets of caejax's own parts, blind to the level of the noise:
-{names}. Each file's header
+**What {they_are} of caejax's own parts, blind to the level of the noise:
+{names}. {whose} header
 holds the config, the data, the seed, the figures and a checksum, which is checked
 whenever the file is read.
 
@@ -70,6 +70,20 @@ neighbours share (a binomial filter); a JPEG file of quality 10.
 
 {pictures}
 """
+
+# Of one model that ships, and of more.
+_WORDS = {
+    1: {
+        "denoisers": "denoiser that ships",
+        "they_are": "it is.** A U-Net",
+        "whose": "Its file's",
+    },
+    2: {
+        "denoisers": "denoisers that ship",
+        "they_are": "they are.** U-Nets",
+        "whose": "Each file's",
+    },
+}
 
 
 def figures(rows: list[Row], kind: str) -> dict[str, dict[str, float]]:
@@ -133,6 +147,7 @@ def card() -> str:
     pictures = [f"![{kind}]({path})" for kind, path in _pictures().items()]
     names = weights.shipped()
     return _CARD.format(
+        **_WORDS[1 if len(names) == 1 else 2],
         names=", ".join(
             f"`{name}` for {weights.KINDS[channels]} photographs"
             for channels, name in names.items()
