@@ -1,6 +1,5 @@
 """The command `caejax`, and `python -m caejax`: one way in to all subcommands."""
 
-import difflib
 import importlib
 import sys
 from collections.abc import Callable, Sequence
@@ -142,9 +141,7 @@ def _unknown(program: str, name: str, argv: Sequence[str]) -> str:
             f"{name} is no subcommand, which comes first, as in {program} run "
             f"{' '.join(argv)}; {program} --help lists them"
         )
-    near = did_you_mean(name, SUBCOMMANDS)
-    if not near and (other := difflib.get_close_matches(name, _ELSEWHERE, n=1)):
-        near = f" (did you mean {_ELSEWHERE[other[0]]!r}?)"
+    near = did_you_mean(name, SUBCOMMANDS, _ELSEWHERE)
     return f"{name!r} is no subcommand{near}; {program} --help lists them"
 
 

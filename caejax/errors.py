@@ -8,6 +8,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import TypeVar
 
 from caejax.terminal.lines import printable
@@ -23,20 +24,26 @@ class CaejaxError(Exception):
     """
 
 
-def lookup(table: Mapping[str, Value], name: str, field: str) -> Value:
+def lookup(
+    table: Mapping[str, Value],
+    name: str,
+    field: str,
+    elsewhere: Mapping[str, str] = MappingProxyType({}),
+) -> Value:
     """Finds a named thing, or says which names the config field can hold.
 
     Args:
       table: the known things.
       name: the one wanted.
       field: dotted config field that holds the name.
+      elsewhere: as for `did_you_mean`.
 
     Raises:
       CaejaxError: the table has no such name.
     """
     if name not in table:
         raise CaejaxError(
-            f"config.{field} is {name!r:.200}{did_you_mean(name, table)}; "
+            f"config.{field} is {name!r:.200}{did_you_mean(name, table, elsewhere)}; "
             f"known: {', '.join(table)}"
         )
     return table[name]
@@ -64,9 +71,22 @@ def chosen(words: Iterable[str], known: Iterable[str], flag: str) -> list[str]:
     return [name for name in known if name in words]
 
 
-def did_you_mean(name: object, names: Iterable[str]) -> str:
-    """ ", did you mean 'x'?" for the nearest name, or nothing."""
-    near = difflib.get_close_matches(str(name), list(names), n=1)
+def did_you_mean(
+    name: object,
+    names: Iterable[str],
+    elsewhere: Mapping[str, str] = MappingProxyType({}),
+) -> str:
+    """ " (did you mean 'x'?)" for the nearest name, or nothing.
+
+    Args:
+      name: what was given.
+      names: the known ones.
+      elsewhere: what other programs call them, and which of the names that is.
+    """
+    word = str(name)
+    near = difflib.get_close_matches(word, list(names), n=1)
+    if word in elsewhere or not near:
+        near = [elsewhere[x] for x in difflib.get_close_matches(word, elsewhere, n=1)]
     return f" (did you mean {near[0]!r}?)" if near else ""
 
 

@@ -308,7 +308,8 @@ def test_the_flag_for_the_run_s_data_is_named(run):
     moved = trained.load(run)
     moved.config.data.source, moved.config.data.dir = "idx", "nowhere"
     job = Job(moved, Path(), False, (), False, "test", 0, 8)
-    with pytest.raises(CaejaxError, match=r"nowhere does not exist.*--data-dir=DIR"):
+    line = r"idx: folder .*nowhere does not exist: give --data-dir=DIR,"
+    with pytest.raises(CaejaxError, match=line):
         load_images(job)
 
 

@@ -27,7 +27,8 @@ optimizer.learning_rate train.batch_size train.epochs
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_every_config_is_valid_locked_and_documented(path):
-    assert f"--config={path.relative_to(ROOT).as_posix()} " in path.read_text()
+    name = path.relative_to(ROOT / "configs").with_suffix("").as_posix()
+    assert f"caejax run --config={name} " in path.read_text()
     config = load_config(path)
     assert config.is_locked
     for field in CONTRACT:
@@ -117,6 +118,7 @@ def set_and_check(config, field, value):
     [
         ("data.source", "glyph", r"did you mean 'glyphs'.*known: glyphs, dead_leaves"),
         ("corruption.name", "gauss", "known: none, gaussian, masking"),
+        ("model.upsampling", "transpose", "did you mean 'deconv_k4'.*deconv_k2"),
         ("model.upsampling", "deconv_k33", "did you mean 'deconv_k3'.*bilinear_k3"),
         ("model.encoder", "unet", "known: conv, layers, dense, tied_dense"),
         ("loss", "l2", "known: bce, mse, l1, charbonnier, sse"),
@@ -276,6 +278,9 @@ def test_names_of_a_flag_keep_the_order_of_the_known():
 def test_lookup_and_did_you_mean():
     assert lookup({"a": 1}, "a", "loss") == 1
     assert did_you_mean("adm", ["adam", "sgd"]) == " (did you mean 'adam'?)"
+    elsewhere = {"momentum": "sgd"}
+    assert did_you_mean("momentun", ["adam", "sgd"], elsewhere).endswith("'sgd'?)")
+    assert did_you_mean("rms", ["adam", "sgd"], elsewhere) == ""
     assert did_you_mean("xyz", ["adam", "sgd"]) == ""
 
 

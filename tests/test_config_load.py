@@ -1,6 +1,7 @@
 """Config files, found by path or name."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,21 @@ def test_an_unknown_name_is_one_line_with_the_known_ones(name, hint):
     assert ("did you mean" in line) == bool(hint)
     assert f"(did you mean {hint!r}?)" in line or not hint
     assert line.endswith(", ".join(config_names()))
+
+
+def test_an_unknown_file_is_told_apart_from_one_beside_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("my_sweep.py").touch()
+    Path("folder").mkdir()
+    Path("folder/quickly.py").touch()
+    for given, meant in {
+        "my_swep.py": "my_sweep.py",
+        "my_swep": "my_sweep.py",
+        "folder/quikly.py": "folder/quickly.py",
+        "quickstrat.py": "quickstart",
+    }.items():
+        with pytest.raises(CaejaxError, match=re.escape(f"(did you mean '{meant}'?)")):
+            find_config(given)
 
 
 def test_a_config_is_loaded_and_locked():

@@ -185,11 +185,13 @@ def test_folder_without_train(tmp_path):
 
 
 def test_too_few_images_to_split(tmp_path):
-    for value in range(2):
+    words = rf"in the folder '{tmp_path}', and train, test, val need one each"
+    for value, count in enumerate(("1 image", "2 images")):
         save_flat(tmp_path / f"{value}.png", value)
-    words = rf"1 training image\(s\) in {tmp_path} cannot be split"
-    with pytest.raises(CaejaxError, match=rf"\A{words}.*\Z"):
-        load(tmp_path)
+        with pytest.raises(CaejaxError, match=rf"\A{count} {words}.*\Z"):
+            load(tmp_path)
+    save_flat(tmp_path / "2.png", 2)
+    assert [len(part.images) for part in load(tmp_path)] == [1, 1, 1]
 
 
 def test_a_file_that_is_no_image_is_said_to_be_none_where_it_is_alone(tmp_path):

@@ -154,8 +154,8 @@ def test_a_part_that_is_a_link_to_nothing_is_an_error(tmp_path, to):
         (["cat/train/a.png", "cat/test/b.png", "dog/train/c.png"], "train/cat"),
         (["set/train/a.png", "set/test/b.png"], "set data.dir to .*set"),
         (["x/set/train/a.png", "x/set/test/b.png"], "set data.dir to .*x/set"),
-        (["train/.a.png"], r"no image in .*train \(there are 1 hidden file"),
-        (["a.txt", "b.pdf"], r"no image in .* \(there are 1 .*\.pdf"),
+        (["train/.a.png"], r"no image in .*train \(found: 1 hidden file"),
+        (["a.txt", "b.pdf"], r"no image in .* \(found: 1 .*\.pdf"),
     ],
 )
 def test_contradictions_are_errors(tmp_path, paths, words):

@@ -14,6 +14,7 @@ from caejax.losses import LOSSES
 from caejax.models.autoencoders import MODELS
 from caejax.models.decoders import SKIPS
 from caejax.models.encoders import BOTTLENECKS, DOWNSAMPLING
+from caejax.models.kinds import ELSEWHERE
 from caejax.models.layers import ACTIVATIONS, DTYPES, INITIALIZERS
 from caejax.models.stack import parse, shapes_after
 from caejax.models.upsampling import UPSAMPLING
@@ -128,7 +129,7 @@ def _check_names(config):
         if _applies(config, field):
             lookup(table, get(config, field), field)
     for kind in _each_stage(config, "model.upsampling"):
-        lookup(UPSAMPLING, kind, "model.upsampling")
+        lookup(UPSAMPLING, kind, "model.upsampling", ELSEWHERE)
 
 
 def _each_stage(config, field):

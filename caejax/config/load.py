@@ -48,16 +48,24 @@ def find_config(name_or_path: str | os.PathLike[str], within: Path = Path()) -> 
     name = _as_name(os.fspath(name_or_path))
     if name in names:
         return _folder() / f"{name}.py"
-    last_parts = {name.split("/")[-1]: name for name in names}
-    near = difflib.get_close_matches(name, names, n=1) or [
-        last_parts[part] for part in difflib.get_close_matches(name, last_parts, n=1)
-    ]
-    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    near = _near(path, name, names)
+    hint = f" (did you mean {near!r}?)" if near else ""
     raise CaejaxError(
         f"config {str(name_or_path)!r} is {'a folder and ' * os.path.isdir(path)}no "
         f"file, and none of that name ships with caejax{hint}; "
         f"known: {', '.join(names)}"
     )
+
+
+def _near(path, name, names):
+    """The file beside it or the known name that is most like what was given, or ""."""
+    beside = [x.with_suffix("") for x in path.parent.glob("*.py")]
+    known = {name.split("/")[-1]: name for name in reversed(names)}
+    known |= {name: name for name in names}
+    known |= {x.name: f"{x}.py" for x in beside}
+    near = difflib.get_close_matches(name, known, n=1)
+    near = near or difflib.get_close_matches(path.stem, known, n=1)
+    return known[near[0]] if near else ""
 
 
 def _as_name(text):

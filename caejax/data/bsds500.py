@@ -72,6 +72,11 @@ def _files(folder, name, count):
         for path in (folder / name).glob("*")
         if path.suffix.lower() in (".jpg", ".png")
     )
+    if not (folder / name).is_dir():
+        raise CaejaxError(
+            f"folder {str(folder / name)!r} does not exist: set data.dir to the folder "
+            "images of BSDS500, with train, val and test"
+        )
     if len(paths) != count:
         raise CaejaxError(
             f"{folder / name} has {len(paths)} JPEG and PNG images instead of {count}: "

@@ -150,22 +150,31 @@ def _parts_now(folder, listing, test_fraction, val_fraction, seed):
         for part, below in folders.items():
             parts[part] = [path for path in listing.paths if below in path.parents]
             checked(Listing(parts[part], listing.left_out), below)
-    for part, fraction in (("test", test_fraction), ("val", val_fraction)):
-        if part not in parts and fraction:
-            train = parts["train"]
-            what = f"training image(s) in {folder}"
-            try:
-                rest, chosen = split_indices(len(train), fraction, seed, what)
-            except CaejaxError:
-                for path in train:  # which are few, and may be no images at all
-                    read_picture(path, name=str(path))
-                raise
-            parts["train"] = [train[i] for i in rest]
-            parts[part] = [train[i] for i in chosen]
+    fractions = {"test": test_fraction, "val": val_fraction}
+    cut = [part for part in fractions if part not in parts and fractions[part]]
+    _check_enough(folder, parts["train"], cut)
+    for part in cut:
+        train, what = parts["train"], "images"
+        rest, chosen = split_indices(len(train), fractions[part], seed, what)
+        parts["train"] = [train[i] for i in rest]
+        parts[part] = [train[i] for i in chosen]
     return {
         part: [_File(_name(path, folder), path) for path in paths]
         for part, paths in parts.items()
     }
+
+
+def _check_enough(folder, train, cut):
+    """Refuses fewer images than parts; a file that is no image is told first."""
+    if len(train) > len(cut):
+        return
+    for path in train:
+        read_picture(path, name=str(path))
+    count = f"{len(train)} image{'s' * (len(train) != 1)}"
+    raise CaejaxError(
+        f"{count} in the folder {str(folder)!r}, and {', '.join(['train', *cut])} need "
+        "one each at least: add some"
+    )
 
 
 def _recorded_parts(folder, listing, recorded):

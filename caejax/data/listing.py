@@ -82,7 +82,7 @@ def checked(listing: Listing, folder: Path) -> Listing:
     if not listing.paths:
         why = left_out_text(listing.left_out)
         raise CaejaxError(
-            f"no image in {folder}{f' (there are {why})' if why else ''}: add files "
+            f"no image in {folder}{f' (found: {why})' if why else ''}: add files "
             "that end in .png, .jpg or another suffix of pictures"
         )
     return listing

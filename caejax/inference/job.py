@@ -108,10 +108,17 @@ def load_images(job: Job) -> Split:
     try:
         part = load_split(job.trained.config, job.split, job.trained.data)
     except CaejaxError as error:
-        raise CaejaxError(f"{error}; here --data-dir=DIR sets data.dir") from None
+        raise CaejaxError(_of_this_command(str(error), job.trained.config)) from None
     used = slice(job.limit or None)
     labels = None if part.labels is None else part.labels[used]
     return Split(part.images[used], labels)
+
+
+def _of_this_command(line, config):
+    """A line on the run's own data, which here a flag finds."""
+    line = line.replace("set data.dir to", "give --data-dir=DIR,")
+    mend = "" if "--data-dir" in line else "; --data-dir=DIR says where it lies now"
+    return f"the data that the model was trained on, {config.data.source}: {line}{mend}"
 
 
 def check_indices(indices: Sequence[int], count: int, flag: str) -> None:

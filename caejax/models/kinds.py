@@ -277,6 +277,23 @@ UPSAMPLING: dict[str, Kind] = {
     ),
 }
 
+# What other libraries and papers call them.
+ELSEWHERE = {
+    "transpose": "deconv_k4",
+    "transposed": "deconv_k4",
+    "deconv": "deconv_k4",
+    "deconvolution": "deconv_k4",
+    "conv_transpose": "deconv_k4",
+    "ConvTranspose": "deconv_k4",
+    "subpixel": "shuffle_k3",
+    "pixel_shuffle": "shuffle_k3",
+    "PixelShuffle": "shuffle_k3",
+    "depth_to_space": "shuffle_k3",
+    "resize": "nearest_k3",
+    "upsample": "nearest_k3",
+    "interpolate": "nearest_k3",
+}
+
 
 def find_kind(name: str) -> Kind:
     """The kind of that name.
@@ -286,7 +303,7 @@ def find_kind(name: str) -> Kind:
     """
     if name not in UPSAMPLING:
         raise ValueError(
-            f"kind is {name!r}{did_you_mean(name, UPSAMPLING)}; "
+            f"kind is {name!r}{did_you_mean(name, UPSAMPLING, ELSEWHERE)}; "
             f"known: {', '.join(UPSAMPLING)}"
         )
     return UPSAMPLING[name]

@@ -25,11 +25,22 @@ def trained_config(workdir: Path) -> ConfigDict:
     config = folder.read_config(workdir)
     if config.sweep:
         raise CaejaxError(
-            f"{workdir} holds a sweep; name one of its runs, {workdir}/runs/RUN_ID"
+            f"{workdir} holds a sweep; name one of its runs, {_runs_of(workdir)}"
         )
     if not folder.is_started(workdir):
         raise _no_checkpoint(workdir)
     return config
+
+
+def _runs_of(workdir):
+    """Words that name a sweep's run, and say where all are told apart."""
+    ids = sorted(path.name for path in workdir.glob("runs/*") if path.is_dir())
+    if not ids:
+        return f"{workdir}/runs/RUN_ID, of which none is there yet"
+    which = workdir / "results.csv"
+    told = f"; {which} says what each is" if which.exists() else ""
+    many = f" ({len(ids)} are there{told})" if len(ids) > 1 else ""
+    return f"{workdir}/runs/{ids[0]}{many}"
 
 
 def config_in(texts: Mapping[str, str], path: Path) -> ConfigDict | None:
