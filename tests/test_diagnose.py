@@ -663,12 +663,25 @@ def test_the_verdict_is_first_and_fits_a_terminal(normal, tmp_path):
     weights = {"w": normal(3, 3, 2, 2), "v": normal(3, 3, 3, 3)}
     found = diagnose(onnx_file(tmp_path / "m.onnx", nodes, weights))
     assert str(found).splitlines()[0] == found["verdict"]
-    for width in 64, 80:
+    for width in 60, 64, 80:
         lines = to_text(found, width).splitlines()
         assert max(map(len, lines)) <= width
         table = next(n for n, line in enumerate(lines) if line.startswith("place"))
         assert "draws dB" in lines[table]
         assert lines[table + 1].startswith("a ")
+
+
+def test_long_names_fit_a_terminal_too(normal, key):
+    """Of the columns the operation is left out at last, and each has its line."""
+    layer = Upsample(3, "nearest_k3", name="a_name_of_thirty_letters_so_long")
+    x = normal(1, 12, 12, 4)
+    variables = layer.init(key, x)
+    found = diagnose(lambda x: jax.nn.relu(layer.apply(variables, x)), x)
+    text = to_text(found, 60)
+    assert max(map(len, text.splitlines())) <= 60
+    assert "draws: " in text
+    assert "overlap: " not in text
+    assert "overlap: " in to_text(found, 200)
 
 
 def test_behind_the_result_there_is_nothing(normal, tmp_path, capsys):

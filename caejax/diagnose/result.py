@@ -115,7 +115,10 @@ _COLUMNS = {
     "ripple_db": "draws dB",
     "share": "share",
 }
-_DROPPED = ("bias_spread", "overlap_db", "kernel", "gain_spread_db", "stride")
+_DROPPED = (
+    *("bias_spread", "overlap_db", "kernel", "gain_spread_db", "stride"),
+    *("period", "operation"),
+)
 # What the columns say. Where one is left out, so is its line.
 _LEGEND = {
     "gain_spread_db": "gains: how far the phases' answers to a flat input differ, by "

@@ -26,8 +26,8 @@ def without_tied(kinds: Sequence[str]) -> str:
     return (
         f"{_listed(kinds)} {has} no form whose phases stay equal in training "
         f"({_listed([*TIED])} have one); train a model of another kind, which draws no "
-        f"grid: caejax run --config=CONFIG --config.model.upsampling={INSTEAD[0]} "
-        f"--workdir=DIR, or {INSTEAD[1]}"
+        f"grid: caejax run --config=CONFIG --config.model.upsampling={INSTEAD[0]} (or "
+        f"{INSTEAD[1]}) --workdir=DIR"
     )
 
 

@@ -7,6 +7,7 @@ import sys
 import textwrap
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
+from typing import TextIO
 
 # Control characters, what turns the direction of writing, ends of lines that are no
 # newlines, and bytes of names that are no text.
@@ -50,9 +51,14 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min"
 
 
-def columns() -> int | None:
-    """The width of the terminal that is written to; None where there is none."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+def columns(stream: TextIO | None = None) -> int | None:
+    """The width of the terminal that is written to; None where there is none.
+
+    Args:
+      stream: what is written to; by default the standard output.
+    """
+    on_terminal = (stream or sys.stdout).isatty()
+    return shutil.get_terminal_size().columns if on_terminal else None
 
 
 def broken(text: str, width: int | None) -> str:
