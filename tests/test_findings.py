@@ -219,8 +219,8 @@ def test_how_to_add_seeds_is_the_flag_of_the_axis():
         x for x in advice.next_steps(files._replace(config=config)) if "Add" in x
     ]
     assert step.startswith(
-        'Add seeds, `--config.sweep.luck.values="(0, 3, 1, 2, 4, 5)"`: of fewer than 3 '
-        "there is no interval"
+        'Add seeds, `--config.sweep.luck.values="(0, 3, 1, 2, 4, 5)"`: 3 seeds are the '
+        "least for an interval, and 6 the least with which a sign-flip test can"
     )
 
 
@@ -245,10 +245,28 @@ def test_the_answer_names_the_best_the_clean_and_the_price():
         "b, 11.50 dB at noise level 0.5 (1.50 dB above a, ahead in 2 of 2 seeds).",
         "Free of checkerboards on constant codes: b, with a DC ripple of at most "
         "−130 dBFS in any run; a draws −20 dBFS and c −7 dBFS over their runs.",
-        "The best of those free of them (b) lies 0.00 to 0.75 dB of PSNR below the "
-        "highest at 2 settings of noise level; 2 seeds are too few to tell what being "
-        "free costs.",
+        "The best of those that are (b) lies 0.00 to 0.75 dB of PSNR below the highest "
+        "at 2 settings of noise level; 2 seeds are too few to tell what it costs to be "
+        "free of them.",
     ]
+
+
+def test_a_range_over_runs_is_that_of_its_one_decoder_or_of_theirs():
+    """And a decoder that is the only one of its kind is not called the best of them."""
+    psnr = {("a",): [20.0, 21.0], ("b",): [19.0, 20.5], ("c",): [9.0, 9.0]}
+    files = sweep(psnr, {"a": -20, "b": -150, "c": -150}, fields=(DECODER,))
+    files.rows[0][findings.RIPPLE] = -30
+    said = findings.answer(files)
+    assert said[-2].endswith("in any run; a draws −30 to −20 dBFS over its runs.")
+    assert said[-1] == (
+        "The best of those that are, b, lies 0.75 dB of PSNR below a (below in 2 of 2 "
+        "seeds); 2 seeds are too few to tell what it costs to be free of them."
+    )
+    said = findings.answer(files._replace(rows=files.rows[:4]))
+    assert said[-1].startswith("b lies 0.75 dB of PSNR below a (below in 2 of 2 seeds)")
+    ripple = {"a": -150, "b": -20}
+    (_, *_, last) = findings.answer(sweep(psnr, ripple | {"c": -8}, fields=(DECODER,)))
+    assert last == "a, which draws none, has the highest PSNR, too."
 
 
 def test_a_price_too_small_for_two_digits_is_said_in_words():
@@ -408,9 +426,9 @@ def test_what_to_do_next_follows_from_the_files():
         "Train longer, with `--config.train.epochs=6` for instance, and with another "
         "`--workdir`, as this one keeps its runs. In 1 of 2 runs the validation loss "
         "was still falling.",
-        "Add seeds, an axis of `config.sweep` whose field is `seed`: of fewer than 3 "
-        "there is no interval, and with fewer than 6 no lead can pass a sign-flip "
-        "test.",
+        "Add seeds, an axis of `config.sweep` whose field is `seed`: 3 seeds are the "
+        "least for an interval, and 6 the least with which a sign-flip test can find a "
+        "difference.",
         "If patterns matter more than PSNR, take b: it draws no checkerboard, but its "
         "PSNR is 0.50 dB lower; 2 seeds are too few to tell whether it stays so.",
         "Measure what else could be done with these images, by PCA and a median filter "

@@ -192,15 +192,19 @@ def _more_seeds(sweep, found):
         return []
     pairs = pairs_of(scores_of(sweep))
     enough = needed(pairs)
-    between = f"no lead between {pairs} pairs of settings" if pairs > 1 else "no lead"
+    test = (
+        f"a sign-flip test of {pairs} pairs of settings"
+        if pairs > 1
+        else "a sign-flip test"
+    )
     least = (
-        f"of fewer than {ENOUGH} there is no interval, and "
+        f"{ENOUGH} seeds are the least for an interval, and "
         if paired(compared) < ENOUGH
         else ""
     )
     return [
-        f"Add seeds, {how_to_add_seeds(sweep, enough)}: {least}with fewer than "
-        f"{enough} {between} can pass a sign-flip test."
+        f"Add seeds, {how_to_add_seeds(sweep, enough)}: {least}{enough} the least with "
+        f"which {test} can find a difference."
     ]
 
 

@@ -56,7 +56,7 @@ def write_sweep(workdir: Path, sweep: SweepFiles, figures: Figures) -> None:
     done = [row for row in sweep.rows if row["status"] == "done"]
     shown = done if len(done) <= _ALL_PANELS else _one_a_setting(sweep, done)
     ids = {row["run_id"] for row in shown}
-    made = read_environment(workdir)
+    made, found = read_environment(workdir), leads.leads(sweep)
     _write(
         workdir,
         made=made,
@@ -71,7 +71,8 @@ def write_sweep(workdir: Path, sweep: SweepFiles, figures: Figures) -> None:
         explained=explained.explain_sweep(sweep),
         decoders=explained.explain_decoders(explained.decoders_of(sweep)),
         best=views.best_table(sweep, ids),
-        best_name=f"Highest {findings.highest(leads.leads(sweep))}",
+        best_name=f"Highest {findings.highest(found)}",
+        enough_seeds=any(lead.interval for lead in found),
         views=views.sweep_views(sweep, ids),
         references=views.Table((), ()),
         numbers={},
@@ -112,6 +113,7 @@ def write_run(workdir: Path, run: RunFiles, figures: Figures) -> None:
         ),
         best=views.Table((), ()),
         best_name="",
+        enough_seeds=False,
         views={},
         references=views.references_of_run(run),
         numbers=views.key_numbers(run.summary),

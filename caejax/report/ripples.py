@@ -36,7 +36,8 @@ def draws(sweep: SweepFiles) -> list[str]:
 
 def _loud(values, others):
     """What those that draw have: each one the range over its runs, or all together."""
-    runs = " over their runs" if max(map(len, values.values())) > 1 else ""
+    whose = "its" if len(values) == 1 else "their"
+    runs = f" over {whose} runs" if max(map(len, values.values())) > 1 else ""
     if len(values) > NAMED:
         every = [x for found in values.values() for x in found]
         who = f"the other {len(values)}" if others else f"the {len(values)}"
@@ -60,25 +61,28 @@ def _price(sweep, found: list[Cost]):
     if not found:
         return []
     if not paid:
-        where = " at each setting" if len(found) > 1 else ""
-        return [f"The highest PSNR is that of one free of them{where}."]
+        names = list(dict.fromkeys(name_of(cost.clean) for cost in found))
+        if len(names) == 1:
+            return [f"{names[0]}, which draws none, has the highest PSNR, too."]
+        return ["At each setting a decoder that draws none has the highest PSNR."]
     if len(found) == 1:
-        return [_one_price(*paid)]
+        return [_one_price(*paid, len(clean_choices(ripples(sweep))))]
     _, conditions = choices_and_conditions(sweep)
     where = settings(len(found), conditions)
     names = list(dict.fromkeys(name_of(cost.clean) for cost in found))
     who = f" ({joined(names)})" if len(names) <= NAMED else ""
     if not any(cost.interval for cost in paid):
         return [
-            f"The best of those free of them{who} lies {_gaps(found)} dB of PSNR below "
-            f"the highest at {where}; {too_few(paired(paid))} what being free costs."
+            f"The best of those that are{who} lies {_gaps(found)} dB of PSNR below the "
+            f"highest at {where}; {too_few(paired(paid))} what it costs to be free of "
+            "them."
         ]
     sure = [cost for cost in paid if decided(cost)]
     if not sure:
         return [
-            f"That being free of them costs PSNR is shown at none of {where}: the best "
-            f"of those{who} lies {_gaps(found)} dB below the highest, and every "
-            f"{INTERVAL} holds 0."
+            "These seeds do not show that it costs PSNR to be free of them, at none of "
+            f"{where}: the best of those that are{who} lies {_gaps(found)} dB below "
+            f"the highest, and every {INTERVAL} holds 0."
         ]
     rest = "" if len(sure) == len(found) else "; elsewhere no cost is shown"
     bounds = [cost.interval for cost in sure if cost.interval]
@@ -89,20 +93,21 @@ def _price(sweep, found: list[Cost]):
     ]
 
 
-def _one_price(cost):
+def _one_price(cost, free):
     gap, clean, best = _gaps([cost]), name_of(cost.clean), name_of(cost.best)
     if decided(cost):
         told = borne_out(cost)
         return f"To be free of them costs {gap} dB of PSNR, with {clean} ({told})."
     if cost.interval is not None:
         return (
-            f"That being free of them costs PSNR is not shown: {clean} lies {gap} dB "
-            f"below {best}, {borne_out(cost)}, which holds 0."
+            f"These seeds do not show that it costs PSNR to be free of them: {clean} "
+            f"lies {gap} dB below {best}, {borne_out(cost)}, which holds 0."
         )
     told = borne_out(cost, "below")
+    who = clean if free == 1 else f"The best of those that are, {clean},"
     return (
-        f"Of those free of them {clean} has the highest PSNR, {gap} dB below {best} "
-        f"({told}); {too_few(len(cost.differences))} what being free costs."
+        f"{who} lies {gap} dB of PSNR below {best} ({told}); "
+        f"{too_few(len(cost.differences))} what it costs to be free of them."
     )
 
 
