@@ -245,6 +245,7 @@ def test_rows_are_filtered_and_counted(page):
     page.get_by_label("noise level").select_option("0.1")
     assert column(page, "noise level") == ["0.1"] * 5
     assert page.get_by_label("seed").is_disabled()
+    assert page.get_by_label("seed").inner_text().split("\n")[0] == "see By run"
     page.get_by_role("button", name="By run").click()
     assert count.inner_text() == "6 of 12 rows"
     page.get_by_label("seed").select_option("1")
@@ -265,11 +266,26 @@ def test_rows_are_filtered_and_counted(page):
         ("psnr>10 level=0.5", 2),
         ("ripple<-100 0.1", 1),
         ("autoencoder 0.1", 3),
+        ("upsampling=nearest 0.1", 1),
     ],
 )
 def test_numbers_are_matched_whole_and_in_their_column(page, typed, rows):
     page.get_by_label("Filter").fill(typed)
     assert page.locator("#count").inner_text() == f"{rows} of 10 rows"
+
+
+def test_a_filter_that_cannot_be_held_against_a_table_says_why(page):
+    said = page.locator("#count")
+    page.get_by_label("Filter").fill("psnr>abc")
+    assert said.inner_text() == "10 of 10 rows; abc is no number"
+    page.get_by_label("Filter").fill("psnr>")
+    assert said.inner_text() == "10 of 10 rows; psnr> lacks a number"
+    page.get_by_label("Filter").fill("psnr>10")
+    page.get_by_role("button", name="Pattern on constant codes").click()
+    why = "this table has no column psnr; see Overview, By run"
+    assert said.inner_text() == f"0 of 10 rows; {why}"
+    page.get_by_label("Filter").fill("nothing<1")
+    assert said.inner_text().endswith("no column nothing; nor has any other")
 
 
 def test_references_are_in_a_column_of_their_own(page):

@@ -55,7 +55,7 @@ const columnsOf = (table) =>
   [...table.tHead.rows[0].cells].map((head) => head.textContent.trim());
 
 const NUMBER_ALONE = /^-?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i;
-const COMPARISON = /^(.+?)(<=|>=|=|<|>)(-?[\d.]+(?:e[-+]?\d+)?)$/i;
+const COMPARISON = /^(.+?)(<=|>=|=|<|>)(.*)$/;
 const HOLDS = {
   "<": (a, b) => a < b,
   "<=": (a, b) => a <= b,
@@ -78,14 +78,38 @@ function named(columns, name) {
   return begin.length ? begin : found((column) => column.includes(name));
 }
 
-// A test of rows for one word of the filter.
+// The names of the views whose table has a column.
+const viewsWith = (has) =>
+  all(".views button")
+    .filter((x) => has(columnsOf(document.querySelector(`#${x.dataset.view} table`))))
+    .map((button) => button.textContent);
+
+// Why a word of the filter cannot be held against a table; "" where it can.
+function problemOf(table, word) {
+  const comparison = COMPARISON.exec(word);
+  if (!comparison) return "";
+  const [, name, sign, value] = comparison;
+  if (!value) return `${word} lacks a number`;
+  if (sign !== "=" && !NUMBER_ALONE.test(value)) return `${value} is no number`;
+  const has = (columns) => named(columns, name).length > 0;
+  if (has(columnsOf(table))) return "";
+  const others = viewsWith(has);
+  const where = others.length ? `see ${others.join(", ")}` : "nor has any other";
+  return `this table has no column ${name}; ${where}`;
+}
+
+// A test of rows for one word of the filter; a value that is none yet leaves them all.
 function testOf(table, word) {
   const columns = columnsOf(table);
   const comparison = COMPARISON.exec(word);
   if (comparison) {
-    const [, name, sign, number] = comparison;
+    const [, name, sign, value] = comparison;
     const among = named(columns, name);
-    return (row) => among.some((i) => HOLDS[sign](valueOf(row, i), Number(number)));
+    if (NUMBER_ALONE.test(value)) {
+      return (row) => among.some((i) => HOLDS[sign](valueOf(row, i), Number(value)));
+    }
+    if (!value || sign !== "=") return () => true;
+    return (row) => among.some((i) => text(row, i).toLowerCase().includes(value));
   }
   if (NUMBER_ALONE.test(word)) {
     const heads = [...table.tHead.rows[0].cells];
@@ -107,9 +131,13 @@ const isWanted = (row, columns, wanted) =>
     return column < 0 || ["", value].includes(text(row, column));
   });
 
-function filter() {
+function wordsTyped() {
   const typed = document.getElementById("filter").value.toLowerCase();
-  const words = typed.replace(/\s*(<=|>=|=|<|>)\s*/g, "$1").split(/\s+/).filter(Boolean);
+  return typed.replace(/\s*(<=|>=|=|<|>)\s*/g, "$1").split(/\s+/).filter(Boolean);
+}
+
+function filter() {
+  const words = wordsTyped();
   const wanted = all("select[data-field]")
     .filter((select) => select.value)
     .map((select) => [select.dataset.field, select.value]);
@@ -130,7 +158,10 @@ function filter() {
 function count() {
   const rows = all(".view:not([hidden]) tbody tr");
   const shown = rows.filter((row) => !row.hidden).length;
-  document.getElementById("count").textContent = `${shown} of ${rows.length} rows`;
+  const table = document.querySelector(".view:not([hidden]) table");
+  const problems = wordsTyped().map((word) => problemOf(table, word));
+  const said = [`${shown} of ${rows.length} rows`, ...new Set(problems.filter(Boolean))];
+  document.getElementById("count").textContent = said.join("; ");
 }
 
 function show(button) {
@@ -140,7 +171,10 @@ function show(button) {
   }
   const columns = columnsOf(document.querySelector(`#${button.dataset.view} table`));
   for (const select of all("select[data-field]")) {
-    select.disabled = !columns.includes(select.dataset.field);
+    const field = select.dataset.field;
+    select.disabled = !columns.includes(field);
+    const where = viewsWith((columns) => columns.includes(field)).join(", ");
+    select.options[0].textContent = select.disabled ? `see ${where}` : "all";
   }
   count();
 }
