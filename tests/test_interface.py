@@ -272,7 +272,13 @@ def test_a_run_of_a_sweep_is_loaded(folder, tmp_path):
     save_checkpoints(tmp_path / "runs" / "0123456789", tiny_config(), seeds=[0])
     (tmp_path / "config.json").write_text(to_json(sweep()))
     assert caejax.load(tmp_path / "runs" / "0123456789").config.seed == 0
-    with pytest.raises(caejax.CaejaxError, match=r"its runs, .*runs/0123456789$"):
+    with pytest.raises(caejax.CaejaxError, match=r"one of its runs, .*/0123456789 for"):
+        caejax.load(tmp_path)
+    for name in "abcdef":
+        save_checkpoints(tmp_path / "runs" / name, tiny_config(), seeds=[0])
+    with pytest.raises(
+        caejax.CaejaxError, match=r"are a, b, c, d, 2 more\); .*csv says"
+    ):
         caejax.load(tmp_path)
 
 

@@ -15,6 +15,8 @@ from caejax.training.checkpoint import read_checkpoint
 from caejax.training.state import TrainState, create_state
 from caejax.training.task import task_from_config
 
+_NAMED = 4  # runs of a sweep, besides the first
+
 
 def trained_config(workdir: Path) -> ConfigDict:
     """The config of a folder's run, of which a checkpoint has been saved.
@@ -33,14 +35,16 @@ def trained_config(workdir: Path) -> ConfigDict:
 
 
 def _runs_of(workdir):
-    """Words that name a sweep's run, and say where all are told apart."""
-    ids = sorted(path.name for path in workdir.glob("runs/*") if path.is_dir())
-    if not ids:
-        return f"{workdir}/runs/RUN_ID, of which none is there yet"
-    which = workdir / "results.csv"
-    told = f"; {which} says what each is" if which.exists() else ""
-    many = f" ({len(ids)} are there{told})" if len(ids) > 1 else ""
-    return f"{workdir}/runs/{ids[0]}{many}"
+    """Some runs of a sweep as they are to be named, and where more are listed."""
+    found = sorted(filter(folder.is_started, (workdir / "runs").glob("*")))
+    if not found:
+        return f"{workdir}/runs/RUN_ID, when one has been trained"
+    first, *others = found
+    named = [x.name for x in others[:_NAMED]]
+    if more := len(others) - len(named):
+        named.append(f"{more} more")
+    also = f" (others are {', '.join(named)})" if named else ""
+    return f"{first} for instance{also}; {workdir / 'results.csv'} says which is which"
 
 
 def config_in(texts: Mapping[str, str], path: Path) -> ConfigDict | None:
