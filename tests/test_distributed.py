@@ -148,7 +148,7 @@ def test_flags_of_processes_go_together(capsys):
         (["--num_processes=2"], "are for --distributed; add that"),
         (
             ["--distributed", "--mode=report"],
-            "--distributed is for `caejax run` (--mode=run)",
+            "--distributed is for `caejax run`",
         ),
     ):
         main.flags.FLAGS.unparse_flags()

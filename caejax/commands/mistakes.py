@@ -28,9 +28,7 @@ def check_mode(mode: str) -> None:
     for name in flag_table.names():
         flag = flags.FLAGS[name]
         if name not in known and flag.present and flag.value is not False:
-            whose = " and ".join(
-                f"`caejax {x}` (--mode={x})" for x in flag_table.modes(name)
-            )
+            whose = " and ".join(f"`caejax {x}`" for x in flag_table.modes(name))
             value = flag.value
             text = ",".join(value) if isinstance(value, list) else str(value)
             hint = _question(_fields(command_line.fields_like(name), text, mode))
