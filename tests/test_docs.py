@@ -185,6 +185,18 @@ def test_the_readme_is_short_and_its_links_lead_somewhere():
                 assert (page.parent / path).exists(), f"{page}: {target}"
 
 
+def test_commands_have_one_spelling():
+    """`caejax NAME`, but in the README's first command, and where it says so once."""
+    studies = ROOT.glob("experiments/*/README.md")
+    said = {
+        page.relative_to(ROOT).as_posix(): page.read_text().count("python -m caejax")
+        for page in (*PAGES, ROOT / "MODEL_CARD.md", *studies)
+    }
+    found = {page: count for page, count in said.items() if count}
+    commands = "docs/reference/commands.md"
+    assert found == {"README.md": 1, "docs/tutorial.md": 1, commands: 2}
+
+
 def test_the_readme_quotes_the_study():
     """Rows of its table, rounded, are those of the study's results at equal width."""
     results = (ROOT / "experiments/checkerboard/results.md").read_text()
