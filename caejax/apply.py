@@ -14,7 +14,7 @@ from collections.abc import Sequence  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 from caejax import weights  # noqa: E402
-from caejax.errors import CaejaxError  # noqa: E402
+from caejax.errors import CaejaxError, did_you_mean  # noqa: E402
 from caejax.files.paths import expand, expand_folder  # noqa: E402
 from caejax.runtime.parsers import create_parser  # noqa: E402
 from caejax.terminal.notes import note  # noqa: E402
@@ -346,7 +346,8 @@ def _apply(args) -> int:
     out, model = Path("denoised"), None
     if args.run is not None:
         run = expand(args.run, "--run")
-        a_run = run.is_dir() or not (run.exists() or weights.is_meant(args.run, run))
+        named = weights.is_meant(args.run, run) or did_you_mean(args.run, weights.NAMES)
+        a_run = run.is_dir() or not (run.exists() or named)
         model = trained.load(run) if a_run else trained.find(args.run)
         if a_run and args.command == "denoise":
             _tell_if_worse(run)

@@ -376,3 +376,23 @@ def test_what_is_not_read_is_told_from_what_is_broken(denoise, tmp_path):
     assert (
         "is a TIFF file of values that are not read: save it with 8 or 16" in errors[1]
     )
+
+
+def test_a_name_that_is_almost_one_that_ships_is_told(denoise, tmp_path):
+    Image.fromarray(photograph(18, 21)).save(tmp_path / "in.png")
+    code, errors, _ = denoise("--run=denoiser_grey", tmp_path / "in.png")
+    assert (code, len(errors)) == (1, 1)
+    assert "'denoiser_grey' is no model" in errors[0]
+    assert "(did you mean 'denoiser_gray'?)" in errors[0]
+    with pytest.raises(CaejaxError, match=r"\(did you mean 'denoiser_color'\?\)"):
+        caejax.load("denoiser_colour")
+
+
+def test_a_folder_that_cannot_be_written_to_is_told_at_once(
+    denoise, tmp_path, monkeypatch
+):
+    Image.fromarray(photograph(18, 21)).save(tmp_path / "in.png")
+    monkeypatch.setattr(os, "access", lambda path, mode: path.name != "out")
+    code, errors, out = denoise(tmp_path / "in.png")
+    assert code == 1
+    assert errors == [f"error: {out} cannot be written to; choose another --out"]

@@ -1,5 +1,6 @@
 """The user's images: found, read as the model needs them, and written."""
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -151,9 +152,11 @@ def claim(
       overwrite: Whether files of earlier commands may be written over.
 
     Raises:
-      CaejaxError: one of the files exists.
+      CaejaxError: one of the files exists, or the folder cannot be written to.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise CaejaxError(f"{folder} cannot be written to; choose another --out")
     inputs = {path.resolve() for path in images}
     for path in (folder / name for name in names):
         if path.resolve() in inputs:
