@@ -13,8 +13,11 @@ import scipy.stats
 import skimage.util
 from PIL import Image
 
+from caejax.config import default, override
+from caejax.config.check import check
 from caejax.corruptions import CORRUPTIONS, choose
 from caejax.corruptions import corrupt as corrupt_by
+from caejax.errors import CaejaxError
 from caejax.parameters import resolve
 
 CAMERA = ["poisson_gaussian", "speckle", "jpeg", "blur", "mixture"]
@@ -356,3 +359,23 @@ def test_mixture_draws_one_way_an_image():
     made = camera("mixture", images, levels)
     np.testing.assert_array_equal(made[:100], images[:100])
     assert (made[100:] != images[100:]).any()
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "words"),
+    [
+        ("jpeg", {"worst": 90.0, "best": 20.0}, "quality of 90, above the best, 20"),
+        ("mixture", dict.fromkeys(["gaussian", *CAMERA[:-1]], 0.0), "nothing is drawn"),
+    ],
+)
+def test_values_that_do_not_go_together_are_refused(name, params, words):
+    with pytest.raises(CaejaxError, match=words):
+        choose(name, **params)
+    config = default()
+    override(config, "corruption.name", name)
+    for key, value in params.items():
+        override(config, f"corruption.params.{key}", value)
+    with pytest.raises(CaejaxError, match=rf"^config\.corruption\.params .*{words}"):
+        check(config)
+    choose("jpeg", worst=50.0, best=50.0)
+    choose("mixture", **{**dict.fromkeys(CAMERA[:-1], 0.0), "gaussian": 0.1})

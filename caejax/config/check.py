@@ -8,7 +8,7 @@ from ml_collections import ConfigDict
 
 from caejax.config import choice, get, image_size, resolve
 from caejax.config.values import shown
-from caejax.corruptions import CORRUPTIONS
+from caejax.corruptions import CORRUPTIONS, check_params
 from caejax.errors import CaejaxError, lookup
 from caejax.losses import LOSSES
 from caejax.models.autoencoders import MODELS
@@ -38,6 +38,8 @@ def check_resolved(values: dict[str, Any]) -> None:
     config = _read(values)
     for field in ("data.source", "corruption.name", "loss"):
         choice(config, field)
+    name, params = choice(config, "corruption.name")
+    check_params(name, dict(params))
     _check_names(config)
     _check_length(config)
     _check_numbers(config)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from caejax import parameters
+from caejax.errors import CaejaxError
 from caejax.parameters import Parameter
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class Corruption(NamedTuple):
       params: the parameters that it takes besides the level, by name.
       sentence: what is done to the input, for reports; {level} is the level. "" where
         the name says it.
+      wrong: says what is wrong with the parameters' values together; "" if nothing.
     """
 
     function: str | Callable[..., Any]
@@ -48,6 +50,7 @@ class Corruption(NamedTuple):
     gaussian: bool = False
     params: Mapping[str, Parameter] = MappingProxyType({})
     sentence: str = ""
+    wrong: Callable[[Mapping[str, float]], str] = lambda params: ""
 
     @property
     def noise(self) -> bool:
@@ -58,6 +61,19 @@ class Corruption(NamedTuple):
     def changes(self) -> bool:
         """Whether images are changed at all."""
         return self.task != RECONSTRUCT
+
+
+def _no_way(params):
+    if any(value for name, value in params.items() if name != "strength"):
+        return ""
+    return "are 0, so that nothing is drawn; make one larger"
+
+
+def _no_qualities(params):
+    worst, best = params["worst"], params["best"]
+    if worst <= best:
+        return ""
+    return f"have a worst quality of {worst:g}, above the best, {best:g}; exchange them"
 
 
 _DEVIATION = Parameter(0.5, doc="Standard deviation of what is added.")
@@ -135,6 +151,7 @@ CORRUPTIONS: dict[str, Corruption] = {
         },
         sentence="The input is compressed as JPEG files are, of a quality that goes "
         "down by {level} of what is drawn.",
+        wrong=_no_qualities,
     ),
     "blur": Corruption(
         "caejax.corruptions.camera:blur",
@@ -162,6 +179,7 @@ CORRUPTIONS: dict[str, Corruption] = {
         },
         sentence="Each input is corrupted in one of several ways, as cameras do, of "
         "standard deviation {level}.",
+        wrong=_no_way,
     ),
     "cross": Corruption(
         "caejax.corruptions.shapes:cross",
@@ -203,10 +221,26 @@ def choose(name: str, *, clip: bool = True, **params: float) -> Chosen:
       **params: values of the parameters that do not have their defaults.
 
     Raises:
-      CaejaxError: see `caejax.parameters.choose`.
+      CaejaxError: see `caejax.parameters.choose` and `check_params`.
     """
     fields = "corruption.name", "corruption.params"
-    return Chosen(*parameters.choose(CORRUPTIONS, name, params, fields), clip)
+    chosen = Chosen(*parameters.choose(CORRUPTIONS, name, params, fields), clip)
+    check_params(chosen.name, dict(chosen.params))
+    return chosen
+
+
+def check_params(name: str, params: Mapping[str, float]) -> None:
+    """Refuses values of a corruption's parameters that do not go together.
+
+    Args:
+      name: a key of `CORRUPTIONS`.
+      params: the values of all its parameters.
+
+    Raises:
+      CaejaxError: such values.
+    """
+    if wrong := CORRUPTIONS[name].wrong(params):
+        raise CaejaxError(f"config.corruption.params {wrong}")
 
 
 def corrupt(
