@@ -175,6 +175,24 @@ def test_weights_of_pytorch_are_taken(torch, tmp_path):
         caejax.from_torch(state, model.config)
 
 
+@pytest.mark.parametrize("state", [[1, 2], "model.pt", {5: np.zeros(3)}, object()])
+def test_what_is_no_state_dict_is_told(state):
+    with pytest.raises(
+        CaejaxError, match=r"; give a module's state_dict\(\), arrays by"
+    ):
+        caejax.from_torch(state, random_model().config)
+
+
+def test_weights_that_are_no_numbers_are_refused(tmp_path):
+    file = tmp_path / "model.safetensors"
+    export(random_model(), "safetensors", file)
+    arrays, texts = safetensors.read(file)
+    name = "encoder.Conv_0.kernel"
+    safetensors.write(file, {**arrays, name: arrays[name] * np.nan}, texts)
+    with pytest.raises(CaejaxError, match=rf"{name} holds values that are NaN"):
+        caejax.load(file)
+
+
 def test_the_command_writes_what_it_says(tmp_path, capsys):
     file, other = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
     export(random_model(), "safetensors", file)

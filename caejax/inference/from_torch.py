@@ -23,8 +23,13 @@ def load(state: Mapping[str, Any], config: ConfigDict) -> Trained:
       config: The config.
 
     Raises:
-      CaejaxError: Names or shapes that are not those of the model.
+      CaejaxError: No such names and arrays, or not those of the model.
     """
+    if not isinstance(state, Mapping) or not all(isinstance(x, str) for x in state):
+        raise CaejaxError(
+            f"the PyTorch weights are {type(state).__name__}; give a module's "
+            "state_dict(), arrays by name"
+        )
     arrays = {}
     model = model_from_config(config)
     shapes = named_shapes(model)

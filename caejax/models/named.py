@@ -34,7 +34,7 @@ def from_arrays(model: nn.Module, arrays: Mapping[str, np.ndarray], whose: str) 
       whose: where they are from, for errors.
 
     Raises:
-      CaejaxError: they are not those of the model.
+      CaejaxError: they are not those of the model, or not finite.
     """
     shapes = named_shapes(model)
     if others := sorted(set(shapes) ^ set(arrays)):
@@ -45,6 +45,11 @@ def from_arrays(model: nn.Module, arrays: Mapping[str, np.ndarray], whose: str) 
             raise CaejaxError(
                 f"{whose}: not of the config's model: {name} has the shape "
                 f"{arrays[name].shape} instead of {shape}"
+            )
+        if not np.isfinite(arrays[name].astype(np.float32)).all():
+            raise CaejaxError(
+                f"{whose}: {name} holds values that are NaN or infinite; take a model "
+                "whose training has not failed"
             )
     flat = {
         tuple(name.split(".")): jnp.asarray(array, jnp.float32)
