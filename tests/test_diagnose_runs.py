@@ -88,7 +88,7 @@ def test_kinds_without_a_tied_form_are_known(tmp_path):
     config = tiny_config()
     config.model.upsampling = ("deconv_k2", "shuffle_k3")
     save_checkpoints(tmp_path / "two", config, seeds=[0])
-    assert runs.untied(tmp_path / "two") == ["deconv_k2"]
+    assert runs.untied(tmp_path / "two").startswith("deconv_k2 has no form")
     untied = {
         kind
         for kind in UPSAMPLING

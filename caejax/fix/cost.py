@@ -16,27 +16,29 @@ TIED = {
 INSTEAD = ("nearest_k3", "deconv_k4_tied")
 
 
-def without_tied(kinds: Sequence[str]) -> str:
+def without_tied(kinds: Sequence[str], field: str) -> str:
     """That kinds have no tied form, and what to train in their place.
 
     Args:
       kinds: names of such kinds, at least one.
+      field: of the config, that names the kinds of the model.
     """
     has = "has" if len(kinds) == 1 else "have"
+    flag = f" --config.{field}={INSTEAD[0]}" * (field == "model.upsampling")
     return (
         f"{_listed(kinds)} {has} no form whose phases stay equal in training "
         f"({_listed([*TIED])} have one); train a model of another kind, which draws no "
-        f"grid: caejax run --config=CONFIG --config.model.upsampling={INSTEAD[0]} (or "
-        f"{INSTEAD[1]}) --workdir=DIR"
+        f"grid, with {INSTEAD[0]} or {INSTEAD[1]} in config.{field}: caejax run "
+        f"--config=CONFIG{flag} --workdir=DIR"
     )
 
 
-def of_run(quality: Mapping[str, Any], untied: Sequence[str], out: str) -> str:
+def of_run(quality: Mapping[str, Any], untied: str, out: str) -> str:
     """A warning where a run that was mended is much worse; "" where it is not.
 
     Args:
       quality: the record's, PSNR on the run's own test images.
-      untied: kinds of the model that have no tied form.
+      untied: what `without_tied` says of the model's kinds; "" if all have a tied form.
       out: where the mended run is.
     """
     before, after = quality["before_psnr_db"], quality["after_psnr_db"]
@@ -44,7 +46,7 @@ def of_run(quality: Mapping[str, Any], untied: Sequence[str], out: str) -> str:
     if loss <= MUCH_DB:
         return ""
     if untied:
-        mend = f"do not use it. {without_tied(untied)}"
+        mend = f"do not use it. {untied}"
     elif "epochs" not in quality:
         mend = (
             "do not use it as it is. Give the command again with --finetune=2 and "

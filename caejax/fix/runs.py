@@ -151,21 +151,24 @@ def _tied(kind: str) -> str:
     return TIED.get(kind, kind)
 
 
-def untied(workdir: Written) -> list[str]:
-    """The kinds of a run's layers that may draw, and that have no tied form."""
+def untied(workdir: Written) -> str:
+    """What to do where layers of a run may draw and have no tied form; else ""."""
     model = trained_config(expand(workdir, "the run")).model
+    field = "model.upsampling"
     if model.encoder == "layers":
+        field = "model.decoder_layers"
         words = " ".join(model.decoder_layers).split()
         kinds = [word for word in words if word in UPSAMPLING]
     elif isinstance(model.upsampling, str):
         kinds = [model.upsampling]
     else:
         kinds = list(model.upsampling)
-    return [
-        kind
-        for kind in dict.fromkeys(kinds)
-        if kind not in TIED and not clean_by_construction(kind)
-    ]
+    found = dict.fromkeys(x for x in kinds if not _stays_clean(x))
+    return without_tied([*found], field) if found else ""
+
+
+def _stays_clean(kind):
+    return kind in TIED or clean_by_construction(kind)
 
 
 def check_tied(workdir: Written) -> None:
@@ -174,8 +177,8 @@ def check_tied(workdir: Written) -> None:
     Raises:
       CaejaxError: it has none.
     """
-    if kinds := untied(workdir):
-        raise CaejaxError(f"--finetune cannot help here: {without_tied(kinds)}")
+    if said := untied(workdir):
+        raise CaejaxError(f"--finetune cannot help here: {said}")
 
 
 def psnr(workdir: Path) -> float:
