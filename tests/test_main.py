@@ -337,8 +337,9 @@ def test_show_prints_config_runs_and_shapes_without_training(folder, in_process)
     )
     code, output, _ = in_process(*sweep, "--mode=show", *workers, "--calibrate")
     assert code == 0
-    for word in ("2 runs", '"latent_channels": 2', "deconv_k3", "total", "3x3x1x4"):
-        assert word in output
+    words = ("2 runs", "deconv_k3", "model of run ", "(as all others):", "3x3x1x4")
+    places = [output.index(x) for x in (*words, "total", '"latent_channels": 2')]
+    assert places == sorted(places)  # what the runs differ in comes first
     assert "takes about" in output.splitlines()[-1]
 
 
@@ -349,6 +350,18 @@ def test_show_trains_only_when_asked(folder, in_process, monkeypatch):
     assert code == 0
     assert output.splitlines()[-1].startswith("--calibrate tells how long")
     assert max(map(len, output.splitlines())) <= 60
+    assert "(others have other models):" in output
+
+
+@pytest.mark.parametrize(("flags", "shown"), [([], False), (["--all"], True)])
+def test_on_a_terminal_a_sweep_is_short(flags, shown, folder, in_process, monkeypatch):
+    """Of the hundred lines of its config a line says how they are had."""
+    monkeypatch.setattr("caejax.commands.show.columns", lambda: 80)
+    sweep = [f"--config={folder / 'sweep.py'}", "--mode=show"]
+    code, output, _ = in_process(*sweep, *flags)
+    assert code == 0
+    assert ('"latent_channels"' in output) == shown
+    assert ("--all prints all fields of the config" in output) != shown
 
 
 def test_a_sweep_writes_results_figures_tables_and_page(folder, in_process):

@@ -161,6 +161,8 @@ ALL = _flag(
     "",
     "Print all values, not only those that say most.",
     eval="",
+    show="Print all fields of a sweep's config, too, which a file or a pipe is given "
+    "anyway.",
 )
 JOBS = _flag(
     _whole(10_000),
@@ -281,7 +283,7 @@ WIDTH = 80
 """The columns of help."""
 
 _ALL_FIELDS = (
-    "Set a field of the config, as often as wanted; `caejax show --config=NAME` "
+    "Set a field of the config, as often as wanted; `caejax show --config=NAME --all` "
     'prints all fields. Tuples are quoted: --config.data.image_size="(50, 37)".'
 )
 # By mode, what is said of --config.FIELD=VALUE.

@@ -54,8 +54,8 @@ MODES: Mapping[str, Mode] = MappingProxyType(
         "show": Mode(
             "Prints what a config would run, and about how long it takes.",
             _CONFIG,
-            "All fields, the runs of a sweep, and the model's shapes; nothing is "
-            "written.",
+            "The runs of a sweep and what they differ in, the model's shapes, and the "
+            "config's fields; nothing is written.",
             (
                 "--config=quickstart",
                 "--config=quickstart --config.train.epochs=3 --calibrate",

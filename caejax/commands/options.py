@@ -51,7 +51,8 @@ class Options(NamedTuple):
         to a calibration.
       processes: with which other processes this one does a run; None for none.
       data_dir: where the data are now that were moved, for `eval`; "" if nowhere else.
-      all_values: whether `eval` prints all values, not those that say most.
+      all_values: whether `eval` prints all values, not those that say most, and `show`
+        all fields of a sweep's config.
     """
 
     config: ConfigDict | None = None

@@ -1,4 +1,8 @@
-"""`show`: prints what would be run and, if asked, about how long it takes."""
+"""`show`: prints what would be run and, if asked, about how long it takes.
+
+What the runs of a sweep differ in comes first, and on a terminal the hundred lines of
+its config only when they are asked for.
+"""
 
 from caejax import config as config_lib
 from caejax.commands.options import Options, needed_config
@@ -7,7 +11,7 @@ from caejax.runtime.devices import usable_cores
 from caejax.runtime.startup import NOTHING, start
 from caejax.sweep.executors import find_executor
 from caejax.sweep.spec import expand
-from caejax.terminal.lines import tell
+from caejax.terminal.lines import columns, tell
 from caejax.training.images import load_data
 from caejax.training.memory import check_memory
 
@@ -28,10 +32,13 @@ def main(options: Options) -> int:
     runs = expand(config)
     for run in runs:
         check_memory(run.config)
-    print(config_lib.to_json(config))
     if config.sweep:
         print_runs(runs)
-    print_parameters(runs[0].config)
+    print_parameters(runs)
+    if config.sweep and columns() and not options.all_values:
+        tell("--all prints all fields of the config")
+    else:
+        print(config_lib.to_json(config))
     if options.calibrate:
         # Only this trains, and needs what training does.
         from caejax.commands.estimate import time_line

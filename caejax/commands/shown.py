@@ -1,8 +1,7 @@
 """Tables of what a config would run."""
 
 import math
-
-from ml_collections import ConfigDict
+from collections.abc import Sequence
 
 from caejax.models.size import image_flops, parameter_count, parameter_shapes
 from caejax.sweep.spec import SweepRun
@@ -25,8 +24,9 @@ def _size(config):
     return f"{parameter_count(model):,}", f"{image_flops(model):,.0f}"
 
 
-def print_parameters(config: ConfigDict) -> None:
-    """Prints the parameters of one run's model."""
+def print_parameters(runs: Sequence[SweepRun]) -> None:
+    """Prints the parameters of the first run's model, and says whose they are."""
+    config = runs[0].config
     model = model_from_config(config)
     code = "x".join(map(str, model.code_shape))
     image = "x".join(map(str, model.shape))
@@ -40,6 +40,18 @@ def print_parameters(config: ConfigDict) -> None:
             ),
             ("total", "", params),
         ],
-        above=f"{image} -> code {code} -> {image}",
+        above=f"{_whose(runs)}{image} -> code {code} -> {image}",
         below=f"FLOPs of an image's forward pass: {flops}",
     )
+
+
+def _whose(runs):
+    """The run whose model is told of, and whether others have another one."""
+    if len(runs) == 1:
+        return ""
+    models = {
+        str((run.config.model, run.config.data.image_size, run.config.data.channels))
+        for run in runs
+    }
+    others = "others have other models" if len(models) > 1 else "as all others"
+    return f"model of run {runs[0].id} ({others}):\n"

@@ -47,7 +47,7 @@ def print_table(
 
     count = next(filter(fits, range(len(header), 1, -1)), 1)
     left = ", ".join(header[count:])
-    more = Text(f"no room here for: {printable(left)}" if left else "")
+    more = Text(f"left out here: {printable(left)}" if left else "")
     for text in (above, table(count), more, below):
         if text:
             console.print(text, soft_wrap=isinstance(text, str))
