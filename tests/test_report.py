@@ -404,6 +404,10 @@ def test_wedges_outside_mark_what_each_period_adds():
     places = [list(above[:, 0]) for above in wedges[::2]]
     assert places[:2] == [[-0.5], [-0.25, 0.25]]
     assert places[2] == [-0.375, -0.125, 0.125, 0.375]
+    assert {axis.get_xlabel() for axis in figure.axes[:2]} == {"cycles per pixel"}
+    assert figure.axes[0].get_ylabel() == "cycles per pixel"
+    (legend,) = figure.legends
+    assert legend.get_texts()[0].get_text() == "1/2 cycle per pixel"
     plt.close(figure)
 
 
@@ -411,8 +415,10 @@ def test_phase_maps_lose_their_mean_only():
     values = np.arange(16.0).reshape(4, 4, 1)
     figure = patterns.phase_means(runs_with(residual_phase_means=values))
     shown = figure.axes[1].get_images()[0].get_array()
-    np.testing.assert_allclose(shown, values[..., 0] - 7.5)
-    assert "RMS 13 dBFS" in figure.axes[1].get_title()  # Var 0..15 is 21.25
+    np.testing.assert_allclose(shown, 255 * (values[..., 0] - 7.5))
+    # Var 0..15 is 21.25
+    assert "RMS 1.2e+03 of 255" in figure.axes[1].get_title()
+    assert "grey levels of 255" in figure.axes[2].get_ylabel()
     plt.close(figure)
 
 
@@ -424,6 +430,8 @@ def test_gallery_has_the_inputs_and_a_row_a_run():
     ripple = figure.axes[3].get_images()[0].get_array()
     assert ripple.shape == (4, 3 * 5 - 1)
     assert set(np.unique(ripple)) == {0.5, 1}  # no ripple is grey, gaps are white
+    (scale,) = figure.axes[1].texts
+    assert scale.get_text().startswith("ripple, grey levels of\n255: black −0.2")
     plt.close(figure)
 
 

@@ -52,10 +52,19 @@ def test_columns_are_in_order_and_say_what_they_reach():
         "nearest_k3\n21.0 dB",
     ]
     below = [axis.get_xlabel() for axis in figure.axes if axis.get_xlabel()]
-    assert below == ["pattern 0.0\nof 255", "pattern 5.1\nof 255"]
+    assert below == ["pattern: RMS\n0.0 of 255", "pattern: RMS\n5.1 of 255"]
+    (why,) = [text for axis in figure.axes for text in axis.texts if text.get_text()]
+    assert "other denoisers do not upsample" in why.get_text().replace("\n", " ")
     assert "seed 0" in figure.get_suptitle()
     assert "means" not in figure.get_suptitle()
     plt.close(figure)
+
+
+def test_grey_levels_have_the_digits_that_machines_agree_in():
+    """Of one training, on one core and on two: 13.2 and 13.3."""
+    assert [denoisers.grey_levels(x) for x in (0, 9.84, 13.2, 13.3)] == [
+        *("0.0", "9.8", "13", "13"),
+    ]
 
 
 def test_without_references_there_is_no_figure():

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from itertools import combinations
 from typing import Any
 
-from caejax.report.denoisers import flat_patterns
+from caejax.report.denoisers import flat_patterns, grey_levels
 from caejax.report.figures import (
     QUALITY,
     comparable_runs,
@@ -21,7 +21,8 @@ CAPTIONS = {
     "each whole model, encoder and decoder, makes of a flat light grey image and of a "
     "ramp, to which no noise was added. The number is its pattern on flat grey: the "
     "RMS of what is not flat, in grey levels of 255. That the grey itself comes back "
-    "darker or lighter is no pattern.",
+    "darker or lighter is no pattern. The filters are not given these two, as they do "
+    "not upsample.",
     "checkerboard": "Test images and what each decoder makes of them. Below each, its "
     "ripple, which it draws by itself: its linear output for a constant code, minus "
     "the mean, which ought to be flat; and the size of the ripple in the image, over "
@@ -30,17 +31,19 @@ CAPTIONS = {
     "training. Below the dashed line there is only rounding.",
     "residual_spectrum": "Mean power spectrum of the test residuals (outputs minus "
     "clean images). The wedges outside point at the rows and columns of 1/2, 1/4 and "
-    "1/8 cycle a pixel: where they cross, only a pattern of period 2, 4 or 8 can put a "
+    "1/8 cycle per pixel: where they cross, only a pattern of period 2, 4 or 8 can put a "
     "bright pixel.",
     "phase_means": "The residual pattern: the mean test residual (output minus clean "
-    "image) of every phase of the longest period, minus the mean of all. A "
-    "checkerboard makes phases differ, and so does what is left of the images "
-    "themselves: each RMS is of both.",
+    "image) of every phase of the longest period, minus the mean of all, in grey levels "
+    "of 255. A checkerboard makes phases differ, and so does what is left of the "
+    "images themselves: each RMS is of both, so a decoder without a pattern has one, "
+    "too.",
     "gallery": "Flat colours and gradients, what each whole model makes of them, and "
     "the ripple in that: its linear output without the trend. Decoders that are clean "
     "on flat colours may draw steps on gradients.",
     "reconstructions": "Test images: target, corrupted input and output; and the "
-    "ripple that the decoder draws on a constant code.",
+    "ripple that the decoder draws on a constant code: black and white are as many "
+    "grey levels of 255 below and above its mean as stand beside it.",
     "curves": "Loss, PSNR and DC ripple while training. Below the dashed line, if "
     "there is one, there is only rounding.",
     "noise_matrix": "PSNR of models trained at one noise level and tested at another; "
@@ -110,9 +113,8 @@ def _best_first(what, value):
 def _of_denoisers(orders):
     """By what the figure of denoisers ranks."""
     psnr, flat = orders.get("PSNR"), orders.get("flat grey")
-    text = _order("PSNR in dB", psnr, ".2f") + _order(
-        "the pattern on flat grey", flat, ".1f"
-    )
+    text = _order("PSNR in dB", psnr, "{:.2f}".format)
+    text += _order("the pattern on flat grey", flat, grey_levels)
     if _opposed(psnr, flat):
         text += f" The two orders differ, as {_ALL_ERRORS}."
     return text
@@ -121,7 +123,7 @@ def _of_denoisers(orders):
 def _of_checkerboard(orders):
     """By what the figure of constant codes ranks, and why others rank otherwise."""
     drawn = orders.get("constant codes")
-    text = _order("their ripple", drawn, ".2g")
+    text = _order("their ripple", drawn, "{:.2g}".format)
     if _opposed(drawn, orders.get("PSNR")):
         text += f" By PSNR the order is another one, as {_ALL_ERRORS}."
     if _opposed(drawn, orders.get("flat grey")):
@@ -129,11 +131,11 @@ def _of_checkerboard(orders):
     return text
 
 
-def _order(what, values, form):
+def _order(what, values, told):
     if not values:
         return ""
     parts = [
-        f"{name.replace(chr(10), ' ')} {value:{form}}" for name, value in values.items()
+        f"{name.replace(chr(10), ' ')} {told(value)}" for name, value in values.items()
     ]
     return f" Best first by {what}: {', '.join(parts)}."
 

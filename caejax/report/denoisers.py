@@ -10,7 +10,7 @@ from caejax.config.ids import setting_id
 from caejax.report.channels import aspect, show_image
 from caejax.report.figures import comparable_runs, seeds_of, setting_of_compared
 from caejax.report.read import RunFiles, SweepFiles
-from caejax.report.style import PAGE, head, strip
+from caejax.report.style import PAGE, head, strip, wrapped
 
 _EXAMPLES = 4
 _ENLARGED = 2  # times
@@ -18,6 +18,8 @@ _TEXT = 0.45  # inches above and below the pictures
 _ROOM = 0.6  # inches that a decoder's name takes
 _GREY, _GREYS = 0.75, 255
 _ROWS = ("enlarged", "flat grey", "ramp")
+_ON_FLAT = "pattern: RMS\n{} of 255"
+_BLANK = "only models are given these, without noise: other denoisers do not upsample"
 # From the least to the most that a denoiser knows.
 _ORDER = ("median", "tv", "wavelet", "nlm", "bm3d", "pca", "posterior")
 
@@ -67,22 +69,34 @@ def denoisers(sweep: SweepFiles, width: float = PAGE) -> Figure | None:
         top.set_title(name, fontsize=7, rotation=turned)
         show_image(top, strip(images[:count], down=True))
         show_image(middle, images[0][window])
+    if plain:
+        _say_why_blank(axes[2:, 1 : -len(runs)], size)
     for row, index in zip(axes[2:], plain, strict=True):
         show_image(row[0], first.samples["gallery_input"][index])
-        for axis in row[1 : -len(runs)]:
-            axis.axis("off")
         for axis, run in zip(row[-len(runs) :], runs.values(), strict=True):
             image = run.samples["gallery_output"][index]
             show_image(axis, image)
             if index == plain[0]:
-                drawn = f"{_GREYS * _deviation(image):.1f}"
-                label = drawn if turned else f"pattern {drawn}\nof 255"
+                drawn = grey_levels(_GREYS * _deviation(image))
+                label = f"RMS\n{drawn}\nof 255" if turned else _ON_FLAT.format(drawn)
                 axis.set_xlabel(label, fontsize=7)
     names = ("detail", "flat\ngrey", "ramp") if turned else _ROWS
     for row, text in zip(axes[1:], names, strict=False):
         row[0].set_ylabel(text, fontsize=7)
     head(figure, _shown(sweep, runs))
     return figure
+
+
+def _say_why_blank(axes, size):
+    """In the middle of the fields that only models fill, each so many inches wide."""
+    grid, (rows, columns) = axes[0, 0].get_gridspec(), axes.shape
+    for axis in axes.flat:
+        axis.axis("off")
+    field = axes[0, 0].figure.add_subplot(grid[-rows:, 1 : 1 + columns])
+    field.axis("off")
+    text = wrapped(_BLANK, 0.85 * size * columns, 7)
+    look = {"ha": "center", "va": "center", "fontsize": 7, "color": "0.35"}
+    field.text(0.5, 0.5, text, in_layout=False, **look)
 
 
 def _shown(sweep, runs):
@@ -97,6 +111,11 @@ def flat_patterns(runs: Mapping[str, RunFiles]) -> dict[str, float | None]:
     None where a run has no such picture.
     """
     return {name: _on_flat(run.samples) for name, run in runs.items()}
+
+
+def grey_levels(value: float) -> str:
+    """An RMS in grey levels, in digits that do not depend on a machine's rounding."""
+    return f"{value:.1f}" if value < 10 else f"{value:.0f}"
 
 
 def _on_flat(samples):

@@ -60,7 +60,9 @@ def reconstructions(run: RunFiles, width: float = PAGE) -> Figure:
         parts = {f"{k}, {TIMES} x": enlarged(x, windows) for k, x in rows.items()}
         rows |= parts
     if "flat" in run.samples:
-        rows["ripple"] = ripple(run.samples["flat"][:count], ripple_scale([run]))
+        scale = ripple_scale([run])
+        drawn = f"ripple,\n±{in_greys(scale)} of 255"
+        rows[drawn] = ripple(run.samples["flat"][:count], scale)
     size = min(width / count, _TALL / len(rows))
     ratios = [planes(images) for images in rows.values()]
     figure, axes = plt.subplots(
@@ -92,6 +94,11 @@ def ripple_scale(runs: Sequence[RunFiles]) -> float:
     flats = [run.samples["flat"] for run in runs if "flat" in run.samples]
     spans = [np.abs(f - f.mean((1, 2), keepdims=True)).max() for f in flats]
     return max([1e-3, *spans])
+
+
+def in_greys(value: float) -> str:
+    """A part of an image's range in grey levels of 255, as a text of two digits."""
+    return f"{float(f'{_GREYS * value:.2g}'):g}"
 
 
 def curves(run: RunFiles, width: float = PAGE) -> Figure:
@@ -211,7 +218,10 @@ def decoder_grid(
             images = _with_parts(images[:examples], windows)
             _column(axis, name, images, turned, room)
         # Beside the tiles, below target and input.
-        text = f"drawn on a constant code, ±{scale:.2g}; RMS of 255 grey levels"
+        text = (
+            "drawn on a constant code, in grey levels of 255: black to white "
+            f"±{in_greys(scale)}, below its RMS"
+        )
         _say(row[0], text, cell)
         chosen = names[band * each : (band + 1) * each]
         for axis, name in zip(row[2:], chosen, strict=False):

@@ -14,7 +14,14 @@ from PIL import Image
 
 from caejax.metrics.table import title
 from caejax.report.channels import apart, planes
-from caejax.report.figures import QUALITY, all_positive, curve, ripple, ripple_scale
+from caejax.report.figures import (
+    QUALITY,
+    all_positive,
+    curve,
+    in_greys,
+    ripple,
+    ripple_scale,
+)
 from caejax.report.read import RunFiles
 from caejax.report.style import strip
 from caejax.report.tables import all_numbers
@@ -50,7 +57,8 @@ def _strips(run, scale):
     """Rows of pictures, each a name and a PNG."""
     arrays = {name: run.samples[name] for name in _STRIPS}
     if "flat" in run.samples:
-        arrays["ripple"] = ripple(run.samples["flat"], scale)
+        told = f"ripple, black to white ±{in_greys(scale)} of 255"
+        arrays[told] = ripple(run.samples["flat"], scale)
     count = _count(arrays["target"].shape)
     return [
         {"name": _strip_name(name, images), **png(_row(images[:count]))}

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.markers import CARETDOWN, CARETLEFT
 
 from caejax.report.channels import grey, planes, show_image
+from caejax.report.figures import below, in_greys
 from caejax.report.read import RunFiles
 from caejax.report.style import PAGE, bare, head, strip, wrapped
 
@@ -23,6 +24,7 @@ _BAR = {"shrink": 0.8, "pad": 0.02, "aspect": 40}
 _PICTURES, _FEW = 5, 3  # of the gallery on a page, and where there is less room
 _LETTER = 0.062  # inches, about
 _TALLEST = 8.0  # inches of a gallery
+_GREYS = 255
 _DECADES = 5  # of the spectrum's range that are shown, at most
 
 
@@ -52,14 +54,14 @@ def spectra(runs: Runs, setting: str = "", width: float = PAGE) -> Figure | None
         _mark_lattice(axis, power.shape)
         axis.set_title(wrapped(name, _PANEL, 8), pad=9)  # above the wedges
         axis.set(xticks=[-0.5, 0, 0.5], yticks=[-0.5, 0, 0.5])
+        axis.set_xlabel("cycles per pixel")
         axis.grid(False)
-    # Not for the figure as a whole, where the legend is.
-    axes[-1].set_xlabel("cycles per pixel")
+        if axis.get_subplotspec().is_first_col():
+            axis.set_ylabel("cycles per pixel")
     bar = figure.colorbar(image, ax=list(axes), **_BAR)
     bar.set_label("log10 share of power")
-    figure.legend(
-        *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3
-    )
+    marks, names = axes[0].get_legend_handles_labels()
+    figure.legend(marks, names, **below(names, figure.get_figwidth()))
     head(figure, setting)
     return figure
 
@@ -80,7 +82,7 @@ def _mark_lattice(axis, shape):
         places = [u / period for u in range(-period // 2, period // 2) if u % 2]
         edges = np.full(len(places), top), np.full(len(places), right)
         look = {"s": size, "color": color, "linewidths": 0, "clip_on": False}
-        name = f"1/{period} cycle"
+        name = f"1/{period} cycle per pixel"
         axis.scatter(places, edges[0], marker=CARETDOWN, label=name, **look)
         axis.scatter(edges[1], places, marker=CARETLEFT, **look)
 
@@ -88,39 +90,37 @@ def _mark_lattice(axis, shape):
 def phase_means(runs: Runs, setting: str = "", width: float = PAGE) -> Figure | None:
     """Heat maps of the residuals' phase means, whose mean is taken away.
 
-    One scale for all. A checkerboard is in the map, and so is what is left of the
-    images; only a map without structure says that there is none.
+    In grey levels of 255, on one scale for all. A checkerboard is in the map, and so is
+    what is left of the images; only a map without structure says that there is none.
     """
     arrays = _arrays(runs, "residual_phase_means")
     if not arrays:
         return None
-    maps = {name: a.mean(-1) - a.mean() for name, a in arrays.items()}
-    scale = max(1e-6, *(np.abs(a).max() for a in maps.values()))
+    maps = {name: _GREYS * (a.mean(-1) - a.mean()) for name, a in arrays.items()}
+    scale = max(1e-4, *(np.abs(a).max() for a in maps.values()))
     figure, axes = _panels(len(maps), 1.9, 0.5, width)
     for axis, (name, values) in zip(axes, maps.items(), strict=False):
         image = axis.imshow(values, vmin=-scale, vmax=scale, cmap="RdBu_r")
         name = wrapped(name, _PANEL, 8)
-        axis.set_title(f"{name}\nRMS {_power_db(values):.0f} dBFS".strip())
+        axis.set_title(f"{name}\nRMS {np.sqrt(np.mean(values**2)):.2g} of 255".strip())
         ticks = [0, len(values) // 2, len(values) - 1]
         axis.set(xticks=ticks, yticks=ticks)
         axis.grid(False)
-    figure.supxlabel("column phase", fontsize=8)
-    axes[0].set_ylabel("row phase")
+    figure.supxlabel("column phase: column of pixels within a period", fontsize=8)
+    for axis in axes:
+        if axis.get_subplotspec().is_first_col():
+            axis.set_ylabel("row phase")
     bar = figure.colorbar(image, ax=list(axes), **_BAR)
-    bar.set_label("mean residual")
+    bar.set_label("mean residual (grey levels of 255)")
     head(figure, setting)
     return figure
-
-
-def _power_db(values):
-    return 10 * np.log10(max(np.mean(values**2), 1e-20))
 
 
 def gallery(runs: Runs, setting: str = "", width: float = PAGE) -> Figure | None:
     """Flat colours and gradients, what each run makes of them, and its ripple.
 
     A row a run, outputs on the left. The ripple is the linear output without its
-    trend, on one grey scale for all.
+    trend, on one grey scale for all, whose ends are told in grey levels of 255.
     """
     ripples = _arrays(runs, "gallery_ripple")
     if not ripples:
@@ -148,7 +148,8 @@ def gallery(runs: Runs, setting: str = "", width: float = PAGE) -> Figure | None
         _pictures(row[0], runs[name].samples["gallery_output"][chosen])
         _pictures(row[1], 0.5 + 0.5 * grey(ripple[chosen]) / scale)
         row[0].set_ylabel(labels[name], rotation=0, ha="right", va="center")
-    title = f"ripple: black −{scale:.2g},\nwhite +{scale:.2g}"
+    ends = in_greys(scale)
+    title = f"ripple, grey levels of\n255: black −{ends},\nwhite +{ends}"
     axes[0, 1].text(0.5, 0, title, ha="center", transform=axes[0, 1].transAxes)
     head(figure, setting)
     return figure
