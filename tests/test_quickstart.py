@@ -9,7 +9,10 @@ from PIL import Image
 
 from caejax.config.load import load_config
 from caejax.files.csv_files import read_csv
+from caejax.report.denoisers import denoisers
+from caejax.report.figures import comparable_runs
 from caejax.report.read import read_sweep
+from caejax.report.style import paper_style
 from caejax.sweep.spec import expand
 from experiments.quickstart import keep
 
@@ -55,11 +58,27 @@ def test_a_pattern_is_seen_on_reconstructions_but_for_the_clean_decoder():
         assert deviation < 0.01 if clean else deviation > 5
 
 
-def test_the_figure_is_drawn_again_pixel_for_pixel(tmp_path):
-    keep.draw(tmp_path)
-    drawn, kept = (
-        Image.open(folder / "denoisers.png") for folder in (tmp_path, keep.HERE)
-    )
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("drawn")
+    keep.draw(folder)
+    return folder
+
+
+@pytest.mark.parametrize("name", keep.REDRAWN)
+def test_figures_are_drawn_again_pixel_for_pixel(name, drawn):
+    again, kept = (Image.open(x / f"{name}.png") for x in (drawn, keep.HERE))
     if f"version{mpl.__version__}," not in kept.info["Software"]:
         pytest.skip(f"it was drawn by {kept.info['Software']}")
-    np.testing.assert_array_equal(np.asarray(drawn), np.asarray(kept))
+    np.testing.assert_array_equal(np.asarray(again), np.asarray(kept))
+
+
+def test_what_is_kept_is_drawn_with_the_command_s_words():
+    """Of one run a decoder is kept what is shown; that there are two seeds, too."""
+    sweep = keep._whole(read_sweep(keep.DRAWN))
+    runs = comparable_runs(sweep)
+    kept = read_sweep(keep.DRAWN).runs.values()
+    assert [run.config for run in runs.values()] == [run.config for run in kept]
+    with paper_style():
+        said = denoisers(sweep).get_suptitle()
+    assert said == "glyphs, gaussian 0.3, seed 1; tables have the means over seeds"

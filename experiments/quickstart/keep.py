@@ -13,16 +13,19 @@ import numpy as np
 from caejax.config.ids import setting_id
 from caejax.files.atomic import read_json
 from caejax.files.csv_files import read_csv, write_csv
+from caejax.report import patterns
 from caejax.report.denoisers import denoisers
-from caejax.report.figures import comparable_runs
-from caejax.report.read import SweepFiles, read_sweep
+from caejax.report.figures import comparable_runs, setting_of_compared
+from caejax.report.read import RunFiles, SweepFiles, read_sweep
 from caejax.report.style import paper_style, save
 from caejax.report.tables import sweep_table, to_markdown
 from caejax.runtime.parsers import create_parser
 
 HERE = Path(__file__).parent
-DRAWN = HERE / "drawn"  # what the figure is of, as a sweep's folder
-FIGURES = ("denoisers", "gallery", "dc_ripple_steps")
+DRAWN = HERE / "drawn"  # what the first two figures are of, as a sweep's folder
+REDRAWN = ("denoisers", "gallery")
+FIGURES = (*REDRAWN, "dc_ripple_steps")
+FIELDS = ["model.upsampling", "seed"]
 COLUMNS = (
     "test/psnr",
     "test/psnr_noisy",
@@ -43,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = create_parser("experiments.quickstart.keep", __doc__)
     chosen = parser.add_mutually_exclusive_group(required=True)
     chosen.add_argument("--workdir", type=Path, metavar="DIR")
-    text = "draw the figure anew of what is kept, as its style has changed"
+    text = "draw the figures anew of what is kept, as their style has changed"
     chosen.add_argument("--redraw", action="store_true", help=text)
     flags = parser.parse_args(argv)
     if flags.redraw:
@@ -55,9 +58,20 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def draw(folder: Path) -> None:
-    """Draws the figure of what is kept into a folder, as denoisers.png."""
+    """Draws the figures of what is kept into a folder, as the command draws them."""
+    sweep = _whole(read_sweep(DRAWN))
+    runs = comparable_runs(sweep)
+    setting = setting_of_compared(sweep, runs)
     with paper_style():
-        save(denoisers(read_sweep(DRAWN)), folder / "denoisers")
+        save(denoisers(sweep), folder / "denoisers")
+        save(patterns.gallery(runs, setting), folder / "gallery")
+
+
+def _whole(kept: SweepFiles):
+    """The sweep with the rows of the runs, too, that no figure shows: of all seeds."""
+    rows = read_csv(HERE / "results.csv", FIELDS)
+    bare = {row["run_id"]: RunFiles({}, {}, [], {}) for row in rows}
+    return kept._replace(rows=rows, runs=bare | kept.runs)
 
 
 def _keep(workdir):
@@ -102,11 +116,10 @@ def _keep_arrays(path, kept, names):
 
 def table() -> str:
     """The table of README.md, from the CSV files beside it."""
-    fields = ["model.upsampling", "seed"]
-    rows = read_csv(HERE / "results.csv", fields)
-    references = read_csv(HERE / "references.csv", fields)
+    rows = read_csv(HERE / "results.csv", FIELDS)
+    references = read_csv(HERE / "references.csv", FIELDS)
     config = read_json(DRAWN / "config.json")
-    sweep = SweepFiles(config, fields, rows, {}, references)
+    sweep = SweepFiles(config, FIELDS, rows, {}, references)
     return to_markdown(*sweep_table(sweep, COLUMNS))
 
 
