@@ -13,9 +13,10 @@ from caejax.measure import measure
 from caejax.metrics import phase_means, spectrum
 from caejax.models.kinds import UPSAMPLING, layer_filter
 from caejax.models.upsampling import Upsample
-from caejax.report.style import COLORS, PAGE, paper_style, save
+from caejax.report.style import COLORS, PAGE, head, paper_style, save
 
 EVEN, ODD = COLORS[1], COLORS[4]
+GREYS = 255
 
 
 def write(folder: Path) -> None:
@@ -32,7 +33,7 @@ def write(folder: Path) -> None:
 def filters():
     """Filters along one axis, a colour a phase."""
     kinds = ("deconv_k3", "deconv_k4", "nearest_k3", "bilinear_k3", "deconv_k3_fir")
-    figure, axes = plt.subplots(1, len(kinds), figsize=(PAGE, 1.7), sharey=True)
+    figure, axes = plt.subplots(1, len(kinds), figsize=(PAGE, 1.9), sharey=True)
     rng = np.random.default_rng(4)
     for ax, name in zip(axes, kinds, strict=True):
         found = UPSAMPLING[name]
@@ -47,21 +48,29 @@ def filters():
         ax.set_xticks(places[::2])
     axes[0].set_ylabel("tap")
     figure.supxlabel("output pixels from the input pixel", fontsize=8)
+    told = "random taps; above each the gains of the even phase (blue)"
+    head(figure, f"{told} and of the odd one (orange)")
     return figure
 
 
 def constants():
-    """What three untrained stages make of a constant code."""
+    """What three untrained stages make of a constant code, on one scale."""
     kinds = ("deconv_k3", "deconv_k4", "nearest_k3")
-    figure, axes = plt.subplots(1, len(kinds), figsize=(PAGE, 2.6))
-    for ax, kind in zip(axes, kinds, strict=True):
+    figure, axes = plt.subplots(1, len(kinds), figsize=(PAGE, 2.4))
+    images = []
+    for kind in kinds:
         x = _three_stages(jnp.ones((1, 8, 8, 8)), jax.random.key(3), kind)
-        image = np.asarray(x)[0, 16:-16, 16:-16, 0]
-        image = image - image.mean()
-        largest = max(np.abs(image).max(), 0.05)
-        ax.imshow(image, vmin=-largest, vmax=largest)
-        ax.set_title(f"{kind}, RMS {image.std():.2g}" if image.std() > 1e-5 else kind)
+        images.append(np.asarray(x)[0, 16:-16, 16:-16, 0])
+    images = [image - image.mean() for image in images]
+    largest = max(np.abs(image).max() for image in images)
+    for ax, kind, image in zip(axes, kinds, images, strict=True):
+        shown = ax.imshow(image, vmin=-largest, vmax=largest)
+        rounding = " (rounding)" * bool(image.std() < 1e-5)
+        ax.set_title(f"{kind}\nRMS {image.std():.2g}{rounding}")
         ax.set_axis_off()
+    bar = figure.colorbar(shown, ax=list(axes), shrink=0.8)
+    bar.set_label("output minus its mean")
+    head(figure, "three untrained stages; the code is 1 everywhere, in all 8 channels")
     return figure
 
 
@@ -88,17 +97,21 @@ def planted():
     residual = jnp.asarray(pattern + noise)
     figure, axes = plt.subplots(1, 4, figsize=(PAGE, 2.2))
     axes[0].imshow((target + residual)[0, ..., 0], vmin=0, vmax=1)
-    axes[0].set_title("with pattern and noise")
+    axes[0].set_title("with pattern and noise,\n0 to 255")
     axes[1].imshow(residual[0, ..., 0], vmin=-4 * rms, vmax=4 * rms)
-    axes[1].set_title("minus the target")
-    axes[2].imshow(phase_means(residual, period).mean(0)[..., 0])
-    axes[2].set_title("means of its 4 x 4 phases")
+    axes[1].set_title(f"minus the target,\n±{4 * rms * GREYS:.0f} of 255")
+    means = np.asarray(phase_means(residual, period).mean(0)[..., 0])
+    most = np.abs(means).max()
+    axes[2].imshow(means, vmin=-most, vmax=most)
+    axes[2].set_title(f"means of its 4 x 4 phases,\n±{most * GREYS:.0f} of 255")
     power = np.asarray(spectrum(residual, period).mean(0))
     shown = np.log10(np.fft.fftshift(power) + 1e-6)
     axes[3].imshow(shown, vmin=-4.5, vmax=-1.5)
-    axes[3].set_title("its spectrum")
+    axes[3].set_title("its spectrum: log10 share\nof power, −4.5 to −1.5")
     for ax in axes:
         ax.set_axis_off()
+    told = f"pattern, noise: RMS {rms * GREYS:.0f} of 255 each; ranges: from black to"
+    head(figure, f"{told} white; phases and spectrum: means of {len(target)} images")
     return figure
 
 
@@ -116,9 +129,13 @@ def mended():
         middle = np.mean([x.mean() for x in images])
         largest = max(np.abs(x - middle).max() for x in images)
         for ax, title, image in zip(pair, kinds, images, strict=True):
-            ax.imshow(image, vmin=middle - largest, vmax=middle + largest)
+            shown = ax.imshow(image, vmin=middle - largest, vmax=middle + largest)
             ax.set_title(f"{name},\n{title}")
             ax.set_axis_off()
+        bar = figure.colorbar(shown, ax=list(pair), shrink=0.7, pad=0.02)
+        bar.set_label("output")
+    told = "three untrained stages of deconv_k4; the flat code is 1 everywhere"
+    head(figure, f"{told}; one grey scale for each pair")
     return figure
 
 
