@@ -365,6 +365,7 @@ def _apply(args) -> int:
         split=args.split,
         limit=args.limit,
         count=getattr(args, "count", 0),
+        name=str(args.run or ""),
     )
     options = {name: getattr(args, name) for name in _OPTIONS.get(args.command, ())}
     failures = getattr(commands, args.command)(job, **options)

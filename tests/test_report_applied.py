@@ -81,7 +81,8 @@ def test_photographs_are_shown_pixel_for_pixel_with_parts_enlarged():
     image[60:, 90:] = rng.random((20, 30, 1))
     output = image.copy()
     output[:20, :30] += 0.1 * rng.random((20, 30, 1))
-    one = applied.photograph(image, output, pixels=1e6)
+    title = "a.png, 120 x 80 pixels, by denoiser_gray"
+    one = applied.photograph(image, output, pixels=1e6, title=title)
     np.testing.assert_array_equal(one.image, image)
     with paper_style():
         figure = applied.photographs([one], "denoised")
@@ -91,7 +92,11 @@ def test_photographs_are_shown_pixel_for_pixel_with_parts_enlarged():
         assert axis.get_position().width * width == pytest.approx(3 * 120)
     titles = [axis.get_title() for axis in axes]
     assert titles[:2] == ["input", "denoised"]
-    assert sorted(titles[2:]) == 2 * ["denoised, part"] + 2 * ["input, part"]
+    assert sorted(titles[2:]) == [
+        *("1: denoised", "1: input", "2: denoised", "2: input"),
+    ]
+    assert [text.get_text() for text in figure.texts] == [title]
+    assert [text.get_text() for text in axes[0].texts] == ["1", "2"]
     # One where the output has most detail, one where most was taken away.
     (x, y, *_), (u, v, *_) = one.places
     assert x >= 80
@@ -103,6 +108,19 @@ def test_photographs_are_shown_pixel_for_pixel_with_parts_enlarged():
         assert 10 <= top <= 80 - high - 10
     for axis in axes[:2]:
         assert len(axis.patches) == 2
+
+
+def test_long_titles_of_photographs_lose_their_middle(pictures):
+    image = np.zeros((80, 120, 1))
+    title = f"{'a' * 200}.png, 120 x 80 pixels, by denoiser_gray"
+    figure = applied.photographs([applied.photograph(image, image, 1e6, title)], "out")
+    (text,) = figure.texts
+    assert text.get_text().endswith("80 pixels, by denoiser_gray")
+    assert "a…" in text.get_text()
+    lies = text.get_window_extent(figure.canvas.get_renderer())
+    assert lies.x1 <= figure.bbox.x1
+    small = [applied.photograph(x, x, 1e6, "a.png") for x in pictures(3)]
+    assert applied.photographs(small, "out").get_suptitle() == "a.png"
 
 
 def test_large_photographs_share_the_room():

@@ -22,6 +22,7 @@ from caejax.inference.job import (
     read_picture,
     small,
     tell,
+    title_of,
     write_arrays,
     write_figure,
 )
@@ -94,7 +95,8 @@ def _apply_to_files(job, title, row):
         image_files.write_npz(job.out / f"{names[path]}.npz", {"output": output})
         tell(f"wrote {job.out / names[path]}.png and .npz of {path}")
         if len(shown) < most:
-            shown.append(applied.photograph(image, output, pixels))
+            name = title_of(path, image, job.name)
+            shown.append(applied.photograph(image, output, pixels, name))
 
     failures += each(paths, work)
     if shown:

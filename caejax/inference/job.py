@@ -37,6 +37,7 @@ class Job(NamedTuple):
       split: The part of the run's own data, "train", "val" or "test".
       limit: So many images of the split are used; 0 is all.
       count: So many pictures are shown.
+      name: What the model is called in figures, "" where none is named.
     """
 
     trained: Trained | None
@@ -47,6 +48,7 @@ class Job(NamedTuple):
     split: str
     limit: int
     count: int
+    name: str = ""
 
 
 def find_images(job: Job) -> tuple[list[Path], int]:
@@ -163,6 +165,13 @@ def write_figure(job: Job, title: str, draw: "Callable[[], Figure]") -> None:
     with paper_style():
         save(draw(), job.out / title)
     tell(f"wrote {job.out / title}.png")
+
+
+def title_of(path: Path, image: np.ndarray, model: str) -> str:
+    """What stands above an image (H, W, C) of a file and what a model made of it."""
+    height, width = image.shape[:2]
+    by = f", by {model}" if model else ""
+    return lines.printable(f"{path.name}, {width} x {height} pixels{by}")
 
 
 def tell(line: str) -> None:

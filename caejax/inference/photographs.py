@@ -14,6 +14,7 @@ from caejax.inference.job import (
     each,
     find_images,
     tell,
+    title_of,
     write_figure,
 )
 from caejax.inference.noise_level import with_level
@@ -65,8 +66,10 @@ def denoise(job: Job, how: How) -> int:
         image_files.write_npz(job.out / f"{names[path]}.npz", {"output": output})
         tell(f"wrote {file} and .npz of {path}")
         if len(shown) < most:
+            name = job.name or weights.DENOISERS[model.model.shape[-1]]
             seen = picture.values.clip(0, 1)
-            shown.append(applied.photograph(seen, output, pixels))
+            title = title_of(path, seen, name)
+            shown.append(applied.photograph(seen, output, pixels, title))
 
     failures += each(paths, work)
     if shown:

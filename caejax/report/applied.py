@@ -11,7 +11,7 @@ from matplotlib.patches import Rectangle
 from caejax.data.pictures import reduce_image
 from caejax.report.channels import aspect, planes, show_image
 from caejax.report.crops import LARGE, TIMES, fullest
-from caejax.report.style import COLORS, PAGE, bare, strip
+from caejax.report.style import COLORS, PAGE, bare, head, strip
 
 _WIDEST = 1.1  # inches of one picture
 _LABEL = 0.8  # inches beside the pictures, for names of rows
@@ -26,7 +26,8 @@ _DPI = 200
 _LEAST = 360  # width of one; smaller ones are enlarged
 _TALLEST = 8000  # height of a column; what does not fit goes on beside it
 _BETWEEN = 12
-_TEXT = 26  # above pictures
+_TEXT = 26  # above pictures, and of the line above a photograph
+_LETTER = 12  # width of one, about
 _INPUT = "input"  # as sheets call it
 Images = Sequence[np.ndarray]
 
@@ -57,15 +58,19 @@ class Photograph(NamedTuple):
         number.
       parts: of places, the image and the output at full size, (h, w, C) each.
       places: where those lie in the whole, as (left, top, width, height) in its pixels.
+      title: what stands above.
     """
 
     image: np.ndarray
     output: np.ndarray
     parts: Sequence[tuple[np.ndarray, np.ndarray]]
     places: Sequence[tuple[float, float, float, float]]
+    title: str = ""
 
 
-def photograph(image: np.ndarray, output: np.ndarray, pixels: float) -> Photograph:
+def photograph(
+    image: np.ndarray, output: np.ndarray, pixels: float, title: str = ""
+) -> Photograph:
     """Makes one from an image and an output (H, W, C), of at most so many pixels.
 
     Its parts are where the output has most detail, and where most was taken away.
@@ -81,6 +86,7 @@ def photograph(image: np.ndarray, output: np.ndarray, pixels: float) -> Photogra
         reduce_image(output, times),
         [(image[w].copy(), output[w].copy()) for w in windows],
         [(x.start / times, y.start / times, *[side / times] * 2) for y, x in windows],
+        title,
     )
 
 
@@ -94,16 +100,16 @@ def _middle(size):
 def photographs(shown: Sequence[Photograph], name: str) -> Figure:
     """Photographs, outputs beside them, a pixel for a pixel; below, parts enlarged.
 
-    They stand one below the other, and go on in further columns.
-
-    Where all are so small that nothing has to be enlarged, they are `rows`.
+    Above each is its title. They stand one below the other, and go on in further
+    columns. Where all are so small that nothing has to be enlarged, they are `rows`,
+    below the title of the first.
 
     Args:
       shown: the photographs, at most `PHOTOGRAPHS`.
       name: what the outputs are called.
     """
     if all(min(one.image.shape[:2]) <= LARGE for one in shown):
-        return rows({_INPUT: [x.image for x in shown], name: [x.output for x in shown]})
+        return _small(shown, name)
     blocks = [_block(one) for one in shown]
     width = max(block["width"] for block in blocks)
     corners = _corners([block["height"] for block in blocks])
@@ -128,6 +134,23 @@ def _corners(heights):
     return corners
 
 
+def _small(shown, name):
+    figure = rows({_INPUT: [x.image for x in shown], name: [x.output for x in shown]})
+    titles = list(dict.fromkeys(one.title for one in shown))
+    first = f"first of {len(titles)}: " if len(titles) > 1 else ""
+    head(figure, first + titles[0])
+    return figure
+
+
+def _fitted(text, width):
+    """A text of at most so many pixels: of a longer one the middle is left out."""
+    letters = width // _LETTER
+    if len(text) <= letters:
+        return text
+    half = (letters - 1) // 2
+    return f"{text[:half]}…{text[-half:]}"
+
+
 def _block(one):
     """Sizes of one photograph's pictures, in pixels of the figure."""
     high, wide = one.image.shape[0] * planes(one.image), one.image.shape[1]
@@ -137,7 +160,7 @@ def _block(one):
         "times": times,
         "part": part,
         "width": 2 * times * wide + 3 * _BETWEEN,
-        "height": times * high + part * planes(one.image) + 2 * _BETWEEN + 2 * _TEXT,
+        "height": times * high + part * planes(one.image) + 2 * _BETWEEN + 3 * _TEXT,
     }
 
 
@@ -145,22 +168,32 @@ def _place(figure, one, block, corner, name):
     start, top = corner
     times, part = block["times"], block["part"]
     size = one.image.shape[1] * times, block["height"] - part * planes(one.image)
-    tall = size[1] - 2 * _BETWEEN - 2 * _TEXT
+    tall = size[1] - 2 * _BETWEEN - 3 * _TEXT
+    wide, high = figure.get_size_inches() * _DPI
+    line = _fitted(one.title, block["width"] - 2 * _BETWEEN)
+    where = (start + _BETWEEN) / wide, (top - 0.25 * _TEXT) / high
+    figure.text(*where, line, va="top", fontsize=7)
+    top -= _TEXT
     for column, (title, image) in enumerate(((_INPUT, one.image), (name, one.output))):
         left = start + _BETWEEN + column * (size[0] + _BETWEEN)
         axis = _axis(figure, left, top - _TEXT - tall, size[0], tall)
         show_image(axis, image)
         axis.set_title(title, fontsize=7, pad=2)
-        for place, color in zip(one.places, COLORS, strict=False):
+        for number, place in enumerate(one.places):
+            color = COLORS[number]
             axis.add_patch(Rectangle(place[:2], *place[2:], ec=color, fc="none"))
-    bottom = top - block["height"] + _BETWEEN
+            look = {"color": "white", "fontsize": 6, "va": "bottom"}
+            look["bbox"] = {"fc": color, "ec": color, "pad": 0.8}
+            axis.text(*place[:2], str(number + 1), **look)
+    bottom = top + _TEXT - block["height"] + _BETWEEN
     pictures = [picture for pair in one.parts for picture in pair]
     for number, picture in enumerate(pictures):
         left = start + _BETWEEN + number * (part + _BETWEEN)
         axis = _axis(figure, left, bottom, part, part * planes(picture))
         show_image(axis, picture)
         axis.spines[:].set(visible=True, color=COLORS[number // 2], linewidth=1)
-        axis.set_title((_INPUT, name)[number % 2] + ", part", fontsize=7, pad=2)
+        title = f"{number // 2 + 1}: {(_INPUT, name)[number % 2]}"
+        axis.set_title(title, fontsize=7, pad=2)
 
 
 def _axis(figure, left, bottom, width, height):
