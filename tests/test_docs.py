@@ -37,6 +37,7 @@ from caejax.models.diagnosis import (
 )
 from caejax.models.kinds import UPSAMPLING, layer_filter
 from caejax.sweep import executors
+from caejax.training.run import few_steps
 
 DOCS = ROOT / "docs"
 # To run all that pages say takes minutes: a variable of the environment asks for it.
@@ -183,6 +184,32 @@ def test_the_readme_is_short_and_its_links_lead_somewhere():
             made = target.startswith("http") or "_generated" in path
             if path and not made:
                 assert (page.parent / path).exists(), f"{page}: {target}"
+
+
+def _configs_in(page):
+    """The configs that a page's Python blocks make or train."""
+    for block in blocks_of(page):
+        names = {"caejax": caejax}
+        if block.language != "python":
+            continue
+        if "def get_config()" in block.text:
+            exec(block.text, names)
+            yield names["get_config"]()
+        elif "caejax.train(config" in block.text:
+            made = re.findall(
+                r"^config(?: =|\.(?:data|train)\.).*", block.text, re.MULTILINE
+            )
+            exec("\n".join(made), names)
+            yield names["config"]
+
+
+def test_what_pages_train_takes_enough_steps_to_learn():
+    found = [(page, config) for page in PAGES for config in _configs_in(page)]
+    assert {"README.md", "tutorial.md", "apply.md"} <= {page.name for page, _ in found}
+    for page, config in found:
+        if config.data.source == "glyphs":
+            images = round(config.data.train_size * (1 - config.data.val_fraction))
+            assert not few_steps(config, images), page
 
 
 def test_commands_have_one_spelling():
