@@ -31,13 +31,13 @@ CAPTIONS = {
     "training. Below the dashed line there is only rounding.",
     "residual_spectrum": "Mean power spectrum of the test residuals (outputs minus "
     "clean images). The wedges outside point at the rows and columns of 1/2, 1/4 and "
-    "1/8 cycle per pixel: where they cross, only a pattern of period 2, 4 or 8 can put a "
-    "bright pixel.",
+    "1/8 cycle per pixel: where they cross, only a pattern of period 2, 4 or 8 can put "
+    "a bright pixel.",
     "phase_means": "The residual pattern: the mean test residual (output minus clean "
-    "image) of every phase of the longest period, minus the mean of all, in grey levels "
-    "of 255. A checkerboard makes phases differ, and so does what is left of the "
-    "images themselves: each RMS is of both, so a decoder without a pattern has one, "
-    "too.",
+    "image) of every phase of the longest period, minus the mean of all, in grey "
+    "levels of 255. A checkerboard makes phases differ, and so does what is left of "
+    "the images themselves: each RMS is of both, so a decoder without a pattern has "
+    "one, too.",
     "gallery": "Flat colours and gradients, what each whole model makes of them, and "
     "the ripple in that: its linear output without the trend. Decoders that are clean "
     "on flat colours may draw steps on gradients.",
