@@ -212,6 +212,14 @@ def test_what_pages_train_takes_enough_steps_to_learn():
             assert not few_steps(config, images), page
 
 
+def test_formulas_can_be_drawn():
+    drawn = pytest.importorskip("docutils.utils.math.latex2mathml")
+    for page in PAGES:
+        prose = re.sub(r"```.*?```|`[^`]*`", "", page.read_text(), flags=re.DOTALL)
+        for sign, text in re.findall(r"(\$\$?)([^$]+)\1", prose):
+            drawn.tex2mathml(text, as_block=sign == "$$")
+
+
 def test_commands_have_one_spelling():
     """`caejax NAME`, but in the README's first command, and where it says so once."""
     studies = ROOT.glob("experiments/*/README.md")
