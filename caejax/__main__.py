@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -9,6 +10,7 @@ import caejax
 from caejax.commands.modes import MODES
 from caejax.errors import did_you_mean, print_error
 from caejax.runtime import stopping
+from caejax.terminal.lines import broken, help_columns, refilled
 
 
 class Subcommand(NamedTuple):
@@ -146,19 +148,27 @@ def _unknown(program: str, name: str, argv: Sequence[str]) -> str:
 
 
 def _help(program: str) -> str:
-    width = max(map(len, SUBCOMMANDS))
-    lines = [f"  {name:{width}}  {x.sentence}" for name, x in SUBCOMMANDS.items()]
+    width, most = max(map(len, SUBCOMMANDS)), help_columns()
+    lines = [
+        textwrap.fill(
+            f"  {name:{width}}  {x.sentence}", most, subsequent_indent=" " * (width + 4)
+        )
+        for name, x in SUBCOMMANDS.items()
+    ]
     return "\n".join(
         [
             f"usage: {program} SUBCOMMAND ...",
             "",
-            str(caejax.__doc__).splitlines()[0],
+            refilled(str(caejax.__doc__).splitlines()[0], most),
             "",
             "subcommands:",
             *lines,
             "",
-            f"{program} SUBCOMMAND --help says more; {program} --version tells which "
-            "this is.",
+            broken(
+                f"{program} SUBCOMMAND --help says more; {program} --version tells "
+                "which this is.",
+                most,
+            ),
         ]
     )
 

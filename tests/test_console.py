@@ -41,7 +41,14 @@ def test_help_lists_the_subcommands_with_a_sentence_each(words, caejax):
     assert (code, error) == (0, "")
     for name, found in SUBCOMMANDS.items():
         assert f"  {name} " in out
-        assert found.sentence in out
+        assert found.sentence in " ".join(out.split())
+
+
+@pytest.mark.parametrize("name", ["", *SUBCOMMANDS])
+def test_help_fits_a_narrow_terminal(name, caejax, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    out = caejax(*filter(None, (name, "--help")))[1]
+    assert [line for line in out.splitlines() if len(line) > 60] == []
 
 
 def test_help_and_version_import_no_libraries():
@@ -86,7 +93,7 @@ FLAGS = {
     "run": (OF_RUNS, set()),
     "eval": (COMMON | OF_EVAL | {"cache", "locks"}, {"cores"}),
     "report": ({"workdir", "locks"}, {"config", "cores", "cache"}),
-    "show": ({"config", "cores", "calibrate"}, {"workdir", "cache", "locks"}),
+    "show": ({"config", "cores", "calibrate", "all"}, {"workdir", "cache", "locks"}),
     "slurm": (OF_RUNS | {"calibrate", "jobs"}, set()),
 }
 
@@ -102,7 +109,7 @@ def test_help_of_a_mode_has_its_flags_alone(mode, caejax):
     assert ("--config.FIELD=VALUE" in out) == (mode != "report")
     told = re.search(r"and ignored: (.*)\.", out)
     assert set(re.findall(r"--([\w-]+)", told[1] if told else "")) == ignored
-    examples = out.split("examples:\n")[1].splitlines()
+    examples = out.split("examples:\n")[1].replace(" \\\n     ", "").splitlines()
     for example in examples:
         words = example.split()[2:]
         assert example.startswith(f"  caejax {mode} --"), example

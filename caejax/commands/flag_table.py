@@ -9,6 +9,7 @@ from absl import flags
 
 from caejax.commands.modes import MODES
 from caejax.commands.options import WholeNumber
+from caejax.terminal.lines import broken, help_columns
 
 
 class _About(NamedTuple):
@@ -265,22 +266,19 @@ def lines(mode: str) -> Iterator[str]:
     if names_ignored := ", ".join(f"--{name}" for name in ignored(mode)):
         yield ""
         text = f"Accepted for the sake of other modes, and ignored: {names_ignored}."
-        yield textwrap.fill(text, WIDTH)
+        yield broken(text, help_columns())
 
 
 def _indented(text: str) -> str:
     indent = " " * 6
     return textwrap.fill(
         text,
-        WIDTH,
+        help_columns(),
         initial_indent=indent,
         subsequent_indent=indent,
         break_on_hyphens=False,
     )
 
-
-WIDTH = 80
-"""The columns of help."""
 
 _ALL_FIELDS = (
     "Set a field of the config, as often as wanted; `caejax show --config=NAME --all` "

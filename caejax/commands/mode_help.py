@@ -1,10 +1,10 @@
 """What `caejax.main` and its modes say with --help."""
 
 import inspect
-import textwrap
 
 from caejax.commands import flag_table
 from caejax.commands.modes import MODES
+from caejax.terminal.lines import broken, command_lines, help_columns, refilled
 
 WORDS = ("-h", "-help", "--help", "-?")
 
@@ -16,12 +16,12 @@ def of_mode(program: str, mode: str) -> str:
       program: how the mode is called, as "caejax run".
       mode: one of `MODES`.
     """
-    found = MODES[mode]
+    found, width = MODES[mode], help_columns()
     return "\n".join(
         [
-            f"usage: {program} {found.needs} [flags]",
+            broken(f"usage: {program} {found.needs} [flags]", width),
             "",
-            textwrap.fill(f"{found.sentence} {found.text}", flag_table.WIDTH),
+            broken(f"{found.sentence} {found.text}", width),
             "",
             "flags:",
             *flag_table.lines(mode),
@@ -38,22 +38,24 @@ def of_all(program: str, doc: str) -> str:
       program: how they are called, as "python -m caejax.main".
       doc: what they do.
     """
+    width = help_columns()
     return "\n".join(
         [
-            f"usage: {program} [--mode={'|'.join(MODES)}] [flags]",
+            broken(f"usage: {program} [--mode={'|'.join(MODES)}] [flags]", width),
             "",
-            inspect.cleandoc(doc),
+            refilled(inspect.cleandoc(doc), width),
             "",
             "flags, and in brackets the modes that look at them:",
             *flag_table.lines(""),
             "",
             *_examples(program, "run"),
-            f"  {program} --mode=eval {MODES['eval'].examples[0]}",
+            command_lines(f"{program} --mode=eval {MODES['eval'].examples[0]}", width),
             "",
-            f"{program} --mode=MODE --help says more of a mode.",
+            broken(f"{program} --mode=MODE --help says more of a mode.", width),
         ]
     )
 
 
 def _examples(program, mode):
-    return ["examples:", *(f"  {program} {words}" for words in MODES[mode].examples)]
+    examples, width = MODES[mode].examples, help_columns()
+    return ["examples:", *(command_lines(f"{program} {x}", width) for x in examples)]

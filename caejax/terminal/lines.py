@@ -12,6 +12,7 @@ from typing import TextIO
 # Control characters, what turns the direction of writing, ends of lines that are no
 # newlines, and bytes of names that are no text.
 _ACTING = ("Cc", "Cf", "Cs", "Zl", "Zp")
+_HELP = 80  # columns of help, at most
 _JOINERS = "\u200c\u200d"  # parts of words and of emoji
 
 
@@ -66,6 +67,25 @@ def broken(text: str, width: int | None) -> str:
     if width is None:
         return text
     return textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False)
+
+
+def help_columns() -> int:
+    """The columns of help: those of the terminal, or COLUMNS, and 80 at most."""
+    return min(_HELP, shutil.get_terminal_size().columns)
+
+
+def command_lines(command: str, width: int) -> str:
+    """A command as help shows it, on several lines that a shell takes as one."""
+    return " \\\n".join(
+        textwrap.wrap(
+            command,
+            width - 2,
+            initial_indent="  ",
+            subsequent_indent="      ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    )
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
