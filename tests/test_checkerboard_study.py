@@ -10,6 +10,7 @@ from scipy import stats
 from caejax.files.csv_files import read_csv, write_csv
 from caejax.models.diagnosis import clean_at_initialisation, clean_by_construction
 from caejax.models.size import parameter_shapes
+from caejax.report.style import paper_style
 from caejax.sweep.spec import expand
 from caejax.training.task import model_from_config
 from experiments.checkerboard import (
@@ -333,6 +334,27 @@ def test_downsampling_has_tables_and_a_figure(tmp_path):
         "gradients.png",
         "gradients.pdf",
     }
+
+
+def test_figures_say_their_setting_and_have_no_formulas_at_their_axes():
+    rows = [
+        run_row(kind, seed, step=step)
+        | {f"dc_ripple_db_s{s}": -20.0 for s in (2, 4, 8)}
+        for kind in ("nearest_k3", "deconv_k3")
+        for seed in range(2)
+        for step in (0, 100, 1000)
+    ]
+    noise = {"name": "gaussian", "level": 0.25}
+    about = {"config_of_first_run": {"corruption": noise}}
+    arm = records.Arm(rows, rows, about, {}, [])
+    said = figures._setting("primary_mnist", arm)
+    assert said == "MNIST, fixed width, gaussian noise 0.25, 2 seeds"
+    with paper_style():
+        drawn = figures.curves(rows)
+        drawn.canvas.draw()
+    ticks = [x.get_text() for x in drawn.axes[0].get_xticklabels(which="both")]
+    assert "100" in ticks
+    assert not any("$" in text for text in ticks)
 
 
 def test_residuals_are_kept_by_decoder(tmp_path):

@@ -14,17 +14,32 @@ from caejax.metrics.table import PERIODS
 from caejax.report import patterns
 from caejax.report.channels import show_image
 from caejax.report.read import RunFiles
-from caejax.report.style import COLORS, PAGE, bare, paper_style, save, series_style
+from caejax.report.style import (
+    COLORS,
+    PAGE,
+    bare,
+    head,
+    paper_style,
+    save,
+    series_style,
+)
 from experiments.checkerboard import analysis, arms, tables
 from experiments.checkerboard.arms import DECODER, ENCODER
 from experiments.checkerboard.records import Arm
 from experiments.checkerboard.residuals import Arrays
 from experiments.shared.cells import mean_interval
 from experiments.shared.rows import Row, done
-from experiments.shared.styles import GREY, kind_style, points
+from experiments.shared.styles import GREY, kind_style, plain_numbers, points
 
 FORMATS = ("png", "pdf")
 SHOWN = 4  # pictures a decoder
+_RANGE = "; means, bars are the range over seeds"
+_SHOWN = {  # by each of an arm's figures
+    "ripple_steps": "; medians, bands are the range over seeds",
+    "psnr_ripple": "; means with 95 % intervals",
+    "residual_spectra": "; means over seeds",
+    "residual_phase_means": "; of seed 0",
+}
 STRETCH = 0.2  # half the range in which ripple is shown
 
 
@@ -33,9 +48,13 @@ def draw(kept: Mapping[str, Arm], out: Path) -> None:
     with paper_style():
         for name in tables.primaries(kept):
             arm, data = kept[name], name.removeprefix("primary_")
-            save(curves(arm.curves), out / f"ripple_steps_{data}", formats=FORMATS)
-            save(scatter(arm.rows), out / f"psnr_ripple_{data}", formats=FORMATS)
-            for title, figure in residuals(arm.residuals).items():
+            drawn = {
+                "ripple_steps": curves(arm.curves),
+                "psnr_ripple": scatter(arm.rows),
+                **residuals(arm.residuals),
+            }
+            for title, figure in drawn.items():
+                head(figure, f"{_setting(name, arm)}{_SHOWN.get(title, '')}")
                 save(figure, out / f"{title}_{data}", formats=FORMATS)
         rows = {name: kept[name].rows for name in tables.primaries(kept)}
         rows |= tables.matched_rows(kept)
@@ -44,10 +63,24 @@ def draw(kept: Mapping[str, Arm], out: Path) -> None:
             save(forest(rows), out / "psnr_differences", formats=FORMATS)
         if "grid_mnist" in kept:
             figure = grid(kept["grid_mnist"].rows)
+            head(figure, f"{_setting('grid_mnist', kept['grid_mnist'])}{_RANGE}")
             save(figure, out / "grid", formats=FORMATS)
         if "downsampling_bsds" in kept:
             figure = gradients(kept["downsampling_bsds"].rows)
+            arm = kept["downsampling_bsds"]
+            head(figure, f"{_setting('downsampling_bsds', arm)}{_RANGE}")
             save(figure, out / "gradients", formats=FORMATS)
+
+
+def _setting(name, arm):
+    """An arm's data, noise and seeds in a line; noise that is swept has panels."""
+    corruption = arm.about.get("config_of_first_run", {}).get("corruption", {})
+    swept = len({row.get("corruption.level") for row in arm.rows}) > 1
+    told = [tables.TITLES[name]]
+    if corruption and not swept:
+        told.append(f"{corruption['name']} noise {corruption['level']:g}")
+    seeds = len({row["seed"] for row in done(arm.rows)})
+    return ", ".join([*told, f"{seeds} seeds"])
 
 
 def _has_reference(rows):
@@ -77,6 +110,7 @@ def curves(rows: Sequence[Row]) -> Figure:
             axis.fill_between(steps, *ends, color=style["color"], alpha=0.12, lw=0)
         axis.axhline(analysis.CLEAN, color="black", lw=0.6, ls=":")
         axis.set_xscale("symlog", linthresh=10)
+        plain_numbers(axis.xaxis)
         axis.set(xlabel="step", title=f"period {s}", xlim=(-1, None))
     axes[0].set_ylabel(table.title("dc_ripple_db"))
     _legend(figure, axes[0])

@@ -36,7 +36,7 @@ from experiments.shared import machine
 from experiments.shared.cells import bracketed, mean_and_range
 from experiments.shared.commands import create_parser
 from experiments.shared.rows import Row, distinct, select
-from experiments.shared.styles import GREY
+from experiments.shared.styles import GREY, plain_numbers
 
 # Labels and the steps of training with them.
 STEPS = {100: 300, 1000: 1000, 10_000: 3000}
@@ -168,6 +168,7 @@ def figure(rows: Sequence[Row]) -> Figure:
         look = series_style(i)
         axes[0].errorbar(counts, errors.mean(1), ends, **look, label=f"{arm} encoder")
     axes[0].set(xscale="log", yscale="log", xlabel="labels", ylabel="test error (%)")
+    plain_numbers(axes[0].xaxis)
     axes[0].set_yticks([3, 5, 10, 20, 30], ["3", "5", "10", "20", "30"])
     axes[0].set_yticks([], minor=True)
     axes[0].legend()

@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from caejax.report.style import COLORS, PAGE, bare, paper_style, save
 from experiments.seeds.systems import System
 from experiments.shared.rows import Row, distinct, select
+from experiments.shared.styles import plain_numbers
 
 COLUMNS = 4
 SHOWN = 8  # pictures a row
@@ -85,6 +86,7 @@ def _panel(axis, system):
     low, high = axis.dataLim.intervaly
     if high > WIDE * low:
         axis.set_yscale("log")
+        plain_numbers(axis.yaxis)
     axis.set_title(f"{system.name}\n{system.unit.text}", fontsize=6)
     axis.xaxis.set_major_locator(MaxNLocator(4, integer=True))
 

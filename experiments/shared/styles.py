@@ -1,5 +1,7 @@
 """Colours and lines that mean the same in all studies."""
 
+from matplotlib.axis import Axis
+
 from caejax.report.decoders import style_of
 
 GREY = "#999999"  # of what is beside the point: single seeds, lines of reference
@@ -8,6 +10,12 @@ GREY = "#999999"  # of what is beside the point: single seeds, lines of referenc
 def kind_style(kind: str) -> dict[str, str]:
     """Colour, marker and line of a kind of upsampling, the same in every figure."""
     return style_of(kind)
+
+
+def plain_numbers(axis: Axis) -> None:
+    """Numbers at a logarithmic axis as digits: formulas are not set in figures."""
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter("")
 
 
 def points(style: dict[str, str]) -> dict[str, str]:
