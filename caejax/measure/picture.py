@@ -130,7 +130,7 @@ def _draw_evidence(axes, seen, found):
     powers = [10**n for n in range(-1, 6) if n < 2 or 10**n < highest]
     axes.set(
         title="evidence for each period;\nlisted ones are marked",
-        xlabel="period (pixels)",
+        xlabel="period (pixels, log scale)",
         ylabel="evidence (\u2212log10 of chance)",
         ylim=(_FAINTEST * 0.9, max(20, highest)),
         yticks=powers,
@@ -171,8 +171,10 @@ def _draw_pattern(axes, seen, found):
     )
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MaxNLocator("auto", integer=True))
-    axes.figure.colorbar(image, ax=axes, shrink=0.7, label="grey levels")
-    axes.set(title=f"the strongest: period {period},\ndrawn twice", xlabel="pixels")
+    axes.figure.colorbar(image, ax=axes, shrink=0.7, label="grey levels of 255")
+    axes.set(
+        title=f"the strongest: period {period},\ndrawn twice each way", xlabel="pixels"
+    )
 
 
 def folded(seen: Seen, period: int, detail: bool) -> np.ndarray:
