@@ -173,12 +173,15 @@ def table(rows: list[Row]) -> str:
             [kind, name, *(f"{x:.2f}" for x in values)]
             for name, values in PUBLISHED[kind].items()
         ]
-        lines += _leads(rows, kind)
+        lines += lead_rows(rows, kind)
     return to_markdown(["images", "estimator", *(f"{x} / 255" for x in LEVELS)], lines)
 
 
-def _leads(rows, kind):
-    """How far caejax is ahead of BM3D, with intervals over images; no row of few."""
+def lead_rows(rows: list[Row], kind: str) -> list[list[str]]:
+    """A row of how far caejax is ahead of BM3D, with intervals over images.
+
+    None where fewer than `FEWEST` images have been measured with both.
+    """
     found = [leads(rows, kind, level) for level in LEVELS]
     images = min(map(len, found))
     if images < FEWEST:

@@ -26,7 +26,7 @@ from caejax.report.tables import to_markdown
 from caejax.runtime.startup import start
 from caejax.runtime.stopping import run_command
 from experiments.denoiser import failures
-from experiments.denoiser.measure import HERE, KINDS, LEVELS, by_image
+from experiments.denoiser.measure import HERE, KINDS, LEVELS, by_image, lead_rows
 from experiments.shared.commands import GOES_ON, create_parser
 from experiments.shared.rows import Row
 
@@ -58,7 +58,8 @@ own: `caejax run --config=denoiser_gray --config.data.dir=PHOTOS`.
 Validated on 32 photographs of its val part that are not in CBSD68.
 
 **Figures.** PSNR in dB on CBSD68, mean over the 68 images, outputs not rounded, noise
-not clipped, BM3D told the level and on the same noisy images.
+not clipped, BM3D told the level and on the same noisy images. Differences are paired by
+image, with 95 % intervals; [how they were measured](experiments/denoiser/README.md).
 
 {table}
 
@@ -132,10 +133,14 @@ def ship(kind: str, run: Path, rows: list[Row]) -> None:
     print(f"wrote {path.name}: {words}")
 
 
-def card() -> str:
-    """The model card of the files that are there, with the figures of their headers."""
+def card(rows: list[Row]) -> str:
+    """The model card of the files that are there, with the figures of their headers.
+
+    Args:
+      rows: the rows of results.csv, for the differences.
+    """
     lines = []
-    for name in NAMES.values():
+    for kind, name in NAMES.items():
         if not weights.place(name).is_file():
             continue
         _, texts = read(weights.place(name))
@@ -143,6 +148,7 @@ def card() -> str:
         for estimator, by_level in measured.items():
             values = [f"{by_level[str(level)]:.2f}" for level in LEVELS]
             lines.append([name, estimator, *values])
+        lines += [[name, *row[1:]] for row in lead_rows(rows, kind)]
     head = ["images of", "estimator", *(f"{level} / 255" for level in LEVELS)]
     pictures = [f"![{kind}]({path})" for kind, path in _pictures().items()]
     names = weights.shipped()
@@ -180,7 +186,7 @@ def main() -> int:
     for kind, picture in _pictures().items():
         figure = failures.draw(kind, weights.place(NAMES[kind]), args.data, rows)
         save(figure, CARD.parent / picture)
-    CARD.write_text(card())
+    CARD.write_text(card(rows))
     print(f"wrote {CARD.name}")
     return 0
 
