@@ -271,9 +271,9 @@ def _levels(config: ConfigDict) -> str:
     drawn = config.corruption.train_range or (config.corruption.level,)
     grey = [255 * level for level in drawn]
     plain = all(level == round(level, 3) for level in drawn)
-    if config.corruption.name != "gaussian" or plain:
+    if plain or any(abs(level - round(level)) > 1e-6 for level in grey):
         return " to ".join(f"{level:g}" for level in drawn)
-    return f"{' to '.join(f'{level:.4g}' for level in grey)} of 255"
+    return f"{' to '.join(f'{level:.0f}' for level in grey)} of 255"
 
 
 def _as_given(outputs: Floats, batch: Batch) -> Floats:

@@ -86,7 +86,7 @@ def test_detectors_with_a_place_that_draws_are_not_clean(normal, tmp_path, capsy
     assert place["ripple_db"] == pytest.approx(place["predicted_db"], abs=0.1)
     assert place["ripple_db"] > -60
     assert main([str(file)]) == 3
-    assert f"at the result of {place['name']}" in capsys.readouterr().out
+    assert f"in the result of {place['name']}" in capsys.readouterr().out
 
 
 def test_recurrent_layers_make_no_pixels(normal, tmp_path):
