@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from caejax.report.words import joined
+
 MUCH_DB = 0.5  # of PSNR; a loss of less is not worth another training
 
 # What keeps the phases of a kind equal while it trains, with the same parameters.
@@ -26,8 +28,8 @@ def without_tied(kinds: Sequence[str], field: str) -> str:
     has = "has" if len(kinds) == 1 else "have"
     flag = f" --config.{field}={INSTEAD[0]}" * (field == "model.upsampling")
     return (
-        f"{_listed(kinds)} {has} no form whose phases stay equal in training "
-        f"({_listed([*TIED])} have one); train a model of another kind, which draws no "
+        f"{joined(kinds)} {has} no form whose phases stay equal in training "
+        f"({joined([*TIED])} have one); train a model of another kind, which draws no "
         f"grid, with {INSTEAD[0]} or {INSTEAD[1]} in config.{field}: caejax run "
         f"--config=CONFIG{flag} --workdir=DIR"
     )
@@ -89,8 +91,3 @@ NOT_MEASURED = (
     "what this costs in quality was not measured: --images=DIR and --targets=DIR, of "
     "what should come out of these, measure it"
 )
-
-
-def _listed(names):
-    *first, last = names
-    return f"{', '.join(first)} and {last}" if first else last

@@ -47,13 +47,14 @@ class Axis(NamedTuple):
     @property
     def length(self) -> int:
         """Pixels that the tiles cover, at least those of the image."""
-        return self.tile + (self.count - 1) * self.step - self.earlier
+        if self.grid:
+            return -(-self.size // self.grid) * self.grid
+        return self.tile + (self.count - 1) * self.step
 
     @property
     def earlier(self) -> int:
         """Pixels by which the last tile begins before its step."""
-        end = self.tile + (self.count - 1) * self.step
-        return end - -(-self.size // self.grid) * self.grid if self.grid else 0
+        return self.tile + (self.count - 1) * self.step - self.length
 
     @property
     def before(self) -> int:

@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from caejax.config.ids import setting_id
+from caejax.metrics.units import GREYS
 from caejax.report.channels import aspect, show_image
 from caejax.report.figures import comparable_runs, seeds_of, setting_of_compared
 from caejax.report.read import RunFiles, SweepFiles
@@ -16,7 +17,7 @@ _EXAMPLES = 4
 _ENLARGED = 2  # times
 _TEXT = 0.45  # inches above and below the pictures
 _ROOM = 0.6  # inches that a decoder's name takes
-_GREY, _GREYS = 0.75, 255
+_GREY = 0.75
 _ROWS = ("enlarged", "flat grey", "ramp")
 _ON_FLAT = "pattern: RMS\n{} of 255"
 _BLANK = "only models are given these, without noise: other denoisers do not upsample"
@@ -77,7 +78,7 @@ def denoisers(sweep: SweepFiles, width: float = PAGE) -> Figure | None:
             image = run.samples["gallery_output"][index]
             show_image(axis, image)
             if index == plain[0]:
-                drawn = grey_levels(_GREYS * _deviation(image))
+                drawn = grey_levels(GREYS * _deviation(image))
                 label = f"RMS\n{drawn}\nof 255" if turned else _ON_FLAT.format(drawn)
                 axis.set_xlabel(label, fontsize=7)
     names = ("detail", "flat\ngrey", "ramp") if turned else _ROWS
@@ -122,7 +123,7 @@ def _on_flat(samples):
     if "gallery_output" not in samples or "gallery_input" not in samples:
         return None
     flat, _ = _plain(samples["gallery_input"])
-    return _GREYS * _deviation(samples["gallery_output"][flat])
+    return GREYS * _deviation(samples["gallery_output"][flat])
 
 
 def _references(sweep, run: RunFiles):

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
 from caejax.metrics.table import METRICS, PERIODS, ROUNDING_DB, column, title
+from caejax.metrics.units import GREYS
 from caejax.report.channels import (
     apart,
     aspect,
@@ -39,7 +40,6 @@ _DPI = 200  # of figures
 _LINEAR = 10  # steps, up to which their axis is not logarithmic
 _PADDING = 0.1  # inches between pictures side by side
 _TICKS = 6  # more values than that are not all written at their axis
-_GREYS = 255
 
 QUALITY, RIPPLE = "test/psnr", METRICS["dc_ripple_db"]
 
@@ -98,7 +98,7 @@ def ripple_scale(runs: Sequence[RunFiles]) -> float:
 
 def in_greys(value: float) -> str:
     """A part of an image's range in grey levels of 255, as a text of two digits."""
-    return f"{float(f'{_GREYS * value:.2g}'):g}"
+    return f"{float(f'{GREYS * value:.2g}'):g}"
 
 
 def curves(run: RunFiles, width: float = PAGE) -> Figure:
@@ -299,7 +299,7 @@ def drawn_grey(summary: Mapping[str, float]) -> float | None:
     if worst < ROUNDING_DB:
         return 0.0
     seen = summary.get(column(METRICS["dc_ripple_image_db"], max(PERIODS), "test"))
-    return float(_GREYS * 10 ** ((worst if seen is None else seen) / 20))
+    return float(GREYS * 10 ** ((worst if seen is None else seen) / 20))
 
 
 def comparable_runs(sweep: SweepFiles) -> dict[str, RunFiles]:

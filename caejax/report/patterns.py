@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.markers import CARETDOWN, CARETLEFT
 
+from caejax.metrics.units import GREYS
 from caejax.report.channels import grey, planes, show_image
 from caejax.report.figures import below, in_greys
 from caejax.report.read import RunFiles
@@ -24,7 +25,6 @@ _BAR = {"shrink": 0.8, "pad": 0.02, "aspect": 40}
 _PICTURES, _FEW = 5, 3  # of the gallery on a page, and where there is less room
 _LETTER = 0.062  # inches, about
 _TALLEST = 8.0  # inches of a gallery
-_GREYS = 255
 _DECADES = 5  # of the spectrum's range that are shown, at most
 
 
@@ -96,7 +96,7 @@ def phase_means(runs: Runs, setting: str = "", width: float = PAGE) -> Figure | 
     arrays = _arrays(runs, "residual_phase_means")
     if not arrays:
         return None
-    maps = {name: _GREYS * (a.mean(-1) - a.mean()) for name, a in arrays.items()}
+    maps = {name: GREYS * (a.mean(-1) - a.mean()) for name, a in arrays.items()}
     scale = max(1e-4, *(np.abs(a).max() for a in maps.values()))
     figure, axes = _panels(len(maps), 1.9, 0.5, width)
     for axis, (name, values) in zip(axes, maps.items(), strict=False):
