@@ -1,14 +1,19 @@
 """Runs of caejax, diagnosed and mended."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from helpers.tiny import save_checkpoints, tiny_config
 
 import caejax
 from caejax.diagnose import diagnose
+from caejax.diagnose.runs import input_shape
 from caejax.errors import CaejaxError
+from caejax.export import export
 from caejax.files.finished import read_summary
 from caejax.fix import cost, fix_file, runs
+from caejax.inference import trained
 from caejax.models.diagnosis import clean_by_construction
 from caejax.models.kinds import UPSAMPLING
 from caejax.training.loop import train
@@ -54,6 +59,16 @@ def test_every_kind_is_seen_for_what_it_is(kind, clean, tmp_path):
     strides = [place["stride"] for place in drawn]
     strides = np.prod(strides, axis=0)
     np.testing.assert_array_equal(strides, [4, 4])
+
+
+def test_weights_are_taken_by_file_and_by_the_name_that_ships(tmp_path):
+    save_checkpoints(tmp_path / "run", wide_config("deconv_k3"), seeds=[0])
+    file = tmp_path / "w.safetensors"
+    export(trained.load(tmp_path / "run"), "safetensors", file)
+    assert diagnose(file)["ripple_db"] == diagnose(tmp_path / "run")["ripple_db"]
+    assert input_shape(Path("denoiser_gray")) == (1, None, None)
+    with pytest.raises(CaejaxError, match=r"'no\.safetensors' is no model"):
+        diagnose("no.safetensors")
 
 
 def test_a_run_is_mended_and_trained_further(tmp_path):

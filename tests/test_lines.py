@@ -74,6 +74,11 @@ def test_tables_hold_any_name(name, tmp_path):
     assert latex.count("\n") == to_latex(["a", "n"], [["b", "1"]]).count("\n")
 
 
+def test_code_in_cells_of_markdown_stays_code():
+    text = to_markdown(["`a|b`"], [["*a* `b*c` <d>, `e"]])
+    assert text == "| `a\\|b` |\n| --- |\n| \\*a\\* `b*c` \\<d>, \\`e |\n"
+
+
 def test_long_names_are_written_to(tmp_path):
     path = tmp_path / ("e" * 251 + ".txt")
     write_atomically(path, "x")

@@ -14,10 +14,12 @@ from typing import Any
 
 import numpy as np
 
+from caejax import weights
 from caejax.diagnose.inspect import inspect
 from caejax.diagnose.result import THRESHOLD_DB, Diagnosis
 from caejax.errors import CaejaxError
 from caejax.files.paths import expand
+from caejax.files.safetensors import SUFFIX
 from caejax.ops.foreign import as_numpy, is_array, libraries
 
 __all__ = ["Diagnosis", "diagnose"]
@@ -34,10 +36,11 @@ def diagnose(
     """Finds the places where a model enlarges, and measures what they draw.
 
     Args:
-      model: the path of an ONNX file or of a finished run of caejax; a model that
-        `caejax.load` gives; a `torch.nn.Module`, whose mode and weights are left as
-        they are; or a JAX function from (B, n1, ..., nd, C) to such an array, for
-        instance `lambda x: model.apply(params, x)`.
+      model: the path of an ONNX file, of a finished run of caejax or of its exported
+        weights; the name of a model that ships; a model that `caejax.load` gives; a
+        `torch.nn.Module`, whose mode and weights are left as they are; or a JAX
+        function from (B, n1, ..., nd, C) to such an array, for instance
+        `lambda x: model.apply(params, x)`.
       inputs: an array that the model takes, or a list of them: of PyTorch and ONNX
         (B, C, n1, ..., nd), of JAX (B, n1, ..., nd, C). Their shapes are used, and
         the mean and spread of their channels. Of files they may be left out.
@@ -80,7 +83,7 @@ def read_inputs(model: Path, folder: Path) -> list[np.ndarray]:
     """What a model in a file takes, of each image of a folder.
 
     Args:
-      model: an ONNX file of one input, or a run's folder.
+      model: an ONNX file of one input, or a model of caejax's as `diagnose` takes it.
       folder: of images, or of .npy files; see `caejax.diagnose.examples.read`.
 
     Returns:
@@ -90,14 +93,19 @@ def read_inputs(model: Path, folder: Path) -> list[np.ndarray]:
       CaejaxError: a file that cannot be read, or images that do not fit.
     """
     examples = importlib.import_module("caejax.diagnose.examples")
-    if model.is_dir():
+    if is_own(model):
         shape = importlib.import_module("caejax.diagnose.runs").input_shape(model)
     else:
         reading = load_extra("caejax.diagnose.onnx_file", "onnx")
         shape = reading.input_shape(reading.read(model))
     read = [examples.read(x, shape) for x in examples.find(folder)]
     arrays: list[np.ndarray] = examples.of_one_size(read)
-    return [np.moveaxis(x, 1, -1) for x in arrays] if model.is_dir() else arrays
+    return [np.moveaxis(x, 1, -1) for x in arrays] if is_own(model) else arrays
+
+
+def is_own(path: Path) -> bool:
+    """Whether it is a run of caejax, a file of its weights, or a model that ships."""
+    return path.is_dir() or path.suffix == SUFFIX or weights.is_meant(path, path)
 
 
 def _is_loaded(model):
@@ -206,9 +214,9 @@ def _of_trained(model, inputs, threshold_db, behind, examples):
 
 
 def _of_file(path: Path, inputs, threshold_db, behind, examples):
-    if path.is_dir():
+    if is_own(path):
         loading = importlib.import_module("caejax.inference.trained")
-        found = loading.load(path)
+        found = loading.find(path)
         return _of_trained(found, inputs, threshold_db, behind, examples)
     watching = load_extra("caejax.diagnose.onnx_file", "onnx")
     model = watching.read(path)

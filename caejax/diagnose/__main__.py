@@ -20,7 +20,8 @@ FOUND = 3  # exit code: a pattern above the threshold
 _DESCRIPTION = """\
 Finds the places where a model enlarges its features, reads from their kernels whether
 they draw checkerboards, measures what the whole model draws of flat inputs, and says
-what mends it. MODEL is an ONNX file or the folder of a finished run of caejax.
+what mends it. MODEL is an ONNX file, the folder of a finished run of caejax, a file of
+its weights (.safetensors), or the name of a model that ships, such as denoiser_gray.
 
 Exit codes: 0 clean, 3 a pattern above --threshold, 1 something that cannot be read.
 """
@@ -30,7 +31,7 @@ def parse(argv: Sequence[str], program: str) -> argparse.Namespace:
     """Reads the command line."""
     parser = create_parser(program, _DESCRIPTION)
     add = parser.add_argument
-    add("model", metavar="MODEL", help="an ONNX file, or a run's folder")
+    add("model", metavar="MODEL", help="an ONNX file, a run, or a model that ships")
     add_json(parser)
     add(
         "--threshold",
@@ -63,12 +64,12 @@ def main(argv: Sequence[str], *, program: str = "python -m caejax.diagnose") -> 
 
 
 def _diagnose(args):
-    from caejax.diagnose import diagnose, read_inputs
+    from caejax.diagnose import diagnose, is_own, read_inputs
 
     model = expand(args.model, "MODEL")
-    if not model.exists():
+    if not (model.exists() or is_own(model)):
         raise CaejaxError(f"MODEL is {model}, and there is no such file or folder")
-    if model.is_dir():
+    if is_own(model):
         from caejax.runtime.startup import start
 
         start()

@@ -13,7 +13,7 @@ _SIDE = 96  # pixels at least, of models that take any
 
 def input_shape(workdir: Path) -> tuple[int | None, ...]:
     """(C, H, W) of a run's images; None for sides that may be any."""
-    found = trained.load(workdir)
+    found = trained.find(workdir)
     height, width, channels = found.model.shape
     if trained.takes_side(found, 2 * max(height, width)):
         return channels, None, None

@@ -197,6 +197,8 @@ def corrupt(trained: Trained, split: str) -> Function:
 
 def takes_side(trained: Trained, side: int) -> bool:
     """Whether the model works on images of side x side, as a convolution does."""
+    if trained.config.train.crop_size:
+        return True  # it fills up what its stride does not divide
 
     def run(params, images):
         model, variables = trained.model, {"params": params}

@@ -123,14 +123,18 @@ def runs_table(sweep: SweepFiles) -> tuple[list[str], list[list[str]]]:
 
 
 def to_markdown(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    """A Markdown table."""
+    """A Markdown table; of its cells only what is between backticks is formatted."""
     rows = [map(_to_markdown, row) for row in (header, *lines)]
     rows.insert(1, ["---"] * len(header))
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
 def _to_markdown(text):
-    return re.sub(r"[|<&*`\\]", r"\\\g<0>", printable(text))
+    def escaped(found):
+        code = len(found[0]) > 1
+        return found[0].replace("|", r"\|") if code else f"\\{found[0]}"
+
+    return re.sub(r"`[^`]+`|[|<&*`\\]", escaped, printable(text))
 
 
 _LATEX = {c: f"\\{c}" for c in "&%$#_{}"} | {
