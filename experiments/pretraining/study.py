@@ -154,7 +154,7 @@ def report(rows: Sequence[Row], pretrained: str) -> str:
     return (
         f"Written by study.py; {pretrained}.\n\n"
         "Accuracies are means and, in brackets, ranges over seeds; differences are "
-        "means of pairs with BCa intervals of 95 %.\n\n" + to_markdown(header, lines)
+        "means of pairs with Student's 95 % intervals.\n\n" + to_markdown(header, lines)
     )
 
 
