@@ -40,34 +40,36 @@ _CARD = """\
 Written by `python -m experiments.denoiser.ship`; every figure is of
 `experiments/denoiser/results.csv`.
 
-**What {they_are} of caejax's own parts, blind to the level of the noise:
+**What {they_are} of caejax's own parts that need not be told the level of the noise:
 {names}. {whose} header
-holds the config, the data, the seed, the figures and a checksum, which is checked
+holds the config, the data, the seed, the figures and a checksum, which is verified
 whenever the file is read.
 
-**Intended use.** Photographs with Gaussian noise of a standard deviation up to 55 of
-255, each pixel's by itself: `caejax denoise PHOTOS`,
-`caejax.load("{first}").denoise(images)`. Not for evidence: what a denoiser draws
-may look real and not have been there.
+**Intended use.** Photographs with Gaussian noise that is independent at each pixel and
+has a standard deviation of up to 55 of 255: `caejax denoise PHOTOS`,
+`caejax.load("{first}").denoise(images)`. Do not use the output as evidence: what a
+denoiser draws may look real without having been there.
 
 **Data.** {data}, of the Berkeley Segmentation
-Dataset, which is for non-commercial research (Arbelaez et al. 2011). The weights are
-under Apache-2.0, as all of caejax; whether that of the photographs binds a model that
-was trained on them we do not know. For commercial use train one on photographs of your
-own: `caejax run --config=denoiser_gray --config.data.dir=PHOTOS`.
-Validated on 32 photographs of its val part that are not in CBSD68.
+Dataset, which is for non-commercial research (Arbelaez et al. 2011). Validation
+used 32 photographs of its val part that are not in CBSD68. The weights are
+under Apache-2.0, as all of caejax is. It is not known whether the photographs' licence
+binds a model that was trained on them. For commercial use, train a model on photographs
+of your own: `caejax run --config=denoiser_gray --config.data.dir=PHOTOS`.
 
-**Figures.** PSNR in dB on CBSD68, mean over the 68 images, outputs not rounded, noise
-not clipped, BM3D told the level and on the same noisy images. Differences are paired by
-image, with 95 % intervals; [how they were measured](experiments/denoiser/README.md).
+**Figures.** PSNR in dB on CBSD68, mean over the 68 images. The noise was not clipped
+and outputs were not rounded. BM3D had the same noisy images and was told the level.
+Differences are paired by image, with 95 % intervals. [How they were
+measured](experiments/denoiser/README.md).
 
 {table}
 
-**Failure cases.** Not trained on: noise that neighbouring pixels share, as of
-demosaicing and JPEG files, shot noise, and levels above 55 of 255. Fine texture below
-the level of the noise is lost. Below: the photograph on which the model is most behind
-BM3D, or least ahead, at 50; noise of twice the highest level; noise of 25 that
-neighbours share (a binomial filter); a JPEG file of quality 10.
+**Failure cases.** Training did not include noise that neighbouring pixels share (as
+after demosaicing and in JPEG files), shot noise, or levels above 55 of 255. Fine
+texture below the level of the noise is lost. The pictures show four inputs: of the
+photographs on which BM3D was measured, the one on which the model is furthest behind
+it, or least ahead, at 50; noise of 100; noise of 25 that neighbours share (a binomial
+filter); and a JPEG file of quality 10.
 
 {pictures}
 """
