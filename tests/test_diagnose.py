@@ -350,8 +350,15 @@ def test_modules_that_cannot_be_run_are_told_in_one_line(torch):
         with pytest.raises(CaejaxError, match=words) as told:
             caejax.diagnose(module, x)
         assert "\n" not in str(told.value)
-    with pytest.raises(CaejaxError, match="an input is str"):
-        caejax.diagnose(Silent(), "x")
+    layer = torch.nn.ConvTranspose2d(16, 1, 2, 2)
+    for model, given, words in (
+        (Silent(), "x", "an input is str"),
+        (layer, x[0], r"inputs of shape \(16, 16, 8\).* without a batch"),
+        (layer, np.zeros((1, 16, 8, 8)), r"its weights' type: x.float\(\)"),
+        (torch.nn.ConvTranspose2d, x, r"is a class; .* ConvTranspose2d\(\.\.\.\)"),
+    ):
+        with pytest.raises(CaejaxError, match=words):
+            caejax.diagnose(model, given)
     with pytest.raises(CaejaxError, match="module cannot be run"):
         caejax.fix(torch.nn.ConvTranspose2d(8, 1, 3, 2), x)
 
@@ -384,7 +391,7 @@ def test_onnx_files(mode, fault, normal, tmp_path, capsys):
     assert (place["gain_spread_db"] > -60) == (fault == "kernel")
     assert (place["bias_spread"] > 1e-6) == (fault == "bias")
     assert ("a bias of its own" in place["verdict"]) == (fault == "bias")
-    assert ("clean: of flat inputs" in capsys.readouterr().out) == (not fault)
+    assert ("clean: on flat inputs" in capsys.readouterr().out) == (not fault)
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def test_detectors_are_measured_at_their_places(normal, tmp_path, capsys):
     assert found.clean
     assert any("as in one that lists detections" in x for x in found["about"])
     assert main([str(file)]) == 0
-    assert "clean: of flat inputs no place draws more" in capsys.readouterr().out
+    assert "clean: on flat inputs no place draws more" in capsys.readouterr().out
 
 
 def test_detectors_with_a_place_that_draws_are_not_clean(normal, tmp_path, capsys):

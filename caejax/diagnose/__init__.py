@@ -115,6 +115,11 @@ def _is_loaded(model):
 
 def _check_function(model):
     """Refuses what can be called and is no function of inputs alone."""
+    if isinstance(model, type):
+        raise CaejaxError(
+            f"{model.__name__} is a class; give a model that it makes, "
+            f"{model.__name__}(...)"
+        )
     if _is_loaded(getattr(model, "__self__", None)):
         raise CaejaxError(
             f"{model.__name__} of a loaded model cannot be followed; give the model "
@@ -215,8 +220,7 @@ def _of_trained(model, inputs, threshold_db, behind, examples):
 
 def _of_file(path: Path, inputs, threshold_db, behind, examples):
     if is_own(path):
-        loading = importlib.import_module("caejax.inference.trained")
-        found = loading.find(path)
+        found = _own(path)
         return _of_trained(found, inputs, threshold_db, behind, examples)
     watching = load_extra("caejax.diagnose.onnx_file", "onnx")
     model = watching.read(path)
@@ -227,6 +231,19 @@ def _of_file(path: Path, inputs, threshold_db, behind, examples):
         about = f"probed with flat inputs of mean 0 and spread 1, {_OTHERS}"
         found["about"].append(about)
     return found
+
+
+def _own(path):
+    loading = importlib.import_module("caejax.inference.trained")
+    try:
+        return loading.find(path)
+    except CaejaxError as error:
+        if path.suffix != SUFFIX:
+            raise
+        raise CaejaxError(
+            f"{error}; of another program's model give an ONNX file, as "
+            "torch.onnx.export writes it"
+        ) from error
 
 
 _OTHERS = "of others it may draw more or less: --images=DIR takes those of your images"

@@ -3,8 +3,8 @@
 from caejax.diagnose.places import Place
 
 _COST = (
-    "gives its phases one gain by the least change, which can cost a trained model "
-    "several dB of PSNR"
+    "gives all phases of a layer one gain by the least change, which can cost a "
+    "trained model several dB of PSNR"
 )
 _NEW = "a nearest or bilinear resize and a convolution"
 _IN_NEW = f"in a new model take {_NEW}"
@@ -34,4 +34,4 @@ def cure(place: Place, form: str) -> str:
             f"caejax.ops.gains.equal_gains(kernel, {stride.pop():g}) {_COST} (train it "
             f"further); {_IN_NEW}"
         )
-    return f"make the weights of each of its phases add up to the same, or take {_NEW}"
+    return f"make the weights of each phase add up to the same, or take {_NEW}"

@@ -565,7 +565,7 @@ def _words(place, row, threshold_db, form):
         return {
             "clean": False,
             "verdict": f"draws a pattern: {cause}",
-            "cure": "make its phases alike where its channels are made, or take a "
+            "cure": "make the phases alike where the channels are made, or take a "
             f"nearest or bilinear resize and a convolution instead: {place.note}",
         }
     verdict = f"draws a pattern: {cause}"
@@ -574,15 +574,13 @@ def _words(place, row, threshold_db, form):
 
 def _without_probe(worst, rows, clean, threshold_db):
     drawn = {x["name"]: x["ripple_db"] for x in rows if x["ripple_db"] is not None}
+    limit = f"the limit is {threshold_db:g} dB"
     if not drawn:
         said = "by its kernels alone" if worst is not None else "as far as can be told"
         return f"{'clean' if clean else 'draws a pattern'}, {said}"
     if clean:
-        return (
-            "clean: of flat inputs no place draws more than "
-            f"{_decibels(max(drawn.values()))}, not above the limit of "
-            f"{threshold_db:g} dB"
-        )
+        most = _decibels(max(drawn.values()))
+        return f"clean: on flat inputs no place draws more than {most}; {limit}"
     name = max(drawn, key=drawn.get)
     return (
         f"draws a pattern on flat inputs, in the result of {name}: "
@@ -626,9 +624,8 @@ def _verdict(ripple, worst, rows, clean, whole, threshold_db):
         return _without_probe(worst, rows, clean, threshold_db)
     if clean:
         return (
-            "clean: of flat inputs the model makes flat outputs, but for "
-            f"{_decibels(ripple)} at period {size}, not above the limit of "
-            f"{threshold_db:g} dB"
+            f"clean: on flat inputs the model draws {_decibels(ripple)} at period "
+            f"{size}; the limit is {threshold_db:g} dB"
         )
     return (
         f"draws a pattern of period {size} on flat inputs: {ripple:.1f} dB against the "
@@ -638,4 +635,4 @@ def _verdict(ripple, worst, rows, clean, whole, threshold_db):
 
 def _decibels(ripple):
     """What is drawn, and whether it is no more than rounding."""
-    return f"{ripple:.1f} dB{' (rounding)' * (ripple < _ROUNDING_DB)}"
+    return f"{ripple:.1f} dB{' (only rounding)' * (ripple < _ROUNDING_DB)}"

@@ -74,7 +74,11 @@ def trace_module(module: torch.nn.Module, inputs: Sequence[torch.Tensor]) -> Tra
 
     # What is done in the first run only, to keep positions or make lazy weights, is
     # no part of what is watched, in which steps are known by their numbers.
-    with _as_in_evaluation(module), failures.told("the module", inputs, _mend):
+    with (
+        _as_in_evaluation(module),
+        failures.told("the module", inputs, _mend),
+        _in_batches(module, inputs[0].ndim),
+    ):
         module(*(x.detach().to(device) for x in inputs))
     first = _Recorder(NOTHING, NOTHING)
     made = watched([x.detach() for x in inputs], first)
@@ -89,7 +93,30 @@ def trace_module(module: torch.nn.Module, inputs: Sequence[torch.Tensor]) -> Tra
 
 
 def _mend(error):
+    if any(word in str(error) for word in ("dtype", "scalar type", "Input type")):
+        return "give inputs of its weights' type: x.float(), or x.astype('float32')"
     return "give what it takes: of images (B, C, H, W), with channels second"
+
+
+@contextlib.contextmanager
+def _in_batches(module: torch.nn.Module, dimensions: int) -> Iterator[None]:
+    """While it is open, convolutions refuse inputs that have no axis of a batch."""
+
+    def check(part, args):
+        if args and args[0].ndim == dimensions == len(part.kernel_size) + 1:
+            kind = type(part).__name__
+            raise CaejaxError(f"{kind} takes them for one input without a batch")
+
+    layers = [x for x in module.modules() if isinstance(x, _CONVOLUTION)]
+    hooks = [layer.register_forward_pre_hook(check) for layer in layers]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+_CONVOLUTION = torch.nn.modules.conv._ConvNd
 
 
 @contextlib.contextmanager
