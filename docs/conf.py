@@ -11,6 +11,7 @@ DOCS = Path(__file__).parent
 sys.path[:0] = [str(DOCS), str(DOCS.parent)]
 
 import generate  # noqa: E402
+from generate import flags  # noqa: E402
 
 import caejax  # noqa: E402
 
@@ -53,7 +54,8 @@ def _more(index):
 def setup(app):
     """Formulas become MathML, which browsers show without a network.
 
-    Links to what is in the repository, and is a page here, lead to that page.
+    Flags stay whole. Links to what is in the repository, and is a page here, lead to
+    that page.
     """
 
     def link(app, docname, source):
@@ -62,6 +64,9 @@ def setup(app):
         if docname == "index":
             source[0] = source[0].replace("\nchangelog\n", "\n".join(_more(source[0])))
 
+    def finish(app, pagename, templatename, context, doctree):
+        context["body"] = flags.whole(context.get("body", ""))
+
     def visit(self, node):
         block = node.tagname == "math_block"
         mathml = tex2mathml(node.astext(), as_block=block)
@@ -69,4 +74,5 @@ def setup(app):
         raise SkipNode
 
     app.connect("source-read", link)
+    app.connect("html-page-context", finish)
     app.add_html_math_renderer("mathml", (visit, None), (visit, None))

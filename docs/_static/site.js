@@ -1,5 +1,6 @@
-/* What is wider than the screen can be scrolled by keys, pictures lead to themselves at
-full size, and the theme's headings and sidebars have what screen readers ask for. */
+/* What is wider than the screen can be scrolled by keys, and the columns of such a table
+are not squeezed; pictures lead to themselves at full size, and the theme's headings and
+sidebars have what screen readers ask for. */
 "use strict";
 
 (() => {
@@ -7,7 +8,10 @@ full size, and the theme's headings and sidebars have what screen readers ask fo
 
   function mark() {
     document.querySelectorAll(WIDE).forEach((part) => {
-      if (part.scrollWidth > part.clientWidth) {
+      part.classList.remove("wide"); // which makes it wider still
+      const wide = part.scrollWidth > part.clientWidth;
+      part.classList.toggle("wide", wide);
+      if (wide) {
         part.tabIndex = 0;
       } else {
         part.removeAttribute("tabindex");

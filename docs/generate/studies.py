@@ -10,8 +10,8 @@ _LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)")
 def write(experiments: Path, folder: Path) -> None:
     """Writes a page a study, and an index of them.
 
-    Links to other studies lead to their pages, pictures are copied, and files that are
-    only in the repository are named there.
+    Links to other studies and to documentation lead to their pages, pictures are
+    copied, and files that are only in the repository are named there.
     """
     shutil.rmtree(folder, ignore_errors=True)
     for readme in sorted(experiments.glob("*/README.md")):
@@ -33,6 +33,8 @@ def _page(readme: Path, pictures: Path) -> str:
             return f"![{text}]({name}/{Path(target).name})"
         if study := re.fullmatch(r"\.\./(\w+)/README\.md", target):
             return f"[{text}]({study.group(1)}.md)"
+        if page := re.fullmatch(r"\.\./\.\./docs(/.+\.md(?:#.+)?)", target):
+            return f"[{text}]({page.group(1)})"
         return _named(text, readme.parent / target.split("#")[0], readme.parents[2])
 
     return _LINK.sub(link, readme.read_text())
