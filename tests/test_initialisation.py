@@ -3,11 +3,14 @@
 import functools
 import itertools
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
+from caejax.files.csv_files import read_csv
 from caejax.models.kinds import UPSAMPLING
-from experiments.initialisation import measure, study, tables, theory
+from caejax.report.style import paper_style
+from experiments.initialisation import figures, measure, study, tables, theory
 
 UNTIED = [f"deconv_k{k}" for k in range(2, 7)] + ["shuffle_k3"]
 
@@ -161,3 +164,25 @@ def test_arrival_is_the_first_step_or_never():
     assert tables.arrivals(reached, np.array([0, 5, 10])) == "10 [5, 10]"
     reached[1:] = False
     assert tables.arrivals(reached, np.array([0, 5, 10])) == "never [5, never]"
+
+
+def test_figures_are_drawn_of_the_kept_rows_and_say_their_setting():
+    rows = {
+        name: read_csv(figures.HERE / f"{name}.csv")
+        for name in ("ripple", "overlap", "training", "variance")
+    }
+    with paper_style():
+        ripple = figures.ripples(rows["ripple"])
+        drawn = {
+            "128 seeds (64 of clean kinds)": ripple,
+            "1,024 seeds": figures.overlaps(rows["overlap"]),
+            "gaussian noise 0.3; three stages of 8, 16": figures.curves(
+                rows["training"]
+            ),
+            "in units of the codes'": figures.powers(rows["variance"]),
+        }
+        for said, figure in drawn.items():
+            assert said in figure.get_suptitle().replace("\n", " ")
+        marks = [text.get_text() for axis in ripple.axes for text in axis.texts]
+        assert marks == ["below: rounding"] * 3
+        plt.close("all")

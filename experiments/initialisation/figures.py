@@ -1,4 +1,9 @@
-"""The study's figures."""
+"""The study's figures, from the rows of its CSV files alone.
+
+    python -m experiments.initialisation.figures
+
+draws those that are committed anew, without measuring.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,17 +13,29 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from caejax.files.csv_files import read_csv
 from caejax.metrics.table import title
-from caejax.report.style import COLORS, PAGE, paper_style, save, series_style
+from caejax.report.figures import mark_rounding
+from caejax.report.style import MARKERS, PAGE, head, paper_style, save
+from experiments.initialisation import measure
 from experiments.initialisation.tables import CLEAN, VARIANTS, by_seed, untied
 from experiments.shared.rows import Row, distinct, select
 from experiments.shared.styles import GREY, kind_style, points
 
+HERE = Path(__file__).parent
 TITLES = {
     "linear": "linear stages",
     "relu": "ReLU between the stages",
     "decoder": "ConvDecoder",
 }
+_DEPTHS = ("#cfaedb", "#9257ad", "#3d1457")  # of stages 1 to 3: no decoder's colours
+_UNITS = {"bce": "bce: 0 dBFS is one logit", "mse": "mse: 0 dBFS is black to white"}
+_FRESH = f"untrained stages of {measure.WIDTH} channels"
+_RISING = (
+    f"drawn digits of 28 x 28, gaussian noise {measure.NOISE:g}; three stages of "
+    f"{', '.join(map(str, measure.WIDTHS))} channels; Adam at {measure.RATE:g}, "
+    f"batches of {measure.BATCH}"
+)
 
 
 def draw(
@@ -35,6 +52,12 @@ def draw(
         save(overlaps(overlap), out / "overlap")
         save(curves(training), out / "training")
         save(powers(variance), out / "variance")
+
+
+def redraw(out: Path = HERE) -> None:
+    """Draws and saves all figures of the CSV files beside this one."""
+    names = ("ripple", "overlap", "training", "variance")
+    draw(**{name: read_csv(HERE / f"{name}.csv") for name in names}, out=out)
 
 
 def ripples(rows: Sequence[Row]) -> Figure:
@@ -67,15 +90,23 @@ def ripples(rows: Sequence[Row]) -> Figure:
         column[1].set(
             xlabel="stages L", xticks=distinct(rows, "stages"), ylim=(-205, CLEAN)
         )
+        mark_rounding(column[1])
         column[0].set(ylim=(-1, 20), yticks=range(0, 21, 5))
     axes[0, 0].set_ylabel("ripple / mean (dB)")
-    axes[1, 0].set_ylabel("clean kinds (dB)")
+    axes[1, 0].set_ylabel("of clean kinds (dB)")
     handles = [
         Line2D([], [], **points(kind_style(kind)), label=kind)
         for kind in distinct(rows, "kind")
     ]
     handles.append(Line2D([], [], color="black", lw=1, label="theory"))
     figure.legend(handles=handles, loc="outside lower center", ncols=5)
+    most, least = (f(distinct(rows, "seeds")) for f in (max, min))
+    of_clean = f" ({least} of clean kinds)" * (least < most)
+    head(
+        figure,
+        f"{_FRESH}, He initialisation, constant codes, period 2^L; ratios of means "
+        f"over {most} seeds{of_clean}, bars are 95 % intervals",
+    )
     return figure
 
 
@@ -96,25 +127,31 @@ def overlaps(rows: Sequence[Row]) -> Figure:
                     axis.vlines(place, *ends, color=GREY, lw=4, alpha=0.6)
                 bar = np.array([-0.11, 0.11]) + place
                 axis.hlines(theory - origin, *bar, color="black", lw=1.2)
-                look = {**points(series_style(i)), "clip_on": False}
+                look = {**_depth(i + 1), "clip_on": False}
                 axis.plot(place, row["measured_db"] - origin, **look, zorder=3)
         axis.grid(False, axis="x")
     sizes = [kind.removeprefix("deconv_k") for kind in many]
     axes[0].set_xticks(range(len(many)), sizes)
-    axes[0].set(xlabel="kernel size of transposed convolution", ylim=(-0.3, 15))
+    axes[0].set(xlabel="kernel of transposed convolution (taps)", ylim=(-0.3, 15))
     axes[0].set(ylabel="overlap (dB)", title="reading")
     axes[1].set_xticks(range(len(kinds)), kinds, rotation=50, ha="right")
     axes[1].set(ylabel="reading - theory (dB)", title="distance from theory")
     handles = [
-        Line2D([], [], **points(series_style(i)), label=f"{n} stage{'s' * (n > 1)}")
-        for i, n in enumerate(depths)
+        Line2D([], [], **_depth(n), label=f"{n} stage{'s' * (n > 1)}") for n in depths
     ]
     handles += [
         Line2D([], [], color="black", lw=1.2, label="theory"),
         Line2D([], [], color=GREY, lw=4, alpha=0.6, label="95 % of readings"),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=5)
+    seeds = max(distinct(rows, "seeds"))
+    head(figure, f"{_FRESH}, linear, He initialisation, {seeds:,} seeds")
     return figure
+
+
+def _depth(stage):
+    """Colour and marker of a number of stages."""
+    return {"ls": "none", "marker": MARKERS[stage - 1], "color": _DEPTHS[stage - 1]}
 
 
 def curves(rows: Sequence[Row]) -> Figure:
@@ -132,16 +169,18 @@ def curves(rows: Sequence[Row]) -> Figure:
             axis.plot(steps, np.median(ripple, 0), **look, label=kind, clip_on=False)
             ends = ripple.min(0), ripple.max(0)
             axis.fill_between(steps, *ends, color=look["color"], alpha=0.15, lw=0)
-        axis.axhline(CLEAN, color=GREY, lw=0.8, ls=":")
         axis.set_xscale("symlog", linthresh=1)
         axis.set_xticks([0, 1, 2, 5, 10, 20, 50, 100], minor=False)
         axis.set_xticklabels(["0", "1", "2", "5", "10", "20", "50", "100"])
         axis.set_xticks([], minor=True)
-        axis.set(xlabel="Adam step", title=f"trained with {loss}", xlim=(0, 100))
-        axis.set(ylim=(-205, 20))
+        axis.set(xlabel="Adam step (log scale)", xlim=(0, 100), ylim=(-205, 20))
+        axis.set_title(f"trained with {_UNITS.get(loss, loss)}")
+        mark_rounding(axis)
     axes[0, 0].set_ylabel(title("dc_ripple_db_s8"))
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=5)
+    seeds = len(distinct(rows, "seed"))
+    head(figure, f"{_RISING}; {seeds} seeds: medians, bands are the range")
     return figure
 
 
@@ -158,7 +197,7 @@ def powers(rows: Sequence[Row]) -> Figure:
             for name, offset in shift.items():
                 found = select(rows, setting=setting, kind=kind, input=name)
                 for row in reversed(found):
-                    color = COLORS[row["stage"] - 1]
+                    color = _DEPTHS[row["stage"] - 1]
                     fill = color if name == "constant" else "white"
                     place = y + offset
                     axis.plot(
@@ -166,7 +205,7 @@ def powers(rows: Sequence[Row]) -> Figure:
                     )
                     axis.plot(row["rms"], place, "o", color=color, mfc=fill, ms=3.5)
         axis.axvline(1, color=GREY, lw=0.8, zorder=0)
-        axis.set(xscale="log", xlim=(0.03, 12), title=setting, xlabel="RMS")
+        axis.set(xscale="log", xlim=(0.03, 12), title=setting, xlabel="RMS (log scale)")
         axis.set_xticks([0.1, 1, 10], ["0.1", "1", "10"])
         axis.set_xticks([], minor=True)
         axis.grid(False, axis="y")
@@ -175,7 +214,7 @@ def powers(rows: Sequence[Row]) -> Figure:
     axes[0].set_yticks(range(len(kinds)), kinds)
     axes[0].set_ylim(len(kinds) - 0.5, -0.5)
     handles = [
-        Line2D([], [], ls="none", marker="o", color=COLORS[n - 1], label=f"stage {n}")
+        Line2D([], [], ls="none", marker="o", color=_DEPTHS[n - 1], label=f"stage {n}")
         for n in stages
     ]
     dot = {"ls": "none", "marker": "o", "color": "black"}
@@ -185,4 +224,14 @@ def powers(rows: Sequence[Row]) -> Figure:
         Line2D([], [], ls="none", marker="|", ms=8, color="black", label="theory"),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=6)
+    seeds = max(distinct(rows, "seeds"))
+    head(
+        figure,
+        f"RMS of activations, in units of the codes', behind each stage: {_FRESH}, "
+        f"mean power over {seeds} seeds",
+    )
     return figure
+
+
+if __name__ == "__main__":
+    redraw()
