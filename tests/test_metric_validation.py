@@ -3,13 +3,16 @@
 import itertools
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from PIL import Image
 
 import caejax.data
+from caejax.files.csv_files import read_csv
 from caejax.metrics import checkerboard
 from caejax.metrics.table import PERIODS
+from caejax.report.style import paper_style
 from experiments.metric_validation import literature, planted, scores, study, tables
 
 FOLDER = Path(study.__file__).parent
@@ -379,3 +382,15 @@ def test_the_readme_quotes_the_results():
     quoted = [line for line in readme if line.startswith("|")]
     assert len(quoted) > 10
     assert set(quoted) <= set(results)
+
+
+def test_figures_say_images_sets_and_what_amplitudes_are():
+    rows = read_csv(FOLDER / "results.csv")
+    said = study.figures.setting(rows, "bsds500")
+    assert "bsds500, blurred by 1 pixel, white noise 0.01" in said
+    assert "128 sets each of 16 images" in said
+    assert "a: RMS of the pattern in images from 0 to 1" in said
+    with paper_style():
+        drawn = study.figures.controls(rows)
+        assert "128 sets" in drawn.get_suptitle().replace("\n", " ")
+        plt.close(drawn)

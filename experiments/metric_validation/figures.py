@@ -1,4 +1,9 @@
-"""The study's figures."""
+"""The study's figures.
+
+    python -m experiments.metric_validation.figures
+
+draws what the rows of results.csv alone make, amplitude.png and controls.png, anew.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,13 +14,25 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from caejax.files.csv_files import read_csv
 from caejax.metrics.table import PERIODS
-from caejax.report.style import COLORS, PAGE, bare, paper_style, save, series_style
-from experiments.metric_validation.scores import LITERATURE, METRICS, OURS
+from caejax.metrics.units import GREYS
+from caejax.report.style import (
+    COLORS,
+    PAGE,
+    bare,
+    head,
+    paper_style,
+    save,
+    series_style,
+)
+from experiments.metric_validation.planted import BASE_BLUR, BASE_NOISE
+from experiments.metric_validation.scores import LITERATURE, METRICS, OURS, SET_SIZE
 from experiments.metric_validation.tables import CONTROLS, SEEN, contents, one, select
 from experiments.shared.rows import Row
 from experiments.shared.styles import GREY
 
+HERE = Path(__file__).parent
 ROC_CASES = [
     (a, p, x) for a, x in (("tone", 0.01), ("low_pass", 0.04)) for p in PERIODS
 ]
@@ -40,17 +57,35 @@ LABELS = {
     "content": "modulated by content",
     "low_pass": "modulated by low-pass",
 }
+_BASE = f"blurred by {BASE_BLUR:g} pixel, white noise {BASE_NOISE:g}"
+_PLANTED = "S: period in pixels, a: RMS of the pattern in images from 0 to 1"
 
 
 def draw(rows: Sequence[Row], curves: dict, examples: dict, out: Path) -> None:
     """Draws and saves all figures: curves of the first content, controls of all."""
     content = contents(rows)[0]
-    chosen = [row for row in rows if row["content"] == content]
     with paper_style():
         save(planted(examples), out / "planted")
-        save(roc(curves[content]), out / "roc")
-        save(amplitude(chosen), out / "amplitude")
+        save(roc(curves[content], setting(rows, content)), out / "roc")
+    draw_rows(rows, out)
+
+
+def draw_rows(rows: Sequence[Row], out: Path) -> None:
+    """Draws and saves those that rows alone make."""
+    content = contents(rows)[0]
+    chosen = [row for row in rows if row["content"] == content]
+    with paper_style():
+        save(amplitude(chosen, setting(rows, content)), out / "amplitude")
         save(controls(rows), out / "controls")
+
+
+def setting(rows: Sequence[Row], content: str) -> str:
+    """Of what areas are, in a line: images, what is done to them, and sets."""
+    sets = max(row["sets"] for row in select(rows, content=content))
+    return (
+        f"{content}, {_BASE}, with a pattern and without: {sets} sets each of "
+        f"{SET_SIZE} images; {_PLANTED}"
+    )
 
 
 def planted(images: dict) -> Figure:
@@ -60,9 +95,9 @@ def planted(images: dict) -> Figure:
     titles = [
         "target",
         "base",
-        *(f"base + a = {amplitude:g}, S = {p}" for p in PERIODS),
+        *(f"base + pattern, S = {p}" for p in PERIODS),
     ]
-    figure, axes = plt.subplots(len(artifacts), len(titles), figsize=(PAGE, 4.45))
+    figure, axes = plt.subplots(len(artifacts), len(titles), figsize=(PAGE, 4.6))
     for line, artifact in zip(axes, artifacts, strict=True):
         names = ["target", "base", *((artifact, p, amplitude) for p in PERIODS)]
         for axis, name in zip(line, names, strict=True):
@@ -71,6 +106,12 @@ def planted(images: dict) -> Figure:
         line[0].set_ylabel(LABELS[artifact])
     for axis, title in zip(axes[0], titles, strict=True):
         axis.set_title(title, size=7)
+    height, width, _ = images["target"].shape
+    head(
+        figure,
+        f"dead leaves, {height} x {width} pixels, from 0 (black) to 1; base: {_BASE}; "
+        f"patterns of S pixels and RMS {amplitude:g} ({GREYS * amplitude:.0f} of 255)",
+    )
     return figure
 
 
@@ -97,10 +138,10 @@ def legend(figure: Figure) -> None:
     figure.legend(handles=handles, loc="outside lower center", ncols=4)
 
 
-def roc(curves: dict) -> Figure:
+def roc(curves: dict, setting: str) -> Figure:
     """A row for each artifact at its target amplitude, a column for each period."""
     figure, axes = plt.subplots(
-        2, len(PERIODS), figsize=(PAGE, 5.1), sharex=True, sharey=True
+        2, len(PERIODS), figsize=(PAGE, 5.35), sharex=True, sharey=True
     )
     for axis, case in zip(axes.flat, ROC_CASES, strict=True):
         artifact, period, size = case
@@ -118,10 +159,11 @@ def roc(curves: dict) -> Figure:
     for axis in axes[-1]:
         axis.set_xlabel("false positive rate")
     legend(figure)
+    head(figure, f"{setting}; grey: by chance")
     return figure
 
 
-def amplitude(rows: Sequence[Row]) -> Figure:
+def amplitude(rows: Sequence[Row], setting: str) -> Figure:
     """Area against amplitude: a row for each artifact, a column for each period."""
     artifacts = ("tone", "content", "low_pass")
     figure, axes = plt.subplots(
@@ -151,8 +193,10 @@ def amplitude(rows: Sequence[Row]) -> Figure:
                 axis.set_title(f"S = {period}")
         line[0].set_ylabel(f"{LABELS[artifact]}\nAUC")
     for axis in axes[-1]:
-        axis.set_xlabel("amplitude a (RMS)")
+        axis.set_xlabel("a (RMS, log scale)")
     legend(figure)
+    lines = f"dotted: {SEEN:g}, seen; grey: 0.5, by chance"
+    head(figure, f"{setting}; bands are 95 % intervals; {lines}")
     return figure
 
 
@@ -162,7 +206,7 @@ def controls(rows: Sequence[Row]) -> Figure:
     figure, axes = plt.subplots(
         len(names),
         len(PERIODS),
-        figsize=(PAGE, 0.6 + 1.75 * len(names)),
+        figsize=(PAGE, 0.9 + 1.75 * len(names)),
         sharex=True,
         sharey=True,
         squeeze=False,
@@ -186,7 +230,7 @@ def controls(rows: Sequence[Row]) -> Figure:
             )
             image = axis.imshow(areas, cmap="PuOr_r", vmin=0, vmax=1, aspect="auto")
             for (y, x), area in np.ndenumerate(areas):
-                color = "white" if abs(area - 0.5) > 0.35 else "black"
+                color = "white" if _luma(image.cmap(area)) < 0.4 else "black"
                 text = f"{area:.2f}"
                 axis.text(x, y, text, ha="center", va="center", color=color, size=6)
             axis.axhline(len(OURS) - 0.5, color="black", linewidth=1)
@@ -198,4 +242,19 @@ def controls(rows: Sequence[Row]) -> Figure:
     bar = figure.colorbar(image, ax=axes, shrink=0.6, aspect=30, pad=0.01)
     bar.set_label("AUC against the unchanged base (0.5 is right)")
     bar.outline.set_visible(False)
+    sets = max(row["sets"] for row in select(rows))
+    head(
+        figure,
+        f"what has no pattern of S pixels against the base ({_BASE}): {sets} sets each "
+        f"of {SET_SIZE} images (jpeg does have blocks of 8); above the line caejax's "
+        "metrics, below it others'",
+    )
     return figure
+
+
+def _luma(color):
+    return np.dot(color[:3], (0.2126, 0.7152, 0.0722))
+
+
+if __name__ == "__main__":
+    draw_rows(read_csv(HERE / "results.csv"), HERE)
