@@ -5,14 +5,17 @@ import io
 import json
 
 import jax
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
 from caejax.models.autoencoders import create_model
 from caejax.models.kinds import CONTENT, UPSAMPLING
+from caejax.report.style import paper_style
 from experiments.shared.turns import ratio_quartiles, whose_turn
 from experiments.speed import (
     epoch,
+    figures,
     flax_model,
     interleave,
     runners,
@@ -360,3 +363,22 @@ def test_sweeps_go_on_with_the_rounds_that_are_missing(tmp_path):
         {"seconds": dict(zip(sweeps.WAYS, ([2], [3], [5]), strict=True))}
     )
     assert "| 5 | 2.50 | 1.6 |" in line
+
+
+def test_figures_say_machine_sizes_and_versions():
+    kept = json.loads((figures.HERE / "results.json").read_text())
+    grown = json.loads((figures.HERE / "scaling.json").read_text())
+    with paper_style():
+        ratios, scaling = figures.ratios(kept), figures.scaling(grown)
+        plt.close("all")
+    for drawn in (ratios, scaling):
+        said = drawn.get_suptitle().replace("\n", " ")
+        assert "2 x86_64 CPU cores, float32" in said
+        assert "torch 2.13.0+cpu" in said
+    systems, kinds = ratios.axes
+    assert kinds.get_title().endswith("batch 128, 28 x 28 pixels")
+    names = [label.get_text() for label in systems.get_yticklabels()]
+    assert names[:2] == ["A, batch 128", "A, batch 200"]
+    assert names[-1] == "mnist_denoise, batch 32"
+    units = [axis.get_xlabel() for axis in scaling.axes]
+    assert units[:2] == ["batch (images)", "image side (pixels)"]

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 from caejax.errors import CaejaxError
-from caejax.report.style import paper_style, save
 from caejax.runtime.devices import usable_cores
 from experiments.shared.commands import create_parser, names
 from experiments.shared.machine import versions
@@ -84,11 +83,7 @@ def write(results: Record, out: Path) -> None:
     )
     (out / f"{name}.json").write_text(json.dumps(results, indent=1) + "\n")
     (out / f"{name}.md").write_text(text)
-    with paper_style():
-        if "scaling" in results:
-            save(figures.scaling(results["scaling"]), out / "scaling")
-        else:
-            save(figures.ratios(results), out / "speed")
+    figures.draw(results, out)
 
 
 def setting(args: argparse.Namespace) -> Record:
