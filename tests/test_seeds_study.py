@@ -4,15 +4,17 @@ import importlib
 import json
 import math
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
 from caejax.config.load import config_names
 from caejax.files.csv_files import write_csv
 from caejax.models.size import parameter_count
+from caejax.report.style import paper_style
 from caejax.sweep.spec import expand
 from caejax.training.task import model_from_config
-from experiments.seeds import study, tables, vincent
+from experiments.seeds import figures, study, tables, vincent
 from experiments.seeds.systems import (
     SYSTEMS,
     Source,
@@ -300,3 +302,20 @@ def test_pytorchs_dead_units_are_zero_on_all_images(pytorch, torch):
     image[1, 0, 2, 3] = 0.5  # of three images one, at one place
     assert pytorch.dead_units(torch.nn.Identity(), image) == 1
     assert pytorch.dead_units(torch.nn.Flatten(), image) == 31
+
+
+def test_curves_say_noise_seeds_and_measure(systems):
+    rows = [
+        {"system": name, "seed": seed, "epoch": epoch, "figure": 0.2 / epoch}
+        for name in ("b_dense_denoiser", "c_keras_conv")
+        for seed in range(2)
+        for epoch in (1, 2)
+    ]
+    with paper_style():
+        drawn = figures.losses(list(systems.values()), rows, [])
+        plt.close(drawn)
+    titles = [axis.get_title() for axis in drawn.axes if axis.get_title()]
+    noisy = "b_dense_denoiser\ngaussian 0.5, 2 seeds\ntraining cross-entropy"
+    assert titles == [noisy, "c_keras_conv\nno noise, 2 seeds\ntraining cross-entropy"]
+    assert [axis.get_xlabel() for axis in drawn.axes[:2]] == ["epoch"] * 2
+    assert "MNIST" in drawn.get_suptitle()

@@ -1,4 +1,9 @@
-"""The study's figures."""
+"""The study's figures.
+
+    python -m experiments.seeds.figures
+
+draws curves.png anew, from curves.csv and the references' files.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,8 +14,15 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from caejax.report.style import COLORS, PAGE, bare, paper_style, save
-from experiments.seeds.systems import System
+from caejax.files.csv_files import read_csv
+from caejax.report.style import COLORS, PAGE, bare, head, paper_style, save
+from experiments.seeds.systems import (
+    HERE,
+    SYSTEMS,
+    System,
+    config_of,
+    with_references,
+)
 from experiments.shared.rows import Row, distinct, select
 from experiments.shared.styles import plain_numbers
 
@@ -36,6 +48,12 @@ def draw(
             save(reconstructions(samples), out / "reconstructions")
 
 
+def redraw(out: Path = HERE) -> None:
+    """Draws and saves what the CSV files beside this one hold."""
+    curves, pytorch = (read_csv(HERE / f"{name}.csv") for name in ("curves", "pytorch"))
+    draw([with_references(system) for system in SYSTEMS], curves, pytorch, {}, out)
+
+
 def losses(
     systems: Sequence[System], curves: Sequence[Row], pytorch: Sequence[Row]
 ) -> Figure:
@@ -50,23 +68,28 @@ def losses(
     shown = [system for system in systems if system.name in ran]
     down = -(-len(shown) // COLUMNS)
     figure, axes = plt.subplots(
-        down, COLUMNS, figsize=(PAGE, 1.7 * down + 0.4), squeeze=False
+        down, COLUMNS, figsize=(PAGE, 1.8 * down + 0.7), squeeze=False
     )
     for axis in axes.flat[len(shown) :]:
         axis.set_axis_off()
     for axis, system in zip(axes.flat, shown, strict=False):
         for rows, look in ((pytorch, PYTORCH), (curves, CAEJAX)):
             _lines(axis, select(rows, system=system.name), look)
-        _panel(axis, system)
-    figure.supxlabel("epoch", fontsize=8)
+        _panel(axis, system, len(distinct(select(curves, system=system.name), "seed")))
+    for axis in axes.flat[: len(shown)][-COLUMNS:]:  # the lowest of each column
+        axis.set_xlabel("epoch")
+    head(
+        figure,
+        "MNIST, models and schedules of the sources: each source's measure of its loss",
+    )
     handles = [
         Line2D([], [], **CAEJAX, label="caejax, a line a seed"),
-        Line2D([], [], **PYTORCH, label="PyTorch, likewise"),
+        Line2D([], [], **PYTORCH, label="in PyTorch, likewise"),
         Line2D([], [], color=SOURCE, marker="o", ls="none", label="reported"),
-        Line2D([], [], color=SOURCE, ls="--", label="vincent.py"),
+        Line2D([], [], color=SOURCE, ls="--", label="in NumPy"),
         Line2D([], [], color=SOURCE, lw=6, alpha=0.25, label="reported range"),
     ]
-    figure.legend(handles=handles, loc="outside upper center", ncols=5)
+    figure.legend(handles=handles, loc="outside lower center", ncols=5)
     return figure
 
 
@@ -76,7 +99,7 @@ def _lines(axis, rows, look):
         axis.plot(*zip(*points, strict=True), **look)
 
 
-def _panel(axis, system):
+def _panel(axis, system, seeds):
     if system.points:
         # A reference by epoch is a line, single reported values are points.
         look = "--" if len(system.points) > 3 else "o"
@@ -87,8 +110,16 @@ def _panel(axis, system):
     if high > WIDE * low:
         axis.set_yscale("log")
         plain_numbers(axis.yaxis)
-    axis.set_title(f"{system.name}\n{system.unit.text}", fontsize=6)
+    scale = " (log scale)" * (axis.get_yscale() == "log")
+    ran = f"{_corruption(system)}, {seeds} seed{'s' * (seeds > 1)}"
+    axis.set_title(f"{system.name}\n{ran}\n{system.unit.text}{scale}", fontsize=6)
     axis.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+
+
+def _corruption(system):
+    """What a system's inputs have, and how much of it."""
+    found = config_of(system).corruption
+    return "no noise" if found.name == "none" else f"{found.name} {found.level:g}"
 
 
 def reconstructions(samples: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
@@ -107,4 +138,9 @@ def reconstructions(samples: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
     axis.set_yticks(side * (np.arange(len(rows)) + 0.5), list(named))
     axis.tick_params(length=0)
     axis.set_anchor("E")  # so that the labels have the room that is left
+    head(figure, "test images of MNIST; each system's seed 0 after its whole schedule")
     return figure
+
+
+if __name__ == "__main__":
+    redraw()
