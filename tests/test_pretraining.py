@@ -1,6 +1,7 @@
 """Tests of the study in experiments/pretraining, on a few drawn digits."""
 
 import jax
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from helpers.tiny import save_checkpoints, tiny_config
@@ -10,6 +11,7 @@ from caejax.errors import CaejaxError
 from caejax.files.csv_files import read_csv
 from caejax.inference import trained
 from caejax.models.autoencoders import create_model
+from caejax.report.style import paper_style
 from experiments.pretraining import classifier, finished, study
 
 
@@ -121,3 +123,17 @@ def test_committed_results_are_of_the_committed_rows():
     written = (study.HERE / "results.md").read_text()
     how = "encoders pre-trained for 10 epochs"
     assert study.report(rows, how) == written
+
+
+def test_the_kept_figure_is_drawn_anew_and_says_its_setting(tmp_path):
+    assert study.main(["--redraw", f"--out={tmp_path}"]) == 0
+    assert (tmp_path / "accuracy.png").exists()
+    rows = read_csv(study.HERE / "results.csv")
+    with paper_style():
+        drawn = study.figure(rows, f"{study.OWN}: {study.own_text(10)}")
+        plt.close(drawn)
+    said = drawn.get_suptitle().replace("\n", " ")
+    assert "MNIST" in said
+    assert said.endswith("pre-trained for 10 epochs; 5 seeds")
+    corruption = classifier.DENOISER.corruption
+    assert corruption.name in said

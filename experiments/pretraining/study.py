@@ -2,10 +2,12 @@
 
     python -m experiments.pretraining.study --data=DIR [--seeds=N]
     python -m experiments.pretraining.study --run=DIR [--seeds=N]
+    python -m experiments.pretraining.study --redraw
 
 The first trains the study's own denoiser; DIR holds MNIST's four IDX files. The second
 takes the encoder of any finished run whose images have ten classes, and its data.
-Writes results.csv, results.md and accuracy.png.
+Writes results.csv, results.md and accuracy.png. The third draws accuracy.png anew, of
+results.csv beside this file.
 """
 
 import argparse
@@ -23,10 +25,10 @@ from matplotlib.figure import Figure
 
 from caejax import data
 from caejax.data import Dataset, Split
-from caejax.files.csv_files import write_csv
+from caejax.files.csv_files import read_csv, write_csv
 from caejax.inference import trained
 from caejax.report.statistics import Contrast, contrast_table
-from caejax.report.style import PAGE, paper_style, save, series_style
+from caejax.report.style import PAGE, head, paper_style, save, series_style
 from caejax.report.tables import to_markdown
 from caejax.runtime.startup import start
 from caejax.runtime.stopping import run_command
@@ -42,6 +44,9 @@ from experiments.shared.styles import GREY, plain_numbers
 STEPS = {100: 300, 1000: 1000, 10_000: 3000}
 
 HERE = Path(__file__).parent
+OWN = (
+    "MNIST, dense encoder of 500 units, masking noise 0.3"  # as in classifier.DENOISER
+)
 
 
 class Setting(NamedTuple):
@@ -52,12 +57,14 @@ class Setting(NamedTuple):
       model: the autoencoder.
       encoders: a function from a seed to the autoencoder's parameters by arm.
       text: how the encoders were pre-trained.
+      images: which images, and which encoder, for people.
     """
 
     dataset: Dataset
     model: nn.Module
     encoders: Callable[[int], dict[str, Any]]
     text: str
+    images: str
 
 
 def balanced(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
@@ -158,16 +165,17 @@ def report(rows: Sequence[Row], pretrained: str) -> str:
     )
 
 
-def figure(rows: Sequence[Row]) -> Figure:
+def figure(rows: Sequence[Row], setting: str) -> Figure:
     """Test error of both arms, and their differences by seed."""
-    figure, axes = plt.subplots(1, 2, figsize=(PAGE, 2.8))
+    figure, axes = plt.subplots(1, 2, figsize=(PAGE, 3.1))
     counts = counts_of(rows)
     for i, arm in enumerate(ARMS):
         errors = np.array([100 - by_seed(rows, count, arm) for count in counts])
         ends = errors.mean(1) - errors.min(1), errors.max(1) - errors.mean(1)
         look = series_style(i)
         axes[0].errorbar(counts, errors.mean(1), ends, **look, label=f"{arm} encoder")
-    axes[0].set(xscale="log", yscale="log", xlabel="labels", ylabel="test error (%)")
+    axes[0].set(xscale="log", yscale="log", ylabel="test error (%, log scale)")
+    axes[0].set(xlabel="labels (log scale)", title="means, bars are the range of seeds")
     plain_numbers(axes[0].xaxis)
     axes[0].set_yticks([3, 5, 10, 20, 30], ["3", "5", "10", "20", "30"])
     axes[0].set_yticks([], minor=True)
@@ -181,20 +189,26 @@ def figure(rows: Sequence[Row]) -> Figure:
         axes[1].plot(x + 0.12, row["mean"], "s", color="black")
     axes[1].axhline(0, color="black", lw=0.6)
     axes[1].set_xticks(range(len(counts)), [f"{count:,}" for count in counts])
-    axes[1].set(xlabel="labels", ylabel="gain of pre-training (points)")
+    axes[1].set(xlabel="labels", ylabel="gain of pre-training (percentage points)")
     axes[1].set(xlim=(-0.5, len(counts) - 0.5), title="seeds, mean and 95 % interval")
+    head(figure, f"{setting}; {len(distinct(rows, 'seed'))} seeds")
     return figure
 
 
 def own_denoiser(args: argparse.Namespace) -> Setting:
     """System D, pre-trained here from each seed."""
     dataset = data.load("idx", dir=args.data, val_fraction=1 / 12)
-    text = f"encoders pre-trained for {args.epochs} epochs"
+    text = own_text(args.epochs)
 
     def encoders(seed):
         return classifier.encoders(dataset.train.images, seed, args.epochs)
 
-    return Setting(dataset, classifier.DENOISER.model, encoders, text)
+    return Setting(dataset, classifier.DENOISER.model, encoders, text, OWN)
+
+
+def own_text(epochs: int) -> str:
+    """How the study's own denoiser was pre-trained."""
+    return f"encoders pre-trained for {epochs} epochs"
 
 
 def finished_run(args: argparse.Namespace) -> Setting:
@@ -202,7 +216,8 @@ def finished_run(args: argparse.Namespace) -> Setting:
     own = trained.load(args.run)
     dataset = finished.dataset(own.config)
     text = "the pre-trained encoder is that of one run, the same for all seeds"
-    return Setting(dataset, own.model, partial(finished.encoders, own), text)
+    encoders = partial(finished.encoders, own)
+    return Setting(dataset, own.model, encoders, text, own.config.data.source)
 
 
 def study(args: argparse.Namespace) -> int:
@@ -221,9 +236,21 @@ def study(args: argparse.Namespace) -> int:
     out.mkdir(parents=True, exist_ok=True)
     write_csv(out / "results.csv", rows, ".4f")
     (out / "results.md").write_text(report(rows, setting.text))
-    with paper_style():
-        save(figure(rows), out / "accuracy")
+    draw(rows, f"{setting.images}: {setting.text}", out)
     print(machine.elapsed(time.perf_counter() - began))
+    return 0
+
+
+def draw(rows: Sequence[Row], setting: str, out: Path) -> None:
+    """Draws and saves the figure."""
+    with paper_style():
+        save(figure(rows, setting), out / "accuracy")
+
+
+def redraw(args: argparse.Namespace) -> int:
+    """Draws the figure of the rows that are kept."""
+    setting = f"{OWN}: {own_text(args.epochs)}"
+    draw(read_csv(HERE / "results.csv"), setting, args.out or HERE)
     return 0
 
 
@@ -233,13 +260,16 @@ def main(argv: list[str] | None = None) -> int:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--data", help="folder of MNIST's four IDX files")
     source.add_argument("--run", type=Path, help="folder of a finished run")
+    words = "draw the kept results anew"
+    source.add_argument("--redraw", action="store_true", help=words)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=10, help="of pre-training")
     parser.add_argument(
         "--out", type=Path, help="default: this folder, or RUN/pretraining"
     )
     args = parser.parse_args(argv)
-    return run_command(lambda: study(args), "interrupted; nothing was written")
+    run = redraw if args.redraw else study
+    return run_command(lambda: run(args), "interrupted; nothing was written")
 
 
 if __name__ == "__main__":
