@@ -3,6 +3,7 @@
 import json
 import math
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from scipy import stats
@@ -23,6 +24,7 @@ from experiments.checkerboard import (
     study,
     tables,
 )
+from experiments.shared import styles
 
 DECODER = "model.upsampling"
 SEEDS = range(6)
@@ -424,3 +426,42 @@ def test_an_arm_needs_its_data(tmp_path, capsys):
     message = "primary_bsds needs data: give --bsds=DIR, or leave it out"
     assert message in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_differences_have_each_decoder_s_colour_and_seeds():
+    rows = [
+        run_row(kind, seed)
+        for kind in ("nearest_k3", "deconv_k3", "bicubic_k3")
+        for seed in range(3)
+    ]
+    with paper_style():
+        drawn = figures.forest({"primary_mnist": rows})
+        plt.close(drawn)
+    (axis,) = drawn.axes
+    assert axis.get_title() == "MNIST,\nfixed width,\n3 seeds"
+    means = [line for line in axis.lines if line.get_marker() in ("s", "^")]
+    found = [(line.get_color(), line.get_markerfacecolor()) for line in means]
+    own = {
+        kind: styles.kind_style(kind)["color"] for kind in ("deconv_k3", "bicubic_k3")
+    }
+    assert found == [
+        (own["deconv_k3"], own["deconv_k3"]),
+        (own["bicubic_k3"], "white"),
+    ]
+
+
+def test_the_gallery_says_its_setting_and_its_scale(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(figures, "save", lambda figure, *_, **__: drawn.append(figure))
+    images = np.zeros((4, 8, 8, 1))
+    arrays = dict.fromkeys(("target", "input", "output", "flat"), images)
+    noise = {"name": "gaussian", "level": 0.25}
+    about = {"config_of_first_run": {"corruption": noise}}
+    rows = [run_row("deconv_k3", seed) for seed in range(2)]
+    arm = records.Arm(rows, [], about, {}, [])
+    figures.gallery({"deconv_k3": arrays}, "primary_mnist", arm, tmp_path / "x")
+    (figure,) = drawn
+    said = figure.get_suptitle().replace("\n", " ")
+    assert said.endswith("gaussian noise 0.25, 2 seeds, of which seed 0 is shown")
+    assert "-51 to white +51 grey levels" in figure.axes[1].get_xlabel()
+    plt.close(figure)

@@ -11,11 +11,12 @@ from matplotlib.ticker import MaxNLocator
 
 from caejax.metrics import table
 from caejax.metrics.table import PERIODS
+from caejax.metrics.units import GREYS
 from caejax.report import patterns
 from caejax.report.channels import show_image
+from caejax.report.figures import mark_rounding
 from caejax.report.read import RunFiles
 from caejax.report.style import (
-    COLORS,
     PAGE,
     bare,
     head,
@@ -38,7 +39,7 @@ _SHOWN = {  # by each of an arm's figures
     "ripple_steps": "; medians, bands are the range over seeds",
     "psnr_ripple": "; means with 95 % intervals",
     "residual_spectra": "; means over seeds",
-    "residual_phase_means": "; of seed 0",
+    "residual_phase_means": ", of which seed 0 is shown",
 }
 STRETCH = 0.2  # half the range in which ripple is shown
 
@@ -60,7 +61,9 @@ def draw(kept: Mapping[str, Arm], out: Path) -> None:
         rows |= tables.matched_rows(kept)
         rows = {name: found for name, found in rows.items() if _has_reference(found)}
         if rows:
-            save(forest(rows), out / "psnr_differences", formats=FORMATS)
+            figure = forest(rows)
+            head(figure, _pairs(kept[name] for name in rows))
+            save(figure, out / "psnr_differences", formats=FORMATS)
         if "grid_mnist" in kept:
             figure = grid(kept["grid_mnist"].rows)
             head(figure, f"{_setting('grid_mnist', kept['grid_mnist'])}{_RANGE}")
@@ -73,14 +76,29 @@ def draw(kept: Mapping[str, Arm], out: Path) -> None:
 
 
 def _setting(name, arm):
-    """An arm's data, noise and seeds in a line; noise that is swept has panels."""
+    """An arm's data, noise and seeds in a line."""
+    told = [tables.TITLES[name], _noise(arm), f"{_seeds(arm.rows)} seeds"]
+    return ", ".join(filter(None, told))
+
+
+def _noise(arm):
     corruption = arm.about.get("config_of_first_run", {}).get("corruption", {})
     swept = len({row.get("corruption.level") for row in arm.rows}) > 1
-    told = [tables.TITLES[name]]
-    if corruption and not swept:
-        told.append(f"{corruption['name']} noise {corruption['level']:g}")
-    seeds = len({row["seed"] for row in done(arm.rows)})
-    return ", ".join([*told, f"{seeds} seeds"])
+    if not corruption:
+        return ""
+    level = "as above panels" if swept else f"{corruption['level']:g}"
+    return f"{corruption['name']} noise {level}"
+
+
+def _seeds(rows):
+    return len({row["seed"] for row in done(rows)})
+
+
+def _pairs(shown):
+    """What the marks of paired differences are, behind the noise of all arms."""
+    noise = sorted({_noise(arm) for arm in shown} - {""})
+    told = "differences paired by seed: each seed, and means with 95 % intervals"
+    return ", ".join([*noise, told])
 
 
 def _has_reference(rows):
@@ -108,10 +126,10 @@ def curves(rows: Sequence[Row]) -> Figure:
             axis.plot(steps, [np.median(v) for v in values], label=kind, **style)
             ends = [v.min() for v in values], [v.max() for v in values]
             axis.fill_between(steps, *ends, color=style["color"], alpha=0.12, lw=0)
-        axis.axhline(analysis.CLEAN, color="black", lw=0.6, ls=":")
+        mark_rounding(axis)
         axis.set_xscale("symlog", linthresh=10)
         plain_numbers(axis.xaxis)
-        axis.set(xlabel="step", title=f"period {s}", xlim=(-1, None))
+        axis.set(xlabel="step (log scale)", title=f"period {s}", xlim=(-1, None))
     axes[0].set_ylabel(table.title("dc_ripple_db"))
     _legend(figure, axes[0])
     return figure
@@ -130,7 +148,8 @@ def scatter(rows: Sequence[Row]) -> Figure:
         style = points(kind_style(kind))
         axis = axes[int(x[0] > analysis.CLEAN)]
         axis.errorbar(x[0], y[0], _bar(y), _bar(x), lw=0.8, label=kind, **style)
-    for axis, title in zip(axes, ("clean", "not clean"), strict=True):
+    titles = f"below {analysis.CLEAN} dBFS: rounding", "not clean"
+    for axis, title in zip(axes, titles, strict=True):
         axis.set(xlabel=table.title("dc_ripple_db_s8"), title=title)
         axis.xaxis.set_major_locator(MaxNLocator(5))
     axes[0].set_ylabel(f"test {table.title('psnr')}")
@@ -164,7 +183,7 @@ def forest(arms_rows: Mapping[str, Sequence[Row]]) -> Figure:
     """PSNR minus the reference's, paired by seed: a panel an arm, a line a decoder."""
     kinds = [kind for kind in arms.KINDS if kind != arms.REFERENCE]
     figure, axes = plt.subplots(
-        1, len(arms_rows), figsize=(PAGE, 3.4), sharex=True, sharey=True, squeeze=False
+        1, len(arms_rows), figsize=(PAGE, 3.9), sharex=True, sharey=True, squeeze=False
     )
     for axis, (name, rows) in zip(axes[0], arms_rows.items(), strict=True):
         for contrast in analysis.spread_over_seeds(rows, "test/psnr"):
@@ -173,14 +192,21 @@ def forest(arms_rows: Mapping[str, Sequence[Row]]) -> Figure:
             axis.plot(values, np.full(len(values), y), "|", color=GREY, ms=5)
             if len(values):
                 mean = mean_interval(values)
-                color = COLORS[analysis.clean_by_construction(kind)]
-                axis.errorbar(mean[0], y, xerr=_bar(mean), fmt="o", color=color)
+                look = points(kind_style(kind))
+                if analysis.clean_by_construction(kind):
+                    look["mfc"] = "white"
+                axis.errorbar(mean[0], y, xerr=_bar(mean), **look)
         axis.axvline(0, color="black", lw=0.6)
-        axis.set_title(tables.TITLES[name].replace(", ", ",\n"))
-    figure.supxlabel(f"PSNR - {arms.REFERENCE}'s (dB)", fontsize=8)
-    groups = [Line2D([], [], color=color, marker="o") for color in COLORS[:2]]
-    names = ("not clean by construction", "clean by construction")
-    figure.legend(groups, names, loc="outside upper center", ncols=2)
+        title = tables.TITLES[name].replace(", ", ",\n")
+        axis.set_title(f"{title},\n{_seeds(rows)} seeds")
+        axis.set_xlabel(f"PSNR - {arms.REFERENCE}'s\n(dB)")
+    dot = {"ls": "none", "marker": "o", "color": GREY}
+    groups = {
+        "filled: not clean by construction": Line2D([], [], **dot),
+        "hollow: clean by construction": Line2D([], [], **dot, mfc="white"),
+        "a seed": Line2D([], [], **{**dot, "marker": "|"}),
+    }
+    figure.legend(groups.values(), groups, loc="outside lower center", ncols=3)
     axes[0, 0].set_yticks(range(len(kinds)), kinds)
     axes[0, 0].invert_yaxis()
     return figure
@@ -192,7 +218,7 @@ def grid(rows: Sequence[Row]) -> Figure:
     levels = sorted({row["corruption.level"] for row in rows})
     measures = {
         "test/psnr": f"test {table.title('psnr')}",
-        "test/dc_ripple_db_s8": table.title("dc_ripple_db"),
+        "test/dc_ripple_db_s8": table.title("dc_ripple_db_s8").replace(", ", ",\n"),
     }
     figure, axes = plt.subplots(
         2,
@@ -219,6 +245,7 @@ def grid(rows: Sequence[Row]) -> Figure:
             _log_ticks(axis, sizes)
         column[0].set_title(f"noise {level:g}")
         column[1].set_xlabel("bottleneck channels")
+        mark_rounding(column[1])
     for axis, title in zip(axes[:, 0], measures.values(), strict=True):
         axis.set_ylabel(title)
     _legend(figure, axes[0, 0])
@@ -258,15 +285,21 @@ def _log_ticks(axis, x):
     axis.minorticks_off()
 
 
-def gallery(samples: Mapping[str, Mapping[str, np.ndarray]], out: Path) -> None:
+def gallery(
+    samples: Mapping[str, Mapping[str, np.ndarray]], name: str, arm: Arm, out: Path
+) -> None:
     """Draws and saves what each decoder's first seed makes of images and flat codes.
 
     Args:
       samples: the arrays of samples.npz by decoder.
+      name: the arm's name.
+      arm: what is kept of it.
       out: the picture's path without suffix.
     """
     with paper_style():
-        save(_gallery(samples), out, formats=FORMATS)
+        figure = _gallery(samples)
+        head(figure, f"{_setting(name, arm)}, of which seed 0 is shown")
+        save(figure, out, formats=FORMATS)
 
 
 def _gallery(samples):
@@ -285,8 +318,10 @@ def _gallery(samples):
     blank = np.full((side, 2 * side), np.nan)
     axes[1].imshow(np.hstack([blank, *flats]), vmin=-STRETCH, vmax=STRETCH)
     bare(axes[1])
+    most = GREYS * STRETCH
     axes[1].set_xlabel(
-        f"what each makes of a constant code, from -{STRETCH} to {STRETCH}"
+        "what each makes of a constant code, about its mean: from black "
+        f"-{most:.0f} to white +{most:.0f} grey levels of 255"
     )
     return figure
 

@@ -85,7 +85,7 @@ def write_all(args: argparse.Namespace) -> None:
         samples = first_samples(args.runs / name)
         if samples:
             path = args.out / f"gallery_{name.removeprefix('primary_')}"
-            figures.gallery(samples, path)
+            figures.gallery(samples, name, kept[name], path)
 
 
 def first_samples(folder: Path) -> dict[str, dict[str, np.ndarray]]:
