@@ -243,6 +243,10 @@ def test_tables_and_figures_are_made_from_the_csv_files_alone(tmp_path, monkeypa
     assert (
         "| nothing else is known | nearest_k3 | nearest_k3 (plain) - deconv" in answers
     )
+    kept = {"time_bsds": records.read(tmp_path, "time_bsds")}
+    said = figures._setting("differences_time_bsds", kept)
+    assert said.startswith("BSDS500, colour patches, code of 32 channels, gaussian")
+    assert "0.25, 12 seeds, " in said
     drawn = {path.stem for path in tmp_path.glob("*.png")}
     assert drawn == {
         f"{name}_bsds"

@@ -5,16 +5,15 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, NullFormatter
+from matplotlib.ticker import MaxNLocator
 
 from caejax.metrics import table
-from caejax.report.style import PAGE, bare, paper_style, save
+from caejax.report.style import PAGE, bare, head, paper_style, save
 from experiments.checkerboard.residuals import SPECTRUM
 from experiments.shared.cells import mean_interval
 from experiments.shared.rows import Row, by_columns, done
-from experiments.shared.styles import GREY, kind_style, points
+from experiments.shared.styles import GREY, kind_style, plain_numbers, points
 from experiments.tying import claims, plan
 from experiments.tying.claims import PATTERN, PSNR, RIPPLE, SSIM
 from experiments.tying.records import DECODER, Kept, by_seed
@@ -24,6 +23,20 @@ FLOOR = 0.01  # grey levels; what is less is drawn there, as it is rounding
 SPAN = 0.6  # dB, and what a difference beyond it is marked by
 RATIO = 3.0  # dB, of spectra against the reference's
 _SPANS = {PSNR: SPAN, SSIM: 0.02}
+_ROUNDING = {"color": "0.35", "lw": 0.8, "ls": (0, (4, 2))}  # as in reports
+_IMAGES = {"bsds": "BSDS500, colour patches", "mnist": "MNIST"}
+_PAIRED = "paired by seed: means with 95 % intervals; band: no difference that matters"
+_LINES = f"dotted: 1 grey level; dashed: {FLOOR:g}, where rounding begins"
+_SHOWN = {  # by what a figure's name begins with
+    "ties": _PAIRED,
+    "differences": f"{_PAIRED}; strokes are seeds",
+    "sizes": f"medians, strokes are seeds; {_LINES}",
+    "quality": f"means with 95 % intervals; dashed: {FLOOR:g}, where rounding begins",
+    "ripple": f"medians, bands are the range over seeds; {_LINES}",
+    "spectra": "residuals, means over seeds",
+    "flats": f"constant codes; below {FLOOR:g} there is only rounding",
+    "grid": "means, bars are the range over seeds",
+}
 
 
 def draw(arms: Mapping[str, Kept], out: Path) -> None:
@@ -31,7 +44,30 @@ def draw(arms: Mapping[str, Kept], out: Path) -> None:
     with paper_style():
         for name, figure in _figures(arms).items():
             if figure is not None:
+                head(figure, _setting(name, arms))
                 save(figure, out / name, formats=FORMATS)
+
+
+def _setting(name, arms):
+    """A figure's data, code, noise, seeds and steps, and what its marks are."""
+    shown, _, data = name.rpartition("_")
+    first, _, arm = shown.partition("_")
+    drawn = next(
+        arms[x]
+        for x in (f"{arm}_{data}", f"{first}_{data}", *_forms(data))
+        if x in arms
+    )
+    rows = done(drawn.rows)
+    level = "as above panels" if first == "grid" else f"{plan.NOISE:g}"
+    seeds, steps = ({row.get(k) for row in rows} for k in ("seed", "steps"))
+    told = [_IMAGES[data], f"code of {plan.CODE[data]} channels" * (first != "grid")]
+    told += [f"gaussian noise {level}", f"{len(seeds)} seeds"]
+    told += [f"{most:,} steps" for most in steps if len(steps) == 1 and most]
+    return f"{', '.join(filter(None, told))}; {_SHOWN[first]}"
+
+
+def _forms(data):
+    return [f"{form}_{data}" for form in plan.FORMS]
 
 
 def _figures(arms):
@@ -84,7 +120,7 @@ def differences(rows: Sequence[Row], reference: Sequence[Row]) -> Figure | None:
     names = [n for (n,) in by_columns(done(rows), [DECODER]) if n != plan.REFERENCE]
     if not names:
         return None
-    height = 1.1 + 0.2 * len(names)
+    height = 1.4 + 0.2 * len(names)
     figure, axes = plt.subplots(1, 2, figsize=(PAGE, height), sharey=True)
     for axis, measure in zip(axes, (PSNR, SSIM), strict=True):
         span = _SPANS[measure]
@@ -157,12 +193,6 @@ def ties(arms: Mapping[str, Kept], data: str) -> Figure | None:
     return figure
 
 
-def _plain_numbers(axis: Axis) -> None:
-    """Ticks of a logarithmic axis as 0.1, 1, 10."""
-    axis.set_major_formatter("{x:g}")
-    axis.set_minor_formatter(NullFormatter())
-
-
 def _legend(figure, axis, columns=5):
     handles, labels = axis.get_legend_handles_labels()
     if handles:
@@ -175,7 +205,7 @@ def sizes(rows: Sequence[Row]) -> Figure | None:
     if not names:
         return None
     measures = RIPPLE, "test/ramp_ripple_grey_s8", PATTERN
-    height = 1.1 + 0.2 * len(names)
+    height = 1.4 + 0.2 * len(names)
     figure, axes = plt.subplots(1, 3, figsize=(PAGE, height), sharey=True)
     for axis, measure in zip(axes, measures, strict=True):
         for y, name in enumerate(names):
@@ -185,8 +215,9 @@ def sizes(rows: Sequence[Row]) -> Figure | None:
             axis.plot(x, np.full(len(x), y), "|", color=GREY, ms=5)
             axis.plot(np.median(x), y, **points(_style(name)))
         axis.axvline(1, color="black", lw=0.6, ls=":")
+        axis.axvline(FLOOR, **_ROUNDING)
         axis.set(xscale="log", xlim=(FLOOR / 1.5, None))
-        _plain_numbers(axis.xaxis)
+        plain_numbers(axis.xaxis)
         axis.set_xlabel(table.title(measure, short=True))
     axes[0].set_yticks(range(len(names)), names)
     axes[0].invert_yaxis()
@@ -211,8 +242,9 @@ def scatter(rows: Sequence[Row]) -> Figure | None:
             axis.errorbar(
                 x[0], y[0], _bar(y), _bar(x), label=name, lw=0.8, **points(_style(name))
             )
+        axis.axvline(FLOOR, **_ROUNDING)
         axis.set(xscale="log", xlabel=table.title(RIPPLE), ylabel=table.title(measure))
-        _plain_numbers(axis.xaxis)
+        plain_numbers(axis.xaxis)
     _legend(figure, axes[0])
     return figure
 
@@ -236,11 +268,13 @@ def curves(rows: Sequence[Row]) -> Figure | None:
             ends = [min(found[step]) for step in steps], [max(found[x]) for x in steps]
             axis.fill_between(steps, *ends, color=style["color"], alpha=0.1, lw=0)
         axis.axhline(1, color="black", lw=0.6, ls=":")
+        axis.axhline(FLOOR, **_ROUNDING)
         axis.set_xscale("symlog", linthresh=10)
-        axis.set(xlabel="step", title=f"period {s}", yscale="log", xlim=(-1, None))
-        _plain_numbers(axis.xaxis)
-        _plain_numbers(axis.yaxis)
-    axes[0].set_ylabel(f"ripple, grey levels\n(rounding: at {FLOOR})")
+        axis.set(xlabel="step (log scale)", title=f"period {s}")
+        axis.set(yscale="log", xlim=(-1, None))
+        plain_numbers(axis.xaxis)
+        plain_numbers(axis.yaxis)
+    axes[0].set_ylabel("ripple (grey levels of 255)")
     _legend(figure, axes[0])
     return figure
 
