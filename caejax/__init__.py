@@ -3,7 +3,8 @@
 Models are trained (`train`), loaded (`load`) and applied to images of any size
 (`denoise`, `reconstruct`, `encode`, `decode`). `diagnose` finds what draws a grid in
 any model, `fix` takes it out, `measure` finds it in images alone. `help(caejax.NAME)`
-says more of each. Mistakes of users are a `CaejaxError`, one line that names the mend.
+says more of each. A mistake of the user raises a `CaejaxError`, whose line says what to
+change.
 """
 
 import importlib

@@ -24,6 +24,10 @@ class CaejaxError(Exception):
     """
 
 
+class WrongValue(CaejaxError, ValueError):
+    """An argument of a function, such as an array's shape, that it cannot take."""
+
+
 def lookup(
     table: Mapping[str, Value],
     name: str,

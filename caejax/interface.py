@@ -15,6 +15,8 @@ width. What comes back is NumPy's float32 in [0, 1], of the shape that was given
 list, a list.
 """
 
+from __future__ import annotations  # which keeps signatures in help() short
+
 import dataclasses
 import functools
 import os
@@ -362,8 +364,8 @@ def train(
     `caejax report --workdir=WORKDIR` draws its figures and its page.
 
     Args:
-      config: A config, or the name or the file of one. It must be of a single run: of
-        a sweep's, set `config.sweep = {}`, or do the sweep with `caejax run`.
+      config: The config of a single run, or its name or file. A sweep's is refused: set
+        `config.sweep = {}`, or do the sweep with `caejax run`.
       workdir: The run's folder, to be made. If it holds part of this run, that goes
         on from its last checkpoint; if it holds all of it, nothing is trained.
       verbose: Show progress.
@@ -444,7 +446,7 @@ def denoise(
         grey models, (N, H, W). Images larger than the model's are done in tiles.
         Floats may lie beyond [0, 1] where noise has taken them (down to -4, up to 5);
         they are clipped if they were in training.
-      model: A model, or what `load` takes; who calls this often loads it once.
+      model: A model, or what `load` takes. For many calls, load it once.
       level: The standard deviation of the noise, of 255, for a model that is told it
         (`config.model.noise_map`); by default estimated from each image.
 
@@ -568,7 +570,7 @@ def decode(
 
 
 def default_config() -> ConfigDict:
-    """The config of a small denoiser of embedded digits, to be changed.
+    """The config of a small denoiser of drawn digits, to be changed.
 
     Returns:
       A new config with every field that there is; others cannot be added.

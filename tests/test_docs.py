@@ -144,6 +144,22 @@ def test_the_tour_is_kept_without_outputs():
             assert (cell["outputs"], cell["execution_count"]) == ([], None)
 
 
+def test_the_tour_shows_what_its_code_gave(tmp_path, generate):
+    """What was kept is of the code as it is; else the page is not made."""
+    page = generate.notebook.page()
+    assert re.search(
+        r"\(denoised, clean\).*\n```\n\n```text\nnoisy +13\.\d+ dB\n", page
+    )
+    assert page.count("](notebooks/given/") == 2
+    for name in re.findall(r"notebooks/given/\d+\.png", page):
+        assert (DOCS / name).read_bytes().startswith(b"\x89PNG")
+    text = generate.notebook.TOUR.read_text()
+    other = tmp_path / "tour.ipynb"
+    other.write_text(text.replace("deconv_k4", "deconv_k3"))
+    with pytest.raises(ValueError, match=r"tour\.ipynb has changed"):
+        generate.notebook.page(other)
+
+
 def test_blocks_are_found_with_their_marks(tmp_path):
     page = tmp_path / "page.md"
     page.write_text(

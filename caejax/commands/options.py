@@ -87,5 +87,5 @@ def needed_workdir(options: Options) -> Path:
       CaejaxError: none is given.
     """
     if options.workdir is None:
-        raise CaejaxError("--workdir is missing; try --workdir=runs/quickstart")
+        raise CaejaxError("--workdir is missing; name a folder, as --workdir=runs/mine")
     return options.workdir

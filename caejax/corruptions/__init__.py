@@ -78,7 +78,7 @@ def _no_qualities(params):
 
 _DEVIATION = Parameter(0.5, doc="Standard deviation of what is added.")
 _PROBABILITY = Parameter(0.5, 0.0, 1.0, "Probability that a pixel is changed.")
-_SIZE = Parameter(0.5, 0.0, 1.0, "Most of the image's side that the shape takes.")
+_SIZE = Parameter(0.5, 0.0, 1.0, "The shape's largest side, of the image's.")
 _STRENGTH = Parameter(0.5, 0.0, 1.0, "How strong it is, 0 for not at all.")
 _WEIGHT = Parameter(1.0, doc="How often it is drawn, relative to the others.")
 _SALT = Parameter(0.5, 0.0, 1.0, "Share of the changed pixels that become white.")
@@ -175,7 +175,9 @@ CORRUPTIONS: dict[str, Corruption] = {
             "speckle": _WEIGHT,
             "jpeg": _WEIGHT,
             "blur": _WEIGHT,
-            "strength": Parameter(4.0, doc="Level of jpeg and blur, in levels."),
+            "strength": Parameter(
+                4.0, doc="Times the level: the level of jpeg and blur."
+            ),
         },
         sentence="Each input is corrupted in one of several ways, as cameras do, of "
         "standard deviation {level}.",

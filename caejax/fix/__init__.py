@@ -44,7 +44,7 @@ def fix(module: Any, inputs: Any = None) -> Any:
 
     Kernels of transposed convolutions and of layers whose channels become pixels, and
     biases that differ by phase, are moved by the least change that gives all phases the
-    same gain. Weights that are computed of others, as by weight normalisation, become
+    same gain. Weights that are computed from others, as by weight normalisation, become
     plain parameters first.
 
     That alone can make a trained model much worse (2.4 to 8.9 dB of PSNR in a study):

@@ -89,7 +89,7 @@ def _computed(module):
 
 
 def _write_out(module):
-    """Weights that are computed of others, as by weight normalisation, become plain."""
+    """Makes weights plain that are computed from others, as by weight normalisation."""
     about = []
     for name, part in module.named_modules():
         if parametrize.is_parametrized(part):

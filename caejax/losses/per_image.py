@@ -23,13 +23,13 @@ def bce(logits: jax.Array, target: jax.Array) -> jax.Array:
 
 
 def mse(output: jax.Array, target: jax.Array) -> jax.Array:
-    """Mean squared error: (B, H, W, C) images twice to (B,)."""
+    """Mean squared error of two (B, H, W, C) arrays, (B,)."""
     check_pair(output, target)
     return mean_over_pixels((output - target) ** 2)
 
 
 def l1(output: jax.Array, target: jax.Array) -> jax.Array:
-    """Mean absolute error: (B, H, W, C) images twice to (B,)."""
+    """Mean absolute error of two (B, H, W, C) arrays, (B,)."""
     check_pair(output, target)
     return mean_over_pixels(jnp.abs(output - target))
 
@@ -54,6 +54,6 @@ def charbonnier(
 
 
 def sse(output: jax.Array, target: jax.Array) -> jax.Array:
-    """Summed squared error: (B, H, W, C) images twice to (B,)."""
+    """Summed squared error of two (B, H, W, C) arrays, (B,)."""
     check_pair(output, target)
     return mse(output, target) * output[0].size

@@ -36,9 +36,9 @@ def measure(
       out: the path of an image or of a folder; or images in memory, one or many or a
         list: uint8, uint16, or floats in [0, 1].
       ref: what they should be, of the same names and sizes; a path or images.
-      threshold_db: a pattern that is stronger is a fault: its RMS, of full scale. Of
-        uneven detail, such as blocks, it is 10 dB more; the blocks of JPEG files
-        themselves are named and are none.
+      threshold_db: a pattern is a fault if its RMS, of full scale, is above this. For
+        uneven detail, such as blocks, the limit is 10 dB higher. The blocks of JPEG
+        files themselves are listed, but are no fault.
       figure: a path where a figure is drawn, as PNG: the mean spectrum, the evidence
         for each period, and the strongest pattern. A figure of caejax that is there
         already is replaced.
@@ -113,10 +113,11 @@ def _about(seen: Seen, patterns):
     if min(largest_period(seen.size, kind) for kind in KINDS) < PERIODS[-1]:
         height, width = seen.size
         said.append(
-            f"the smallest image is {width}x{height}: in all together periods are "
-            f"looked for up to {largest_period(seen.size, 'both')} along both axes, "
-            f"{largest_period(seen.size, 'columns')} along x and "
-            f"{largest_period(seen.size, 'rows')} along y, as four must fit"
+            f"the smallest image is {width}x{height}, and four periods must fit: over "
+            "all images together, periods are looked for up to "
+            f"{largest_period(seen.size, 'columns')} along x, "
+            f"{largest_period(seen.size, 'rows')} along y and "
+            f"{largest_period(seen.size, 'both')} along both"
         )
     if any(16 % x["period"] == 0 for x in patterns) and seen.jpeg:
         said.append(

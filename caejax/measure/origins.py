@@ -43,8 +43,8 @@ def origin(pattern: Pattern, jpeg: bool) -> str:
         said.append(_DETAIL)
     if not said:
         said.append(
-            "none of the usual: tiles of this size, a resize by a factor that is no "
-            "whole number, or what is in the picture"
+            "tiles of this size, a resize by a factor that is no whole number, or what "
+            "is in the picture"
         )
     return "; or ".join(said)
 

@@ -41,7 +41,8 @@ def to_text(found: Measurement, width: int | None = None) -> str:
     if found["patterns"]:
         table = [*_table(found["patterns"], width), ""]
         said = [
-            f"period {x['period']} {where(x)}: {x['origin']}" for x in found["patterns"]
+            f"period {x['period']} {where(x)} usually comes from {x['origin']}"
+            for x in found["patterns"]
         ]
     if found["paired"]:
         beside = ["against the references:", *_paired(found["paired"])]

@@ -103,7 +103,7 @@ def _needed_together(count):
     """The chance that is needed of so many images, if none has it by itself.
 
     What photographs have alike adds up as patterns do: in folders of 3 to 30 clean ones
-    the smallest chance grew by up to a decade for each five.
+    the smallest chance fell by up to a decade for each five.
     """
     return max(FALSE_ALARMS * 10 ** (-_DECADES * max(count - 1, 0)), _RAREST)
 

@@ -9,6 +9,7 @@ import functools
 import importlib
 from typing import Any
 
+from caejax.errors import WrongValue
 from caejax.metrics.table import METRICS, PERIODS, Metric
 from caejax.ops.foreign import taking_any
 
@@ -61,7 +62,7 @@ def _hinting(function):
             if not turned:
                 raise
             b, c, h, w = turned[0]
-            raise ValueError(
+            raise WrongValue(
                 f"{error}; images are (B, H, W, C), and {(b, c, h, w)} looks like "
                 "PyTorch's (B, C, H, W): hand over x.transpose(0, 2, 3, 1), or of a "
                 "tensor x.permute(0, 2, 3, 1)"

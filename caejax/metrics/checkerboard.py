@@ -22,6 +22,7 @@ import functools
 import jax
 import jax.numpy as jnp
 
+from caejax.errors import WrongValue
 from caejax.metrics.lattice import peak_db, spectrum
 from caejax.metrics.phases import (
     BORDER,
@@ -201,7 +202,7 @@ def shared_power(mean_map: jax.Array, mean_variance: jax.Array, count: int):
       count: the number N of images.
     """
     if count < 2:
-        raise ValueError("the power of a shared pattern needs at least 2 images, got 1")
+        raise WrongValue("the power of a shared pattern needs at least 2 images, got 1")
     return (count * mean_map.var((0, 1)).mean() - mean_variance) / (count - 1)
 
 

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from caejax.errors import WrongValue
 from caejax.metrics.phases import check_fits, check_period, crop_to_multiple
 from caejax.ops.checks import check_images
 
@@ -67,7 +68,7 @@ def lattice_masks(
     """
     check_period(period)
     if height % period or width % period or min(height, width) < 2 * period:
-        raise ValueError(
+        raise WrongValue(
             f"period {period} needs sides that are multiples of it and at least "
             f"{2 * period}, got {height}x{width}"
         )

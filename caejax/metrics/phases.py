@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from caejax.errors import WrongValue
 from caejax.ops.checks import check_images
 
 BORDER = 4  # pixels that `high_pass` and `drop_border` take away on each side
@@ -17,7 +18,7 @@ def check_period(period: int) -> None:
     """Refuses periods that no chain of stride-2 layers has."""
     whole = isinstance(period, int) and not isinstance(period, bool)
     if not whole or period < 2 or period & (period - 1):
-        raise ValueError(f"period is {period!r}; it must be a power of two: 2, 4, 8 …")
+        raise WrongValue(f"period is {period!r}; it must be a power of two: 2, 4, 8 …")
 
 
 def check_fits(images: jax.Array, period: int, periods: int, border: int = 0) -> None:
@@ -25,7 +26,7 @@ def check_fits(images: jax.Array, period: int, periods: int, border: int = 0) ->
     height, width = images.shape[1:3]
     least = periods * period + 2 * border
     if min(height, width) < least:
-        raise ValueError(
+        raise WrongValue(
             f"period {period} needs images of at least {least}x{least} pixels, "
             f"got {height}x{width}"
         )

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from caejax.errors import WrongValue
 from caejax.losses.per_image import mse
 from caejax.ops.checks import check_pair
 from caejax.ops.sums import mean_over_pixels
@@ -70,7 +71,7 @@ def unclipped_ssim(output: jax.Array, target: jax.Array) -> jax.Array:
     """
     check_pair(output, target)
     if min(output.shape[1:3]) < WINDOW:
-        raise ValueError(
+        raise WrongValue(
             f"ssim needs images of at least {WINDOW}x{WINDOW}, got {output.shape}"
         )
     x, y = output.astype(jnp.float32), target.astype(jnp.float32)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
+from caejax.errors import WrongValue
 from caejax.metrics.phases import check_period, crop_to_multiple
 from caejax.ops.checks import check_images
 
@@ -133,7 +134,7 @@ def _fewest_tiles(decode, code, period):
     tiles = max(TILES, -(-least // max(1, side // TILES)))
     height, width = size(tiles)[1:3]
     if min(height, width) < least:
-        raise ValueError(
+        raise WrongValue(
             f"decode made {height}x{width} pixels of a feature map of "
             f"{tiles}x{tiles}; it must take any size, and period {period} needs {least}"
         )

@@ -3,6 +3,8 @@
 import jax
 import jax.numpy as jnp
 
+from caejax.errors import WrongValue
+
 
 def check_images(images: jax.Array, name: str) -> None:
     """Refuses anything but a floating-point batch (B, H, W, C).
@@ -18,12 +20,12 @@ def check_images(images: jax.Array, name: str) -> None:
     """
     shape, dtype = jnp.shape(images), jnp.result_type(images)
     if len(shape) != 4:
-        raise ValueError(
+        raise WrongValue(
             f"{name} must be (B, H, W, C), got shape {shape}{_axes_mend(shape, name)}"
         )
     if not jnp.issubdtype(dtype, jnp.floating):
         most = {"uint8": ": divide by 255", "uint16": ": divide by 65535"}
-        raise ValueError(
+        raise WrongValue(
             f"{name} has dtype {dtype}; convert it to floating point in [0, 1]"
             f"{most.get(str(dtype), '')}"
         )
@@ -49,13 +51,13 @@ def check_pair(output: jax.Array, target: jax.Array) -> None:
       ValueError: they are others; says what to do.
     """
     if jnp.shape(output) != jnp.shape(target):
-        raise ValueError(
+        raise WrongValue(
             "output and target must have one shape (B, H, W, C), "
             f"got {jnp.shape(output)} and {jnp.shape(target)}"
         )
     shape = jnp.shape(output)
     if len(shape) != 4:
-        raise ValueError(
+        raise WrongValue(
             "output and target have one shape, and it must be (B, H, W, C), not "
             f"{shape}{_axes_mend(shape, 'output')}"
         )

@@ -19,6 +19,8 @@ from collections.abc import Iterator
 
 import jax
 
+from caejax.errors import WrongValue
+
 PATHS = ("auto", "matmul", "polyphase", "stock")
 
 _path = contextvars.ContextVar("path", default="auto")
@@ -46,7 +48,7 @@ def chosen() -> str:
 def resolve(path: str) -> str:
     """What a path means on this device: "matmul", "polyphase" or "stock"."""
     if path not in PATHS:
-        raise ValueError(f"path is {path!r}; known: {', '.join(PATHS)}")
+        raise WrongValue(f"path is {path!r}; known: {', '.join(PATHS)}")
     if path != "auto":
         return path
     return "matmul" if jax.default_backend() == "cpu" else "polyphase"

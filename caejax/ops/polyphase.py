@@ -15,6 +15,7 @@ checkerboards can be read off it: see `phase_gains`.
 import jax
 import jax.numpy as jnp
 
+from caejax.errors import WrongValue
 from caejax.ops import paths
 from caejax.ops.apart import phases_differ, upsample_apart
 from caejax.ops.conv import THIN, conv
@@ -44,7 +45,7 @@ def upsample(
     """
     lowest = 1 - stride * -(-len(h) // stride)
     if not lowest <= origin < stride:
-        raise ValueError(
+        raise WrongValue(
             f"origin is {origin}; a filter of {h.shape[0]} taps needs one between "
             f"{lowest} and {stride - 1}"
         )
@@ -71,7 +72,7 @@ def upsample_together(
         x = jnp.pad(x, ((0, 0), *padding, (0, 0)), mode="wrap")
         padding = ((0, 0), (0, 0))
     elif border != "zero":
-        raise ValueError(f"border is {border!r}; known: 'zero', 'wrap'")
+        raise WrongValue(f"border is {border!r}; known: 'zero', 'wrap'")
     y = depth_to_space(conv(x, kernel, padding), stride)
     return y[:, top : top + stride * height, start : start + stride * width]
 

@@ -25,7 +25,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "executors.md": tables.executors,
     "configs.md": tables.configs,
     "extras.md": tables.extras,
-    "tour.md": lambda: notebook.page(ROOT / "docs/notebooks/tour.ipynb"),
+    "tour.md": notebook.page,
     "changelog.md": lambda: (ROOT / "CHANGELOG.md").read_text(),
     "contributing.md": _contributing,
 }

@@ -91,12 +91,12 @@ def losses() -> str:
         (
             f"`{name}`",
             first_sentence(entry.per_image.__doc__),
-            "sum over the batch" if entry.summed else "mean over the batch",
+            "its sum over the batch" if entry.summed else "its mean over the batch",
             _params(entry),
         )
         for name, entry in LOSSES.items()
     ]
-    return table(("name", "what", "minimised is its", "parameters"), rows)
+    return table(("name", "what", "what is minimised", "parameters"), rows)
 
 
 def sources() -> str:
