@@ -68,7 +68,11 @@ def draw(kind: str, model: Path, data: Path, rows: list[Row]) -> Figure:
             for axis, image, title in zip(line, images, titles, strict=True):
                 show_image(axis, image[window])
                 axis.set_title(title, fontsize=7)
-        head(figure, f"{model.stem}: parts of {SIDE} pixels; PSNR of the whole")
+        head(
+            figure,
+            f"{model.stem} on CBSD68: parts of {SIDE} x {SIDE} pixels, PSNR of the "
+            "whole photograph; noise in grey levels of 255",
+        )
     return figure
 
 
