@@ -46,7 +46,7 @@ def filters():
         gains = [h[places % 2 == p].sum() for p in (0, 1)]
         ax.set_title(f"{name}\n{gains[0]:.2f} and {gains[1]:.2f}")
         ax.set_xticks(places[::2])
-    axes[0].set_ylabel("tap")
+    axes[0].set_ylabel("tap (sum: 2)")
     figure.supxlabel("output pixels from the input pixel", fontsize=8)
     told = "random taps; above each the gains of the even phase (blue)"
     head(figure, f"{told} and of the odd one (orange)")
