@@ -95,7 +95,7 @@ def test_the_terminal_tells_rows_of_other_numbers_of_seeds_and_missing_runs(caps
     said = capsys.readouterr().out
     assert said.startswith("mean over each row's seeds; tables/results.md has")
     assert re.search(r" seeds .*\n.*\n.* a +0.1 +2 +9.00.*\n.* b +0.1 +1 +7.00", said)
-    assert "\n1 of 4 runs is missing: the command that began the sweep, given" in said
+    assert "\n1 of 4 runs is missing; give the command that began the sweep" in said
 
 
 def test_the_page_says_what_the_columns_of_its_tables_mean():
@@ -176,6 +176,20 @@ def test_what_changes_with_the_decoder_is_no_other_setting():
     lines = [list(line.get_ydata()) for line in axis.get_lines()[::3]]
     assert lines == [[0, 2], [1, 3]]
     plt.close(figure)
+
+
+def test_decoders_are_compared_where_most_of_them_are_done():
+    """And a caption says which are not there."""
+    files = zipped([(kind, "(8, 8)") for kind in ("deconv_k3", "nearest_k3")])
+    lost = files._replace(rows=files.rows[:3])
+    assert figures.comparable_runs(lost) == {
+        "deconv_k3": files.runs["0"],
+        "nearest_k3": files.runs["1"],
+    }
+    apart = files._replace(rows=files.rows[1:3])
+    assert list(figures.comparable_runs(apart)) == ["deconv_k3"]
+    (caption, *_) = captions.captions_of_sweep(apart).values()
+    assert "noise level 0.5, where no run of nearest_k3 is done" in caption
 
 
 def test_a_decoder_of_several_widths_is_named_by_them():

@@ -213,6 +213,12 @@ def _of_trained(model, inputs, threshold_db, behind, examples):
     function, example = runs.as_layers(model)
     given = [example] if inputs is None else _listed(inputs)
     found = _of_jax(function, given, threshold_db, behind, examples, "run")
+    activation = model.config.model.output_activation
+    if found["places"] and activation != "linear":
+        found["about"].append(
+            f"probed before the output activation ({activation}), which changes how "
+            "strong a pattern is in the images; exported files are probed behind it"
+        )
     if inputs is None and found["places"]:
         found["about"].append(f"probed with flat images between 0 and 1, {_OTHERS}")
     return found

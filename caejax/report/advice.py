@@ -239,8 +239,8 @@ def _without_checkerboards(sweep, leads_found):
 
 def _unsure(sweep, leads_found):
     """Why nothing firm can be said of who is best; "" where something can."""
-    if what := lacking(sweep):
-        return what
+    if lacking(sweep):
+        return "the sweep is not finished"
     seeds = paired(leads_found)
     return f"{too_few(seeds)} whether it stays so" if seeds < ENOUGH else ""
 

@@ -2,10 +2,24 @@
 
 import re
 import shlex
+from pathlib import Path
 
 from caejax.terminal.commands import as_subcommand, without_flag
 
 _AS_MODULE = ["python", "-m", "caejax.main"]  # of earlier records
+
+
+def here(command: str, workdir: Path) -> str:
+    """The command for the folder where it is now, if it was moved or copied.
+
+    Args:
+      command: what `environment.json` has of the run or the sweep.
+      workdir: its folder.
+    """
+    found, rest = without_flag(shlex.split(command), "workdir")
+    if not found or Path(found[-1]).expanduser().resolve() == workdir.resolve():
+        return command
+    return shlex.join([*rest, f"--workdir={workdir}"])
 
 
 def longer(command: str, epochs: int) -> str:

@@ -9,10 +9,12 @@ from caejax.report.figures import (
     QUALITY,
     comparable_runs,
     drawn_grey,
+    not_compared,
     seeds_of,
     setting_of_compared,
 )
 from caejax.report.read import RunFiles, SweepFiles
+from caejax.report.words import joined
 
 CAPTIONS = {
     "denoisers": "Test images, corrupted, and what denoisers that are not trained "
@@ -23,10 +25,10 @@ CAPTIONS = {
     "RMS of what is not flat, in grey levels of 255. That the grey itself comes back "
     "darker or lighter is no pattern. The filters are not given these two, as they do "
     "not upsample.",
-    "checkerboard": "Test images and what each decoder makes of them. Below each, its "
-    "ripple, which it draws by itself: its linear output for a constant code, minus "
-    "the mean, which ought to be flat; and the size of the ripple in the image, over "
-    "the mean codes of test images (RMS, in grey levels of 255).",
+    "checkerboard": "Test images and what each decoder makes of them. Below each is "
+    "its ripple: what it draws on a constant code, which ought to give a flat image, "
+    "minus the mean. The numbers are the RMS of that in the image, in grey levels of 255, "
+    "over the mean codes of test images.",
     "dc_ripple_steps": "DC ripple, what the decoder draws on constant codes, while "
     "training. Below the dashed line there is only rounding.",
     "residual_spectrum": "Mean power spectrum of the test residuals (outputs minus "
@@ -65,6 +67,8 @@ def captions_of_sweep(sweep: SweepFiles) -> dict[str, str]:
     setting = setting_of_compared(sweep, runs)
     alone = " One run a decoder" if len(sweep.runs) > len(runs) else " All"
     at = f"{alone} at {setting}" if setting else ""
+    if absent := [x.replace("\n", " ") for x in not_compared(sweep, runs)]:
+        at += f", where no run of {joined(absent)} is done"
     many = seeds_of(sweep) > 1
     means = ", so that means over seeds may rank otherwise" if many else ""
     orders = rankings(runs) if 1 < len(runs) <= _RANKED else {}

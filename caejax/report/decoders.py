@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from caejax.report.style import series_style
 
 _CLEAN = "; no checkerboard on constant codes, whatever is learnt"
-_MAY = "; draws a checkerboard unless what is learnt happens to be even"
+_MAY = "; draws a checkerboard unless its phases happen to learn equal gains"
 
 SENTENCES = {
     "deconv_k2": f"Transposed convolution 2 x 2 of stride 2, without overlap{_MAY}",

@@ -4,6 +4,7 @@ Each is drawn as wide as it is asked for: for a page of a paper, and narrow, wit
 same letters, for a telephone.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -303,17 +304,26 @@ def drawn_grey(summary: Mapping[str, float]) -> float | None:
 
 
 def comparable_runs(sweep: SweepFiles) -> dict[str, RunFiles]:
-    """One finished run a decoder, equal in all that does not change with it."""
-    done = list(_convolutional(sweep))
-    if not done:
-        return {}
+    """One finished run a decoder, equal in all that does not change with it.
+
+    They are at the setting that has most decoders; of several, at that of the highest
+    PSNR.
+    """
     others = [f for f in sweep.fields if f not in decoder_fields(sweep)]
-    best, _, _ = max(done, key=lambda found: found[0][QUALITY])
-    runs: dict[str, RunFiles] = {}
-    for row, name, run in done:
-        if all(row[f] == best[f] for f in others):
-            runs.setdefault(name, run)
-    return runs
+    found: dict[tuple[Any, ...], dict[str, RunFiles]] = {}
+    best: dict[tuple[Any, ...], float] = {}
+    for row, name, run in _convolutional(sweep):
+        at = tuple(row[f] for f in others)
+        found.setdefault(at, {}).setdefault(name, run)
+        best[at] = max(best.get(at, -math.inf), row[QUALITY])
+    at = max(found, key=lambda at: (len(found[at]), best[at]), default=())
+    return found.get(at, {})
+
+
+def not_compared(sweep: SweepFiles, runs: Mapping[str, RunFiles]) -> list[str]:
+    """Decoders with finished runs, of which `comparable_runs` has none."""
+    names = dict.fromkeys(name for _, name, _ in _convolutional(sweep))
+    return [name for name in names if name not in runs]
 
 
 def setting_of_compared(sweep: SweepFiles, runs: Mapping[str, RunFiles]) -> str:

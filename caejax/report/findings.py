@@ -78,13 +78,14 @@ def answer(sweep: SweepFiles) -> list[str]:
     if not found:
         return ["No finished run has a PSNR, so there is nothing to compare."]
     judged = held_against_references(sweep, found)
+    first = verdict(sweep, found, judged)
     return [
         *first_look(sweep),
-        *verdict(sweep, found, judged),
+        *first,
         *below_input.told(sweep, found),
         *_best(sweep, found),
         *sizes(sweep),
-        *_references(sweep, found, judged),
+        *_references(sweep, found, judged, "".join(first)),
         *draws(sweep),
         *_evidence(sweep, found),
     ]
@@ -107,12 +108,17 @@ def held_against_references(sweep: SweepFiles, found: list[Lead]) -> list[list[R
     return judged
 
 
-def _references(sweep, found, judged):
-    """How far the strongest reference of each condition is from the best choice."""
+def _references(sweep, found, judged, said):
+    """How far the strongest reference of each condition is from the best choice.
+
+    A single one, if its distance is not in the verdict already.
+    """
     _, conditions = choices_and_conditions(sweep)
     zipped = zip(found, judged, strict=True)
     pairs = [(lead, rivals[0]) for lead, rivals in zipped if rivals]
     if not pairs:
+        return []
+    if len(pairs) == 1 and f"{-pairs[0][1].lead:.2f} dB below" in said:
         return []
     if len(pairs) > NAMED:
         return [_far_away([rival for _, rival in pairs])]

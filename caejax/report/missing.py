@@ -22,9 +22,7 @@ def first_look(sweep: SweepFiles) -> list[str]:
     """That all else is said of a part of the runs, where it is."""
     if not (what := lacking(sweep)):
         return []
-    return [
-        f"This is a first look: {what}, and with all of them it may read otherwise."
-    ]
+    return [f"This is a first look: {what}, so what follows may still change."]
 
 
 def how_to_finish(sweep: SweepFiles, command: str) -> list[str]:

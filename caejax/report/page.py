@@ -15,7 +15,7 @@ from markupsafe import Markup, escape
 
 from caejax import __version__
 from caejax.files.atomic import write_atomically
-from caejax.report import advice, explained, findings, leads, views
+from caejax.report import advice, again, explained, findings, leads, views
 from caejax.report.captions import CAPTIONS, averaged, captions_of_sweep
 from caejax.report.citation import bibtex
 from caejax.report.panels import CHART, panels, png
@@ -62,7 +62,7 @@ def write_sweep(workdir: Path, sweep: SweepFiles, figures: Figures) -> None:
         made=made,
         question=findings.question(sweep),
         answer=findings.answer(sweep),
-        steps=advice.next_steps(sweep, made["command"]),
+        steps=advice.next_steps(sweep, again.here(made["command"], workdir)),
         facts={
             "runs done": f"{len(done)} of {len(sweep.rows)}",
             "settings": len(_one_a_setting(sweep, done)),
@@ -101,7 +101,7 @@ def write_run(workdir: Path, run: RunFiles, figures: Figures) -> None:
         made=made,
         question=findings.run_question(run),
         answer=findings.run_answer(run),
-        steps=advice.run_next_steps(run, made["command"]),
+        steps=advice.run_next_steps(run, again.here(made["command"], workdir)),
         facts={
             title: number(run.summary[name])
             for name, title in _FACTS.items()

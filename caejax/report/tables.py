@@ -213,7 +213,7 @@ def print_sweep(sweep: SweepFiles) -> None:
     if said := below_input.counted(sweep):
         tell(said)
     if what := lacking(sweep):
-        tell(f"{what}: the command that began the sweep, given once more, does them")
+        tell(f"{what}; give the command that began the sweep again to finish it")
 
 
 def _what_cells_are(seeds):
