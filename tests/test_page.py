@@ -392,6 +392,22 @@ def test_links_to_runs_open_their_panels(page):
     assert "run03" in title  # which is what other commands call it
 
 
+def test_links_open_panels_that_were_closed_or_filtered_out(page):
+    link = page.locator("#view-1 a[href='#run-run01']")
+    panel = page.locator("#run-run01")
+    link.click()
+    panel.locator("summary").first.click()
+    assert not panel.evaluate("panel => panel.open")
+    link.click()
+    assert panel.evaluate("panel => panel.open")
+    page.get_by_role("button", name="By run").click()
+    page.get_by_label("seed").select_option("0")
+    assert not panel.is_visible()
+    page.get_by_role("button", name="Overview").click()
+    link.click()
+    assert panel.is_visible()
+
+
 def test_nothing_overflows_on_a_telephone(page):
     page.set_viewport_size({"width": 390, "height": 844})
     page.reload()  # waits for the pictures of this width

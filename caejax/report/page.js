@@ -179,10 +179,11 @@ function show(button) {
   count();
 }
 
-// A link to a run opens its panel.
-function openTarget() {
-  const panel = document.getElementById(location.hash.slice(1));
+// A link to a run opens its panel, also one that the filter left out or that was closed.
+function openTarget(hash = location.hash) {
+  const panel = document.getElementById(hash.slice(1));
   if (panel instanceof HTMLDetailsElement) {
+    panel.hidden = false;
     panel.open = true;
     panel.scrollIntoView();
   }
@@ -213,5 +214,8 @@ if (tools) {
   buttons.forEach((button) => button.addEventListener("click", () => show(button)));
   show(buttons[0]);
 }
-addEventListener("hashchange", openTarget);
+for (const link of all('a[href^="#run-"]')) {
+  link.addEventListener("click", () => openTarget(link.hash));
+}
+addEventListener("hashchange", () => openTarget());
 openTarget();
