@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 
+from caejax import __version__
 from caejax.report import advice, below_input, explained, findings, leads, words
 from caejax.report import fields as fields_lib
+from caejax.report.citation import bibtex
 from caejax.report.intervals import ENOUGH, mean_interval
 from caejax.report.read import RunFiles, SweepFiles
 from caejax.report.statistics import TOO_FEW, sign_flip_interval
@@ -492,3 +494,43 @@ def test_the_images_for_training_are_those_behind_the_split(data, said):
     samples = {"target": np.zeros((2, 28, 28, 1))}
     run = RunFiles({"data": data}, {}, [], samples)
     assert said in explained.explain_run(run)["Data"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "model", "training"),
+    [
+        (
+            {"widths": [8, 16], "latent_channels": 4, "epochs": 2, "steps": 1200},
+            "2 stages of 8, 16 channels, each of which halves the image by max pooling"
+            ", a code of 4 channels, and as many stages of nearest_k3 upsampling",
+            "2 epochs, 1,200 steps in",
+        ),
+        (
+            {"widths": [8], "latent_channels": 1, "epochs": 1, "steps": 1},
+            "1 stage of 8 channels, which halves the image by max pooling, "
+            "a code of 1 channel, and one of nearest_k3 upsampling",
+            "1 epoch, 1 step in",
+        ),
+    ],
+)
+def test_one_of_something_is_not_several(fields, model, training):
+    kind = {"encoder": "conv", "upsampling": "nearest_k3", "downsampling": "max_pool"}
+    config = {
+        "model": kind | {name: fields[name] for name in ("widths", "latent_channels")},
+        "train": {"epochs": fields["epochs"], "batch_size": 8},
+        "optimizer": {"name": "adam", "learning_rate": 0.001},
+        "loss": "mse",
+    }
+    told = explained.explain_run(RunFiles(config, {"steps": fields["steps"]}, [], {}))
+    assert model in told["Model"]
+    assert training in told["Training"]
+
+
+def test_sentences_begin_with_a_capital_unless_with_a_name():
+    assert words.begun("the model has a PSNR") == "The model has a PSNR"
+    assert words.begun("nearest_k3 has a PSNR") == "nearest_k3 has a PSNR"
+
+
+def test_the_version_that_did_the_work_is_cited():
+    assert "  version = {0.1.0}," in bibtex("2025", "0.1.0").splitlines()
+    assert f"  version = {{{__version__}}}," in bibtex("2025").splitlines()

@@ -7,13 +7,14 @@ from caejax import __version__
 _TITLE = "caejax: denoising autoencoders and the checkerboards of their decoders"
 
 
-def bibtex(year: str) -> str:
+def bibtex(year: str, version: str = __version__) -> str:
     """An entry for BibTeX.
 
     Args:
       year: the year of the work that is written up, four digits; "" for none.
+      version: of caejax, that did the work.
     """
-    fields = {"title": f"{{{_TITLE}}}", "version": f"{{{__version__}}}"}
+    fields = {"title": f"{{{_TITLE}}}", "version": f"{{{version}}}"}
     about = _metadata()
     if author := about.get("Author"):
         fields = {"author": f"{{{author}}}"} | fields

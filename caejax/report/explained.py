@@ -9,6 +9,7 @@ from caejax.report import decoders
 from caejax.report.fields import DECODER
 from caejax.report.read import RunFiles, SweepFiles
 from caejax.report.settings import several
+from caejax.report.words import amount
 
 _DOWN = {
     "max_pool": "max pooling",
@@ -82,25 +83,30 @@ def _model(find, params):
     encoder = find("model.encoder")
     count = several([f"{n:,}" for n in sorted(params)], "or") if params else ""
     size = f"; {count} parameters" if count else ""
-    code = f"a code of {find('model.latent_channels')} channels"
+    channels = find("model.latent_channels")
+    code, vector = (f"a code of {amount(channels, x)}" for x in ("channel", "number"))
     if encoder == "conv":
         widths = find("model.widths")
         stages = len(str(widths).split(","))
         down = _DOWN.get(find("model.downsampling"), find("model.downsampling"))
+        each, back = ("each of which", "as many stages")
+        if stages == 1:
+            each, back = "which", "one"
         return (
-            f"A convolutional autoencoder: {stages} stages of {widths} channels, each "
-            f"of which halves the image by {down}, {code}, and as many stages of "
-            f"{find('model.upsampling')} upsampling back to the image{size}."
+            f"A convolutional autoencoder: {amount(stages, 'stage')} of "
+            f"{amount(widths, 'channel')}, {each} halves the image by {down}, {code}, "
+            f"and {back} of {find('model.upsampling')} upsampling back to the image"
+            f"{size}."
         )
     if encoder == "dense":
         return (
             f"An autoencoder of dense layers of {find('model.widths')} units, with "
-            f"{code.replace('channels', 'numbers')}, and the same backwards{size}."
+            f"{vector}, and the same backwards{size}."
         )
     if encoder == "tied_dense":
         return (
             "An autoencoder of one dense layer, whose weights are used both ways, with "
-            f"{code.replace('channels', 'numbers')}{size}."
+            f"{vector}{size}."
         )
     if encoder == "layers":
         return (
@@ -115,10 +121,12 @@ def _training(find, runs):
     if not loss or not name:
         return ""
     steps = sorted({run.summary["steps"] for run in runs if "steps" in run.summary})
-    long = f", {several([f'{n:,}' for n in steps], 'or')} steps" if steps else ""
+    count = several([f"{n:,}" for n in steps], "or") if steps else ""
+    long = f", {amount(count, 'step')}" if steps else ""
     batch, rate = find("train.batch_size"), find("optimizer.learning_rate")
     return (
-        f"{find('train.epochs')} epochs{long} in batches of {batch}, with {name}, "
+        f"{amount(find('train.epochs'), 'epoch')}{long} in batches of {batch}, with "
+        f"{name}, "
         f"learning rate {rate}, and the loss {loss}; tested on images that training "
         "has not seen."
     )

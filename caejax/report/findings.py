@@ -43,6 +43,7 @@ from caejax.report.verdict import verdict, wins_of
 from caejax.report.words import (
     NAMED,
     at,
+    begun,
     bracketed,
     joined,
     ripple,
@@ -165,7 +166,7 @@ def _best(sweep, found):
         return [f"Highest {what}: {'; '.join(parts)}."]
     verb = "has the highest" if found[0].second else "has a"
     parts = [_gain(lead, conditions, len(found) == 1) for lead in found]
-    return [f"{name_of(winners[0])} {verb} {what}: {'; '.join(parts)}."]
+    return [begun(f"{name_of(winners[0])} {verb} {what}: {'; '.join(parts)}.")]
 
 
 def highest(found: list[Lead]) -> str:

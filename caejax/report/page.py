@@ -164,7 +164,9 @@ def _write(
         pictures=[figure for figure in drawn if figure["name"] in PICTURES],
         figures=[figure for figure in drawn if figure["name"] not in PICTURES],
         environment=made,
-        citation=bibtex(made["time"][:4]).splitlines(),
+        citation=bibtex(
+            made["time"][:4], made["packages"].get("caejax", __version__)
+        ).splitlines(),
         config=dict(_flat(config)),
     )
     write_atomically(workdir / "report.html", text)
