@@ -1,3 +1,4 @@
+import itertools
 import json
 import re
 import shutil
@@ -316,6 +317,32 @@ def cropped(figure):
             if not inside and (axis is None or axis.get_visible()):
                 found.append(text.get_text())
     return found
+
+
+@pytest.mark.parametrize("width", [style.PAGE, style.NARROW])
+@pytest.mark.parametrize("names", [["deconv_k4", "nearest_k3"], LONG], ids=len)
+def test_no_text_lies_on_another(names, width):
+    compared = figures.comparable_runs(wide_sweep(names))
+    with style.paper_style():
+        for draw in (patterns.spectra, patterns.phase_means):
+            figure = draw(compared, "a setting, seed 7", width)
+            assert cropped(figure) == overlapping(figure) == [], draw.__name__
+            plt.close(figure)
+
+
+def overlapping(figure):
+    """Pairs of texts of a figure of which one lies on the other; not of numbers."""
+    texts = [
+        (text.get_text(), text.get_window_extent())
+        for text in figure.findobj(Text)
+        if text.get_visible() and re.search("[a-z]", text.get_text())
+    ]
+    return [
+        (one, other)
+        for (one, a), (other, b) in itertools.combinations(texts, 2)
+        if min(a.x1, b.x1) > max(a.x0, b.x0) + 1
+        and min(a.y1, b.y1) > max(a.y0, b.y0) + 1
+    ]
 
 
 def test_ripple_tiles_lie_under_their_columns():

@@ -5,7 +5,7 @@ such data (models that are not convolutional) are passed over. They are drawn as
 asked for; above stands the setting that they were measured at.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -21,6 +21,8 @@ from caejax.report.style import PAGE, bare, head, strip, wrapped
 Runs = Mapping[str, RunFiles]
 
 _PANEL = 1.65  # inches, at least
+_BESIDE = 1.0  # inches for what is written beside panels
+_LINE = {7: 0.11, 8: 0.13}  # inches of a line, by the points of its letters
 _BAR = {"shrink": 0.8, "pad": 0.02, "aspect": 40}
 _PICTURES, _FEW = 5, 3  # of the gallery on a page, and where there is less room
 _LETTER = 0.062  # inches, about
@@ -38,12 +40,12 @@ def spectra(runs: Runs, setting: str = "", width: float = PAGE) -> Figure | None
     arrays = _arrays(runs, "residual_spectrum")
     if not arrays:
         return None
-    figure, axes = _panels(len(arrays), 1.9, 0.6, width)
+    figure, axes, titles = _panels(arrays, 1.9, 0.6, width, setting)
     highest = np.log10(max(a.max() for a in arrays.values()))
     # All but the mean, which the residuals have not.
     least = min(a.ravel()[1:].min() for a in arrays.values())
     lowest = np.log10(max(least, 10.0 ** (highest - _DECADES)))
-    for axis, (name, power) in zip(axes, arrays.items(), strict=False):
+    for axis, title, power in zip(axes, titles, arrays.values(), strict=True):
         image = axis.imshow(
             np.log10(np.fft.fftshift(power) + 10.0 ** (highest - 2 * _DECADES)),
             extent=_extent(power.shape),
@@ -52,7 +54,7 @@ def spectra(runs: Runs, setting: str = "", width: float = PAGE) -> Figure | None
             cmap="magma",
         )
         _mark_lattice(axis, power.shape)
-        axis.set_title(wrapped(name, _PANEL, 8), pad=9)  # above the wedges
+        axis.set_title(title, pad=9)  # above the wedges
         axis.set(xticks=[-0.5, 0, 0.5], yticks=[-0.5, 0, 0.5])
         axis.set_xlabel("cycles per pixel")
         axis.grid(False)
@@ -63,7 +65,7 @@ def spectra(runs: Runs, setting: str = "", width: float = PAGE) -> Figure | None
     marks, names = axes[0].get_legend_handles_labels()
     figure.legend(marks, names, **below(names, figure.get_figwidth()))
     head(figure, setting)
-    return figure
+    return _settled(figure)
 
 
 def _extent(shape):
@@ -98,11 +100,11 @@ def phase_means(runs: Runs, setting: str = "", width: float = PAGE) -> Figure | 
         return None
     maps = {name: GREYS * (a.mean(-1) - a.mean()) for name, a in arrays.items()}
     scale = max(1e-4, *(np.abs(a).max() for a in maps.values()))
-    figure, axes = _panels(len(maps), 1.9, 0.5, width)
-    for axis, (name, values) in zip(axes, maps.items(), strict=False):
+    figure, axes, titles = _panels(maps, 1.9, 0.5, width, setting)
+    for axis, title, values in zip(axes, titles, maps.values(), strict=True):
         image = axis.imshow(values, vmin=-scale, vmax=scale, cmap="RdBu_r")
-        name = wrapped(name, _PANEL, 8)
-        axis.set_title(f"{name}\nRMS {np.sqrt(np.mean(values**2)):.2g} of 255".strip())
+        rms = f"RMS {np.sqrt(np.mean(values**2)):.2g} of 255"
+        axis.set_title(f"{title}\n{rms}".strip())
         ticks = [0, len(values) // 2, len(values) - 1]
         axis.set(xticks=ticks, yticks=ticks)
         axis.grid(False)
@@ -111,9 +113,9 @@ def phase_means(runs: Runs, setting: str = "", width: float = PAGE) -> Figure | 
         if axis.get_subplotspec().is_first_col():
             axis.set_ylabel("row phase")
     bar = figure.colorbar(image, ax=list(axes), **_BAR)
-    bar.set_label("mean residual (grey levels of 255)")
+    bar.set_label("mean residual\n(grey levels of 255)")
     head(figure, setting)
-    return figure
+    return _settled(figure)
 
 
 def gallery(runs: Runs, setting: str = "", width: float = PAGE) -> Figure | None:
@@ -165,19 +167,37 @@ def _arrays(runs, name):
     return {k: run.samples[name] for k, run in runs.items() if name in run.samples}
 
 
-def _panels(count: int, height: float, extra: float, width: float):
-    """A grid of panels, as many as asked for; returns figure and the used ones."""
+def _panels(
+    names: Collection[str], height: float, extra: float, width: float, top: str
+):
+    """A grid of panels with such names, below a head.
+
+    Returns:
+      The figure, the used panels and their names in lines that fit.
+    """
+    count = len(names)
     columns = min(count, max(1, int(width / _PANEL)))
     rows = -(-count // columns)
+    across = min(width, _BESIDE + 1.7 * columns)
+    room = 0.85 * (across - _BESIDE) / columns  # some letters are wide
+    titles = [wrapped(name, room, 8) for name in names]
+    more = max(title.count("\n") for title in titles)
     # Where the page's width makes them smaller, they need less height.
-    height *= min(1.0, width / (1.0 + 1.7 * columns))
+    height *= min(1.0, width / (_BESIDE + 1.7 * columns))
+    height += _LINE[8] * more
+    extra += _LINE[7] * wrapped(top, across, 7).count("\n")
     figure, grid = plt.subplots(
-        rows,
-        columns,
-        figsize=(min(width, 1.0 + 1.7 * columns), height * rows + extra),
-        squeeze=False,
+        rows, columns, figsize=(across, height * rows + extra), squeeze=False
     )
     axes = list(grid.flat)
     for axis in axes[count:]:
         axis.set_visible(False)
-    return figure, axes[:count]
+    return figure, axes[:count], titles
+
+
+def _settled(figure):
+    """The figure, laid out once: panels of fixed shape find their places at the second
+    time, and until then what is written above and below lies on them.
+    """
+    figure.draw_without_rendering()
+    return figure
