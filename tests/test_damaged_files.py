@@ -216,8 +216,10 @@ def test_a_report_leaves_out_a_damaged_run(sweep, runs, monkeypatch, capsys):
     assert failed["run_id"] == runs[0].name
     assert "samples.npz is damaged" in failed["error"]
     assert page["facts"]["runs done"] == "1 of 2"
+    shutil.rmtree(runs[0])
+    assert [x["status"] for x in read_sweep(sweep).rows] == ["pending", "done"]
     empty(runs[1] / "config.json")
-    with pytest.raises(CaejaxError, match=r"no run of .*samples\.npz is damaged"):
+    with pytest.raises(CaejaxError, match=r"no run of .*samples\.npz is missing"):
         report(sweep)
 
 

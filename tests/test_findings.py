@@ -1,8 +1,10 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from caejax import __version__
-from caejax.report import advice, below_input, explained, findings, leads, words
+from caejax.report import advice, again, below_input, explained, findings, leads, words
 from caejax.report import fields as fields_lib
 from caejax.report.citation import bibtex
 from caejax.report.intervals import ENOUGH, mean_interval
@@ -173,6 +175,15 @@ def test_models_worse_than_their_input_are_named():
     files = files._replace(rows=[row | {leads.INPUT: 30.0} for row in files.rows])
     (said,) = [x for x in findings.answer(files) if "input" in x]
     assert said.startswith("Even the highest PSNR lies below that of the corrupted")
+
+
+def test_commands_are_for_the_folder_where_it_is_now(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    command = "caejax run --config=quickstart --workdir=runs/a --notes='x y'"
+    assert again.here(command, tmp_path / "runs/a") == command
+    moved = "caejax run --config=quickstart '--notes=x y' --workdir=b"
+    assert again.here(command, Path("b")) == moved
+    assert again.here("python train.py", Path("b")) == "python train.py"
 
 
 @pytest.mark.parametrize("status", ["pending", "failed"])

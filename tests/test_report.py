@@ -16,6 +16,7 @@ from caejax.files.locks import FILES_LOCK, holding
 from caejax.metrics.table import find, shown_columns
 from caejax.models.kinds import CONTENT, UPSAMPLING
 from caejax.report import (
+    captions,
     crops,
     decoders,
     figures,
@@ -190,7 +191,7 @@ def test_decoders_are_compared_where_most_of_them_are_done():
     apart = files._replace(rows=files.rows[1:3])
     assert list(figures.comparable_runs(apart)) == ["deconv_k3"]
     (caption, *_) = captions.captions_of_sweep(apart).values()
-    assert "noise level 0.5, where no run of nearest_k3 is done" in caption
+    assert "One run a decoder, where no run of nearest_k3 is done" in caption
 
 
 def test_a_decoder_of_several_widths_is_named_by_them():

@@ -27,8 +27,8 @@ CAPTIONS = {
     "not upsample.",
     "checkerboard": "Test images and what each decoder makes of them. Below each is "
     "its ripple: what it draws on a constant code, which ought to give a flat image, "
-    "minus the mean. The numbers are the RMS of that in the image, in grey levels of 255, "
-    "over the mean codes of test images.",
+    "minus the mean. The numbers are the RMS of that in the image, in grey levels of "
+    "255, over the mean codes of test images.",
     "dc_ripple_steps": "DC ripple, what the decoder draws on constant codes, while "
     "training. Below the dashed line there is only rounding.",
     "residual_spectrum": "Mean power spectrum of the test residuals (outputs minus "
@@ -66,9 +66,10 @@ def captions_of_sweep(sweep: SweepFiles) -> dict[str, str]:
     runs = comparable_runs(sweep)
     setting = setting_of_compared(sweep, runs)
     alone = " One run a decoder" if len(sweep.runs) > len(runs) else " All"
-    at = f"{alone} at {setting}" if setting else ""
+    where = f" at {setting}" if setting else ""
     if absent := [x.replace("\n", " ") for x in not_compared(sweep, runs)]:
-        at += f", where no run of {joined(absent)} is done"
+        where += f", where no run of {joined(absent)} is done"
+    at = f"{alone}{where}" if where else ""
     many = seeds_of(sweep) > 1
     means = ", so that means over seeds may rank otherwise" if many else ""
     orders = rankings(runs) if 1 < len(runs) <= _RANKED else {}
