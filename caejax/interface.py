@@ -30,6 +30,7 @@ from ml_collections import ConfigDict
 from numpy.typing import NDArray
 
 from caejax import config as config_lib
+from caejax import weights
 from caejax.config import load as config_files
 from caejax.data import Dataset
 from caejax.errors import CaejaxError
@@ -419,20 +420,20 @@ def _config(config: Any) -> ConfigDict:
 @overload
 def denoise(
     images: Array,
-    model: Model | str | os.PathLike[str],
+    model: Model | str | os.PathLike[str] | None = None,
     *,
     level: float | None = None,
 ) -> Floats: ...
 @overload
 def denoise(
     images: Sequence[Array],
-    model: Model | str | os.PathLike[str],
+    model: Model | str | os.PathLike[str] | None = None,
     *,
     level: float | None = None,
 ) -> list[Floats]: ...
 def denoise(
     images: Array | Sequence[Array],
-    model: Model | str | os.PathLike[str],
+    model: Model | str | os.PathLike[str] | None = None,
     *,
     level: float | None = None,
 ) -> Floats | list[Floats]:
@@ -446,7 +447,9 @@ def denoise(
         grey models, (N, H, W). Images larger than the model's are done in tiles.
         Floats may lie beyond [0, 1] where noise has taken them (down to -4, up to 5);
         they are clipped if they were in training.
-      model: A model, or what `load` takes. For many calls, load it once.
+      model: A model, or what `load` takes. For many calls, load it once. By default
+        the denoiser that ships: that of colour photographs for three channels, and
+        else that of grey ones.
       level: The standard deviation of the noise, of 255, for a model that is told it
         (`config.model.noise_map`); by default estimated from each image.
 
@@ -463,8 +466,18 @@ def denoise(
       >>> photo = np.zeros((50, 37), np.uint8)
       >>> [x.shape for x in caejax.denoise([photo, noisy[0]], model)]
       [(50, 37), (16, 16, 1)]
+      >>> caejax.denoise(np.zeros((50, 37, 3), np.uint8)).shape
+      (50, 37, 3)
     """
-    return _loaded(model).denoise(images, level=level)
+    model = _that_ships(images) if model is None else _loaded(model)
+    return model.denoise(images, level=level)
+
+
+def _that_ships(images: Array | Sequence[Array]) -> Model:
+    """The denoiser for as many channels as the images, or the first of a list, have."""
+    first = images[0] if isinstance(images, list | tuple) and images else images
+    shape = np.shape(first)
+    return load(weights.DENOISERS[3 if len(shape) > 2 and shape[-1] == 3 else 1])
 
 
 @overload

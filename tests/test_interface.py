@@ -434,3 +434,14 @@ def test_a_default_config_is_new_each_time():
     assert set(caejax.load_config("quickstart").sweep) == {"decoder", "seed"}
     with pytest.raises(caejax.CaejaxError, match="by name or file, and this is int"):
         caejax.load_config(3)
+
+
+@pytest.mark.parametrize(
+    ("shape", "name"), [((9, 12), "denoiser_gray"), ((2, 9, 12, 3), "denoiser_color")]
+)
+def test_without_a_model_that_which_ships_denoises(shape, name):
+    images = np.random.default_rng(0).random(shape)
+    expected = caejax.load(name).denoise(images)
+    np.testing.assert_array_equal(caejax.denoise(images), expected)
+    if len(shape) == 2:
+        np.testing.assert_array_equal(caejax.denoise([images])[0], expected)
