@@ -163,7 +163,9 @@ class Model:
         """The codes of images; see the function `encode`.
 
         Args:
-          images: In any form that the function takes.
+          images: In any form that the function takes. Smaller ones than the size of the
+            config's images, `config.data.image_size`, are padded to it, also by models
+            that were trained on smaller crops.
 
         Returns:
           A code for one image, (N, ...) for many; a list for a list.
@@ -530,13 +532,15 @@ def encode(
         uint8, uint16, bool or floats in [0, 1], channels last. Three axes are
         (H, W, C) if the last one is as long as the model has channels, and else, for
         grey models, (N, H, W). Images smaller than the model's are filled up with
-        their outermost pixels.
+        their outermost pixels. A model's size is that of its config's images,
+        `model.config.data.image_size`, also where it was trained on smaller crops: it
+        is 321 x 481 for "denoiser_gray", so that each code is (81, 121, 64).
       model: A model, or what `load` takes.
 
     Returns:
       A code for one image, (N, ...) for many, float32; a list for a list. Images that
       are larger than the model's are cut into tiles of its own size side by side, and
-      have a code a tile: (rows, columns, ...) for one, (N, rows, columns, ...) for
+      each tile has a code: (rows, columns, ...) for one, (N, rows, columns, ...) for
       many.
 
     Raises:
