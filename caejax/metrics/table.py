@@ -607,7 +607,7 @@ def formatted(name: str, value: float) -> str:
 def to_markdown() -> str:
     """The table for documentation: a line a metric."""
     lines = [
-        "| name | what | unit | better | says |",
+        "| name | short name | unit | better | what it measures |",
         "| --- | --- | --- | --- | --- |",
     ]
     for metric in METRICS.values():

@@ -16,7 +16,7 @@ def page() -> str:
             (f"`{name}`", f"`{shown(value)}`", whose, text)
             for name, value, whose, text in fields
         ]
-        head = ("field", "default", "only of", "says")
+        head = ("field", "default", "only with", "what it sets")
         parts.append(f"## {section or 'at the top'}\n\n{table(head, cells)}\n")
     return "\n".join(parts)
 

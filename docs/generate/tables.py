@@ -82,7 +82,7 @@ def corruptions() -> str:
         level = "" if entry.level is None else f"{_range(entry.level)}: "
         level += "" if entry.level is None else entry.level.doc
         rows.append((f"`{name}`", says, level, _params(entry)))
-    return table(("name", "what", "level", "parameters"), rows)
+    return table(("name", "what it does", "level", "parameters"), rows)
 
 
 def losses() -> str:
@@ -96,7 +96,7 @@ def losses() -> str:
         )
         for name, entry in LOSSES.items()
     ]
-    return table(("name", "what", "what is minimised", "parameters"), rows)
+    return table(("name", "what it is", "what is minimised", "parameters"), rows)
 
 
 def sources() -> str:
@@ -107,7 +107,7 @@ def sources() -> str:
         taken = [p for p in inspect.signature(read).parameters if p in fields]
         says = first_sentence(inspect.getmodule(read).__doc__)
         rows.append((f"`{name}`", says, ", ".join(f"`{p}`" for p in taken)))
-    return table(("name", "reads", "takes, of `config.data`"), rows)
+    return table(("name", "what it reads", "fields of `config.data` that it uses"), rows)
 
 
 def executors() -> str:
@@ -117,7 +117,7 @@ def executors() -> str:
         says = first_sentence(inspect.getmodule(entry.run).__doc__)
         settings = ", ".join(f"`executor.{s}`" for s in entry.settings)
         rows.append((f"`{name}`", says, settings))
-    return table(("name", "does", "settings"), rows)
+    return table(("name", "how it does runs", "fields of its own"), rows)
 
 
 def configs() -> str:
@@ -126,7 +126,7 @@ def configs() -> str:
     for name in config_names():
         text = ast.get_docstring(ast.parse(find_config(name).read_text()))
         rows.append((f"`{name}`", first_sentence(text)))
-    return table(("name", "what"), rows)
+    return table(("name", "what it trains"), rows)
 
 
 def extras() -> str:
@@ -137,4 +137,4 @@ def extras() -> str:
         (f"`{name}`", ", ".join(f"`{x.split(';')[0]}`" for x in packages))
         for name, packages in ast.literal_eval(found).items()
     ]
-    return table(("extra", "brings"), rows)
+    return table(("extra", "packages that it installs"), rows)
