@@ -176,6 +176,8 @@ def test_what_pages_show_was_printed():
     assert not blocks.not_printed("a 3 dB\n...\nb: 7 and c, period 4\n", told)
     assert blocks.not_printed("b: 7 and c, period 4\na 3 dB\n", told) == ["a 0 dB"]
     assert blocks.not_printed("a 3 B\n", told) == ["a 0 B"]
+    assert not blocks.not_printed("a 3 dB\nb: 7 and\nc, period 4\nend\n", told)
+    assert blocks.not_printed("b: 7 and\nperiod 4\n", told) == ["b: 0 and"]
 
 
 @pytest.mark.parametrize(

@@ -249,16 +249,19 @@ def run_command(words: list[str]) -> str:
 def not_printed(shown: str, told: str) -> list[str]:
     """The first line of what a page shows that was not told, or none.
 
-    Numbers, what fills a line, and lines that end with "..." may be others.
+    Numbers, what fills a line, and lines that end with "..." may be others. A long line
+    may be shown as several.
     """
 
     def bare(text):
         text = re.sub(r"-?\d[\d.,]*(e-?\d+)?", "0", text)
         return [" ".join(re.sub("[─━]+", "", x).split()) for x in text.splitlines()]
 
-    rest = iter(bare(told))
     wanted = [line for line in bare(shown) if line and not line.endswith("...")]
-    return [line for line in wanted if all(line != x for x in rest)][:1]
+    for line in bare(told):
+        begun = (n + 1 for n in range(len(wanted)) if " ".join(wanted[: n + 1]) == line)
+        wanted = wanted[next(begun, 0) :]
+    return wanted[:1]
 
 
 def check_other(words: list[str]) -> None:
