@@ -47,8 +47,8 @@ whenever the file is read.
 
 **Intended use.** Photographs with Gaussian noise that is independent at each pixel and
 has a standard deviation of up to 55 of 255: `caejax denoise PHOTOS`,
-`caejax.load("{first}").denoise(images)`. Do not use the output as evidence: what a
-denoiser draws may look real without having been there.
+`caejax.load("{first}").denoise(images)`. Do not use the output as evidence: a
+denoiser may draw details that look real but were never there.
 
 **Data.** {data}, of the Berkeley Segmentation
 Dataset, which is for non-commercial research (Arbelaez et al. 2011). Validation
@@ -66,9 +66,9 @@ measured](experiments/denoiser/README.md).
 
 **Failure cases.** Training did not include noise that neighbouring pixels share (as
 after demosaicing and in JPEG files), shot noise, or levels above 55 of 255. Fine
-texture below the level of the noise is lost. The pictures show four inputs: of the
-photographs on which BM3D was measured, the one on which the model is furthest behind
-it, or least ahead, at 50; noise of 100; noise of 25 that neighbours share (a binomial
+texture below the level of the noise is lost. The pictures show four inputs: noise of 50,
+on that of the photographs where the model's PSNR minus BM3D's is lowest (of those on
+which BM3D was measured); noise of 100; noise of 25 that neighbours share (a binomial
 filter); and a JPEG file of quality 10.
 
 {pictures}
