@@ -6,6 +6,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import ScaledTranslation
 
 from caejax.errors import CaejaxError
 from caejax.files.marks import is_figure
@@ -17,10 +18,11 @@ from caejax.measure.scores import FALSE_ALARMS, rarity, scores, surprises
 from caejax.measure.search import Pattern
 from caejax.measure.strengths import amplitudes
 from caejax.report.figures import below
-from caejax.report.style import PAGE, paper_style, save, series_style
+from caejax.report.style import PAGE, head, paper_style, save, series_style
 
 _FAINTEST = 0.1  # of the evidence that is drawn
 _RAREST = 1e-300
+_BESIDE = 5  # points from a line of the spectrum to its mark, which is not to hide it
 
 
 def place(path: Path) -> Path:
@@ -57,8 +59,9 @@ def draw(path: Path, seen: Seen, found: Sequence[Pattern]) -> None:
     """
     with paper_style():
         figure, (left, middle, right) = plt.subplots(
-            1, 3, figsize=(PAGE, 3.2), width_ratios=(0.75, 1.35, 1.1)
+            1, 3, figsize=(PAGE, 3.3), width_ratios=(0.95, 1.3, 1.05)
         )
+        head(figure, _setting(seen))
         _draw_spectrum(left, seen, found)
         _draw_evidence(middle, seen, found)
         _draw_pattern(right, seen, found)
@@ -69,6 +72,14 @@ def draw(path: Path, seen: Seen, found: Sequence[Pattern]) -> None:
         save(figure, path)
 
 
+def _setting(seen):
+    """What was measured, in a line."""
+    count, (height, width) = len(seen.images), seen.size
+    what = "1 image" if count == 1 else f"{count} images, the smallest"
+    of = f"{what} of {width} x {height} pixels"
+    return f"{of}, minus references" if seen.paired else of
+
+
 def _look(index):
     """The mark of the index-th pattern of the table, in all panels."""
     style = series_style(index)
@@ -76,25 +87,27 @@ def _look(index):
 
 
 def _draw_spectrum(axes, seen, found):
-    axes.imshow(
+    image = axes.imshow(
         np.log10(seen.spectrum + 1e-3),
         extent=(0, 0.5, 0.5, -0.5),
         aspect="equal",
         interpolation="nearest",
     )
+    axes.figure.colorbar(image, ax=axes, shrink=0.7, label="log10 of power")
+    beside = ScaledTranslation(_BESIDE / 72, 0, axes.figure.dpi_scale_trans)
     for index, pattern in enumerate(found):
         peaks = [_right_half(y, x) for y, x, _ in pattern.peaks]
         axes.plot(
             [x for _, x in peaks],
             [y for y, _ in peaks],
-            markerfacecolor="none",
-            markersize=7,
+            transform=axes.transData + beside,
+            markersize=4,
             label=f"{pattern.period} {where(pattern._asdict())}",
             clip_on=False,
             **_look(index),
         )
     axes.set(xlabel="fx (1/pixel)", ylabel="fy (1/pixel)")
-    axes.set_title("mean spectrum;\nstrongest lines marked")
+    axes.set_title("mean spectrum; marks are\nright of the strongest lines")
     axes.grid(False)
 
 
@@ -173,7 +186,9 @@ def _draw_pattern(axes, seen, found):
         axis.set_major_locator(MaxNLocator("auto", integer=True))
     axes.figure.colorbar(image, ax=axes, shrink=0.7, label="grey levels of 255")
     axes.set(
-        title=f"the strongest: period {period},\ndrawn twice each way", xlabel="pixels"
+        title=f"the strongest: period {period},\ndrawn twice each way",
+        xlabel="pixels",
+        ylabel="pixels",
     )
 
 

@@ -107,7 +107,9 @@ def sources() -> str:
         taken = [p for p in inspect.signature(read).parameters if p in fields]
         says = first_sentence(inspect.getmodule(read).__doc__)
         rows.append((f"`{name}`", says, ", ".join(f"`{p}`" for p in taken)))
-    return table(("name", "what it reads", "fields of `config.data` that it uses"), rows)
+    return table(
+        ("name", "what it reads", "fields of `config.data` that it uses"), rows
+    )
 
 
 def executors() -> str:

@@ -66,9 +66,9 @@ measured](experiments/denoiser/README.md).
 
 **Failure cases.** Training did not include noise that neighbouring pixels share (as
 after demosaicing and in JPEG files), shot noise, or levels above 55 of 255. Fine
-texture below the level of the noise is lost. The pictures show four inputs: noise of 50,
-on that of the photographs where the model's PSNR minus BM3D's is lowest (of those on
-which BM3D was measured); noise of 100; noise of 25 that neighbours share (a binomial
+texture below the level of the noise is lost. The pictures show four inputs: noise of
+50, on that of the photographs where the model's PSNR minus BM3D's is lowest (of those
+on which BM3D was measured); noise of 100; noise of 25 that neighbours share (a binomial
 filter); and a JPEG file of quality 10.
 
 {pictures}
