@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -406,6 +407,47 @@ def test_links_open_panels_that_were_closed_or_filtered_out(page):
     page.get_by_role("button", name="Overview").click()
     link.click()
     assert panel.is_visible()
+
+
+def test_paper_is_white_and_holds_whole_tables(browser, reported):
+    """A4 with its margins, printed by somebody whose screen is dark."""
+    page = browser.new_page(
+        viewport={"width": 718, "height": 1000}, color_scheme="dark"
+    )
+    page.goto((reported[0] / "report.html").as_uri())
+    page.emulate_media(media="print", color_scheme="dark")
+    paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert paper == "rgb(255, 255, 255)"
+    for name in VIEWS:
+        page.evaluate(
+            "name => [...document.querySelectorAll('.views button')]"
+            ".find(e => e.textContent === name).click()",
+            name,
+        )
+        assert page.evaluate("document.documentElement.scrollWidth") == 718, name
+    page.close()
+
+
+def test_swatches_of_any_colour_are_seen_in_the_dark(browser, reported):
+    page = browser.new_page(color_scheme="dark")
+    page.goto((reported[0] / "report.html").as_uri())
+    borders = page.evaluate(
+        "[...document.querySelectorAll('.swatch')].map(e =>"
+        " getComputedStyle(e).borderTopColor)"
+    )
+    lightness = [sum(map(int, re.findall(r"\d+", color)[:3])) / 3 for color in borders]
+    assert min(lightness) > 120  # of 255; the page has 24
+    page.close()
+
+
+def test_pictures_of_runs_have_most_of_their_row(page):
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.evaluate("document.querySelectorAll('.panel').forEach(d => d.open = true)")
+    shares = page.evaluate(
+        "[...document.querySelectorAll('.strips img')].map(e =>"
+        " e.clientWidth / e.closest('.strips').clientWidth)"
+    )
+    assert min(shares) > 0.6
 
 
 def test_nothing_overflows_on_a_telephone(page):
