@@ -346,6 +346,14 @@ def overlapping(figure):
     ]
 
 
+def test_grey_levels_are_numbers_in_full():
+    assert figures.in_greys(0.4) == "100"
+    assert figures.drawn_by({"test/dc_ripple_db_s8": -8.0}) == "100"
+    assert figures.drawn_by({"test/dc_ripple_db_s8": -20.0}) == "26"
+    assert figures.drawn_by({"test/dc_ripple_db_s8": -50.0}) == "0.81"
+    assert figures.drawn_by({"test/dc_ripple_db_s8": -200.0}) == "none"
+
+
 def test_ripple_tiles_lie_under_their_columns():
     files = wide_sweep([*list(decoders.SENTENCES)[:9], *LONG])
     figure = figures.decoder_grid(files)
@@ -459,7 +467,7 @@ def test_phase_maps_lose_their_mean_only():
     shown = figure.axes[1].get_images()[0].get_array()
     np.testing.assert_allclose(shown, 255 * (values[..., 0] - 7.5))
     # Var 0..15 is 21.25
-    assert "RMS 1.2e+03 of 255" in figure.axes[1].get_title()
+    assert "RMS 1200 of 255" in figure.axes[1].get_title()
     assert "grey levels of 255" in figure.axes[2].get_ylabel()
     plt.close(figure)
 

@@ -12,6 +12,7 @@ from caejax.report.figures import (
     not_compared,
     seeds_of,
     setting_of_compared,
+    two_digits,
 )
 from caejax.report.read import RunFiles, SweepFiles
 from caejax.report.words import joined
@@ -128,7 +129,7 @@ def _of_denoisers(orders):
 def _of_checkerboard(orders):
     """By what the figure of constant codes ranks, and why others rank otherwise."""
     drawn = orders.get("constant codes")
-    text = _order("their ripple", drawn, "{:.2g}".format)
+    text = _order("their ripple", drawn, two_digits)
     if _opposed(drawn, orders.get("PSNR")):
         text += f" By PSNR the order is another one, as {_ALL_ERRORS}."
     if _opposed(drawn, orders.get("flat grey")):

@@ -97,9 +97,14 @@ def ripple_scale(runs: Sequence[RunFiles]) -> float:
     return max([1e-3, *spans])
 
 
+def two_digits(value: float) -> str:
+    """A number of two digits, in full: "100" and not "1e+02"."""
+    return f"{float(f'{value:.2g}'):g}"
+
+
 def in_greys(value: float) -> str:
     """A part of an image's range in grey levels of 255, as a text of two digits."""
-    return f"{float(f'{GREYS * value:.2g}'):g}"
+    return two_digits(GREYS * value)
 
 
 def curves(run: RunFiles, width: float = PAGE) -> Figure:
@@ -289,7 +294,7 @@ def drawn_by(summary: Mapping[str, float]) -> str:
     drawn = drawn_grey(summary)
     if drawn is None:
         return ""
-    return f"{drawn:.2g}" if drawn else "none"
+    return two_digits(drawn) if drawn else "none"
 
 
 def drawn_grey(summary: Mapping[str, float]) -> float | None:

@@ -14,7 +14,7 @@ from matplotlib.markers import CARETDOWN, CARETLEFT
 
 from caejax.metrics.units import GREYS
 from caejax.report.channels import grey, planes, show_image
-from caejax.report.figures import below, in_greys
+from caejax.report.figures import below, in_greys, two_digits
 from caejax.report.read import RunFiles
 from caejax.report.style import PAGE, bare, head, strip, wrapped
 
@@ -103,7 +103,7 @@ def phase_means(runs: Runs, setting: str = "", width: float = PAGE) -> Figure | 
     figure, axes, titles = _panels(maps, 1.9, 0.5, width, setting)
     for axis, title, values in zip(axes, titles, maps.values(), strict=True):
         image = axis.imshow(values, vmin=-scale, vmax=scale, cmap="RdBu_r")
-        rms = f"RMS {np.sqrt(np.mean(values**2)):.2g} of 255"
+        rms = f"RMS {two_digits(np.sqrt(np.mean(values**2)))} of 255"
         axis.set_title(f"{title}\n{rms}".strip())
         ticks = [0, len(values) // 2, len(values) - 1]
         axis.set(xticks=ticks, yticks=ticks)
