@@ -5,6 +5,7 @@ functions that make programs are taken without their caches (`__wrapped__`): wha
 traced here is not for this machine's own device.
 """
 
+import dataclasses
 import re
 
 import jax
@@ -149,8 +150,9 @@ def lower_evaluation(task):
     judged = (metrics, subject.loss, output, 0)
     values = (number, number, clean, noisy, linear)
     made_by(evaluator._compiled_judgement, judged, *values)
-    flat = made_by(probes._compiled_responses, (exact,), params, few)
-    decoders = having("decoder", "image", "shown")
+    flat = made_by(probes._compiled_responses, (exact,), params, few, shape())
+    flat = dataclasses.replace(flat, ramp=flat.flat)
+    decoders = having("decoder", "ramps", "image", "shown")
     made_by(probes._compiled_decoder, (decoders, output), flat)
     answers = made_by(
         probes._compiled_restored, (having("model"), exact), params, noisy, told

@@ -41,7 +41,7 @@ from caejax.metrics.responses import (
     Decode,
     Responses,
     flat_inside,
-    flat_response,
+    response,
 )
 from caejax.metrics.units import POWER_FLOOR
 from caejax.ops.checks import check_images, check_pair
@@ -69,7 +69,7 @@ def dc_ripple_db(decode: Decode, features: jax.Array, period: int) -> jax.Array:
     Returns:
       A scalar.
     """
-    return to_db(ripple_power(flat_response(decode, features, period), period).mean())
+    return to_db(ripple_power(response(decode, features, period), period).mean())
 
 
 def ripple_power(responses: Responses, period: int) -> jax.Array:
@@ -92,7 +92,7 @@ def dc_ripple_relative_db(
     floor and failure modes of `dc_ripple_db`; of no use after training, where a
     bias can make the mean anything.
     """
-    powers = relative_powers(flat_response(decode, features, period), period)
+    powers = relative_powers(response(decode, features, period), period)
     return ratio_to_db(powers["part"].mean(), powers["whole"].mean())
 
 

@@ -37,7 +37,7 @@ from caejax.runtime.devices import on_one_device, over_devices
 
 BATCH = 200
 LARGE = 2048 * 2048  # pixels in a batch, at most
-_DECODERS = ("decoder", "image", "shown")
+_DECODERS = ("decoder", "ramps", "image", "shown")
 SMALL = 32 * 32  # pixels; of such images five batches are one, for fewer calls
 _MAPS = 8  # as large as an image, that measuring one takes, about
 
@@ -129,7 +129,8 @@ def _probe(subject, params, images, key, level, when) -> tuple[Values, probes.Ea
     every = _having(METRICS.values(), *_DECODERS)
     if wanted := _columns(_having(metrics, *_DECODERS)):
         most = probes.CURVE_IMAGES if when in ("val", "probe") else probes.PROBE_IMAGES
-        each = probes.decoder_values(every, model, few, images, most)
+        ramps = bool(_having(metrics, "ramps"))
+        each = probes.decoder_values(every, model, few, images, most, ramps=ramps)
         found = probes.finished(every, each)
         values |= {name: x for name, x in found.items() if name in wanted}
     if chosen := _having(metrics, "gradient"):

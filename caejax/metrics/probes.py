@@ -3,6 +3,7 @@
 Each is two programs: the model's part, and the metrics', the same for many models.
 """
 
+import dataclasses
 import functools
 from typing import Any
 
@@ -14,7 +15,7 @@ from caejax.losses import loss_and_image
 from caejax.metrics.borders import clear_of_borders
 from caejax.metrics.noise import corrupt_examples
 from caejax.metrics.parts import fits
-from caejax.metrics.responses import flat_inside, responses
+from caejax.metrics.responses import RISE, flat_inside, response
 from caejax.metrics.subject import Output, Subject
 from caejax.metrics.table import PERIODS, Metric, finish_of, function_of, readings
 from caejax.models.protocol import Autoencoder
@@ -46,20 +47,32 @@ def decoder_values(
     params: Any,
     images: jax.Array,
     most: int = PROBE_IMAGES,
+    *,
+    ramps: bool = True,
 ) -> Each:
     """What metrics of a decoder find of the codes of clean images, for `finished`.
 
     Args:
-      metrics: the metrics that need a decoder, its linear output or its image.
+      metrics: the metrics that need a decoder: its linear output, also to ramps, or
+        its image.
       model: a convolutional autoencoder.
       params: the model's parameters.
       images: clean images (N, H, W, C).
       most: how many of them are used, or all where there are fewer; see `spread`.
+      ramps: whether metrics of ramps are wanted, which take as much time again.
     """
     respond = _compiled_responses(model.clone(dtype=jnp.float32))
     judge = _compiled_decoder(metrics, Output(model.output_activation))
     index = spread(len(images), most)
-    return _each(lambda images, _: judge(respond(params, images)), images, index)
+
+    def values(images, _):
+        found = respond(params, images, np.float32(0))
+        if ramps:
+            rising = respond(params, images, np.float32(RISE))
+            found = dataclasses.replace(found, ramp=rising.flat)
+        return judge(found)
+
+    return _each(values, images, index)
 
 
 def constant_responses(model: Autoencoder, params: Any, images: jax.Array) -> Any:
@@ -77,7 +90,8 @@ def constant_responses(model: Autoencoder, params: Any, images: jax.Array) -> An
 
     def flat(images, _):
         # On the host: a program for this alone would be one more for each model.
-        return flat_inside(jax.device_get(respond(params, images)), max(PERIODS))
+        found = jax.device_get(respond(params, images, np.float32(0)))
+        return flat_inside(found, max(PERIODS))
 
     return _each(flat, images, np.arange(len(images)))
 
@@ -155,17 +169,17 @@ def exact():
 
 @functools.cache
 def _compiled_responses(model):
-    """The model's part of decoders' metrics."""
+    """The model's part of decoders' metrics, the same for flat and rising codes."""
     # However often it is called, a size is traced and compiled once.
     decode = jax.jit(
         lambda params, code: model.apply({"params": params}, code, method="decode")
     )
 
-    def run(params, images):
+    def run(params, images, rise):
         variables = {"params": params}
         code = model.apply(variables, as_float(images), method="encode")
         clear = clear_of_borders(functools.partial(decode, params), model.stages)
-        return responses(clear, code, max(PERIODS))
+        return response(clear, code, max(PERIODS), rise)
 
     return program(run)
 
@@ -179,6 +193,8 @@ def _compiled_decoder(metrics, output):
             "decoder": linear,
             "shown": linear.behind(lambda x: jnp.clip(output.to_image(x), 0, 1)),
         }
+        if linear.ramp is not None:
+            seen["ramps"] = linear
         if output.activation != "linear":
             seen["image"] = linear.behind(output.to_image)
         return {

@@ -49,9 +49,26 @@ class Responses:
 
 
 def responses(decode: Decode, features: jax.Array, period: int = _LONGEST) -> Responses:
-    """Decodes the mean code of each image: constant, and rising.
+    """Decodes the mean code of each image: constant, and rising by `RISE`.
 
-    A code's mean over space c is tiled, and becomes c (1 + (y + x) / 12) at the code's
+    Args:
+      decode: as for `response`.
+      features: as for `response`.
+      period: as for `response`.
+
+    Raises:
+      ValueError: what decode makes has no room for a period inside its borders.
+    """
+    ramp = response(decode, features, period, RISE).flat
+    return dataclasses.replace(response(decode, features, period), ramp=ramp)
+
+
+def response(
+    decode: Decode, features: jax.Array, period: int, rise: jax.Array | float = 0.0
+) -> Responses:
+    """Decodes the mean code of each image, constant or rising.
+
+    A code's mean over space c is tiled, and becomes c (1 + r (y + x)) at the code's
     pixels (y, x), counted from the middle.
 
     Args:
@@ -59,21 +76,18 @@ def responses(decode: Decode, features: jax.Array, period: int = _LONGEST) -> Re
         and w.
       features: (B, h, w, K) codes of real images.
       period: the longest period S that there must be room for.
+      rise: r, a scalar; 0 for constant codes.
+
+    Returns:
+      What it made, as `flat`, without a ramp.
 
     Raises:
       ValueError: what decode makes has no room for a period inside its borders.
     """
     code, tiles, scale = _prepared(decode, features, period)
     steps = jnp.arange(tiles) - (tiles - 1) / 2
-    rise = 1 + RISE * (steps[:, None] + steps[None])
-    ramp = decode(code * rise[None, :, :, None])
-    return Responses(decode(_tiled(code, tiles)), ramp, scale)
-
-
-def flat_response(decode: Decode, features: jax.Array, period: int) -> Responses:
-    """`responses` without the ramp."""
-    code, tiles, scale = _prepared(decode, features, period)
-    return Responses(decode(_tiled(code, tiles)), None, scale)
+    slope = 1 + rise * (steps[:, None] + steps[None])
+    return Responses(decode(code * slope[None, :, :, None]), None, scale)
 
 
 def _prepared(decode, features, period):

@@ -22,6 +22,7 @@ NEEDS = {
     "metric names) to one value",
     "decoder": "(`caejax.metrics.responses.Responses` of the linear output to codes "
     "of clean images) to values an image, which are averaged",
+    "ramps": "as for a decoder, of codes that rise linearly besides",
     "image": "as for a decoder, whose output activation follows; left out where that "
     "is linear",
     "shown": "as for a decoder, of its images as they are shown, clipped to [0, 1]",
@@ -37,6 +38,7 @@ _WHEN = {
     "input": ("val", "test", "level"),
     "residual": ("val", "test", "level"),
     "decoder": ("val", "test", "init", "probe"),
+    "ramps": ("test", "init"),
     "image": ("val", "test", "init", "probe"),
     "shown": ("val", "test", "init", "probe"),
     "model": ("test",),
@@ -254,7 +256,7 @@ METRICS: dict[str, Metric] = {
             "dB",
             1,
             "lower",
-            "decoder",
+            "ramps",
             f"{_RAMPS}:ramp_powers",
             "Pattern on codes that rise linearly, against the output's slope by pixel; "
             "-6 dB for steps of two equal pixels.",
@@ -269,7 +271,7 @@ METRICS: dict[str, Metric] = {
             _GREY,
             2,
             "lower",
-            "decoder",
+            "ramps",
             f"{_RAMPS}:ramp_powers",
             "RMS of that pattern in grey levels of 255, where a code rises by a "
             "twelfth of itself a pixel.",

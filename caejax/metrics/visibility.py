@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from caejax.metrics.phases import from_first_pixel, phase_means
-from caejax.metrics.responses import Decode, Responses, flat_inside, flat_response
+from caejax.metrics.responses import Decode, Responses, flat_inside, response
 
 PITCH = 25.4 / 96  # mm from one pixel to the next
 DISTANCE = 600.0  # mm from the eye to the screen
@@ -91,7 +91,7 @@ def ripple_visibility(decode: Decode, features: jax.Array, period: int) -> jax.A
       features: (B, h, w, K) codes of real images.
       period: the period S; patterns whose periods divide S are seen, too.
     """
-    flat = flat_response(decode, features, period)
+    flat = response(decode, features, period)
     return jnp.sqrt(visible_ripple(flat, period).mean())
 
 
