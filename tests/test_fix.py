@@ -104,7 +104,9 @@ def test_onnx_files(dirty, tmp_path, capsys):
     assert [x["what"] for x in found["changes"]] == [*["kernel"] * 3, "bias"]
     low, high = found["images"]["between"]["interval_db"]
     assert low < found["images"]["between"]["mean_db"] < high
-    assert "on 3 images old and new outputs are" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "on 3 images old and new outputs are" in said
+    assert "pattern on flat inputs, against the flat part of the output: -" in said
     assert command.main(words) == 1
     assert "choose another --out" in capsys.readouterr().err
     again = fix_file(out, tmp_path / "again.onnx")

@@ -19,6 +19,7 @@ from caejax.errors import CaejaxError
 from caejax.files.paths import expand
 from caejax.fix import cost
 from caejax.terminal.lines import broken, columns
+from caejax.terminal.numbers import counted
 
 __all__ = ["Fixed", "fix", "fix_file"]
 
@@ -241,11 +242,14 @@ def _lines(found):
         stays = any("stays as it is" in x for x in found["about"])
         yield "nothing was mended" if stays else _ALL_CLEAN
     before, after = (_decibels(found[f"ripple_{x}_db"]) for x in ("before", "after"))
-    yield f"on flat inputs the model draws {after}; before it drew {before}"
+    yield (
+        f"pattern on flat inputs, against the flat part of the output: {after} now, "
+        f"{before} before"
+    )
     moved = found["images"]
     if moved:
         yield (
-            f"on {moved['count']} images old and new outputs are "
+            f"on {counted(moved['count'], 'image')} old and new outputs are "
             f"{_with_interval(moved['between'])} PSNR apart (peak {moved['peak']:.3g})"
         )
         if moved["targets"]:
@@ -262,9 +266,9 @@ def _lines(found):
         )
         if "epochs" in quality:
             yield (
-                f"after {quality['epochs']} epochs with tied phases "
-                f"{quality['finetuned_psnr_db']:.2f}, and it draws "
-                f"{_decibels(quality['finetuned_ripple_db'])}; it is in "
+                f"after {counted(quality['epochs'], 'epoch')} with tied phases "
+                f"{quality['finetuned_psnr_db']:.2f} dB, and a pattern of "
+                f"{_decibels(quality['finetuned_ripple_db'])}; that model is in "
                 f"{quality['finetuned_out']}"
             )
     yield from found["about"]
@@ -274,7 +278,7 @@ def _lines(found):
 
 
 def _decibels(value):
-    return "what was not measured" if value is None else f"{value:.1f} dB"
+    return "not measured" if value is None else f"{value:.1f} dB"
 
 
 def _with_interval(found):

@@ -88,6 +88,6 @@ def on_targets(moved: Mapping[str, Any] | None, out: str) -> str:
 
 
 NOT_MEASURED = (
-    "what this costs in quality was not measured: --images=DIR and --targets=DIR, of "
-    "what should come out of these, measure it"
+    "how much worse the outputs are was not measured; for that, give --images=DIR, "
+    "the inputs, and --targets=DIR, what should come out for these (the same names)"
 )

@@ -1,4 +1,4 @@
-"""Numbers as people write them on command lines.
+"""Numbers as people write them on command lines, and as they are told.
 
 Python reads more: 1_0 as 10, 0x10 as 16, and digits of every script. Such words are
 slips, and what they would have changed is not seen.
@@ -12,6 +12,16 @@ _NUMBER = re.compile(
     r"[+-]?(([0-9]+(\.[0-9]*)?|\.[0-9]+)(e[+-]?[0-9]+)?|inf(inity)?|nan)",
     re.IGNORECASE,
 )
+
+
+def counted(count: int, thing: str) -> str:
+    """So many of a thing: "1 epoch", "1,300 images".
+
+    Args:
+      count: how many.
+      thing: what one is called; of several it has an "s" more.
+    """
+    return f"{count:,} {thing}{'s' * (count != 1)}"
 
 
 def whole(text: str) -> int:
