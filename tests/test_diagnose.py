@@ -313,6 +313,7 @@ def test_what_cannot_be_diagnosed(model, inputs, words):
     ("function", "cause", "words"),
     [
         (lambda x: x @ x, TypeError, "with channels last"),
+        (lambda x: {}["scale"], KeyError, "KeyError: 'scale'$"),
         (lambda x: np.asarray(x), jax.errors.TracerArrayConversionError, "jax.numpy"),
         (lambda x: as_numpy(x, "images"), CaejaxError, "write it with jax.numpy"),
         (lambda x: x if x.sum() > 0 else -x, TypeError, "branches by values"),
@@ -341,10 +342,16 @@ def test_modules_that_cannot_be_run_are_told_in_one_line(torch):
         def forward(self, x):
             return None
 
+    class Broken(torch.nn.Module):
+        def forward(self, x):
+            raise RuntimeError("oops")
+
     x = torch.randn(1, 16, 16, 8)
     for module, words in (
         (torch.nn.ConvTranspose2d(8, 1, 3, 2), "to have 8 channels.* channels second"),
+        (torch.nn.Linear(7, 1), "mat1 and mat2 shapes.* channels second"),
         (Picky(16, 1, 2, 2), "AssertionError: it wants detail"),
+        (Broken(), r"inputs of shape \(1, 16, 16, 8\): RuntimeError: oops$"),
         (Silent(), "returns no tensor"),
     ):
         with pytest.raises(CaejaxError, match=words) as told:

@@ -1,12 +1,24 @@
 """Errors of the user's own model, each as one line that says what failed."""
 
 import contextlib
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from caejax.errors import CaejaxError, lacks_memory
 
 _LONGEST = 200  # characters of what the model said
+# How libraries speak of arrays whose shape does not fit.
+_SHAPES = re.compile(
+    r"\b(\w*shapes?|sizes?|channels?|\w*dim(ension)?(s|al)?|ax[ei]s|rank|batch\w*"
+    r"|broadcast\w*|unpack|\dd|tuple index)\b",
+    re.IGNORECASE,
+)
+
+
+def is_of_shapes(error: Exception) -> bool:
+    """Whether an error may come from the shape of what a model was given."""
+    return bool(_SHAPES.search(str(error)))
 
 
 @contextlib.contextmanager
@@ -18,7 +30,7 @@ def told(
     Args:
       what: the model, in words.
       inputs: what it is called with; their shapes are named.
-      mend: what helps, by the error.
+      mend: what helps, by the error; "" where that is not known.
 
     Raises:
       CaejaxError: something was raised, other than that memory is exhausted.
@@ -33,7 +45,6 @@ def told(
         said = said if len(said) <= _LONGEST else f"{said[:_LONGEST]}..."
         kind = "" if isinstance(error, CaejaxError) else type(error).__name__
         cause = ": ".join(filter(None, (kind, said)))
-        raise CaejaxError(
-            f"{what} cannot be run with inputs of shape {shapes}: {cause}; "
-            f"{mend(error)}"
-        ) from error
+        line = f"{what} cannot be run with inputs of shape {shapes}: {cause}"
+        helps = mend(error)
+        raise CaejaxError(f"{line}; {helps}" if helps else line) from error

@@ -92,7 +92,9 @@ def _mend(error):
             "it takes its input out of JAX, as NumPy's functions and branches by "
             "values do: write it with jax.numpy"
         )
-    return "give what it takes: of images (B, H, W, C), with channels last"
+    if failures.is_of_shapes(error):
+        return "give what it takes: of images (B, H, W, C), with channels last"
+    return ""
 
 
 def _without_root(steps):

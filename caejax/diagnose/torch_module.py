@@ -95,7 +95,9 @@ def trace_module(module: torch.nn.Module, inputs: Sequence[torch.Tensor]) -> Tra
 def _mend(error):
     if any(word in str(error) for word in ("dtype", "scalar type", "Input type")):
         return "give inputs of its weights' type: x.float(), or x.astype('float32')"
-    return "give what it takes: of images (B, C, H, W), with channels second"
+    if failures.is_of_shapes(error):
+        return "give what it takes: of images (B, C, H, W), with channels second"
+    return ""
 
 
 @contextlib.contextmanager
