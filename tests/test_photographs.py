@@ -67,7 +67,7 @@ def test_tiles_are_as_the_whole():
     ((rows, columns),) = any_size.plan(model, image.shape[:2], least)
     assert (rows.count, columns.count) == (3, 3)
     np.testing.assert_allclose(tiles, whole, atol=1e-5)
-    with pytest.raises(CaejaxError, match=f"give --tile={least} or more"):
+    with pytest.raises(CaejaxError, match=f"pixels to each side; give --tile={least}"):
         any_size.apply(run, model, image, tile=least - 4)
     with pytest.raises(CaejaxError, match="tiles of its own"):
         any_size.plan(random_model(**UNET), (300, 300), least)

@@ -221,9 +221,9 @@ def _exact(trained, size, tile):
     stride, margin, least = trained.model.stride, _margin(trained), _least_tile(trained)
     if tile < least:
         raise CaejaxError(
-            f"tiles of {tile} pixels are too small for this model, of which a pixel "
-            f"depends on {margin} around it; give --tile={least} or more, or a larger "
-            "--memory"
+            f"tiles of {tile} pixels are too small for this model, whose output at a "
+            f"pixel depends on {margin} pixels to each side; give --tile={least} or "
+            "more, or a larger --memory"
         )
     if size <= tile:
         return Axis(size, size)
