@@ -27,17 +27,18 @@ Uses the trained model of a run, on the run's own data or on your images: name i
 files, or folders, which are searched for images. Pictures are written as PNG and
 arrays as .npz into the folder --out.
 
-Your images may have any size. Smaller ones than the model's are filled up with their
-outermost pixels, and cropped back; larger ones are done in overlapping tiles that
-are blended. Transparency is laid over white, 16 bits are scaled to [0, 1], EXIF
-orientation is applied, and of an animation the first frame is taken. Images that
+Your images may have any size. Images smaller than the model's are filled up with their
+outermost pixels, and the results are cropped back; larger ones are done in overlapping
+tiles that are blended. Transparency is laid over white, 16 bits are scaled to [0, 1],
+EXIF orientation is applied, and of an animation the first frame is taken. Images that
 cannot be used are named, the others are done, and the exit code is 1.
 """
 
 _TILES = """\
-Of your images each tile of the model's own size has a code; larger images are cut
-into such tiles side by side from the middle, and filled up with their outermost pixels
-where the last ones reach over the borders, as smaller ones are.
+Each tile of your images that has the model's own size has a code. That size is
+data.image_size of the model's config, also if it was trained on smaller crops. Larger
+images are cut into such tiles side by side from the middle. Smaller ones, and tiles
+that reach over a border, are filled up with the outermost pixels.
 """
 
 _COMMANDS = {
@@ -63,9 +64,9 @@ first images above their codes.
         "for some images, those with the nearest codes",
         f"""\
 Finds, for each query, the images of the split whose codes are nearest by Euclidean
-distance. Writes neighbours.png, a row a query, and neighbours.npz (indices into the
-split, distances, labels, query_indices, query_labels). Queries are your images, or
-images of the split, which are not among their own neighbours.
+distance. Writes neighbours.png, which has one row for each query, and neighbours.npz
+(indices into the split, distances, labels, query_indices, query_labels). Queries are
+your images, or images of the split, which are not among their own neighbours.
 
 {_TILES}""",
     ),
@@ -75,7 +76,7 @@ images of the split, which are not among their own neighbours.
 Fits a Gaussian, or a mixture of them, to the codes of the training images, draws new
 codes from it, within the range that each unit has there, and decodes them. Writes
 samples.png and samples.npz (images, codes, and the fit: weights, means, covariances,
-log_likelihood in nats a code).
+log_likelihood in nats per code).
 """,
     ),
     "interpolate": (
@@ -149,8 +150,8 @@ def _add_arguments(command, name):
         "--run",
         required=name != "denoise",  # it has a line of its own if there is no other
         metavar="DIR",
-        help="folder of the run, or a safetensors file of caejax export"
-        + "; without it, the model that ships" * optional,
+        help=weights.models()
+        + "; without --run, the one that ships for the images' channels" * optional,
     )
     if name != "sample":
         add("images", nargs="*", help="files and folders; none: the run's own data")
@@ -249,6 +250,7 @@ def _add_denoising(add):
     )
     add(
         "--format",
+        type=_format,
         choices=("png", "tiff"),
         default="png",
         help="format of your images' outputs, whose bits are those of the inputs "
@@ -312,6 +314,15 @@ def _level(text):
     if not 0 <= level <= 255:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 255")
     return level
+
+
+def _format(text):
+    if text.lower() in ("jpg", "jpeg"):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not written, because JPEG would lose again what was gained; "
+            "give png or tiff"
+        )
+    return text
 
 
 def _indices(text):

@@ -319,7 +319,7 @@ def load(run_or_name: str | os.PathLike[str]) -> Model:
     """
     if not isinstance(run_or_name, str | os.PathLike):
         raise CaejaxError(
-            f"a model is loaded from the folder of a run, and this is "
+            f"a model is loaded by {weights.models()}; this is "
             f"{type(run_or_name).__name__}"
         )
     _start()

@@ -137,7 +137,7 @@ def test_help_of_a_function_says_by_itself_which_images_it_takes(name):
     text = inspect.getdoc(getattr(caejax, name))
     forms = ("(H, W)", "(H, W, C)", "(N, H, W)", "(N, H, W, C)")
     kinds = ("a list", "NumPy, JAX or PyTorch", "uint8, uint16", "floats in [0, 1]")
-    last = ("channels last", "in tiles" if name != "encode" else "a code a tile")
+    last = ("channels last", "in tiles" if name != "encode" else "each tile has a code")
     words = " ".join(text.split())
     assert all(word in words for word in (*forms, *kinds, *last))
     assert "above" not in words
@@ -288,7 +288,7 @@ def test_what_is_no_model_is_one_line(run, tmp_path):
         "denoiser": "'denoiser' is no model: the folder .* does not exist, and none of",
         str(run / "config.json"): "config.json is a file, and none of that name",
         str(tmp_path): "holds no run",
-        17: "a model is loaded from the folder of a run, and this is int",
+        17: "by the folder of a run, a safetensors file .*denoiser_gray.*; this is int",
     }.items():
         with pytest.raises(caejax.CaejaxError, match=words) as caught:
             caejax.load(place)

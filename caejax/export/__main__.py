@@ -33,9 +33,7 @@ def main(argv: Sequence[str], *, program: str = "python -m caejax.export") -> in
         "--run",
         required=True,
         metavar="RUN",
-        help=", or ".join(
-            ["folder of a run", "a safetensors file", *weights.shipped().values()]
-        ),
+        help=weights.models(),
     )
     add("--format", required=True, help="safetensors, stablehlo or onnx")
     add("--out", required=True, metavar="FILE", help="the file to write")

@@ -76,13 +76,10 @@ def find(run_or_name: str | os.PathLike[str]) -> Trained:
     if weights.is_meant(run_or_name, path):
         return load_file(weights.find(str(run_or_name)))
     what = "is a file" if path.exists() else "does not exist"
-    known = ["the folder of a run", f"a file *{safetensors.SUFFIX}"]
-    known += weights.shipped().values()
     near = did_you_mean(run_or_name, weights.shipped().values())
     raise CaejaxError(
         f"{str(run_or_name)!r} is no model: the folder {path.absolute()} {what}, and "
-        f"none of that name ships with caejax{near}; name {', '.join(known[:-1])} or "
-        f"{known[-1]}"
+        f"none of that name ships with caejax{near}; name {weights.models()}"
     )
 
 

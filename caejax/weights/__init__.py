@@ -32,6 +32,13 @@ def what_ships() -> str:
     return f"ships {' and '.join(found)}" if found else "ships no model"
 
 
+def models() -> str:
+    """What a trained model can be named by, in words."""
+    known = ["the folder of a run", "a safetensors file of caejax export"]
+    known += shipped().values()
+    return f"{', '.join(known[:-1])} or {known[-1]}"
+
+
 def is_meant(written: str | os.PathLike[str], path: Path) -> bool:
     """Whether a model that ships is named, and no file or folder of the user's.
 
