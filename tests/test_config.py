@@ -53,7 +53,10 @@ def test_the_sweeps_have_the_promised_grids():
 
 def test_default_is_locked():
     config = config_lib.default()
-    line = r"^config has no field 'epoch' \(did you mean 'train.epochs'\?\); `caejax"
+    line = (
+        r"^config has no field 'epoch' \(did you mean 'train.epochs'\?\); `caejax show "
+        "--config=NAME --all` lists all fields"
+    )
     for kind in (AttributeError, CaejaxError):
         with pytest.raises(kind, match=line):
             config.train.epoch = 3

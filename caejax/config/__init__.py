@@ -311,7 +311,10 @@ def unknown_field(field: str, config: ConfigDict | None = None) -> str:
     near = [by_last_part[x] for x in difflib.get_close_matches(last, by_last_part, 1)]
     near = difflib.get_close_matches(field, fields, n=1, cutoff=0.8) or same or near
     hint = f" (did you mean {' or '.join(map(repr, near))}?)" if near else ""
-    return f"config has no field {field!r}{hint}; `caejax show` lists all fields"
+    return (
+        f"config has no field {field!r}{hint}; `caejax show --config=NAME --all` lists "
+        "all fields"
+    )
 
 
 def field_names(config: ConfigDict, prefix: str = "") -> list[str]:

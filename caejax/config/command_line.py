@@ -240,7 +240,8 @@ def _check_is_there(config, field, file):
             get(config, field)
         except CaejaxError:
             raise CaejaxError(
-                f"{file} has no axis for {field}; `caejax show` lists its axes"
+                f"{file} has no axis for {field}; `caejax show --config={file}` lists "
+                "its axes"
             ) from None
     if isinstance(get(config, field), ConfigDict):
         raise CaejaxError(f"config.{field} is a section; set its fields one by one")
