@@ -90,7 +90,7 @@ SUBCOMMANDS = {
         _alone,
     ),
     "measure": Subcommand(
-        "Finds patterns of any period in images, and what usually has these.",
+        "Finds repeating patterns in images, and says what usually causes each.",
         "caejax.measure.__main__",
         _alone,
     ),

@@ -182,7 +182,7 @@ DISTRIBUTED = _flag(
     "Slurm, TPU pods and MPI tell each about the others; elsewhere give "
     "--coordinator_address, --num_processes and --process_id.",
     run="",
-    slurm="Let the script's command do one run by several processes, one a machine.",
+    slurm="Let the script's command do one run by several processes, one per machine.",
 )
 ADDRESS = _flag(
     flags.DEFINE_string,
@@ -265,7 +265,7 @@ def lines(mode: str) -> Iterator[str]:
             yield _indented(_FIELDS[mode or "run"])
     if names_ignored := ", ".join(f"--{name}" for name in ignored(mode)):
         yield ""
-        text = f"Accepted for the sake of other modes, and ignored: {names_ignored}."
+        text = f"Flags of other modes, accepted here and ignored: {names_ignored}."
         yield broken(text, help_columns())
 
 

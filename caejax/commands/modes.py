@@ -62,9 +62,10 @@ MODES: Mapping[str, Mode] = MappingProxyType(
             ),
         ),
         "slurm": Mode(
-            "Writes a batch script that does a config on a cluster with Slurm.",
+            "Writes a batch script that runs a config or sweep on a Slurm cluster.",
             f"{_CONFIG} {_WORKDIR}",
-            "slurm.sh in the folder is for sbatch; look through it first.",
+            "The script is slurm.sh in the folder. Look through it, then submit it by "
+            "sbatch.",
             (
                 "--config=quickstart --workdir=runs/quickstart",
                 "--config=quickstart --workdir=runs/quickstart --jobs=2 --nocalibrate",

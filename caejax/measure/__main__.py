@@ -20,10 +20,11 @@ from caejax.terminal.numbers import decibels
 FOUND = 3  # exit code: a pattern above the threshold
 
 _DESCRIPTION = """\
-Finds periodic patterns in images, whatever made these: the period, from 2 to 64 pixels
-along either axis and along both, how sure it is, how strong, and what usually has it.
-OUT and REF are images or folders of them. With REF, which has the same names and sizes,
-the differences are searched, and PSNR, SSIM and the patterns' metrics reported.
+Finds repeating patterns in images, whatever made the images. For each pattern it prints
+the period (2 to 64 pixels, along either axis or both), how sure and how strong it is,
+and what usually causes such a period. OUT and REF are images or folders of them. With
+REF, which has the same names and sizes, the differences are searched, and PSNR, SSIM
+and the patterns' metrics are printed, too.
 
 Exit codes: 0 clean, 3 a pattern above --threshold, 1 something that cannot be read, or
 an image of less than 8 pixels a side, which is too small for any period.
@@ -81,7 +82,7 @@ def _say_where(args):
     """Where the picture is; beside a record on the terminal, as a note."""
     from caejax.measure import picture
 
-    drawn = picture.place(expand(args.figure, "--figure")).absolute()
+    drawn = picture.place(expand(args.figure, "--figure"))
     line = f"wrote the picture {drawn}"
     note(line) if args.json == "-" else lines.tell(line)
 
