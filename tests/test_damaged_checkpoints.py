@@ -109,7 +109,9 @@ def test_a_run_goes_on_from_the_checkpoint_before(run, finished, capsys):
     damage(run / LAST, "flipped bits of the state")
     damage(run / "checkpoints" / "best" / "8", "no files")
     loop.train(tiny_config(), run)
-    assert "resuming from step 4" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "resuming from step 4" in said
+    assert "training for 4 steps more, of 8 in all" in said
     assert rows_of(run) == rows_of(finished)
     assert values(run) == values(finished)
     assert_same(state_of(run, tiny_config()), state_of(finished, tiny_config()))

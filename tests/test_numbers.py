@@ -11,9 +11,14 @@ from caejax.config import command_line
 from caejax.diagnose import __main__ as diagnose
 from caejax.errors import CaejaxError
 from caejax.evaluation.levels import parse_levels
-from caejax.terminal.numbers import number, whole
+from caejax.terminal.numbers import counted, number, whole
 
 SLIPS = ["1_0", "1_000", "0x10", "0b1", "1j", "１", "٣", "1,5", "1e", "--1", "", "1 0"]
+
+
+def test_one_is_told_as_one():
+    said = [counted(n, "epoch") for n in (0, 1, 1200)]
+    assert said == ["0 epochs", "1 epoch", "1,200 epochs"]
 
 
 def test_numbers_are_read():

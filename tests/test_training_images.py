@@ -17,8 +17,12 @@ from caejax.training.images import load_images
     ("images", "changes", "words"),
     [
         # Five photographs of which one validates and one is for testing.
-        (3, {"batch_size": 2, "epochs": 20}, "3 training .* are 20 steps in 20 epoch"),
-        (3, {"batch_size": 2, "epochs": 99}, "are 99 steps"),
+        (
+            3,
+            {"batch_size": 2, "epochs": 20},
+            "only 20 steps .20 epochs of 3 training images in batches of 2",
+        ),
+        (3, {"batch_size": 2, "epochs": 1}, r"only 1 step \(1 epoch of 3 training"),
         (3, {"batch_size": 2, "epochs": 100}, ""),
         (3, {"batch_size": 2, "epochs": 1, "steps_per_epoch": 100}, ""),
         (300, {"batch_size": 3, "epochs": 1}, ""),

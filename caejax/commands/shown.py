@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from caejax.models.size import image_flops, parameter_count, parameter_shapes
 from caejax.sweep.spec import SweepRun
+from caejax.terminal.numbers import counted
 from caejax.terminal.tables import print_table
 from caejax.training.task import model_from_config
 
@@ -15,7 +16,7 @@ def print_runs(runs: list[SweepRun]) -> None:
     print_table(
         ("run", *fields, "params", "FLOPs (an image)"),
         [(run.id, *map(str, run.values.values()), *_size(run.config)) for run in runs],
-        above=f"{len(runs)} runs",
+        above=counted(len(runs), "run"),
     )
 
 

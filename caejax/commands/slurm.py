@@ -1,4 +1,4 @@
-"""`slurm`: writes a batch script that does a config on a cluster with Slurm."""
+"""`slurm`: writes a batch script that runs a config or sweep on a Slurm cluster."""
 
 import math
 import re
@@ -17,6 +17,7 @@ from caejax.runtime.startup import NOTHING, start
 from caejax.sweep.executors import find_executor
 from caejax.sweep.spec import SweepRun, expand
 from caejax.terminal.lines import duration, tell
+from caejax.terminal.numbers import counted
 
 SCRIPT = "slurm.sh"
 
@@ -85,7 +86,7 @@ def _plan(options, config, folder):
     count = max(2, options.jobs) if distributed else 0
     count = count or _jobs(options.jobs, seconds, at_a_time, runs)
     return Plan(
-        title=f"a sweep of {len(runs)} runs" if sweep else "one run",
+        title=f"a sweep of {counted(len(runs), 'run')}" if sweep else "one run",
         command=_command(sys.argv, folder),
         folder=folder,
         directory=Path.cwd(),
@@ -208,7 +209,7 @@ def script(plan: Plan) -> str:
 def _how(plan):
     if plan.cluster:
         return (
-            f"on one Ray cluster of {plan.jobs} machine{'s' * (plan.jobs > 1)}: its "
+            f"on one Ray cluster of {counted(plan.jobs, 'machine')}: its "
             "first runs the command,\n# which gives the others runs to do"
         )
     if plan.distributed:

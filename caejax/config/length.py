@@ -2,6 +2,8 @@
 
 from ml_collections import ConfigDict
 
+from caejax.terminal.numbers import counted
+
 FEW_STEPS = 100
 """Steps, in less than which few models learn much."""
 
@@ -17,10 +19,11 @@ def few_steps(config: ConfigDict, images: int) -> str:
     each = train.steps_per_epoch or images // train.batch_size
     if not 0 < each * train.epochs < FEW_STEPS:
         return ""
+    steps = counted(each * train.epochs, "step")
+    what = f"{counted(train.epochs, 'epoch')} of {counted(images, 'training image')}"
     return (
-        f"warning: {images:,} training images in batches of {train.batch_size} are "
-        f"{each * train.epochs} steps in {train.epochs} epoch(s), and few models learn "
-        f"much in less than {FEW_STEPS}; add images (of photographs, "
-        "config.data.patches_per_image cuts more), raise config.train.epochs, or lower "
-        "config.train.batch_size"
+        f"warning: training takes only {steps} ({what} in batches of "
+        f"{train.batch_size}), and few models learn much in less than {FEW_STEPS}; add "
+        "images (of photographs, config.data.patches_per_image cuts more), raise "
+        "config.train.epochs, or lower config.train.batch_size"
     )

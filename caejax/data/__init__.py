@@ -12,6 +12,7 @@ from caejax.data.dataset import PARTS, Dataset, Found, Part, Split
 from caejax.data.origin import check_origin
 from caejax.errors import CaejaxError
 from caejax.parameters import Parameter, choose, resolve
+from caejax.terminal.numbers import counted
 
 __all__ = [
     "PARTS",
@@ -257,8 +258,9 @@ def _check_images(
         if mend := _other_order(images.shape, wanted):
             raise CaejaxError(f"{source} images have shape {images.shape}, {mend}")
         raise CaejaxError(
-            f"{source} images are {height}x{width} with {channels} channel(s), but "
-            f"data.image_size is {h}x{w} and data.channels is {c}: "
+            f"{source} images are {height}x{width} with "
+            f"{counted(channels, 'channel')}, but data.image_size is {h}x{w} and "
+            f"data.channels is {c}: "
             f"set data.image_size=({height}, {width}) and data.channels={channels}"
         )
     if not len(images):

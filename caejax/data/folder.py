@@ -30,6 +30,7 @@ from caejax.data.pictures import (
 )
 from caejax.errors import CaejaxError
 from caejax.files.paths import expand
+from caejax.terminal.numbers import counted
 
 
 class _File(NamedTuple):
@@ -215,7 +216,7 @@ def _line(folder, parts, listing, notes, splits, recorded):
     if classes > 1:
         line += f" in {classes} subfolders"
     used = {file.path for files in parts.values() for file in files}
-    what = "image(s) that the run has not had" if recorded else "image(s) of no part"
+    what = "images that the run has not had" if recorded else "images of no part"
     left_out = listing.left_out + collections.Counter(
         {what: len(set(listing.paths) - used)}
     )
@@ -226,7 +227,7 @@ def _line(folder, parts, listing, notes, splits, recorded):
     seen = {part: set(split.origin.values()) for part, split in splits.items()}
     for part in ("val", "test"):
         if same := seen.get(part, set()) & seen["train"]:
-            line += f"; {len(same)} {part} image(s) are also train images"
+            line += f"; {counted(len(same), f'{part} image')} also in train"
     return line
 
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from caejax.data.pictures import suffixes
 from caejax.errors import CaejaxError
+from caejax.terminal.numbers import counted
 
 # What people call the folders of the three parts, in any case: train, Training Set,
 # test_images, val2017, images-test.
@@ -23,6 +24,17 @@ _YEAR = "(?:19|20)[0-9]{2}"
 _SYSTEM = {"__macosx", "@eadir", "$recycle.bin", "system volume information"}
 _SYSTEM_FILES = {"thumbs.db", "desktop.ini", "icon\r"}
 _EXAMPLES = 5  # suffixes that are named of what is no picture
+# What may be left out, in words, and what one of it is called.
+_ONE = {
+    "hidden folders": "hidden folder",
+    "hidden files": "hidden file",
+    "links that lead back": "link that leads back",
+    "links to nothing": "link to nothing",
+    "special files": "special file",
+    "figures of caejax": "figure of caejax",
+    "images of no part": "image of no part",
+    "images that the run has not had": "image that the run has not had",
+}
 
 
 class Listing(NamedTuple):
@@ -56,19 +68,19 @@ def _walk(folder, above, paths, left_out):
         if path.is_dir():
             real = os.path.realpath(path)
             if hidden:
-                left_out["hidden folder(s)"] += 1
+                left_out["hidden folders"] += 1
             elif real in above:
-                left_out["link(s) that lead back"] += 1
+                left_out["links that lead back"] += 1
             else:
                 _walk(path, above | {real}, paths, left_out)
         elif hidden:
-            left_out["hidden file(s)"] += 1
+            left_out["hidden files"] += 1
         elif not path.exists():
-            left_out["link(s) to nothing"] += 1
+            left_out["links to nothing"] += 1
         elif path.suffix.lower() not in suffixes():
             left_out[f"{path.suffix.lower() or 'without suffix'}"] += 1
         elif not path.is_file():
-            left_out["special file(s)"] += 1
+            left_out["special files"] += 1
         else:
             paths.append(path)
 
@@ -89,13 +101,17 @@ def checked(listing: Listing, folder: Path) -> Listing:
 
 
 def left_out_text(left_out: collections.Counter[str]) -> str:
-    """What was left out in words: "2 hidden folder(s), 3 .txt"; "" if nothing."""
-    kinds = [f"{left_out[kind]} {kind}" for kind in left_out if " " in kind]
+    """What was left out in words: "2 hidden folders, 3 .txt"; "" if nothing."""
+    kinds = [_so_many(left_out[kind], kind) for kind in left_out if " " in kind]
     others = [kind for kind, _ in left_out.most_common() if " " not in kind]
     kinds += [f"{left_out[kind]} {kind}" for kind in others[:_EXAMPLES]]
     if rest := sum(left_out[kind] for kind in others[_EXAMPLES:]):
-        kinds.append(f"{rest} other file(s)")
+        kinds.append(counted(rest, "other file"))
     return ", ".join(kinds)
+
+
+def _so_many(count, kind):
+    return f"{count} {_ONE.get(kind, kind) if count == 1 else kind}"
 
 
 def find_parts(folder: Path) -> dict[str, Path]:

@@ -33,6 +33,7 @@ from caejax.metrics.units import GREYS
 from caejax.ops.images import as_float
 from caejax.report import applied
 from caejax.terminal.bars import counting_bar
+from caejax.terminal.numbers import counted
 
 _MOST_ENTRIES = 10**8  # in a mixture's covariances
 
@@ -290,7 +291,7 @@ def sample(job: Job, *, components: int, covariance: str, seed: int) -> int:
     if components > len(part.images):
         raise CaejaxError(
             f"--components is {components}, but the split has only "
-            f"{len(part.images)} images"
+            f"{counted(len(part.images), 'image')}"
         )
     codes = _encode_split(job, part).codes.reshape(len(part.images), -1)
     rng = np.random.default_rng(seed)

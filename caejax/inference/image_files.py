@@ -29,7 +29,7 @@ def find(path: Path) -> tuple[list[Path], str]:
         listed = list_pictures(path)
         paths = [x for x in listed.paths if not is_figure(x)]
         # As `caejax denoise` leaves one beside what it writes.
-        drawn = {"figure(s) of caejax": len(listed.paths) - len(paths)}
+        drawn = {"figures of caejax": len(listed.paths) - len(paths)}
         found = checked(Listing(paths, listed.left_out + Counter(drawn)), path)
         return found.paths, left_out_text(found.left_out)
     if not path.exists():

@@ -15,6 +15,7 @@ from caejax.inference.trained import Trained
 from caejax.report.style import paper_style, save
 from caejax.terminal import lines
 from caejax.terminal.bars import counting_bar
+from caejax.terminal.numbers import counted
 from caejax.training.images import load_split
 
 if TYPE_CHECKING:  # it is imported by caejax.report, with care
@@ -62,7 +63,7 @@ def find_images(job: Job) -> tuple[list[Path], int]:
             paths, left_out = image_files.find(path)
             found += paths
             if left_out:
-                tell(f"{path}: {len(paths)} images; left out: {left_out}")
+                tell(f"{path}: {counted(len(paths), 'image')}; left out: {left_out}")
         except (CaejaxError, OSError) as error:
             failures += print_error(describe(error))
     return list(dict.fromkeys(found)), failures

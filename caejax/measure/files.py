@@ -10,6 +10,7 @@ from caejax.data.pictures import in_channels, read_picture
 from caejax.errors import CaejaxError
 from caejax.inference import image_files
 from caejax.inference.arrays import as_batch
+from caejax.terminal.numbers import counted
 
 _JPEG = (".jpg", ".jpeg", ".jpe", ".jfif")
 
@@ -88,7 +89,7 @@ def from_arrays(out: Any, ref: Any) -> list[Callable[[], Pair]]:
     outs = _listed(out, "out")
     refs = [None] * len(outs) if ref is None else _listed(ref, "ref")
     if len(outs) != len(refs):
-        raise CaejaxError(f"out has {len(outs)} images, and ref {len(refs)}")
+        raise CaejaxError(f"out has {counted(len(outs), 'image')}, and ref {len(refs)}")
     found = []
     for i, (image, reference) in enumerate(zip(outs, refs, strict=True)):
         if reference is not None and image.shape != reference.shape:

@@ -21,6 +21,7 @@ from caejax.files.atomic import replacing, write_json
 from caejax.files.paths import Written, expand
 from caejax.runtime import ahead, devices, stopping, together
 from caejax.terminal.bars import run_view
+from caejax.terminal.numbers import counted
 from caejax.training import across, folder, memory, recorded
 from caejax.training.board import load_tensorboard
 from caejax.training.checkpoint import Checkpoints
@@ -215,8 +216,9 @@ def _train_epochs(run, state, progress, log, save):
         state, _, _ = yield Request(run, state, _zero_sums(), stop=0)
     stopping.check()
     with run_view(total, run.epochs, verbose=run.verbose) as view:
-        if progress.begun or int(state.step) < total:
-            view.say(f"training for {total:,} steps")
+        if left := total - int(state.step):
+            more = f" more, of {total:,} in all" * (left < total)
+            view.say(f"training for {counted(left, 'step')}{more}")
         # An epoch may have been stopped between its last step and its end.
         while progress.begun or int(state.step) < total:
             if not progress.begun and _stale(run, progress):
