@@ -9,7 +9,7 @@ from caejax.report import decoders
 from caejax.report.fields import DECODER
 from caejax.report.read import RunFiles, SweepFiles
 from caejax.report.settings import several
-from caejax.report.words import amount
+from caejax.terminal.numbers import counted
 
 _DOWN = {
     "max_pool": "max pooling",
@@ -84,7 +84,7 @@ def _model(find, params):
     count = several([f"{n:,}" for n in sorted(params)], "or") if params else ""
     size = f"; {count} parameters" if count else ""
     channels = find("model.latent_channels")
-    code, vector = (f"a code of {amount(channels, x)}" for x in ("channel", "number"))
+    code, vector = (f"a code of {counted(channels, x)}" for x in ("channel", "number"))
     if encoder == "conv":
         widths = find("model.widths")
         stages = len(str(widths).split(","))
@@ -93,8 +93,8 @@ def _model(find, params):
         if stages == 1:
             each, back = "which", "one"
         return (
-            f"A convolutional autoencoder: {amount(stages, 'stage')} of "
-            f"{amount(widths, 'channel')}, {each} halves the image by {down}, {code}, "
+            f"A convolutional autoencoder: {counted(stages, 'stage')} of "
+            f"{counted(widths, 'channel')}, {each} halves the image by {down}, {code}, "
             f"and {back} of {find('model.upsampling')} upsampling back to the image"
             f"{size}."
         )
@@ -122,10 +122,10 @@ def _training(find, runs):
         return ""
     steps = sorted({run.summary["steps"] for run in runs if "steps" in run.summary})
     count = several([f"{n:,}" for n in steps], "or") if steps else ""
-    long = f", {amount(count, 'step')}" if steps else ""
+    long = f", {counted(count, 'step')}" if steps else ""
     batch, rate = find("train.batch_size"), find("optimizer.learning_rate")
     return (
-        f"{amount(find('train.epochs'), 'epoch')}{long} in batches of {batch}, with "
+        f"{counted(find('train.epochs'), 'epoch')}{long} in batches of {batch}, with "
         f"{name}, "
         f"learning rate {rate}, and the loss {loss}; tested on images that training "
         "has not seen."

@@ -9,24 +9,14 @@ from caejax.report.leads import INPUT, PSNR, Setting, is_worse
 from caejax.report.settings import label
 
 NAMED = 3  # conditions or choices that a sentence has room for
-_OWN = (
-    "no",
-    "one",
-    "in",
-    "of",
-    "the",
-)  # begin sentences; other first words may be names
+# Words that begin sentences; other first words may be names.
+_OWN = ("no", "one", "in", "of", "the")
 
 
 def joined(words: Sequence[str]) -> str:
     """Words, the last behind "and"."""
     *first, last = words or [""]
     return f"{', '.join(first)} and {last}" if first else last
-
-
-def amount(count: object, noun: str) -> str:
-    """So many of something: "1 epoch", "2 epochs", "1 or 2 epochs"."""
-    return f"{count} {noun}" if str(count) == "1" else f"{count} {noun}s"
 
 
 def span(values: Sequence[float], digits: int) -> str:

@@ -14,14 +14,15 @@ _NUMBER = re.compile(
 )
 
 
-def counted(count: int, thing: str) -> str:
-    """So many of a thing: "1 epoch", "1,300 images".
+def counted(count: int | str, thing: str) -> str:
+    """So many of a thing: "1 epoch", "1,300 images", "1 or 2 stages".
 
     Args:
-      count: how many.
+      count: how many, as a number or in words.
       thing: what one is called; of several it has an "s" more.
     """
-    return f"{count:,} {thing}{'s' * (count != 1)}"
+    text = count if isinstance(count, str) else f"{count:,}"
+    return f"{text} {thing}{'s' * (text != '1')}"
 
 
 def whole(text: str) -> int:
