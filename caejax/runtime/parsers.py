@@ -13,10 +13,23 @@ _MISSING = "the following arguments are required: "
 
 
 class _Formatter(argparse.HelpFormatter):
-    """Shows descriptions as they are written, where the terminal has room for them."""
+    """Shows descriptions as they are written, where the terminal has room for them.
+
+    Flags are shown with their values as pages and messages write them, --flag=VALUE.
+    """
 
     def _fill_text(self, text, width, indent):
         return refilled(text, width)
+
+    def _format_usage(self, *args):
+        return _joined(super()._format_usage(*args))
+
+    def _format_action_invocation(self, action):
+        return _joined(super()._format_action_invocation(action))
+
+
+def _joined(text):
+    return re.sub(r"(--[\w-]+) (?=[A-Z{])", r"\1=", text)
 
 
 class Parser(argparse.ArgumentParser):
