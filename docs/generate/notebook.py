@@ -10,13 +10,12 @@ import ast
 import contextlib
 import io
 import json
+import os
 import platform
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-
-from caejax.terminal.lines import broken
 
 _COLUMNS = 96  # about those of a block on the page
 
@@ -50,8 +49,7 @@ def page(path: Path = TOUR, given: Path = GIVEN) -> str:
 
 def _shown(cell, folder):
     if cell["text"]:
-        lines = [broken(line, _COLUMNS) for line in cell["text"].splitlines()]
-        yield _block("text", "\n".join(lines))
+        yield _block("text", cell["text"])
     if cell["figure"]:
         yield f"![What the code above draws]({folder}/{cell['figure']})"
 
@@ -66,6 +64,7 @@ def run(path: Path = TOUR, given: Path = GIVEN) -> None:
     import matplotlib
 
     matplotlib.use("agg")
+    os.environ["COLUMNS"] = str(_COLUMNS)
     given.mkdir(exist_ok=True)
     names: dict[str, Any] = {"__name__": "tour"}
     done = []
@@ -80,13 +79,20 @@ def run(path: Path = TOUR, given: Path = GIVEN) -> None:
     (given / "given.json").write_text(f"{json.dumps(kept, indent=1)}\n")
 
 
+class _Terminal(io.StringIO):
+    """What is written to it is made for the columns of a terminal."""
+
+    def isatty(self):
+        return True
+
+
 def _run_cell(text, names, figure):
     """What is printed, the value of a last line that is an expression, and a figure."""
     import matplotlib.pyplot as plt
 
     body = ast.parse(text).body
     last = body.pop() if isinstance(body[-1], ast.Expr) else None
-    with contextlib.redirect_stdout(io.StringIO()) as told:
+    with contextlib.redirect_stdout(_Terminal()) as told:
         exec(compile(ast.Module(body, []), "tour", "exec"), names)
         if last is not None:
             value = eval(compile(ast.Expression(last.value), "tour", "eval"), names)
