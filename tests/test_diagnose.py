@@ -370,6 +370,13 @@ def test_modules_that_cannot_be_run_are_told_in_one_line(torch):
         caejax.fix(torch.nn.ConvTranspose2d(8, 1, 3, 2), x)
 
 
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_inputs_of_one_value_show_what_is_drawn(value, torch):
+    """Zeros are what many give as an example."""
+    layer = torch.nn.ConvTranspose2d(8, 3, 4, 2, 1)
+    assert not caejax.diagnose(layer, torch.full((1, 8, 16, 16), value)).clean
+
+
 @pytest.mark.parametrize("mode", ["DCR", "CRD"])
 @pytest.mark.parametrize("fault", ["", "kernel", "bias"])
 def test_onnx_files(mode, fault, normal, tmp_path, capsys):

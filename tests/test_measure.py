@@ -174,6 +174,17 @@ def test_many_images_show_what_none_shows_alone():
     assert found[0]["share"] < 0.5
 
 
+def test_copies_of_an_image_are_no_pattern_that_images_share():
+    image = as_bytes(noise(5, (96, 96), 20.0))
+    found = caejax.measure([image, image, image.copy()])
+    assert found.clean
+    assert [x["patterns"] for x in found["images"]] == [[]]
+    (line,) = [x for x in found["about"] if "left out" in x]
+    assert "is left out, and so is 1 more: copies share" in line
+    other = as_bytes(noise(6, (96, 96), 20.0))
+    assert len(caejax.measure([image, image], [other, image])["images"]) == 2
+
+
 def test_patterns_that_begin_elsewhere_in_each_image_are_found_by_their_number():
     tile = pattern(4, 3, seed=3)
     tiles = [np.roll(tile, (i, i // 4), (0, 1)) for i in range(16)]

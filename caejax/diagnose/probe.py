@@ -43,14 +43,14 @@ def flats(examples: Sequence[np.ndarray], seed: int) -> np.ndarray:
     """Inputs without structure: each channel one value.
 
     Args:
-      examples: each (B, C, n1, ..., nd); values are drawn from the range of each
-        channel over all of them.
+      examples: each (B, C, n1, ..., nd); values are drawn around the mean of each
+        channel over all of them, as far as all values spread; by 1 if all are one.
       seed: 0 for the means of the examples, others for random values.
     """
     example = examples[0]
     axes = tuple(range(2, example.ndim))
     mean = np.mean([x.mean(axes, keepdims=True) for x in examples], 0)
-    spread = np.concatenate([x.ravel() for x in examples]).std()
+    spread = np.concatenate([x.ravel() for x in examples]).std() or 1.0
     if seed:
         rng = np.random.default_rng(seed)
         mean = mean + spread * rng.standard_normal(mean.shape)

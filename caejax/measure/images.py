@@ -1,5 +1,6 @@
 """What is measured of each image, and added up over all."""
 
+import hashlib
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +30,8 @@ class Seen(NamedTuple):
       paired: Means of the paired metrics; empty without references.
       jpeg: Whether all are JPEG files.
       spectrum: (256, 129) mean power of fine detail over frequencies, fy from -1/2.
+      copies: Names of images with the pixels of another, by its name. They are left
+        out: what images share counts only where these are of their own.
     """
 
     lines: dict[str, lines.Lines]
@@ -38,6 +41,7 @@ class Seen(NamedTuple):
     paired: dict[str, float]
     jpeg: bool
     spectrum: np.ndarray
+    copies: dict[str, str]
 
 
 def see_all(calls: Sequence[Callable[[], Pair]]) -> Seen:
@@ -48,10 +52,16 @@ def see_all(calls: Sequence[Callable[[], Pair]]) -> Seen:
     """
     total, spectrum = None, 0.0
     sizes, singly, records, jpeg, metrics = [], [], [], True, paired.Paired()
+    names, copies = {}, {}
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         for pair, found, own, power in pool.map(_see, calls):
+            digest = _digest(pair)
+            if digest in names:
+                copies[pair.name] = names[digest]
+                continue
+            names[digest] = pair.name
             total = found if total is None else lines.add(total, found)
-            spectrum = spectrum + power / len(calls)
+            spectrum = spectrum + power
             sizes.append(pair.out.shape[:2])
             singly.append(own)
             jpeg &= pair.jpeg
@@ -66,7 +76,16 @@ def see_all(calls: Sequence[Callable[[], Pair]]) -> Seen:
                 }
             )
     size = (min(h for h, _ in sizes), min(w for _, w in sizes))
-    return Seen(total, size, singly, records, metrics.means(), jpeg, spectrum)
+    spectrum = spectrum / len(records)
+    means = metrics.means()
+    return Seen(total, size, singly, records, means, jpeg, spectrum, copies)
+
+
+def _digest(pair):
+    found = hashlib.sha256(str(pair.out.shape).encode())
+    for image in (pair.out, pair.ref):
+        found.update(b"" if image is None else np.ascontiguousarray(image))
+    return found.digest()
 
 
 def _see(call):

@@ -159,6 +159,7 @@ def _write(
     text = environment.get_template("page.html.jinja").render(
         content,
         title=workdir.resolve().name,
+        folder=str(workdir),
         version=__version__,
         chart=CHART,
         pictures=[figure for figure in drawn if figure["name"] in PICTURES],

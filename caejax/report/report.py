@@ -41,7 +41,7 @@ def _report_run(workdir):
         **_noise_matrix(run.levels),
     }
     page.write_run(workdir, run, _draw(recipes, workdir))
-    tables.print_essentials(run.summary, "summary.json")
+    tables.print_essentials(run.summary, str(workdir / "summary.json"))
     references.print_references(run.references)
     tell(f"{workdir / 'report.html'} shows it all")
 
