@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 import caejax
+from caejax.data import dead_leaves
 from caejax.data.bsds500 import CBSD68
 from caejax.errors import CaejaxError
 from caejax.files.csv_files import read_csv
@@ -174,15 +175,23 @@ def test_many_images_show_what_none_shows_alone():
     assert found[0]["share"] < 0.5
 
 
-def test_copies_of_an_image_are_no_pattern_that_images_share():
-    image = as_bytes(noise(5, (96, 96), 20.0))
-    found = caejax.measure([image, image, image.copy()])
-    assert found.clean
-    assert [x["patterns"] for x in found["images"]] == [[]]
-    (line,) = [x for x in found["about"] if "left out" in x]
-    assert "is left out, and so is 1 more: copies share" in line
-    other = as_bytes(noise(6, (96, 96), 20.0))
-    assert len(caejax.measure([image, image], [other, image])["images"]) == 2
+def test_a_scene_is_no_pattern_that_images_share():
+    """Neither of copies, nor of one photograph with several draws of noise."""
+    _, test = dead_leaves.load(
+        train_size=1, test_size=3, image_size=(120, 96), channels=1, seed=2
+    )
+    scenes = 255 * np.asarray(test.images[..., 0])
+    for level in (0.0, 10.0):
+        many = [
+            as_bytes(scenes[0] + noise(i, (120, 96), level) - 128) for i in range(4)
+        ]
+        found = caejax.measure(many)
+        assert found.clean
+        assert len(found["images"]) == 4
+        (line,) = [x for x in found["about"] if "scene" in x]
+        assert ", and 2 more show that of another: in what all" in line
+    found = caejax.measure([as_bytes(x) for x in scenes])
+    assert not any("scene" in line for line in found["about"])
 
 
 def test_patterns_that_begin_elsewhere_in_each_image_are_found_by_their_number():

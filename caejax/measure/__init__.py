@@ -110,13 +110,13 @@ def _record(pattern, seen, threshold_db):
 
 def _about(seen: Seen, patterns):
     said = []
-    if seen.copies:
-        name, same = next(iter(seen.copies.items()))
-        more = len(seen.copies) - 1
-        others = f", and so {'is' if more == 1 else 'are'} {more} more" if more else ""
+    if seen.repeats:
+        name, other = next(iter(seen.repeats.items()))
+        more = len(seen.repeats) - 1
+        others = f", and {more} more show that of another" if more else ""
         said.append(
-            f"{name} has the pixels of {same} and is left out{others}: copies share "
-            "what is in the picture"
+            f"{name} shows the scene of {other}{others}: in what all images share, a "
+            "scene counts once"
         )
     if min(largest_period(seen.size, kind) for kind in KINDS) < PERIODS[-1]:
         height, width = seen.size
