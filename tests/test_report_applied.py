@@ -123,6 +123,13 @@ def test_long_titles_of_photographs_lose_their_middle(pictures):
     assert applied.photographs(small, "out").get_suptitle() == "a.png"
 
 
+def test_small_images_beside_large_ones_have_no_parts():
+    images = np.zeros((1, 1, 1), np.float32), np.zeros((90, 120, 1), np.float32)
+    shown = [applied.photograph(x, x, 1e6, "a.png") for x in images]
+    assert [len(one.parts) for one in shown] == [0, 2]
+    assert len(applied.photographs(shown, "out").axes) == 2 + 6
+
+
 def test_large_photographs_share_the_room():
     image = np.zeros((400, 600, 3))
     one = applied.photograph(image, image, pixels=60_000)

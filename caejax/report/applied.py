@@ -73,14 +73,16 @@ def photograph(
 ) -> Photograph:
     """Makes one from an image and an output (H, W, C), of at most so many pixels.
 
-    Its parts are where the output has most detail, and where most was taken away.
+    Its parts are where the output has most detail, and where most was taken away;
+    small images have none.
     """
     middle = _middle(image.shape[:2])
     image, output = image[middle], output[middle]
     times = max(1, int(np.ceil(np.sqrt(image.shape[0] * image.shape[1] / pixels))))
     side = max(1, min(image.shape[:2]) // (2 * times * TIMES))
     # Borders are the images' least part, where models see less, too.
-    windows = [fullest(x, (side, side), side) for x in (output, image - output)]
+    whole = () if min(image.shape[:2]) <= LARGE else (output, image - output)
+    windows = [fullest(x, (side, side), side) for x in whole]
     return Photograph(
         reduce_image(image, times),
         reduce_image(output, times),
@@ -155,7 +157,7 @@ def _block(one):
     """Sizes of one photograph's pictures, in pixels of the figure."""
     high, wide = one.image.shape[0] * planes(one.image), one.image.shape[1]
     times = max(1, round(_LEAST / wide))
-    part = (wide * times - _BETWEEN) // 2
+    part = (wide * times - _BETWEEN) // 2 if one.parts else 0
     return {
         "times": times,
         "part": part,
