@@ -317,7 +317,7 @@ def _level(text):
 
 
 def _format(text):
-    if text.lower() in ("jpg", "jpeg"):
+    if text.lower().startswith("jp"):  # with or without its e
         raise argparse.ArgumentTypeError(
             f"{text!r} is not written, because JPEG would lose again what was gained; "
             "give png or tiff"
