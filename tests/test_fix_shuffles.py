@@ -281,7 +281,7 @@ def test_what_still_draws_is_told(normal, tmp_path):
     (told,) = (x for x in record["about"] if "stays as it is" in x)
     assert "model's input itself" in told
     cure = diagnose(path)["places"][0]["cure"]
-    assert "where its channels are made" in cure
+    assert "where the channels are made" in cure
 
 
 def test_kernels_behind_parts_and_norms_are_read_in_jax(normal):

@@ -201,7 +201,7 @@ def test_without_weights_there_is_one_line(denoise, tmp_path, monkeypatch, capsy
     assert "--run is missing: this version of caejax ships no model;" in errors[0]
     with pytest.raises(CaejaxError, match="this version of caejax ships no model"):
         caejax.load("denoiser_color")
-    with pytest.raises(CaejaxError, match=r"run or a file \*.safetensors$"):
+    with pytest.raises(CaejaxError, match=r"or a safetensors file of caejax export$"):
         caejax.load("denoiser_colour")
     code, errors, _ = denoise()
     assert code == 1
@@ -237,7 +237,7 @@ def test_with_one_model_it_takes_its_kind(
     assert output_of(out, f"of{4 - there}").shape == (18, 21, there)
     told = help_of_denoise(capsys)
     assert f"caejax ships {name} for {kinds[0]} images. Others need" in told
-    with pytest.raises(CaejaxError, match=rf"\*.safetensors or {name}$"):
+    with pytest.raises(CaejaxError, match=rf"caejax export or {name}$"):
         caejax.load("nowhere")
     with pytest.raises(CaejaxError, match=f"caejax ships {name} for"):
         caejax.load(weights.DENOISERS[4 - there])

@@ -51,7 +51,7 @@ def test_a_sweep_is_done_once_and_a_failed_run_does_not_stop_it(tmp_path):
 
 def test_few_steps_are_said_once(tmp_path, capsys):
     run_sweep(sweep_config(seed=SEEDS), tmp_path, sweep_jobs.quick)
-    assert capsys.readouterr().out.count("warning: 32 training images") == 1
+    assert capsys.readouterr().out.count("warning: training takes only 4 steps") == 1
 
 
 def test_an_unforeseen_error_is_kept_with_its_traceback(tmp_path):

@@ -129,7 +129,7 @@ def _values(images: Responses, period: int) -> dict[str, float]:
     """The decoder's metrics, by name, as the table has them."""
     found = {}
     for metric in METRICS.values():
-        if metric.needs in ("decoder", "shown") and "ripple" in metric.name:
+        if metric.needs in ("decoder", "ramps", "shown") and "ripple" in metric.name:
             each = function_of(metric)(images, period)
             means = jax.tree.map(lambda x: float(x.mean()), each)
             found[metric.name] = finish_of(metric)(means)
