@@ -17,6 +17,7 @@ from caejax.models.size import image_flops
 from caejax.runtime import devices
 from caejax.sweep.spec import SweepRun
 from caejax.terminal.lines import duration
+from caejax.terminal.numbers import counted
 from caejax.training.images import load_images
 from caejax.training.loop import train
 from caejax.training.run import Run, create_run, initial_state
@@ -240,4 +241,4 @@ def _hardware(workers):
     if device.platform != "cpu":
         return f"{count} x {device.device_kind}"
     cores = workers * count
-    return f"{cores} core{'s' * (cores > 1)}"
+    return counted(cores, "core")

@@ -56,14 +56,15 @@ def see_all(calls: Sequence[Callable[[], Pair]]) -> Seen:
     """
     total, spectrum = None, 0.0
     sizes, singly, records, jpeg, metrics = [], [], [], True, paired.Paired()
-    scenes, names, repeats = np.zeros((0, SCENE**2)), [], {}
+    scenes, names, repeats = np.zeros((len(calls), SCENE**2), np.float32), [], {}
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         for pair, found, own, power, scene in pool.map(_see, calls):
-            alike = scenes @ scene
+            alike = scenes[: len(names)] @ scene
             if alike.max(initial=0) > SAME_SCENE:
                 repeats[pair.name] = names[alike.argmax()]
             else:
-                scenes, names = np.vstack([scenes, scene]), [*names, pair.name]
+                scenes[len(names)] = scene
+                names.append(pair.name)
                 total = found if total is None else lines.add(total, found)
             spectrum = spectrum + power
             sizes.append(pair.out.shape[:2])

@@ -169,12 +169,16 @@ def _ripple_axis(axis):
     axis.set(xlabel=f"step{scale}", ylabel=title(RIPPLE.name))
 
 
+# How a line looks below which there is only rounding.
+ROUNDING_LINE = {"color": "0.35", "lw": 0.8, "ls": (0, (4, 2))}
+
+
 def mark_rounding(axis: Axes) -> None:
     """Draws where rounding begins, on an axis of dBFS that reaches so low."""
     low, high = axis.get_ylim()
     if low >= ROUNDING_DB:
         return
-    axis.axhline(ROUNDING_DB, color="0.35", linewidth=0.8, linestyle=(0, (4, 2)))
+    axis.axhline(ROUNDING_DB, **ROUNDING_LINE)
     axis.annotate(
         "below: rounding",
         (1, ROUNDING_DB),

@@ -39,7 +39,7 @@ from caejax.report.ripples import draws
 from caejax.report.settings import label
 from caejax.report.sizes import sizes
 from caejax.report.statistics import TOO_FEW
-from caejax.report.verdict import verdict, wins_of
+from caejax.report.verdict import nearest_below, verdict, wins_of
 from caejax.report.words import (
     NAMED,
     at,
@@ -79,14 +79,13 @@ def answer(sweep: SweepFiles) -> list[str]:
     if not found:
         return ["No finished run has a PSNR, so there is nothing to compare."]
     judged = held_against_references(sweep, found)
-    first = verdict(sweep, found, judged)
     return [
         *first_look(sweep),
-        *first,
+        *verdict(sweep, found, judged),
         *below_input.told(sweep, found),
         *_best(sweep, found),
         *sizes(sweep),
-        *_references(sweep, found, judged, "".join(first)),
+        *_references(sweep, found, judged),
         *draws(sweep),
         *_evidence(sweep, found),
     ]
@@ -109,7 +108,7 @@ def held_against_references(sweep: SweepFiles, found: list[Lead]) -> list[list[R
     return judged
 
 
-def _references(sweep, found, judged, said):
+def _references(sweep, found, judged):
     """How far the strongest reference of each condition is from the best choice.
 
     A single one, if its distance is not in the verdict already.
@@ -119,7 +118,7 @@ def _references(sweep, found, judged, said):
     pairs = [(lead, rivals[0]) for lead, rivals in zipped if rivals]
     if not pairs:
         return []
-    if len(pairs) == 1 and f"{-pairs[0][1].lead:.2f} dB below" in said:
+    if len(pairs) == 1 and nearest_below([pairs[0][1]]):
         return []
     if len(pairs) > NAMED:
         return [_far_away([rival for _, rival in pairs])]

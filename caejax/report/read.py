@@ -145,16 +145,14 @@ def read_sweep(workdir: Path) -> SweepFiles:
         note(f"{error}; it is written again from what the runs have left")
         _write_results_again(workdir)
         rows = read_csv(path, fields, needed=needed)
-    runs, left_out, gone = {}, {}, set()
+    runs, left_out = {}, {}
     for name in [row["run_id"] for row in rows if row["status"] == "done"]:
         try:
             runs[name] = read_run(workdir / "runs" / name)
         except (CaejaxError, OSError) as error:
             left_out[name] = describe(error)
-            if not (workdir / "runs" / name).exists():
-                gone.add(name)
             note(f"run {name} is left out: {left_out[name]}")
-    rows = [_row(row, {"seed", *fields}, left_out, gone) for row in rows]
+    rows = [_row(row, {"seed", *fields}, left_out, workdir / "runs") for row in rows]
     configs = [run.config for run in runs.values()]
     references = _read_references(workdir, configs, fields)
     levels = _read_levels(workdir, list(runs))
@@ -189,11 +187,11 @@ def _write_results_again(workdir):
     results.write(workdir, results.collect(runs, workdir / "runs"))
 
 
-def _row(row, fields, left_out, gone):
+def _row(row, fields, left_out, folder):
     if row["run_id"] not in left_out:
         return row
     kept = {name: row[name] for name in ("run_id", *sorted(fields)) if name in row}
-    if row["run_id"] in gone:
+    if not (folder / row["run_id"]).exists():
         return kept | {"status": "pending", "error": ""}
     return kept | {"status": "failed", "error": left_out[row["run_id"]]}
 

@@ -108,41 +108,46 @@ def _who_is_better(tops, several):
     """What the strongest references of all conditions say, if there are any."""
     if not tops:
         return []
-    if not any(rival.interval for rival in tops):
+    sure = any(rival.interval for rival in tops)
+    if nearest := nearest_below(tops):
+        what, best = ("is better", "best") if sure else ("has a higher PSNR", "highest")
+        whom = f"the {best}" if several else "the model"
+        return [
+            f"no other estimator {what}: {nearest.name} comes nearest, "
+            f"{-nearest.lead:.2f} dB below {whom}"
+        ]
+    if not sure:
         return [_seen_of_rivals(tops, several)]
     better = [rival for rival in tops if rival.better]
     level = [rival for rival in tops if rival.better is None]
-    whom = "all" if several else "the model"
-    if named := better or level:
-        names = list(dict.fromkeys(rival.name for rival in named))
-        verb = "is" if len(names) == 1 else "are"
-        what = f"{verb} better than {whom}"
-        if not better:
-            what = f"cannot be told from {_the_best(several)}"
-        where = f" at {len(named)} of {len(tops)}" if len(named) < len(tops) else ""
-        return [f"{joined(names[:NAMED])} {what}{where}"]
-    nearest = max(tops, key=lambda rival: rival.lead)
-    return [
-        f"no other estimator is better: {nearest.name} comes nearest, "
-        f"{-nearest.lead:.2f} dB below {_the_best(several)}"
-    ]
+    named = better or level
+    names = list(dict.fromkeys(rival.name for rival in named))
+    verb = "is" if len(names) == 1 else "are"
+    what = f"{verb} better than {'all' if several else 'the model'}"
+    if not better:
+        what = f"cannot be told from {'the best' if several else 'the model'}"
+    where = f" at {len(named)} of {len(tops)}" if len(named) < len(tops) else ""
+    return [f"{joined(names[:NAMED])} {what}{where}"]
+
+
+def nearest_below(tops: Sequence[Rival]) -> Rival | None:
+    """The reference that comes nearest, where all are below, as far as can be told.
+
+    Args:
+      tops: the strongest references, one for each condition.
+    """
+    if any(rival.interval for rival in tops):
+        below = all(rival.better is False for rival in tops)
+    else:
+        below = all(rival.lead <= 0 for rival in tops)
+    return max(tops, key=lambda rival: rival.lead) if below else None
 
 
 def _seen_of_rivals(tops, several):
     """Where the strongest references lie, where seeds are too few to tell more."""
     ahead = [rival for rival in tops if rival.lead > 0]
-    if not ahead:
-        nearest = max(tops, key=lambda rival: rival.lead)
-        return (
-            f"no other estimator has a higher PSNR: {nearest.name} comes nearest, "
-            f"{-nearest.lead:.2f} dB below {'the highest' if several else 'the model'}"
-        )
     names = list(dict.fromkeys(rival.name for rival in ahead))
     verb = "lies" if len(names) == 1 else "lie"
     where = f" at {len(ahead)} of {len(tops)}" if len(ahead) < len(tops) else ""
     whom = "all" if several else "the model"
     return f"in {these(tops)} {joined(names[:NAMED])} {verb} above {whom}{where}"
-
-
-def _the_best(several):
-    return "the best" if several else "the model"

@@ -29,7 +29,7 @@ from experiments.checkerboard.arms import DECODER, ENCODER
 from experiments.checkerboard.records import Arm
 from experiments.checkerboard.residuals import Arrays
 from experiments.shared.cells import mean_interval
-from experiments.shared.rows import Row, done
+from experiments.shared.rows import Row, distinct, done
 from experiments.shared.styles import GREY, kind_style, plain_numbers, points
 
 FORMATS = ("png", "pdf")
@@ -91,7 +91,7 @@ def _noise(arm):
 
 
 def _seeds(rows):
-    return len({row["seed"] for row in done(rows)})
+    return len(distinct(done(rows), "seed"))
 
 
 def _pairs(shown):

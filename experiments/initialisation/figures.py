@@ -17,6 +17,7 @@ from caejax.files.csv_files import read_csv
 from caejax.metrics.table import title
 from caejax.report.figures import mark_rounding
 from caejax.report.style import MARKERS, PAGE, head, paper_style, save
+from caejax.terminal.numbers import counted
 from experiments.initialisation import measure
 from experiments.initialisation.tables import CLEAN, VARIANTS, by_seed, untied
 from experiments.shared.rows import Row, distinct, select
@@ -136,9 +137,7 @@ def overlaps(rows: Sequence[Row]) -> Figure:
     axes[0].set(ylabel="overlap (dB)", title="reading")
     axes[1].set_xticks(range(len(kinds)), kinds, rotation=50, ha="right")
     axes[1].set(ylabel="reading - theory (dB)", title="distance from theory")
-    handles = [
-        Line2D([], [], **_depth(n), label=f"{n} stage{'s' * (n > 1)}") for n in depths
-    ]
+    handles = [Line2D([], [], **_depth(n), label=counted(n, "stage")) for n in depths]
     handles += [
         Line2D([], [], color="black", lw=1.2, label="theory"),
         Line2D([], [], color=GREY, lw=4, alpha=0.6, label="95 % of readings"),

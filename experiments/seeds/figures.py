@@ -16,6 +16,7 @@ from matplotlib.ticker import MaxNLocator
 
 from caejax.files.csv_files import read_csv
 from caejax.report.style import COLORS, PAGE, bare, head, paper_style, save
+from caejax.terminal.numbers import counted
 from experiments.seeds.systems import (
     HERE,
     SYSTEMS,
@@ -111,7 +112,7 @@ def _panel(axis, system, seeds):
         axis.set_yscale("log")
         plain_numbers(axis.yaxis)
     scale = " (log scale)" * (axis.get_yscale() == "log")
-    ran = f"{_corruption(system)}, {seeds} seed{'s' * (seeds > 1)}"
+    ran = f"{_corruption(system)}, {counted(seeds, 'seed')}"
     axis.set_title(f"{system.name}\n{ran}\n{system.unit.text}{scale}", fontsize=6)
     axis.xaxis.set_major_locator(MaxNLocator(4, integer=True))
 

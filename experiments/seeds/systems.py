@@ -9,6 +9,7 @@ from numpy import median
 
 from caejax.config.load import load_config
 from caejax.files.csv_files import read_csv
+from caejax.terminal.numbers import counted
 from experiments.seeds import vincent
 from experiments.shared.rows import select
 
@@ -158,7 +159,7 @@ def pytorch_ends(folder: Path = HERE) -> list[dict[str, Any]]:
 
 
 def _by(script, seeds):
-    return f"{script}, {seeds} seed{'s' * (seeds > 1)}"
+    return f"{script}, {counted(seeds, 'seed')}"
 
 
 def _with_vincent(system, curves):

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from caejax.metrics import table
+from caejax.report.figures import ROUNDING_LINE
 from caejax.report.style import PAGE, bare, head, paper_style, save
 from experiments.checkerboard.residuals import SPECTRUM
 from experiments.shared.cells import mean_interval
@@ -23,7 +24,6 @@ FLOOR = 0.01  # grey levels; what is less is drawn there, as it is rounding
 SPAN = 0.6  # dB, and what a difference beyond it is marked by
 RATIO = 3.0  # dB, of spectra against the reference's
 _SPANS = {PSNR: SPAN, SSIM: 0.02}
-_ROUNDING = {"color": "0.35", "lw": 0.8, "ls": (0, (4, 2))}  # as in reports
 _IMAGES = {"bsds": "BSDS500, colour patches", "mnist": "MNIST"}
 _PAIRED = "paired by seed: means with 95 % intervals; band: no difference that matters"
 _LINES = f"dotted: 1 grey level; dashed: {FLOOR:g}, where rounding begins"
@@ -215,7 +215,7 @@ def sizes(rows: Sequence[Row]) -> Figure | None:
             axis.plot(x, np.full(len(x), y), "|", color=GREY, ms=5)
             axis.plot(np.median(x), y, **points(_style(name)))
         axis.axvline(1, color="black", lw=0.6, ls=":")
-        axis.axvline(FLOOR, **_ROUNDING)
+        axis.axvline(FLOOR, **ROUNDING_LINE)
         axis.set(xscale="log", xlim=(FLOOR / 1.5, None))
         plain_numbers(axis.xaxis)
         axis.set_xlabel(table.title(measure, short=True))
@@ -242,7 +242,7 @@ def scatter(rows: Sequence[Row]) -> Figure | None:
             axis.errorbar(
                 x[0], y[0], _bar(y), _bar(x), label=name, lw=0.8, **points(_style(name))
             )
-        axis.axvline(FLOOR, **_ROUNDING)
+        axis.axvline(FLOOR, **ROUNDING_LINE)
         axis.set(xscale="log", xlabel=table.title(RIPPLE), ylabel=table.title(measure))
         plain_numbers(axis.xaxis)
     _legend(figure, axes[0])
@@ -268,7 +268,7 @@ def curves(rows: Sequence[Row]) -> Figure | None:
             ends = [min(found[step]) for step in steps], [max(found[x]) for x in steps]
             axis.fill_between(steps, *ends, color=style["color"], alpha=0.1, lw=0)
         axis.axhline(1, color="black", lw=0.6, ls=":")
-        axis.axhline(FLOOR, **_ROUNDING)
+        axis.axhline(FLOOR, **ROUNDING_LINE)
         axis.set_xscale("symlog", linthresh=10)
         axis.set(xlabel="step (log scale)", title=f"period {s}")
         axis.set(yscale="log", xlim=(-1, None))
