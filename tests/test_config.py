@@ -124,7 +124,7 @@ def set_and_check(config, field, value):
         ("model.upsampling", "transpose", "did you mean 'deconv_k4'.*deconv_k2"),
         ("model.upsampling", "deconv_k33", "did you mean 'deconv_k3'.*bilinear_k3"),
         ("model.encoder", "unet", "known: conv, layers, dense, tied_dense"),
-        ("loss", "l2", "known: bce, mse, l1, charbonnier, sse"),
+        ("loss", "l2", "known: bce, mse, l1, charbonnier, log_mse, sse"),
         ("optimizer.name", "lion", "known: adam, adamw, sgd, adadelta"),
         ("corruption.level", -0.1, "at least 0"),
         ("code_penalty", -0.1, "at least 0"),

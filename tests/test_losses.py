@@ -31,6 +31,7 @@ BY_HAND = {
         (1e-3 + np.hypot(0.5, 1e-3)) / 2,
         (np.hypot(0.5, 1e-3) + np.hypot(1, 1e-3)) / 2,
     ],
+    "log_mse": [np.log(1 + 1250), np.log(1 + 6250)],
     "sse": [0.25, 1.25],
 }
 # Name in PyTorch, of the mean over pixels.
@@ -38,6 +39,7 @@ TORCH = {
     "bce": "binary_cross_entropy_with_logits",
     "mse": "mse_loss",
     "l1": "l1_loss",
+    "log_mse": "mse_loss",
     "sse": "mse_loss",
 }
 
@@ -67,6 +69,8 @@ def test_values_and_gradients_are_those_of_pytorch(name, normal, torch):
     expected = torch_pixels(torch, name, theirs, torch.from_numpy(target))
     # A mean over pixels and a mean over images; of "sse" both are sums.
     expected = expected.sum((1, 2, 3)) / (1 if name == "sse" else 40)
+    if name == "log_mse":
+        expected = torch.log(1e-4 + expected) - np.log(1e-4)
     (expected.sum() / (1 if name == "sse" else 3)).backward()
     assert values.shape == (3,)
     np.testing.assert_allclose(values, expected.detach(), rtol=1e-5)

@@ -47,6 +47,14 @@ LOSSES: dict[str, Loss] = {
         "caejax.losses.per_image:charbonnier",
         params={"epsilon": Parameter(1e-3, doc="Error below which it is quadratic.")},
     ),
+    "log_mse": Loss(
+        "caejax.losses.per_image:log_mse",
+        params={
+            "epsilon": Parameter(
+                1e-4, low=1e-12, doc="Squared error below which images count less."
+            )
+        },
+    ),
     "sse": Loss("caejax.losses.per_image:sse", summed=True),
 }
 

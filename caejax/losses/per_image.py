@@ -53,6 +53,25 @@ def charbonnier(
     return mean_over_pixels(jnp.sqrt((output - target) ** 2 + epsilon**2))
 
 
+def log_mse(
+    output: jax.Array, target: jax.Array, *, epsilon: float = 1e-4
+) -> jax.Array:
+    """log(1 + MSE / epsilon): each image counts by how its error changes in relation.
+
+    Its mean falls as the mean PSNR rises, so images with little noise count as much as
+    those with much. That is the loss of Chen et al., arXiv 2105.06337 (HINet), but for
+    the 1, which keeps images that are almost right from counting without bound.
+
+    Args:
+      output, target: images, (B, H, W, C).
+      epsilon: the mean squared error, above 0, below which it is almost linear.
+
+    Returns:
+      One value per image, (B,).
+    """
+    return jnp.log1p(mse(output, target) / epsilon)
+
+
 def sse(output: jax.Array, target: jax.Array) -> jax.Array:
     """Summed squared error of two (B, H, W, C) arrays, (B,)."""
     check_pair(output, target)
