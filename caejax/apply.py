@@ -379,7 +379,13 @@ def _apply(args) -> int:
         name=str(args.run or ""),
     )
     options = {name: getattr(args, name) for name in _OPTIONS.get(args.command, ())}
-    failures = getattr(commands, args.command)(job, **options)
+    there = out.exists()
+    try:
+        failures = getattr(commands, args.command)(job, **options)
+    finally:
+        if not there:
+            with contextlib.suppress(OSError):  # something was written, then
+                out.rmdir()
     return 1 if failures else 0
 
 

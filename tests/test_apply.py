@@ -340,6 +340,15 @@ def test_nothing_is_written_over_unasked(command, tmp_path):
     assert image.read_bytes() != before
 
 
+@pytest.mark.parametrize("name", ["denoise", "encode", "reconstruct"])
+def test_where_nothing_can_be_done_no_folder_is_left(command, tmp_path, name):
+    broken = tmp_path / "x.png"
+    broken.write_bytes(b"no image")
+    code, errors, out = command(name, broken)
+    assert (code, len(errors)) == (1, 1)
+    assert not out.exists()
+
+
 def test_images_may_stand_behind_flags(command, tmp_path):
     images = [save(tmp_path / f"{i}.png", digit(i)) for i in range(2)]
     code, _, out = command("denoise", images[0], "--count=1", images[1])

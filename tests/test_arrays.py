@@ -138,6 +138,9 @@ def test_pytorch_tensors(torch):
         np.testing.assert_allclose(as_batch(tensor, 1).images, array, rtol=rtol)
     with pytest.raises(CaejaxError, match=r"images.permute\(0, 2, 3, 1\)"):
         as_batch(torch.zeros(2, 1, 6, 5), 1)
+    with pytest.raises(CaejaxError, match="one image in colour or three grey ones"):
+        as_batch(torch.zeros(3, 6, 5), 1)
+    assert as_batch(np.zeros((3, 6, 5)), 1).images.shape == (3, 6, 5, 1)
 
 
 def test_booleans_are_black_and_white():

@@ -122,6 +122,16 @@ def test_profiles_of_another_kind_of_picture_are_not_kept(linear, mode):
     assert read_picture(file, name="a", keep_profile=True).profile is None
 
 
+def test_values_of_12_bits_in_16_are_told():
+    """Of floats and of a black picture there is nothing to tell."""
+    for most, told in ((4095, True), (4096, False), (0, False)):
+        greys = Image.fromarray(np.full((4, 4), most, np.uint16))
+        read = read_picture(in_memory(greys), name="x")
+        assert any("values of 12 bits" in x for x in read.notes) == told
+    floats = Image.fromarray(np.full((4, 4), 0.01, np.float32))
+    assert not read_picture(in_memory(floats, "tiff"), name="x").notes
+
+
 def test_transparent_grey_of_16_bits_is_white():
     image = Image.fromarray(np.array([[1000, 30000]], np.uint16))
     values = read_image(in_memory(image, transparency=1000), 1, name="a")

@@ -208,6 +208,15 @@ def test_of_a_sweep_that_lacks_runs_nothing_is_firm(status):
     assert f"{best}; the sweep is not finished." in rest
 
 
+def test_of_models_below_their_input_none_is_called_best():
+    ripple = {"a": -20.0, "b": -150.0}
+    files = sweep({("a",): [9.0] * 5, ("b",): [12.0] * 5}, ripple, fields=(DECODER,))
+    rows = [row | {"test/psnr_noisy": 20.0} for row in files.rows]
+    said = advice.next_steps(files._replace(rows=rows))
+    assert not any("looks best" in x or x.startswith("Take") for x in said)
+    assert any(x.startswith("If patterns matter, keep b, which draws no") for x in said)
+
+
 def test_one_seed_gives_no_firm_advice():
     ripple = {"a": -20.0, "b": -150.0}
     files = sweep({("a",): [9.0], ("b",): [12.0]}, ripple, fields=(DECODER,))

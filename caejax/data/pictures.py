@@ -147,6 +147,8 @@ def read_picture(
         )
     exif = image.getexif()
     wide = stored is not None or image.mode[0] in "IF"
+    if wide and image.mode != "F":
+        notes += _few_bits(values)
     if profile and not (keep_profile and _fits(profile, values.shape[-1])):
         converted, told = _in_srgb(image, values, profile)
         if stored is not None and converted.shape[-1] == 3 and converted is not values:
@@ -201,6 +203,16 @@ def _bits(image, full_depth):
     if deep.upper_bytes_alone(image):
         return (f"{_CUT}, as its channels are compressed apart",)
     return (_CUT,) if full_depth and deep.is_cut(image) else ()
+
+
+def _few_bits(values):
+    """That 16 bits may hold values of 12 or fewer, which come out nearly black."""
+    if not 0 < values.max() < 4096 / 65535:
+        return ()
+    return (
+        "no value is above 4095 of 65535, which is nearly black; values of 12 bits "
+        "must be scaled to 16 first",
+    )
 
 
 def _fits(profile, channels):

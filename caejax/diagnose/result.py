@@ -121,20 +121,15 @@ _DROPPED = (
 )
 # What the columns say. Where one is left out, so is its line.
 _LEGEND = {
-    "gain_spread_db": "gains: how far the phases' answers to a flat input differ, by "
-    "the kernel alone; 0 dB is as much as their mean, -200 dB not at all (a layer of "
-    "stride 2 makes 2 x 2 kinds of output pixels, its phases)",
-    "overlap_db": "overlap: how much more power the weights of the strongest phase "
-    "have than those of the weakest; 0 dB is none",
-    "bias_spread": "biases: how far the biases of the phases differ, in units of the "
-    "layer's result; 0 is not at all",
-    "ripple_db": "draws: the pattern in the place's own result, on the worst of some "
-    "flat inputs, against the flat part of it: 0 dB is as strong, -20 dB a tenth, "
-    "below -100 dB only rounding; the first line has the same of the whole model's "
-    "output, on average over the inputs, so the two may differ",
+    "gain_spread_db": "gains: how far the phases' answers to a flat input differ (0 "
+    "dB: as much as their mean)",
+    "overlap_db": "overlap: how much heavier the strongest phase's weights are than "
+    "the weakest's",
+    "bias_spread": "biases: how far the phases' biases differ, in units of the result",
+    "ripple_db": "draws: the pattern in the layer's own result on the worst of the "
+    "flat inputs (0 dB: as strong as the flat part)",
     "share": "share: how much of the whole model's pattern goes when this layer alone "
-    "is made clean; of layers that act on each other shares do not add up to 100 %, "
-    "and one that weakens what others draw has none",
+    "is made clean; they need not add up",
 }
 
 

@@ -63,6 +63,8 @@ def as_batch(
       CaejaxError: An array of another kind, shape, data type or range.
     """
     values = as_numpy(array, name)
+    if channels == 1 and not one and foreign.is_tensor(array):
+        _check_order(values.shape, name)
     shape, alone = _layout(values.shape, channels, one, name)
     if not values.size:
         raise CaejaxError(f"{name} of shape {values.shape} are empty; leave them out")
@@ -107,6 +109,15 @@ def _layout(shape, channels, one, name):
     if len(shape) == 4 and last == channels and not one:
         return shape, False
     raise CaejaxError(f"{name} of shape {shape}: {_shape_mend(shape, channels, one)}")
+
+
+def _check_order(shape, name):
+    """Refuses a tensor of PyTorch that is one colour image, or else three grey ones."""
+    if len(shape) == 3 and shape[0] == 3 and shape[-1] > 4:
+        raise CaejaxError(
+            f"{name} of shape {shape} may be one image in colour or three grey ones: "
+            "use images.permute(1, 2, 0) for the one, images[..., None] for the others"
+        )
 
 
 def _shape_mend(shape, channels, one):

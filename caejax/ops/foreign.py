@@ -20,10 +20,11 @@ def is_array(value: Any) -> bool:
     if isinstance(value, type):
         return False
     marked = any(hasattr(value, mark) for mark in _MARKS)
-    return marked or isinstance(value, memoryview) or _is_tensor(value)
+    return marked or isinstance(value, memoryview) or is_tensor(value)
 
 
-def _is_tensor(value):
+def is_tensor(value: Any) -> bool:
+    """Whether a value is a tensor of PyTorch."""
     return "torch" in libraries(value) and hasattr(value, "detach")
 
 
@@ -48,7 +49,7 @@ def as_numpy(array: Any, name: str) -> NDArray[Any]:
             "or PyTorch"
         )
     try:
-        if _is_tensor(array):
+        if is_tensor(array):
             return _of_torch(array)
         if hasattr(array, "__dlpack__") and not hasattr(array, "__array__"):
             return np.from_dlpack(array)

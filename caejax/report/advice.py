@@ -61,7 +61,7 @@ def next_steps(sweep: SweepFiles, command: str = "") -> list[str]:
         *_train_longer(runs, bool(below), _epochs(sweep, runs, command)),
         *([] if lacking(sweep) else _more_seeds(sweep, found)),
         *equal_sizes(sweep),
-        *_without_checkerboards(sweep, found),
+        *_without_checkerboards(sweep, found, bool(below)),
         *_against_rivals([rivals[0] for rivals in judged if rivals]),
         *([] if any(judged) else _measure_references(sweep.config)),
     ]
@@ -208,7 +208,7 @@ def _more_seeds(sweep, found):
     ]
 
 
-def _without_checkerboards(sweep, leads_found):
+def _without_checkerboards(sweep, leads_found, below):
     """Which decoder to take if patterns matter, and what that costs."""
     values = ripples(sweep)
     clean = clean_choices(values)
@@ -230,6 +230,11 @@ def _without_checkerboards(sweep, leads_found):
     tidy = max(totals, key=lambda choice: np.mean(totals[choice]))
     found = costs(sweep, [tidy])
     name, unsure = name_of(tidy), _unsure(sweep, leads_found)
+    if below:  # a PSNR that low speaks for no decoder
+        return [
+            f"If patterns matter, keep {name}, which draws no checkerboard; what that "
+            "costs will show when models are better than their input."
+        ]
     must = f"Take {name}" if not unsure else f"So far {name} looks best"
     if not _cheap(found):
         must = f"If patterns matter more than PSNR, take {name}"
