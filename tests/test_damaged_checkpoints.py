@@ -12,6 +12,7 @@ from caejax.errors import CaejaxError
 from caejax.files.finished import checkpoint_folders
 from caejax.training import checkpoint, loop
 from caejax.training.checkpoint import Checkpoints
+from caejax.training.progress import Progress
 from caejax.training.restore import restore
 from caejax.training.task import task_from_config
 
@@ -141,6 +142,19 @@ def checkpoints_of(workdir, config):
     return Checkpoints(workdir / "checkpoints", keep=2), new_state(
         task_from_config(config, 1)
     )
+
+
+def test_of_best_ones_as_many_are_kept_as_of_others(tmp_path):
+    """They are copied among the last, also where a run was killed amidst that."""
+    (tmp_path / "checkpoints" / "copy" / "state").mkdir(parents=True)
+    checkpoints, like = checkpoints_of(tmp_path, tiny_config())
+    with checkpoints:
+        for step in range(4):
+            state = like._replace(step=like.step + step)
+            checkpoints.save(state, Progress(init={}), best=True)
+        assert steps_of(tmp_path) == [3, 3, 2]
+        damage(tmp_path / "checkpoints" / "best" / "3", "no state")
+        assert int(checkpoints.restore(like)[0].step) == 3
 
 
 @pytest.mark.parametrize(("kept", "step"), [((0, 1), 1), ((1, 2), None)])

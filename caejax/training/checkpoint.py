@@ -58,6 +58,7 @@ class Checkpoints:
         for place in (folder / "last", folder / "best", self._stopped):
             if place.exists() and not place.is_dir():
                 move_aside(place, folder / "damaged")
+        self._keep = keep
         self._last = _manager(folder / "last", keep)
         self._best = _manager(folder / "best", 1)
 
@@ -74,8 +75,24 @@ class Checkpoints:
         """Saves a state and how far the run is, first as the best where it is."""
         if best:
             _save(self._best, state, progress)
-        _save(self._last, state, progress)
+            self._take_best(str(int(state.step)))
+        else:
+            _save(self._last, state, progress)
         shutil.rmtree(self._stopped, ignore_errors=True)  # it lies before this one
+
+    def _take_best(self, step):
+        """Copies the best state among the last, which takes less than to save again."""
+        place, copy = self._folder / "last" / step, self._folder / "copy"
+        if place.exists():
+            return
+        with naming(place):
+            shutil.rmtree(copy, ignore_errors=True)  # of a run that was killed here
+            shutil.copytree(self._folder / "best" / step, copy)
+            copy.rename(place)
+        with _quietly():
+            self._last.reload()
+            for old in sorted(self._last.all_steps())[: -self._keep]:
+                self._last.delete(old)
 
     def save_stopped(self, state: TrainState, progress: Progress) -> None:
         """Saves a state in the midst of an epoch, in place of an earlier such."""
