@@ -57,8 +57,9 @@ under Apache-2.0, as all of caejax is. It is not known whether the photographs' 
 binds a model that was trained on them. For commercial use, train a model on photographs
 of your own: `caejax run --config=denoiser_gray --config.data.dir=PHOTOS`.
 
-**Figures.** PSNR in dB on CBSD68, mean over the 68 images. The noise was not clipped
-and outputs were not rounded. BM3D had the same noisy images and was told the level.
+**Figures.** PSNR in dB on CBSD68, mean over the 68 images. The noise was not clipped.
+Outputs, and the noisy images in their own row, were clipped to [0, 1] and not rounded.
+BM3D had the same noisy images and was told the level.
 Differences are paired by image, with 95 % intervals. [How they were
 measured](experiments/denoiser/README.md).
 
