@@ -1,4 +1,4 @@
-"""Three decoders, two seeds, and what needs no training, on embedded digits.
+"""Three decoders, two seeds, and methods without a network, on embedded digits.
 
 caejax run --config=quickstart --workdir=runs/quickstart
 
