@@ -65,6 +65,33 @@ def test_default_is_locked():
 
 
 @pytest.mark.parametrize(
+    ("section", "field", "near"),
+    [
+        ("model", "upsamplin", "model.upsampling"),
+        ("corruption.params", "salty", ""),
+        ("data.params", "train_sise", "data.train_size"),
+        ("loss_params", "epsilom", ""),
+    ],
+)
+def test_a_field_of_no_name_is_refused_at_once(section, field, near):
+    """As in other sections, though these take the fields of any name."""
+    config = config_lib.default()
+    for copy in (config, pickle.loads(pickle.dumps(config_lib.resolve(config)))):
+        hint = f" (did you mean {near!r}?)" if near else ""
+        with pytest.raises(AttributeError) as raised:
+            setattr(config_lib.get(copy, section), field, 3)
+        assert str(raised.value).startswith(f"config has no field {field!r}{hint};")
+
+
+def test_the_nearest_field_is_of_the_model_that_is_chosen():
+    config = config_lib.default()
+    config.model.encoder = "layers"
+    config.model.encoder_layers = ("conv3 2", "pool")
+    with pytest.raises(AttributeError, match=r"mean 'model\.decoder_layers'\?"):
+        config.model.decoder_layer = ("nearest 2", "conv3 1")
+
+
+@pytest.mark.parametrize(
     ("section", "field", "value", "what", "wanted"),
     [
         ("train", "epochs", "3", "train.epochs is '3'", "int, like 10"),

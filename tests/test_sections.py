@@ -53,13 +53,7 @@ def test_choosing_keeps_what_both_kinds_have():
         ("dense", "upsampling", "deconv_k4", "encoder is 'dense', which has no such"),
         ("tied_dense", "widths", (8,), r"widths is \(8,\), but the encoder is 'tied_"),
         ("conv", "encoder_layers", ("pool",), "but the encoder is 'conv'"),
-        (
-            "layers",
-            "widht",
-            3,
-            "has 'widht', which model.encoder 'layers'",
-        ),
-        ("conv", "widht", 3, r"has 'widht' \(did you mean 'widths'\?\)"),
+        ("conv", "widht", 3, r"no field 'widht' \(did you mean 'model\.widths'\?\)"),
         ("conv", "latent_channels", "few", "is 'few'; it must be of type int, like 8"),
     ],
 )

@@ -2,9 +2,10 @@
 
 A config file returns `default()` with some values changed. It is locked: an
 unknown field or another type of value fails at once. Only the sections whose fields
-depend on a name (see `caejax.config.sections`) are open, so that the name and its
-fields can be set in any order; `resolve`, which every command calls, refuses what does
-not belong there. Whether values can be used, `caejax.config.check` says.
+depend on a name (see `caejax.config.sections`) are open to those of all names, so that
+the name and its fields can be set in any order; `resolve`, which every command calls,
+refuses what does not belong there. Whether values can be used, `caejax.config.check`
+says.
 """
 
 import difflib
@@ -55,9 +56,9 @@ def default(encoder: str = "conv") -> ConfigDict:
     config.seed = 0  # of initialisation, data order and noise
     config.data = _default_data()
     config.corruption = _default_corruption()
-    config.model = Section({"encoder": encoder})
+    config.model = _Open({"encoder": encoder})
     config.loss = "bce"
-    config.loss_params = Section()  # of the loss alone
+    config.loss_params = _Open()  # of the loss alone
     # Times the mean absolute value of the code, added to the loss that is minimised.
     config.code_penalty = 0.0
     config.optimizer = _default_optimizer()
@@ -109,15 +110,46 @@ class Section(ConfigDict):
     that show how it is made.
     """
 
+    @classmethod
+    def _like(cls, values):
+        """A section of the same kind that holds these values."""
+        return cls(values)
+
     def __setitem__(self, key, value):
-        if type(value) is ConfigDict and isinstance(self.get(key), Section):
-            value = Section(value)
+        old = self.get(key) if isinstance(value, dict | ConfigDict) else None
+        if isinstance(old, Section) and not isinstance(value, type(old)):
+            value = old._like(value)
         try:
             super().__setitem__(key, value)
         except KeyError:
             raise UnknownField(unknown_field(key)) from None
         except TypeError:
             raise WrongType(_wrong_type(_dotted(key), value, self[key])) from None
+
+
+class _Open(Section):
+    """A section whose fields depend on a name: it takes those of any name."""
+
+    @classmethod
+    def _like(cls, values):
+        """As of other sections; of what it holds then, `resolve` says what is wrong."""
+        section = cls()
+        for name, value in values.items():
+            section[name] = value
+        return section
+
+    def __setattr__(self, name, value):
+        if name not in self and not _is_of_some_name(name):
+            like = default(self.get("encoder", "conv"))
+            raise UnknownField(unknown_field(name, like))
+        super().__setattr__(name, value)
+
+
+def _is_of_some_name(key):
+    return any(
+        key == switch.split(".")[-1] or sections.is_elsewhere(switch, key)
+        for switch in SWITCHES
+    )
 
 
 def _dotted(key):
@@ -173,7 +205,7 @@ def _default_data() -> ConfigDict:
             "reduce": 1,  # folder: shrink by this factor, area-averaging
             "patches_per_image": 1,  # folder
             "download": False,  # idx, tfds
-            "params": {},  # of the source alone
+            "params": _Open(),  # of the source alone
             "budget_mib": 4096.0,  # of a split on the device; more is streamed
         }
     )
@@ -188,7 +220,7 @@ def _default_corruption() -> ConfigDict:
             # trains at level, too.
             "train_range": (),
             "clip": True,  # to [0, 1]
-            "params": {},  # of the corruption alone, {"salt": 0.2} for instance
+            "params": _Open(),  # of the corruption alone, {"salt": 0.2} for instance
         }
     )
 
