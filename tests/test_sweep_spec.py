@@ -24,6 +24,18 @@ def test_axes_combine_by_product():
     assert not runs[0].config.sweep
 
 
+def test_axes_may_be_added_one_by_one():
+    config = tiny_config()
+    config.sweep.noise = {"field": "corruption.level", "values": (0.1, 0.2)}
+    config.sweep.seed = {"field": "seed", "values": (0, 1)}
+    assert [tuple(run.values.values()) for run in expand(config)] == [
+        (0.1, 0),
+        (0.1, 1),
+        (0.2, 0),
+        (0.2, 1),
+    ]
+
+
 def test_an_axis_may_set_several_fields_at_once():
     axis = {
         "field": ("corruption.name", "corruption.level"),

@@ -92,6 +92,7 @@ def default(encoder: str = "conv") -> ConfigDict:
     config.lock()
     for field in SWITCHES:
         sections.section_of(config, field).unlock()
+    config.sweep.unlock()  # its fields are the axes that users name
     return config
 
 
