@@ -476,6 +476,9 @@ def test_what_to_do_next_follows_from_the_files():
     assert "another `--workdir`" in advice.run_next_steps(run)[0]
     assert not advice.still_falling(losses(2, 1))
     assert not advice.still_falling(losses(9, 5, 4, 3, 1, 1))
+    lost = losses(*range(99, 0, -1))[-4:]  # all rows but the last
+    assert len(lost) == 4
+    assert not advice.still_falling(lost)
 
 
 def test_runs_of_few_steps_are_to_be_trained_for_enough():

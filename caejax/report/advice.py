@@ -157,8 +157,9 @@ def still_falling(rows: Iterable[dict[str, Any]]) -> bool:
     if len(losses) < 3:
         return False
     steps, values = np.array(losses).T
-    before = values[steps <= 0.8 * steps[-1]][-1]
-    return bool(values[-1] < (1 - _FALLING) * before)
+    before = values[steps <= 0.8 * steps[-1]]
+    # Rows of what came before may be lost.
+    return bool(len(before) and values[-1] < (1 - _FALLING) * before[-1])
 
 
 def _against_rivals(tops: Sequence[Rival]):
