@@ -208,6 +208,17 @@ def test_of_a_sweep_that_lacks_runs_nothing_is_firm(status):
     assert f"{best}; the sweep is not finished." in rest
 
 
+def test_the_best_is_held_against_its_own_input():
+    """Of whole configs, one may be given less noise than another."""
+    files = sweep({("a",): [20.0], ("b",): [19.0]}, fields=["config"])
+    for row, noisy in zip(files.rows, (10.0, 40.0), strict=True):
+        row[leads.INPUT] = noisy
+    (lead,) = leads.leads(files)
+    assert (lead.best, lead.input) == (("a",), 10.0)
+    (told,) = below_input.told(files, [lead])
+    assert "itself: b (19.00 dB, the input 40.00 dB). Train" in told
+
+
 def test_of_models_below_their_input_none_is_called_best():
     ripple = {"a": -20.0, "b": -150.0}
     files = sweep({("a",): [9.0] * 5, ("b",): [12.0] * 5}, ripple, fields=(DECODER,))

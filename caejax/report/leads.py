@@ -78,9 +78,9 @@ def leads(sweep: SweepFiles) -> list[Lead]:
     """
     groups = scores_of(sweep)
     pairs = pairs_of(groups)
-    inputs = _inputs(sweep)
+    inputs = scores_of(sweep, INPUT)
     found = [
-        _lead(condition, scores, inputs.get(condition), pairs)
+        _lead(condition, scores, inputs.get(condition, {}), pairs)
         for condition, scores in groups.items()
     ]
     columns = {name: scores_of(sweep, name) for name in (SSIM, GREY, "run_id")}
@@ -135,22 +135,15 @@ def done(sweep: SweepFiles, name: str) -> list[dict[str, Any]]:
     return [r for r in sweep.rows if r["status"] == "done" and name in r]
 
 
-def _inputs(sweep):
-    conditions = choices_and_conditions(sweep)[1]
-    values: dict[Setting, list[float]] = {}
-    for row in done(sweep, INPUT):
-        values.setdefault(tuple(row[f] for f in conditions), []).append(row[INPUT])
-    return {condition: float(np.mean(v)) for condition, v in values.items()}
-
-
-def _lead(condition, scores, input_psnr, pairs):
+def _lead(condition, scores, inputs, pairs):
     means = {choice: np.mean(list(seeds.values())) for choice, seeds in scores.items()}
     best, *rest = sorted(means, key=means.get, reverse=True)
     second = rest[0] if rest else None
     ours, theirs = scores[best], scores.get(second, {})
     differences = [ours[seed] - theirs[seed] for seed in ours if seed in theirs]
     interval, p = judge(differences, pairs)
-    values = list(ours.values())
+    values, noisy = list(ours.values()), list(inputs.get(best, {}).values())
+    input_psnr = float(np.mean(noisy)) if noisy else None
     found = Lead(condition, best, second, values, input_psnr, differences, interval, p)
     return found._replace(uneven=second is not None and ours.keys() != theirs.keys())
 
