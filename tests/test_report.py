@@ -533,18 +533,32 @@ def test_runs_that_failed_are_in_the_table_of_runs():
 
 
 def test_latex_tables_escape_and_align():
-    header = ["model.upsampling", "PSNR (dB)", "50 %"]
-    lines = [["deconv_k3", "-1.50 [-2.00, -1.00]", ""], ["[8, 16]", "8,425", "a-1"]]
+    header = ["model.upsampling", "PSNR (dB)", "more", "50 %"]
+    lines = [
+        ["deconv_k3", "-1.50 [-2.00, -1.00]", "+0.02 [-0.01, +0.05]", ""],
+        ["[8, 16]", "8,425", "-0.1", "a-1"],
+    ]
     assert tables.to_latex(header, lines).splitlines()[2:] == [
-        r"\begin{tabular}{@{}lrl@{}}",
+        r"\begin{tabular}{@{}lrrl@{}}",
         r"\toprule",
-        r"upsampling & PSNR (dB) & 50 \% \\",
+        r"upsampling & PSNR (dB) & more & 50 \% \\",
         r"\midrule",
-        r"deconv\_k3 & $-$1.50 [$-$2.00, $-$1.00] &  \\",
-        r"{}[8, 16] & 8,425 & a-1 \\",
+        r"deconv\_k3 & $-$1.50 [$-$2.00, $-$1.00] & +0.02 [$-$0.01, +0.05] &  \\",
+        r"{}[8, 16] & 8,425 & $-$0.1 & a-1 \\",
         r"\bottomrule",
         r"\end{tabular}",
     ]
+
+
+@pytest.mark.parametrize(
+    "cell",
+    ["8,425", "-1.50", "+0.02 [-0.01, +0.05]", ".5", "1e-3", "2.50 [2.00, 3.00]"],
+)
+def test_the_page_sorts_by_what_is_a_number(cell):
+    script = Path(tables.__file__).with_name("page.js").read_text()
+    number = re.search("const NUMBER = /(.*)/i;", script)[1]
+    assert re.fullmatch(number, cell, re.IGNORECASE)
+    assert not re.fullmatch(number, f"{cell} dB", re.IGNORECASE)
 
 
 @pytest.mark.skipif(not shutil.which("pdflatex"), reason="needs LaTeX")

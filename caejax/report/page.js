@@ -4,7 +4,7 @@ const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 const text = (row, column) => row.cells[column].textContent.trim();
 
 // A number, perhaps with a range behind it: "2.50 [2.00, 3.00]", "8,425".
-const NUMBER = /^-?[\d,]*\.?\d+(e[-+]?\d+)?( \[.*\])?$/i;
+const NUMBER = /^[-+]?[\d,]*\.?\d+(e[-+]?\d+)?( \[.*\])?$/i;
 const toNumber = (cell) => parseFloat(cell.replaceAll(",", ""));
 
 function compare(a, b, numeric) {

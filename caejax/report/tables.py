@@ -146,7 +146,7 @@ _LATEX = {c: f"\\{c}" for c in "&%$#_{}"} | {
     "^": r"\textasciicircum{}",
 }
 _ALSO_KNOWN = "–—‘’“”…€"
-_NUMBER = re.compile(r"-?[\d,.]+( \[.*\])?")
+_NUMBER = re.compile(r"[-+]?[\d,.]+( \[.*\])?")
 
 
 def to_latex(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
