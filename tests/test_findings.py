@@ -9,9 +9,12 @@ from caejax.report import fields as fields_lib
 from caejax.report.citation import bibtex
 from caejax.report.intervals import ENOUGH, mean_interval
 from caejax.report.read import RunFiles, SweepFiles
+from caejax.report.references import with_references
+from caejax.report.settings import settings_of
 from caejax.report.statistics import TOO_FEW, sign_flip_interval
 
 DECODER, LEVEL = "model.upsampling", "corruption.level"
+TV = {"reference": "tv", "images": 12, "test_images": 12}
 
 
 def sweep(psnr, ripple=None, fields=(LEVEL, DECODER), noisy=None):
@@ -558,6 +561,47 @@ def test_one_of_something_is_not_several(fields, model, training):
     told = explained.explain_run(RunFiles(config, {"steps": fields["steps"]}, [], {}))
     assert model in told["Model"]
     assert training in told["Training"]
+
+
+@pytest.mark.parametrize(
+    ("widths", "said"),
+    [
+        (([8, 16], [16, 32]), "2 stages of (8, 16) or (16, 32) channels"),
+        (([8], [16, 32]), "1 or 2 stages of (8,) or (16, 32) channels"),
+    ],
+)
+def test_stages_are_those_of_the_runs(widths, said):
+    field, kind = "model.widths", {"encoder": "conv"}
+    rows = [{"status": "done", field: str(tuple(x))} for x in widths]
+    runs = {
+        str(i): RunFiles({"model": kind | {"widths": x}}, {}, [], {})
+        for i, x in enumerate(widths)
+    }
+    told = explained.explain_sweep(SweepFiles({"model": kind}, [field], rows, runs))
+    assert said in told["Model"]
+
+
+def test_of_whole_configs_the_runs_are_told_not_the_sweep():
+    """Of a sweep's own config nothing of a run counts then."""
+    own = {"model": {"encoder": "conv", "upsampling": "nearest_k3"}}
+    own |= {"corruption": {"name": "gaussian", "level": 0.5}, "data": {"source": "x"}}
+    model = {"encoder": "dense", "widths": [32, 16], "latent_channels": 4}
+    corruption = {"name": "masking", "level": 0.3}
+    runs = {
+        name: RunFiles({"model": model, "corruption": corruption}, {}, [], {})
+        for name in "ab"
+    }
+    rows = [{"status": "done", "config": name, "run_id": name} for name in runs]
+    files = SweepFiles(own, ["config"], rows, runs, [TV])
+    told = explained.explain_sweep(files)
+    assert told["Model"].startswith("An autoencoder of dense layers of 32, 16 units")
+    assert "0.3" in told["Corruption"]
+    assert "0.5" not in told["Corruption"]
+    kinds = [row["estimator"] for row in with_references(files)[1]]
+    assert kinds == [*2 * ["dense autoencoder"], "tv"]
+    assert settings_of(files, ["config"]) == "config a and b"
+    model["upsampling"] = "deconv_k4"
+    assert explained.decoders_of(files) == ["deconv_k4"]
 
 
 def test_sentences_begin_with_a_capital_unless_with_a_name():

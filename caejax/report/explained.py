@@ -27,9 +27,9 @@ def explain_sweep(sweep: SweepFiles) -> dict[str, str]:
 
     def find(field):
         values = [str(row[field]) for row in rows if field in row]
-        return (
-            several(list(dict.fromkeys(values)), "or") if values else _at(sweep, field)
-        )
+        values = values or _known(runs, field) or [_at(sweep, field)]
+        found = list(dict.fromkeys(values))
+        return several(list(map(str, found)), "or") if len(found) > 1 else found[0]
 
     return _explain(find, runs, {row.get("params") for row in rows} - {None})
 
@@ -42,8 +42,9 @@ def explain_run(run: RunFiles) -> dict[str, str]:
 
 def decoders_of(sweep: SweepFiles) -> list[str]:
     """The decoders of a sweep's finished runs."""
-    own = _at(sweep, DECODER)
-    names = [row.get(DECODER, own) for row in sweep.rows if row["status"] == "done"]
+    done = [row for row in sweep.rows if row["status"] == "done"]
+    names = [row[DECODER] for row in done if DECODER in row]
+    names = names or _known(sweep.runs.values(), DECODER) or [_at(sweep, DECODER)]
     return [str(name) for name in dict.fromkeys(names) if name]
 
 
@@ -60,18 +61,28 @@ def explain_decoders(names: Sequence[str]) -> list[dict[str, str]]:
     ]
 
 
+def _known(runs, field):
+    """A field's values in the runs that have it: a sweep of whole configs has none."""
+    return [value for run in runs if (value := _at(run, field)) != ""]
+
+
 def _at(files, field):
-    value: Any = files.config
-    for part in field.split("."):
-        value = value.get(part, "") if isinstance(value, Mapping) else ""
+    value = _raw(files, field)
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value))
     return value
 
 
+def _raw(files, field):
+    value: Any = files.config
+    for part in field.split("."):
+        value = value.get(part, "") if isinstance(value, Mapping) else ""
+    return value
+
+
 def _explain(find, runs, params):
     told = {
-        "Model": _model(find, params),
+        "Model": _model(find, runs, params),
         "Training": _training(find, runs),
         "Data": _data(find, runs),
         "Corruption": _corruption(find),
@@ -79,7 +90,7 @@ def _explain(find, runs, params):
     return {name: text for name, text in told.items() if text}
 
 
-def _model(find, params):
+def _model(find, runs, params):
     encoder = find("model.encoder")
     count = several([f"{n:,}" for n in sorted(params)], "or") if params else ""
     size = f"; {count} parameters" if count else ""
@@ -87,10 +98,12 @@ def _model(find, params):
     code, vector = (f"a code of {counted(channels, x)}" for x in ("channel", "number"))
     if encoder == "conv":
         widths = find("model.widths")
-        stages = len(str(widths).split(","))
+        counts = {len(x) for run in runs if (x := _raw(run, "model.widths"))}
+        counts = counts or {len(str(widths).split(","))}
+        stages = several(list(map(str, sorted(counts))), "or")
         down = _DOWN.get(find("model.downsampling"), find("model.downsampling"))
         each, back = ("each of which", "as many stages")
-        if stages == 1:
+        if stages == "1":
             each, back = "which", "one"
         return (
             f"A convolutional autoencoder: {counted(stages, 'stage')} of "

@@ -42,15 +42,22 @@ def with_references(sweep: SweepFiles) -> tuple[list[str], list[Row]]:
     if not sweep.references:
         return fields, list(sweep.rows)
     fields = [ESTIMATOR, *fields]
-    own = sweep.config.get("model", {}).get("encoder", "model")
     rows = [
         row | {ESTIMATOR: KINDS.get(kind, kind)}
         for row in sweep.rows
-        for kind in [row.get("model.encoder", own)]
+        for kind in [row.get("model.encoder") or _kind(sweep, row)]
     ]
     blank = dict.fromkeys(fields, "") | {"status": "done"}
     references = [blank | row | {ESTIMATOR: _name(row)} for row in sweep.references]
     return fields, [*rows, *references]
+
+
+def _kind(sweep, row):
+    """The kind of a run's model, which in a sweep of whole configs is its own."""
+    run = sweep.runs.get(row.get("run_id"))
+    configs = [run.config] if run else []
+    kinds = [x.get("model", {}).get("encoder") for x in [*configs, sweep.config]]
+    return next(filter(None, kinds), "model")
 
 
 def run_table(run: RunFiles) -> tuple[list[str], list[list[str]]]:

@@ -49,8 +49,11 @@ def settings_of(sweep: SweepFiles, fields: Iterable[str] = ()) -> str:
     """
     config, swept = sweep.config, sweep.fields
     rows = [row for row in sweep.rows if row["status"] == "done"]
-    told = [] if any(f.startswith("data.") for f in swept) else [_data(config)]
-    if "corruption.name" not in swept:
+    whole = "config" in swept  # of these each has its own data and corruption
+    told = []
+    if not whole and not any(f.startswith("data.") for f in swept):
+        told.append(_data(config))
+    if not whole and "corruption.name" not in swept:
         told.append(_corruption(config, level="corruption.level" not in swept))
     for field in dict.fromkeys([*fields, "seed"]):
         values = list(dict.fromkeys(str(row[field]) for row in rows if field in row))
