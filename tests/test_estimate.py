@@ -57,6 +57,9 @@ def test_a_runs_work_is_steps_and_what_is_evaluated():
     found = estimate.work(config)
     assert found.flops == 2 * 27 * image_flops(model_from_config(config))
     assert found.evaluated == 3 * 8 + 12
+    config.train.steps_per_epoch = 50  # in which images come again
+    found = estimate.work(config)
+    assert found.flops == 2 * 50 * 9 * image_flops(model_from_config(config))
 
 
 @pytest.mark.parametrize(("tick", "steps"), [(1, 1), (0.001, 64)])
@@ -95,6 +98,9 @@ def test_a_calibration_is_of_few_images_and_one_epoch():
     assert (config.train.epochs, config.data.train_size) == (5, 10_000)
     config.train.batch_size = 256
     assert len(load_images(estimate._short(config))["train"]) >= 256
+    assert short.train.steps_per_epoch == 0
+    config.train.steps_per_epoch = 1000
+    assert estimate._short(config).train.steps_per_epoch == 8
 
 
 def test_the_time_is_told_or_why_it_is_not(monkeypatch, tmp_path):

@@ -30,6 +30,7 @@ from caejax.training.varied import Recipe, shared
 _FEW = 600  # images of the calibration's runs
 _LONG_ENOUGH = 0.5  # seconds
 _MOST_STEPS = 64
+_SHORT = 8  # steps of the calibration's runs, where a config says how many
 
 
 class Work(NamedTuple):
@@ -95,7 +96,7 @@ def work(config: ConfigDict, *, together: bool = False) -> Work:
     """
     batch_size, epochs = config.train.batch_size, config.train.epochs
     training, validation, test = image_counts(config)
-    steps = epochs * (training // batch_size)
+    steps = epochs * (config.train.steps_per_epoch or training // batch_size)
     flops = steps * batch_size * image_flops(model_from_config(config))
     evaluated = (1 + epochs) * validation + test
     task = task_from_config(config, steps)
@@ -134,6 +135,7 @@ def _short(config):
     many = image_counts(config)[0] > few
     config = config.copy_and_resolve_references()
     config.train.epochs, config.data.download = 1, False
+    config.train.steps_per_epoch = min(config.train.steps_per_epoch, _SHORT)
     config.train.start_from = ""  # which may be a run that is still to be done
     if many:
         config.data.limit = config.data.train_size = few
