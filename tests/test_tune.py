@@ -9,7 +9,7 @@ from caejax.errors import CaejaxError
 from caejax.files.atomic import write_json
 from caejax.files.csv_files import read_csv
 from caejax.sweep.spec import expand
-from caejax.sweep.tune import tuned
+from caejax.sweep.tune import _by_points, parse, tuned, tuning_config, with_chosen
 
 RATE = "optimizer.learning_rate"
 BEST = {"deconv_k3": 1e-2, "nearest_k3": 1e-3}
@@ -61,6 +61,17 @@ def test_the_best_rate_of_each_decoder_is_that_of_the_sweep(tmp_path, capsys):
     assert to_json(again) == to_json(found)
     failed = 2  # which are tried again
     assert sweep_jobs.logged(tmp_path, "began").total() == began + failed
+
+
+def test_no_axis_takes_the_name_of_another():
+    levels = {"field": "corruption.level", "values": (0.1, 0.2)}
+    config = sweep_config(tune=DECODERS, tune_seed=levels, tune_tune_seed=SEEDS)
+    config.tune = {RATE: (1e-3, 1e-2), "by": ("tune", "tune_seed"), "seeds": (7, 8)}
+    tune = parse(config)
+    assert len(expand(tuning_config(config, tune))) == 2 * 2 * 2 * 2
+    groups = list(_by_points(config, tune))
+    found = with_chosen(config, tune, groups, [tune.points[0]] * len(groups))
+    assert len(expand(found)) == len(expand(config)) == 2 * 2 * 2
 
 
 def test_without_axes_there_is_one_value_for_all(tmp_path):

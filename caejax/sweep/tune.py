@@ -185,13 +185,20 @@ def tuning_config(config: ConfigDict, tune: Tune) -> ConfigDict:
     tuning = config.copy_and_resolve_references()
     axes = {name: config.sweep[name].to_dict() for name in tune.by}
     fields = tuple(tune.points[0])
-    axes[_AXIS] = {
+    axes[_free(_AXIS, axes)] = {
         "field": fields,
         "values": tuple(tuple(point.values()) for point in tune.points),
     }
-    axes[f"{_AXIS}_seed"] = {"field": "seed", "values": tune.seeds}
+    axes[_free(f"{_AXIS}_seed", axes)] = {"field": "seed", "values": tune.seeds}
     tuning.sweep, tuning.sweep_exclude, tuning.tune = ConfigDict(axes), (), ()
     return tuning
+
+
+def _free(name, taken):
+    """A name for an axis that no other has."""
+    while name in taken:
+        name += "_"
+    return name
 
 
 def losses(tune: Tune, group: Point, point: Point, rows: Sequence[Row]) -> list[float]:
@@ -259,7 +266,7 @@ def with_chosen(
         for name, axis in config.sweep.items()
         if name not in tune.by
     }
-    axes["_".join(tune.by)] = {
+    joint = axes[_free("_".join(tune.by), axes)] = {
         "field": tuple(groups[0]) + tuple(chosen[0]),
         "values": tuple(
             tuple(group.values()) + tuple(best.values())
@@ -268,6 +275,6 @@ def with_chosen(
     }
     for name in tune.by:
         if after := config.sweep[name].get("after"):
-            axes["_".join(tune.by)]["after"] = after
+            joint["after"] = after
     config.sweep = ConfigDict(axes)
     return config
