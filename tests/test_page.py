@@ -107,7 +107,7 @@ def write_sweep(workdir):
 @pytest.fixture(scope="module")
 def reported(tmp_path_factory):
     """A sweep's folder with its report, and the modules that were imported for it."""
-    workdir = tmp_path_factory.mktemp("page") / "sweep"
+    workdir = tmp_path_factory.mktemp("page") / "my sweep"
     write_sweep(workdir)
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM.replace("WORKDIR", str(workdir))],
@@ -118,6 +118,12 @@ def reported(tmp_path_factory):
     )
     assert done.returncode == 0, done.stderr
     return workdir, set(done.stdout.splitlines()[-1].split())
+
+
+def test_the_command_of_a_run_is_one_of_a_shell(reported):
+    folder = reported[0]
+    command = f"caejax diagnose &#39;{folder}/runs/run00&#39;"
+    assert f"<code>{command}</code>" in (folder / "report.html").read_text()
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,7 @@
 """`eval`: measures trained models again, and what to compare them with."""
 
+import shlex
+
 from caejax.commands.options import Options, needed_workdir
 from caejax.errors import CaejaxError
 from caejax.evaluation.levels import measure_levels, parse_levels
@@ -47,5 +49,6 @@ def _compare(options):
         print_references(measure_references(workdir, names, options.reference_images))
     if levels:
         print_levels(measure_levels(workdir, levels))
-    tell(f"`caejax report --workdir={workdir}` puts it into tables and figures")
+    command = shlex.join(["caejax", "report", f"--workdir={workdir}"])
+    tell(f"`{command}` puts it into tables and figures")
     return 0

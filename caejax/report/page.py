@@ -5,6 +5,7 @@ import csv
 import io
 import json
 import re
+import shlex
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -152,6 +153,7 @@ def _write(
     )
     environment.filters["code"] = _code
     environment.filters["flags"] = _flags
+    environment.filters["quoted"] = shlex.quote
     drawn = [
         _figure(workdir, name, narrow, captions.get(name, default))
         for name, narrow in figures.items()
