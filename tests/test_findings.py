@@ -602,6 +602,11 @@ def test_of_whole_configs_the_runs_are_told_not_the_sweep():
     assert settings_of(files, ["config"]) == "config a and b"
     model["upsampling"] = "deconv_k4"
     assert explained.decoders_of(files) == ["deconv_k4"]
+    rows = [row | {leads.PSNR: 20.0, "seed": 0} for row in rows]
+    files = files._replace(rows=rows, references=[])
+    assert "Measure what else" in advice.next_steps(files)[-1]
+    corruption["name"] = "cross"  # to be filled in, which no filter does
+    assert not any("Measure what else" in x for x in advice.next_steps(files))
 
 
 def test_sentences_begin_with_a_capital_unless_with_a_name():

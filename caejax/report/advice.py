@@ -63,7 +63,7 @@ def next_steps(sweep: SweepFiles, command: str = "") -> list[str]:
         *equal_sizes(sweep),
         *_without_checkerboards(sweep, found, bool(below)),
         *_against_rivals([rivals[0] for rivals in judged if rivals]),
-        *([] if any(judged) else _measure_references(sweep.config)),
+        *([] if any(judged) else _measure_references(*_configs(sweep))),
     ]
     return steps[:_MOST]
 
@@ -176,9 +176,15 @@ def _against_rivals(tops: Sequence[Rival]):
     ]
 
 
-def _measure_references(config):
-    name = config.get("corruption", {}).get("name", "")
-    if name in CORRUPTIONS and CORRUPTIONS[name].task != DENOISE:
+def _configs(sweep):
+    """The configs of the runs, of whole configs their own."""
+    own = [run.config for run in sweep.runs.values()]
+    return own if "config" in sweep.fields else [sweep.config]
+
+
+def _measure_references(*configs):
+    names = {config.get("corruption", {}).get("name", "") for config in configs}
+    if any(CORRUPTIONS[x].task != DENOISE for x in names & set(CORRUPTIONS)):
         return []
     return [
         "Measure what else could be done with these images, by PCA and a median filter "
