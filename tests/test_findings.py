@@ -7,6 +7,7 @@ from caejax import __version__
 from caejax.report import advice, again, below_input, explained, findings, leads, words
 from caejax.report import fields as fields_lib
 from caejax.report.citation import bibtex
+from caejax.report.cost import costs
 from caejax.report.intervals import ENOUGH, mean_interval
 from caejax.report.read import RunFiles, SweepFiles
 from caejax.report.references import with_references
@@ -579,6 +580,16 @@ def test_stages_are_those_of_the_runs(widths, said):
     }
     told = explained.explain_sweep(SweepFiles({"model": kind}, [field], rows, runs))
     assert said in told["Model"]
+
+
+def test_a_price_is_of_the_seeds_that_both_have():
+    """Where a run is missing, as its interval is."""
+    psnr = {("a",): [20.0, 21.0, 22.0, 40.0], ("b",): [19.9, 20.9, 21.8]}
+    files = sweep(psnr, {"a": -20.0, "b": -150.0}, [DECODER])
+    (found,) = costs(files, [("b",)])
+    assert found.gap == pytest.approx(0.4 / 3)
+    low, high = found.interval
+    assert low < found.gap < high
 
 
 def test_of_whole_configs_the_runs_are_told_not_the_sweep():

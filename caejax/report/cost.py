@@ -22,7 +22,7 @@ class Cost(NamedTuple):
       best: the choice with the highest mean PSNR.
       clean: of those that draw none, the one with the highest; the same where it has
         the highest of all.
-      gap: by how much its mean PSNR is lower.
+      gap: by how much its mean PSNR is lower, over the seeds that both have if any.
       differences: PSNR of best minus clean, a value for each seed that both have.
       interval: of their mean, as `caejax.report.evidence.judge` has it.
     """
@@ -65,8 +65,8 @@ def _cost(condition, scores: Scores, clean, pairs):
     best, tidy = max(means, key=means.get), max(able, key=means.get)
     if means[tidy] == means[best]:
         best = tidy
-    gap = float(means[best] - means[tidy])
     ours, theirs = scores[best], scores[tidy]
     shared = [seed for seed in ours if seed in theirs and best != tidy]
     differences = [ours[seed] - theirs[seed] for seed in shared]
+    gap = float(np.mean(differences) if differences else means[best] - means[tidy])
     return Cost(condition, best, tidy, gap, differences, judge(differences, pairs)[0])
