@@ -158,3 +158,23 @@ def test_denoised_pictures_keep_their_profile(linear, tmp_path):
     converted = image_files.read(path, 3, convert=True)
     assert converted.profile is None
     assert converted.values.min() > 0.4
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "I;16"])
+@pytest.mark.parametrize("orientation", [3, 6, 8])
+def test_tiffs_are_turned_from_a_path_as_from_a_file(mode, orientation, tmp_path):
+    """Pillow reads those that are not compressed from memory where it has a path."""
+    exif = Image.Exif()
+    exif[274] = orientation
+    shape = (4, 6, len(mode)) if mode.startswith("RGB") else (4, 6)
+    kind, most = (np.uint16, 65535) if mode == "I;16" else (np.uint8, 255)
+    pixels = np.random.default_rng(0).integers(0, most, shape).astype(kind)
+    if mode == "RGBA":
+        pixels[..., 3] = 255
+    path = tmp_path / "turned.tif"
+    Image.fromarray(pixels).save(path, exif=exif)
+    turned = np.rot90(pixels, {3: 2, 6: -1, 8: 1}[orientation])
+    turned = turned[..., :3] if turned.ndim == 3 else turned[..., None]
+    for file in (path, io.BytesIO(path.read_bytes())):
+        read = read_picture(file, name="a", full_depth=True)
+        np.testing.assert_allclose(read.values, turned / most, atol=1e-6)

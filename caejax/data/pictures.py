@@ -127,6 +127,8 @@ def read_picture(
                 profile = opened.info.get("icc_profile")
                 is_deep = full_depth and deep.is_deep(opened)
                 negative = deep.white_is_zero(opened)
+                # Else Pillow maps a turned TIFF with its sides exchanged.
+                opened.filename = ""
                 image = ImageOps.exif_transpose(opened)
             stored = _stored(file, image) if is_deep else None
     except Image.DecompressionBombError as error:
