@@ -1,6 +1,7 @@
 """Colours, transparency and pages of pictures, against Pillow and by hand."""
 
 import io
+import struct
 
 import numpy as np
 import pytest
@@ -178,3 +179,31 @@ def test_tiffs_are_turned_from_a_path_as_from_a_file(mode, orientation, tmp_path
     for file in (path, io.BytesIO(path.read_bytes())):
         read = read_picture(file, name="a", full_depth=True)
         np.testing.assert_allclose(read.values, turned / most, atol=1e-6)
+
+
+@pytest.mark.parametrize("most", [255, 1023, 65535])
+def test_of_ppm_with_more_than_8_bits_it_is_said(most):
+    kind = ">u2" if most > 255 else "u1"
+    head = f"P6 3 2 {most}\n".encode()
+    file = io.BytesIO(head + np.full((2, 3, 3), most // 2).astype(kind).tobytes())
+    read = read_picture(file, name="a", full_depth=True)
+    np.testing.assert_allclose(read.values, 0.5, atol=1 / 255)
+    assert read.notes == (("8 of 16 bits are read",) if most > 255 else ())
+
+
+def test_of_sgi_with_16_bits_it_is_said():
+    file = in_memory(Image.new("RGB", (3, 2)), "sgi", bpc=2)
+    read = read_picture(file, name="a", full_depth=True)
+    assert read.notes == ("8 of 16 bits are read",)
+
+
+def test_pixels_of_16_bits_are_no_channels_of_16():
+    """A BMP file with 5, 6 and 5 bits for a pixel's colours."""
+    head = struct.pack("<IiiHHIIiiII", 40, 2, 1, 1, 16, 3, 4, 0, 0, 0, 0)
+    head += struct.pack("<III", 0xF800, 0x07E0, 0x001F)
+    body = struct.pack("<HH", 0xF800, 0x001F)
+    start = 14 + len(head)
+    stored = b"BM" + struct.pack("<IHHI", start + len(body), 0, 0, start) + head + body
+    read = read_picture(io.BytesIO(stored), name="a", full_depth=True)
+    np.testing.assert_allclose(read.values[0], [[1, 0, 0], [0, 0, 1]])
+    assert read.notes == ()

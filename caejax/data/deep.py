@@ -39,9 +39,18 @@ def is_deep(image: Image.Image) -> bool:
 
 def is_cut(image: Image.Image) -> bool:
     """Whether an image that was just opened has 16 bits, of which 8 can be had."""
-    stored = any(";16" in str(_raw_mode(tile[3])) for tile in image.tile)
-    colours = image.mode in ("RGB", "RGBA", "CMYK")
-    return upper_bytes_alone(image) or (colours and stored and not is_deep(image))
+    stored = any(_has_two_bytes(tile[0], tile[3]) for tile in image.tile)
+    bytes_alone = image.mode[0] not in "IF"
+    return upper_bytes_alone(image) or (bytes_alone and stored and not is_deep(image))
+
+
+def _has_two_bytes(codec, args):
+    """Whether what a decoder reads has more than 8 bits a channel."""
+    if codec.startswith("ppm") and not isinstance(args, str):
+        return args[1] > 255
+    mode = str(_raw_mode(args))
+    # Not a pixel of 16 bits, 5 or 6 a channel.
+    return codec == "SGI16" or (";16" in mode and mode != "BGR;16")
 
 
 def upper_bytes_alone(image: Image.Image) -> bool:
