@@ -181,6 +181,41 @@ def test_tiffs_are_turned_from_a_path_as_from_a_file(mode, orientation, tmp_path
         np.testing.assert_allclose(read.values, turned / most, atol=1e-6)
 
 
+def exif_of(*entries):
+    """EXIF data of (tag, type, count, value), by the format's own words."""
+    stored = b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<H", len(entries))
+    for *about, value in entries:
+        stored += struct.pack("<HHI", *about) + value.ljust(4, b"\0")
+    return stored + bytes(4)
+
+
+@pytest.mark.parametrize(
+    "exif",
+    [
+        b"Exif\0\0no data",
+        b"Exif\0\0II*\0",
+        exif_of((274, 4, 1, b"\xff\xff\xff\xff")),  # an orientation beyond 16 bits
+        exif_of((282, 2, 4, b"300")),  # a resolution in letters
+        exif_of((0x8769, 4, 1, b"\xff\xff\xff\x7f")),  # details that are not there
+    ],
+)
+def test_pictures_with_damaged_exif_are_read(exif):
+    """Pillow reads some of these, and cannot write them again."""
+    read = read_picture(in_memory(Image.new("L", (3, 2)), exif=exif), name="a")
+    assert read.values.shape == (2, 3, 1)
+    assert read.exif is None
+
+
+def test_of_damaged_exif_the_rest_is_kept():
+    letters = 282, 2, 4, b"300"
+    stored = exif_of((271, 2, 3, b"Me"), (274, 3, 1, b"\6"), letters)
+    read = read_picture(in_memory(Image.new("L", (3, 2)), exif=stored), name="a")
+    kept = Image.Exif()
+    kept.load(read.exif)
+    assert read.values.shape == (3, 2, 1)  # turned
+    assert dict(kept) == {271: "Me"}
+
+
 @pytest.mark.parametrize("most", [255, 1023, 65535])
 def test_of_ppm_with_more_than_8_bits_it_is_said(most):
     kind = ">u2" if most > 255 else "u1"

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageOps, TiffImagePlugin
+from PIL import Image, TiffImagePlugin
+
+from caejax.data import exif as exif_data
 
 # Of two bytes that Pillow takes for one number, it keeps the higher.
 _OTHER_ORDER = {
@@ -18,12 +20,9 @@ _OTHER_ORDER = {
 }
 # Of PNG, a pixel of four bytes: as colours of 8 bits, none of them is lost.
 _GREY_AND_ALPHA = "LA;16B"
-_EXIF = 0x8769
 # Tags of TIFF: bits of each channel, whether channels lie in planes apart, and whether
 # zero is white.
 _BITS, _PLANAR, _APART, _KIND, _WHITE_IS_ZERO = 258, 284, 2, 262, 0
-# Of the first directory, what says whence the picture is, not how it is stored.
-_TEXTS = (270, 271, 272, 282, 283, 296, 305, 306, 315, 33432)
 _STRIP = 64  # rows
 
 
@@ -109,7 +108,7 @@ def both_bytes(file: Image.Image, high: Image.Image) -> np.ndarray:
     mend_planes(file)
     alike = any(_raw_mode(tile.args) == _GREY_AND_ALPHA for tile in file.tile)
     file.tile = [tile._replace(args=_with_raw_mode(tile.args)) for tile in file.tile]
-    low = np.ascontiguousarray(ImageOps.exif_transpose(file))
+    low = np.ascontiguousarray(exif_data.turned(file))
     if alike:
         return low.view(">u2").astype(np.uint16)
     return 256 * np.asarray(high).astype(np.uint16) + low
@@ -175,11 +174,8 @@ def tiff(
     if exif:
         given = Image.Exif()
         given.load(exif)
-        for tag, value in given.items():
-            if tag in _TEXTS:
-                ifd[tag] = value
-        if details := given.get_ifd(_EXIF):
-            ifd[_EXIF] = details
+        for tag, value in exif_data.writable(given, exif_data.TEXTS).items():
+            ifd[tag] = value
     ifd[256], ifd[257], ifd[258] = width, height, (bits,) * channels
     ifd[259], ifd[262], ifd[277] = 8, 1 if channels == 1 else 2, channels
     ifd[278], ifd[284] = _STRIP, 1

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageCms
 
 from caejax.data import deep
+from caejax.data import exif as exif_data
 from caejax.errors import CaejaxError
 
 # Formats that Pillow knows by name but does not decode by itself, and films.
@@ -32,8 +33,8 @@ class Picture(NamedTuple):
       profile: the ICC profile that says which colours they are; None where there is
         none, and where the values have been converted to sRGB.
       notes: what of the file is not in the values, in a few words each.
-      exif: the EXIF data, but for the orientation, which has been applied; None where
-        there are none.
+      exif: the EXIF data, but for the orientation, which has been applied, and for
+        damaged ones; None where there are none.
       depth: the bits of a value as it is stored, 8 or 16.
     """
 
@@ -129,7 +130,8 @@ def read_picture(
                 negative = deep.white_is_zero(opened)
                 # Else Pillow maps a turned TIFF with its sides exchanged.
                 opened.filename = ""
-                image = ImageOps.exif_transpose(opened)
+                image = exif_data.turned(opened)
+                exif = exif_data.kept(opened)
             stored = _stored(file, image) if is_deep else None
     except Image.DecompressionBombError as error:
         raise CaejaxError(
@@ -147,7 +149,6 @@ def read_picture(
             f"{name} (mode {image.mode}) has values outside 0..65535, or 0..1 if they "
             "are floats: convert or remove it"
         )
-    exif = image.getexif()
     wide = stored is not None or image.mode[0] in "IF"
     if wide and image.mode != "F":
         notes += _few_bits(values)
@@ -156,7 +157,7 @@ def read_picture(
         if stored is not None and converted.shape[-1] == 3 and converted is not values:
             wide, told = False, (*told, _CUT)  # as Pillow converts 8
         values, notes, profile = converted, notes + told, None
-    about = {"exif": exif.tobytes() if exif else None, "depth": 16 if wide else 8}
+    about = {"exif": exif, "depth": 16 if wide else 8}
     if alpha is not None:
         values = values * alpha + (1 - alpha)
     return Picture(values, profile, notes, **about)
