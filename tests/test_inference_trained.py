@@ -10,7 +10,7 @@ from caejax.errors import CaejaxError
 from caejax.evaluation.levels import measure_levels
 from caejax.evaluation.references import measure_references
 from caejax.fix.runs import fix_run
-from caejax.inference import trained
+from caejax.inference import any_size, trained
 from caejax.inference.trained import in_batches
 from caejax.report.report import report
 from caejax.sweep.run import run_sweep
@@ -55,3 +55,16 @@ def test_batches_are_of_one_size_and_lose_nothing():
     outputs = list(in_batches(double, items, items, size=3, advance=done.append))
     assert outputs == [0, 2, 4, 6, 8, 10, 12]
     assert (sizes, done) == ([3, 3, 3], [3, 3, 1])
+
+
+@pytest.mark.parametrize("size", [(13, 10), (16, 16), (17, 18)])
+def test_between_images_of_any_size_lie_images_of_that_size(size):
+    """Of a model of crops, whose codes are of sides that its stride divides."""
+    model = random_model(crop=8)
+    pair = np.random.default_rng(0).random((*size, 2), np.float32)
+    function = trained.interpolate(model, (0.0, 1.0))
+    made = any_size.apply(function, model, pair)
+    ends = any_size.apply_to_all(
+        trained.reconstruct(model), model, np.moveaxis(pair, -1, 0)[..., None]
+    )
+    np.testing.assert_allclose(made, np.moveaxis(ends[..., 0], 0, -1), atol=1e-5)

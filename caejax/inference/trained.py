@@ -160,21 +160,24 @@ def interpolate(trained: Trained, weights: tuple[float, ...]) -> Function:
     first's, and returns (B, H, W, TC): for each weight t in turn the decoded code
     (1 - t) a + t b.
     """
-    run = _compiled_interpolation(trained.model, weights)
+    sizeless = bool(trained.config.train.crop_size)
+    run = _compiled_interpolation(trained.model, weights, sizeless)
     return functools.partial(run, trained.params)
 
 
 @functools.cache
-def _compiled_interpolation(model, weights):
+def _compiled_interpolation(model, weights, sizeless):
     def run(params, pairs):
         variables = {"params": params}
+        # A code does not say where in its last stride the images end.
+        shape = (*pairs.shape[1:3], model.shape[-1])
+        own = model.clone(shape=shape) if sizeless else model
         a, b = (
-            model.apply(variables, images, method="encode")
+            own.apply(variables, images, method="encode")
             for images in jnp.split(pairs, 2, axis=-1)
         )
         between = [
-            model.apply(variables, (1 - t) * a + t * b, method="decode")
-            for t in weights
+            own.apply(variables, (1 - t) * a + t * b, method="decode") for t in weights
         ]
         return jnp.concatenate([visible(model, x) for x in between], axis=-1)
 
