@@ -292,6 +292,13 @@ def test_photons_are_those_of_numpy():
     assert (without - images).std() == pytest.approx(0.3 * level, rel=0.03)
 
 
+@pytest.mark.parametrize("level", [0, 1e-30, 1e-7, 1e-5, 3e-5, 1e-4])
+def test_photons_may_be_too_many_to_be_counted(level):
+    images = np.full((1, 8, 8, 1), 0.7, np.float32)
+    made = camera("poisson_gaussian", images, level, read=0.0)
+    np.testing.assert_allclose(made, images, atol=6 * level + 1e-6)
+
+
 def test_speckle_is_that_of_scikit_image():
     images = np.full((1, 100, 100, 3), 0.4, np.float32)
     made = camera("speckle", images, 0.3)

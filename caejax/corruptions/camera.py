@@ -10,6 +10,9 @@ from caejax.corruptions.noise import gaussian
 
 _BLOCK = 8
 _GREYS = 255
+# Of smaller ones there are more at white than whole numbers of 32 bits count. Of this
+# one the noise deviates by less than 1/100 of a grey level.
+_DARKEST_PHOTON = 1e-9
 # Tables K.1 and K.2 of ITU-T T.81, for a quality of 50.
 _LUMA_TABLE = np.array(
     [
@@ -55,6 +58,7 @@ def poisson_gaussian(
 
     y = a p + b n with p Poisson of mean x / a, n standard normal, a = (shot level)^2
     and b = read level: at white, shot noise has the standard deviation shot level.
+    Photons of less than 1e-9, whose noise cannot be seen, are not drawn.
     Foi et al., "Practical Poissonian-Gaussian noise modeling", 2008.
 
     Args:
@@ -66,11 +70,12 @@ def poisson_gaussian(
     """
     photons, reading = jax.random.split(key)
     a = jnp.asarray((shot * level) ** 2, jnp.float32)
-    mean = images.astype(jnp.float32).clip(0) / jnp.where(a > 0, a, 1)
+    drawn = a > _DARKEST_PHOTON
+    mean = images.astype(jnp.float32).clip(0) / jnp.where(drawn, a, 1)
     # A key an image: else one would depend on how long others take to be drawn.
     keys = jax.random.split(photons, len(images))
     counted = a * jax.vmap(jax.random.poisson)(keys, mean)
-    shown = jnp.where(a > 0, counted, images.astype(jnp.float32))
+    shown = jnp.where(drawn, counted, images.astype(jnp.float32))
     return gaussian(reading, shown.astype(images.dtype), level=read * level)
 
 
