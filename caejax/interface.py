@@ -479,7 +479,8 @@ def _that_ships(images: Array | Sequence[Array]) -> Model:
     """The denoiser for as many channels as the images, or the first of a list, have."""
     first = images[0] if isinstance(images, list | tuple) and images else images
     shape = np.shape(first)
-    return load(weights.DENOISERS[3 if len(shape) > 2 and shape[-1] == 3 else 1])
+    # Of four, one is transparency: then it is that of colours that refuses them.
+    return load(weights.DENOISERS[3 if len(shape) > 2 and shape[-1] in (3, 4) else 1])
 
 
 @overload

@@ -65,6 +65,8 @@ def test_shapes(shape, channels, batch, alone):
         ((6, 5), 3, "takes colour images; give (H, W, 3)"),
         ((6, 5, 3), 1, "takes grey images, not 3 channels; .*images.mean"),
         ((2, 6, 5, 3), 1, "takes grey images, not 3 channels"),
+        ((6, 5, 2), 1, "leave the transparency out, images[..., 0]"),
+        ((6, 5, 4), 1, "the mean of the colours, images[..., :3].mean(-1)"),
         ((2, 1, 6, 5), 1, "images.permute(0, 2, 3, 1) or np.moveaxis(images, 1, -1)"),
         ((3, 6, 5), 3, "images.permute(1, 2, 0) or np.moveaxis(images, 0, -1)"),
         ((2, 3, 6, 5), 3, "channels come first, as PyTorch has them"),

@@ -13,6 +13,12 @@ _NOISY = (-4.0, 5.0)
 _ROUNDING = 1e-6
 _FULL_SCALE = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}
 _PIL_MODES = ("1", "L", "RGB", "I;16")
+# How so many channels become grey; the last of 2 and of 4 is transparency.
+_GREY = {
+    2: "leave the transparency out, images[..., 0]",
+    3: "take their mean, images.mean(-1)",
+    4: "take the mean of the colours, images[..., :3].mean(-1)",
+}
 
 
 class Array(Protocol):
@@ -139,8 +145,8 @@ def _shape_mend(shape, channels, one):
         )
     if channels == 1 and last <= 4:
         return (
-            f"{takes}, not {last} channels; take their mean, images.mean(-1), or, if "
-            "they are pixels, add an axis, images[..., None]"
+            f"{takes}, not {last} channels; {_GREY.get(last, _GREY[3])}, or, if they "
+            "are pixels, add an axis, images[..., None]"
         )
     if last == 1:
         return f"{takes}; repeat the grey, np.repeat(images, {channels}, axis=-1)"
