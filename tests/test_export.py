@@ -17,6 +17,7 @@ from caejax.files import safetensors
 from caejax.inference import trained
 from caejax.models.kinds import UPSAMPLING
 from caejax.models.named import named_arrays
+from caejax.models.torch_kernels import to_torch
 
 UNET = {
     "downsampling": "stride_k4",
@@ -172,6 +173,27 @@ def test_weights_of_pytorch_are_taken(torch, tmp_path):
         np.testing.assert_array_equal(made[name], array)
     del state["encoder.Conv_0.bias"]
     with pytest.raises(CaejaxError, match=r"lacks encoder\.Conv_0\.bias"):
+        caejax.from_torch(state, model.config)
+
+
+def test_weights_of_another_order_are_not_taken_by_their_number():
+    """One whose inputs and outputs are exchanged has as many numbers."""
+    model = random_model(skips="add")
+    state = {}
+    for name, array in named_arrays(model.params).items():
+        kernel = array[None, None] if array.ndim == 2 else array  # of a skip
+        if name.endswith("kernel") and "Upsample" not in name:
+            state[f"{name[:-6]}weight"] = kernel.transpose(3, 2, 0, 1)
+        elif name.endswith("kernel"):
+            state[f"{name[:-6]}weight"] = to_torch(array, model.model.stages[0])
+        else:
+            state[name] = array
+    made = named_arrays(caejax.from_torch(state, model.config).params)
+    for name, array in named_arrays(model.params).items():
+        np.testing.assert_array_equal(made[name], array)
+    name = "encoder.Conv_0.weight"
+    state[name] = state[name].swapaxes(0, 1)
+    with pytest.raises(CaejaxError, match=r"Conv_0\.kernel has the shape"):
         caejax.from_torch(state, model.config)
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 from ml_collections import ConfigDict
 
 from caejax.errors import CaejaxError
@@ -45,8 +44,8 @@ def load(state: Mapping[str, Any], config: ConfigDict) -> Trained:
         except ValueError as error:
             raise CaejaxError(f"the PyTorch weights: {name}: {error}") from error
     for name in arrays:
-        if name in shapes and arrays[name].size == np.prod(shapes[name], dtype=int):
-            arrays[name] = arrays[name].reshape(shapes[name])  # a skip has no window
+        if name in shapes and arrays[name].shape == (1, 1, *shapes[name]):
+            arrays[name] = arrays[name][0, 0]  # a skip has no window
     return with_arrays(config, arrays, "the PyTorch weights")
 
 
