@@ -516,3 +516,16 @@ def test_patches_whose_axes_are_exchanged_are_found(
     # What draws nothing of flat inputs is not to be made the mean of its phases.
     mended = pytest.importorskip("caejax.fix").fix(module, x)
     assert torch.equal(mended.layer.weight, module.layer.weight)
+
+
+def test_what_is_changed_in_place_is_seen_as_it_was(torch, normal):
+    """An activation that all flat inputs leave at its bound is left out."""
+    torch.manual_seed(0)
+    up = torch.nn.ConvTranspose2d(3, 3, 4, 2, 1)
+    torch.nn.init.constant_(up.bias, -100.0)
+    x = normal(1, 3, 16, 16)
+    plain, in_place = (
+        diagnose(torch.nn.Sequential(up, torch.nn.ReLU(way)), x)["ripple_db"]
+        for way in (False, True)
+    )
+    assert plain == in_place > -100

@@ -69,7 +69,7 @@ def trace_module(module: torch.nn.Module, inputs: Sequence[torch.Tensor]) -> Tra
             if -1 in watch:
                 watch[-1](arrays[0])
             made = watched(arrays, _Recorder(changes, watch))
-            found.append(_array(made[shown]))
+            found.append(_as_it_is(made[shown]))
         return found
 
     # What is done in the first run only, to keep positions or make lazy weights, is
@@ -213,7 +213,7 @@ class _Recorder(TorchDispatchMode):
             step = step._replace(move=lambda x: x)
         self.steps.append(step._replace(shape=shape))
         if index in self._watch:
-            self._watch[index](_array(tensors[0]))
+            self._watch[index](_as_it_is(tensors[0]))
         if parted:
             move = _mover(func, args, kwargs)
             return [self._part(step, x, n, move) for n, x in enumerate(made)]
@@ -233,7 +233,7 @@ class _Recorder(TorchDispatchMode):
         )
         self.steps.append(step)
         if index in self._watch:
-            self._watch[index](_array(part))
+            self._watch[index](_as_it_is(part))
         return part
 
     def _step(self, index, func, args, kwargs):
@@ -483,6 +483,11 @@ def _with_numbers(axis, tensors, groups=1):
 
 def _array(tensor):
     return tensor.detach().float().cpu().numpy()
+
+
+def _as_it_is(tensor):
+    """A copy of what a model may go on to change in place."""
+    return np.array(_array(tensor))
 
 
 def _mover(func, args, kwargs):
