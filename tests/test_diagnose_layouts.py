@@ -529,3 +529,32 @@ def test_what_is_changed_in_place_is_seen_as_it_was(torch, normal):
         for way in (False, True)
     )
     assert plain == in_place > -100
+
+
+@pytest.mark.parametrize(("scale", "period"), [(1.25, 5), (0.75, 3)])
+def test_a_resize_behind_a_place_stretches_its_pattern(scale, period, torch, normal):
+    torch.manual_seed(0)
+    up = torch.nn.ConvTranspose2d(3, 3, 4, 2, 1)
+    resize = torch.nn.Upsample(scale_factor=scale, mode="bilinear")
+    found = diagnose(torch.nn.Sequential(up, resize), normal(1, 3, 24, 24))
+    assert found["period"] == [period, period]
+    assert found["ripple_db"] > -20
+
+
+def test_what_is_cut_or_padded_keeps_its_period(torch, normal):
+    class Module(torch.nn.Module):
+        def __init__(self, way):
+            super().__init__()
+            self.up, self.way = torch.nn.ConvTranspose2d(3, 3, 4, 2, 1), way
+
+        def forward(self, x):
+            return self.way(self.up(x))
+
+    torch.manual_seed(0)
+    for way in (
+        lambda x: x[..., 8:40, 9:39],
+        lambda x: torch.nn.functional.pad(x, (12, 12, 12, 12)),
+    ):
+        found = diagnose(Module(way), normal(1, 3, 24, 24))
+        assert found["period"] == [2, 2]
+        assert found["ripple_db"] > -20

@@ -4,6 +4,7 @@ import contextlib
 import functools
 import math
 from collections.abc import Sequence
+from fractions import Fraction
 
 import numpy as np
 
@@ -198,8 +199,16 @@ def _period(place, larger):
         return None
     stride = of_dimensions(_periodic(place.stride), len(scale))
     return tuple(
-        max(1, round(s * x)) if s > 1 else 1 for s, x in zip(stride, scale, strict=True)
+        _repeats(s * x) if s > 1 else 1 for s, x in zip(stride, scale, strict=True)
     )
+
+
+def _repeats(size):
+    """After how many pixels what repeats every so many, which may be 2.5, is alike."""
+    return max(1, Fraction(size).limit_denominator(_FINEST).numerator)
+
+
+_FINEST = 64  # parts of a pixel that sizes are told by
 
 
 def _that_fit(trace, places, periods, about):
@@ -255,12 +264,8 @@ def _measure(trace, examples, places, periods, whole, larger, about):
         "shares_by_period": [{}] * len(places),
     }
     inputs, given = examples[0], _flats(trace, examples)
-    shown = _Shown(places, [_at(whole, larger, x) for x in places], len(inputs))
-    images = trace.run(given, watch=shown.watch)
-    here = {
-        "local": [_worst(x) for x in shown.drawn],
-        "predicted": [_worst(x) for x in shown.predicted],
-    }
+    own = [_at(whole, larger, x) for x in places]
+    images, here = _at_places(trace, given, places, own)
     if not whole:
         about.append(
             "no pixels of a place become pixels of the result, as in one that lists "
@@ -279,7 +284,8 @@ def _measure(trace, examples, places, periods, whole, larger, about):
         each = [probe.pattern(y, whole) for y in images]
     except ValueError as error:
         about.append(f"the result was not probed: {error}; give larger inputs")
-        return nothing
+        strides = [_periodic(x.stride) for x in places]
+        return nothing | _at_places(trace, given, places, strides)[1]
 
     size = max(map(_rms, images))
     if size < _FAINT and size < _FAINT * _rms(trace.run([inputs])[0]):
@@ -319,6 +325,16 @@ def _measure(trace, examples, places, periods, whole, larger, about):
         **here,
         "shares": [total for total, _ in shares],
         "shares_by_period": [each for _, each in shares],
+    }
+
+
+def _at_places(trace, given, places, periods):
+    """What a model makes of inputs, and what each place draws in its own result."""
+    shown = _Shown(places, periods, len(given[0]))
+    images = trace.run(given, watch=shown.watch)
+    return images, {
+        "local": [_worst(x) for x in shown.drawn],
+        "predicted": [_worst(x) for x in shown.predicted],
     }
 
 

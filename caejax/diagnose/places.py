@@ -691,21 +691,40 @@ def _scale(step, shape, dims, channel):
     """Of one of a step's sources, which has this shape."""
     if step.kind == "convolution" and is_of(len(step.stride), dims):
         return of_dimensions([1 / s for s in step.stride], dims)
-    # Layouts that enlarge are places.
-    if step.kind == "layout" or step.label.lower() in _JOINING:
+    # Layouts, and transposed convolutions, that enlarge are places. What linear layers
+    # change is the number of channels, which may lie last.
+    label, kept = step.label.lower(), ("layout", "transposed", "linear")
+    if step.kind in kept or label in _JOINING or "pad" in label:
         return (1.0,) * dims
     if len(shape) != len(step.shape) or not is_of(len(shape) - 2, dims):
         return (1.0,) * dims
     sizes = zip(spatial(shape, channel), spatial(step.shape, channel), strict=True)
+    if step.kind == "resize":
+        return of_dimensions([out / n if n > 1 else 1.0 for n, out in sizes], dims)
+    if step.move is not None and step.shape != step.shape_in:
+        return of_dimensions([1 / n for n in _apart(step, channel)], dims)
     return of_dimensions([_ratio(out, n) for n, out in sizes], dims)
+
+
+def _apart(step, channel):
+    """How far apart in its input lie neighbours of what takes a part of that."""
+    numbers = np.arange(np.prod(step.shape_in), dtype=np.int64)
+    numbers = step.move(numbers.reshape(step.shape_in))
+    found = []
+    for axis in spatial(tuple(range(numbers.ndim)), channel):
+        line = np.moveaxis(numbers, axis, 0).reshape(numbers.shape[axis], -1)[:, 0]
+        places = np.unravel_index(np.ascontiguousarray(line), step.shape_in)[axis]
+        found.append(
+            max(1, int(np.median(abs(np.diff(places))))) if len(line) > 1 else 1
+        )
+    return found
 
 
 def _ratio(out, n):
     """Of two sizes; small differences are borders, and one pixel does not repeat."""
     if n <= 1 or not out:
         return 1.0
-    ratio = out / n
-    for near in (round(ratio), 1 / max(1, round(1 / ratio))):
-        if near and abs(math.log(ratio / near)) < 0.1:
-            return float(near)
-    return ratio
+    if out < n:
+        return 1 / round(n / out)
+    near = round(out / n)
+    return float(near) if abs(math.log(out / n / near)) < 0.1 else out / n
