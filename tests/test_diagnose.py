@@ -910,3 +910,18 @@ def test_of_several_results_the_image_is_looked_at(torch, normal, tmp_path):
         (place,) = found["places"]
         assert found["period"] == [2, 2]
         assert place["share"] == pytest.approx(1)
+
+
+def test_a_place_behind_another_result_counts(torch, normal, tmp_path):
+    class Module(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.up = torch.nn.ConvTranspose2d(3, 3, 4, 2, 1)
+
+        def forward(self, x):
+            return x.repeat_interleave(2, 2).repeat_interleave(2, 3), self.up(x)
+
+    torch.manual_seed(0)
+    found = diagnose(Module(), normal(1, 3, 16, 16))
+    assert not found.clean
+    assert "another of its results: up" in found["verdict"]

@@ -106,6 +106,12 @@ def inspect(
     worst = ripple if ripple is not None else _by_places(places, rows)
     clean = worst is None or worst <= threshold_db
     verdict = _verdict(ripple, worst, rows, clean, whole, threshold_db)
+    shown = _behind_others(trace, places, larger)
+    beside = [row for row, x in zip(rows, shown, strict=True) if x and not row["clean"]]
+    if clean and beside:
+        names = ", ".join(row["name"] for row in beside)
+        verdict = f"draws a pattern on flat inputs, in another of its results: {names}"
+    clean = clean and not beside
     hidden = [
         _row(place, None, None, None, None, {}, threshold_db, trace.form)
         for place in trace.unseen
@@ -158,6 +164,14 @@ def drawn(trace: Trace, inputs: Sequence[np.ndarray]) -> dict[int, tuple[str, fl
     trace.run(given, watch=shown.watch)
     found = zip(places, shown.drawn, strict=True)
     return {x.output: (x.name, max(values)) for x, values in found if values}
+
+
+def _behind_others(trace, places, larger):
+    """Of each place whether other results alone show what it draws, not the first."""
+    leading = {*trace.results[1:]}
+    for step in reversed(trace.steps):
+        leading |= {*step.sources} if step.index in leading else set()
+    return [x.output in leading and x.output not in larger for x in places]
 
 
 def _of_turned(gain, slopes):

@@ -292,7 +292,7 @@ def trace_laid_out(
     unseen = [place for x in laid.stayed for place in list_places(x, weights)]
     trace = Trace(
         steps,
-        (of[result],),
+        (of[result], *(of[x] for x in results if x != result)),
         run,
         statistics,
         tensors=of,
