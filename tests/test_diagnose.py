@@ -925,3 +925,14 @@ def test_a_place_behind_another_result_counts(torch, normal, tmp_path):
     found = diagnose(Module(), normal(1, 3, 16, 16))
     assert not found.clean
     assert "another of its results: up" in found["verdict"]
+
+
+@pytest.mark.parametrize("kind", ["uint8", "bfloat16"])
+def test_images_of_bytes_and_of_short_floats_are_made_flat(kind, normal):
+    def function(x):
+        return jnp.repeat(jnp.repeat(x.astype(jnp.float32), 2, 1), 2, 2)
+
+    x = jnp.asarray(128 + 20 * normal(1, 16, 16, 3)).astype(kind)
+    found = diagnose(function, x)
+    assert found["ripple_db"] == -200
+    assert (found["slope_ripple_db"] is None) == (kind == "uint8")

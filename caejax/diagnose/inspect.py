@@ -449,7 +449,7 @@ def _flat(examples, seed, tokens):
 
     def flat(alike, seed):
         x = alike[0]
-        if x.ndim < 3 or x.dtype.kind != "f":
+        if not probe.is_image(x):
             return x
         if tokens and x.ndim == 3:
             return probe.flats([y.swapaxes(1, 2) for y in alike], seed).swapaxes(1, 2)
@@ -484,10 +484,12 @@ def _shares(images, place, trace, given, whole):
 
 def _on_slopes(trace, inputs, flat, made, whole, change=NOTHING):
     """The largest pattern on slopes along an axis, in dB of the slope's rise."""
-    main = next((n for n, x in enumerate(flat) if x.ndim >= 3), None)
+    main = next((n for n, x in enumerate(flat) if probe.is_image(x)), None)
     if main is None or flat[main].ndim != len(whole) + 2:
         return None
-    height = float(inputs[main].std()) or 1.0
+    if flat[main].dtype.kind == "u":
+        return None  # on which slopes would be steps
+    height = float(np.std(inputs[main], dtype=np.float64)) or 1.0
     axes = [n for n in range(2, flat[main].ndim) if flat[main].shape[n] > 1]
     if not axes:
         return None

@@ -39,6 +39,13 @@ class Pattern(NamedTuple):
         return decibels(self.power / max(self.level, 1e-300))
 
 
+def is_image(array: np.ndarray) -> bool:
+    """Whether an input is made flat: of floats of any kind, or bytes, with an axis of
+    space. Other integers are indices or masks.
+    """
+    return array.ndim > 2 and array.dtype.kind in "fVu"  # bfloat16 is of kind V
+
+
 def flats(examples: Sequence[np.ndarray], seed: int) -> np.ndarray:
     """Inputs without structure: each channel one value.
 
@@ -48,12 +55,15 @@ def flats(examples: Sequence[np.ndarray], seed: int) -> np.ndarray:
       seed: 0 for the means of the examples, others for random values.
     """
     example = examples[0]
+    values = [x if x.dtype.kind == "f" else x.astype(np.float32) for x in examples]
     axes = tuple(range(2, example.ndim))
-    mean = np.mean([x.mean(axes, keepdims=True) for x in examples], 0)
-    spread = np.concatenate([x.ravel() for x in examples]).std() or 1.0
+    mean = np.mean([x.mean(axes, keepdims=True) for x in values], 0)
+    spread = np.concatenate([x.ravel() for x in values]).std() or 1.0
     if seed:
         rng = np.random.default_rng(seed)
         mean = mean + spread * rng.standard_normal(mean.shape)
+    if example.dtype.kind == "u":
+        mean = np.rint(mean).clip(0, np.iinfo(example.dtype).max)
     return np.broadcast_to(mean, example.shape).astype(example.dtype)
 
 
