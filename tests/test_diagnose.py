@@ -936,3 +936,13 @@ def test_images_of_bytes_and_of_short_floats_are_made_flat(kind, normal):
     found = diagnose(function, x)
     assert found["ripple_db"] == -200
     assert (found["slope_ripple_db"] is None) == (kind == "uint8")
+
+
+def test_of_several_results_of_a_function_the_image_is_looked_at():
+    def function(x):
+        large = jnp.repeat(jnp.repeat(x, 2, 1), 2, 2)
+        return {"loss": x.mean(), "image": large, "code": x.mean((1, 2))}
+
+    found = diagnose(function, np.ones((1, 16, 16, 3), np.float32))
+    assert found["period"] == [2, 2]
+    assert diagnose(lambda x: x.mean(), np.ones((1, 16, 16, 3), np.float32)).clean

@@ -18,6 +18,7 @@ from caejax.diagnose.trace import (
     Trace,
     averaging,
     block_means,
+    of_images,
     pointwise,
     turn_blocks,
 )
@@ -35,7 +36,8 @@ def trace_function(
     """Traces a function and notes what it does.
 
     Args:
-      function: takes arrays (B, n1, ..., nd, C), and returns one.
+      function: takes arrays (B, n1, ..., nd, C), and returns one, or several of which
+        the first that may hold images is looked at.
       inputs: what it is called with.
 
     Returns:
@@ -63,12 +65,15 @@ def trace_function(
             made = _Run(changes, watch, dims, bodies).call(
                 closed, [(x, -1) for x in given]
             )
-            found.append(np.moveaxis(np.asarray(made[0][0], np.float32), -1, 1))
+            image = np.asarray(made[shown][0], np.float32)
+            found.append(np.moveaxis(image, -1, 1) if image.ndim > 2 else image)
         return found
 
     bodies = Bodies()
     first = _Run(NOTHING, NOTHING, dims, bodies)
     results = first.call(closed, [(x, -1) for x in inputs])
+    shown = of_images([np.ndim(x) for x, _ in results], np.ndim(inputs[0]))
+    results = [results[shown], *results[:shown], *results[shown + 1 :]]
     indices = tuple(-1 if index is None else index for _, index in results)
     steps = _without_root(first.steps)
     told = " and ".join(bodies.told)
