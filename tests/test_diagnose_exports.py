@@ -7,6 +7,7 @@ from helpers.onnx_files import onnx_file
 from caejax.diagnose import diagnose
 from caejax.diagnose.__main__ import main
 from caejax.diagnose.onnx_file import SIZE
+from caejax.errors import CaejaxError
 
 CONV = {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]}
 TWICE = {"strides": [2, 2]}
@@ -226,3 +227,55 @@ def test_axes_that_are_summed_over_are_no_small_images(normal, tmp_path):
         onnx_file(tmp_path / "m.onnx", nodes, weights, shape=[1, 3, SIZE, SIZE])
     )
     assert found["places"] == []
+
+
+TILES = {
+    "numbers": np.array([1, 8, 8, 2, 2, 3]),
+    "image": np.array([16, 16]),
+    "whole": np.array([1, 3, 16, 16]),
+    "block": np.array([2, 2]),
+    "wide": np.array([4, 4]),
+}
+
+
+@pytest.mark.parametrize(
+    ("made", "nodes"),
+    [
+        (
+            12,
+            [
+                ("Reshape", ["a", "numbers"], ["b"], {}),
+                ("Einsum", ["b"], ["c"], {"equation": "nhwpqc->nchpwq"}),
+                ("Reshape", ["c", "whole"], ["y"], {}),
+            ],
+        ),
+        (
+            12,
+            [
+                ("Transpose", ["a"], ["b"], {"perm": [0, 2, 1]}),
+                ("Col2Im", ["b", "image", "block"], ["y"], TWICE),
+            ],
+        ),
+        (
+            48,
+            [
+                ("Transpose", ["a"], ["b"], {"perm": [0, 2, 1]}),
+                (
+                    "Col2Im",
+                    ["b", "image", "wide"],
+                    ["y"],
+                    {**TWICE, "pads": [1, 1, 1, 1]},
+                ),
+            ],
+        ),
+    ],
+)
+def test_tokens_become_pixels(made, nodes, normal, tmp_path):
+    nodes = [("MatMul", ["x", "w"], ["a"], {}), *nodes]
+    weights = {"w": normal(6, made), **TILES}
+    path = tmp_path / "m.onnx"
+    found = diagnose(onnx_file(path, nodes, weights, shape=[1, 64, 6], version=18))
+    (place,) = found["places"]
+    assert place["stride"] == [2, 2]
+    assert found["period"] == [2, 2]
+    assert not found.clean

@@ -685,6 +685,11 @@ def _known(step, node, values, tracked):
         mode = str(about.get("mode", "nearest"))
         how = about.get("coordinate_transformation_mode")
         return step._replace(kind="resize", mode=f"{mode}, {how}" if how else mode)
+    if node.op_type == "Col2Im":
+        dims = len(values[node.input[2]])
+        step = step._replace(
+            label="fold", stride=tuple(about.get("strides", [1] * dims))
+        )
     move = onnx_moves.mover(node, values)
     if move is not None and len(step.sources) == 1:
         return step._replace(kind="layout", move=move)

@@ -30,6 +30,8 @@ def mover(node: NodeProto, values: Mapping[str, Any]) -> Move | None:
         return lambda x: x
     if name == "Transpose":
         return lambda x: x.transpose(about.get("perm"))
+    if name == "Einsum":
+        return _permuting(about["equation"])
     if name == "DepthToSpace":
         return lambda x: depth_to_space(x, about["blocksize"], about.get("mode", "DCR"))
     if name == "Flatten":
@@ -40,6 +42,8 @@ def mover(node: NodeProto, values: Mapping[str, Any]) -> Move | None:
         return _squeeze(axes) if name == "Squeeze" else _unsqueeze(axes)
     shape = about.get("shape") if name == "Reshape" else None
     shape = given if shape is None else shape
+    if name == "Col2Im" and given is not None and rest[1] is not None:
+        return _tiling(about, given.tolist(), rest[1].tolist())
     if shape is None:
         return None
     if name == "Reshape":
@@ -49,6 +53,30 @@ def mover(node: NodeProto, values: Mapping[str, Any]) -> Move | None:
     if name == "Tile":
         return lambda x: np.tile(x, tuple(shape))
     return None
+
+
+def _tiling(about, image, block):
+    """Of patches that are put beside each other, each pixel of one; else None."""
+    dims = len(block)
+    beside = about.get("strides", [1] * dims) == block
+    if not beside or any(about.get("pads", ())) or max(about.get("dilations", [1])) > 1:
+        return None
+    grid = [n // s for n, s in zip(image, block, strict=True)]
+    order = [axis for n in range(dims) for axis in (2 + dims + n, 2 + n)]
+
+    def put(x):
+        x = x.reshape(len(x), -1, *block, *grid).transpose(0, 1, *order)
+        return x.reshape(*x.shape[:2], *image)
+
+    return put
+
+
+def _permuting(equation):
+    """Of an equation that names the axes of one array in another order; else None."""
+    given, arrow, made = equation.replace(" ", "").partition("->")
+    if not arrow or sorted(given) != sorted(made) or len({*given}) < len(given):
+        return None
+    return lambda x: x.transpose([given.index(axis) for axis in made])
 
 
 def _beside(node, values):
