@@ -279,3 +279,37 @@ def test_tokens_become_pixels(made, nodes, normal, tmp_path):
     assert place["stride"] == [2, 2]
     assert found["period"] == [2, 2]
     assert not found.clean
+
+
+def test_channels_that_lie_last(torch, normal, tmp_path):
+    """Behind what treats all alike; and what a model gives, too."""
+    nodes = [
+        ("Div", ["x", "most"], ["a"], {}),
+        ("Transpose", ["a"], ["b"], {"perm": [0, 3, 1, 2]}),
+        resize("b", "c"),
+        ("Transpose", ["c"], ["d"], {"perm": [0, 2, 3, 1]}),
+        ("Relu", ["d"], ["y"], {}),
+    ]
+    weights = {"most": np.float32(255), **SCALE}
+    shape = ["b", "h", "w", 3]
+    files = onnx_file(tmp_path / "m.onnx", nodes, weights, shape=shape)
+
+    class Module(torch.nn.Module):
+        def forward(self, x):
+            large = torch.nn.functional.interpolate(x.movedim(-1, 1), scale_factor=2)
+            return large.movedim(1, -1)
+
+    for found in diagnose(files), diagnose(Module(), normal(1, 16, 16, 3)):
+        assert found["period"] == [2, 2]
+        assert found["ripple_db"] == -200
+
+
+def test_a_shuffle_in_front_of_a_result_without_channels(normal, tmp_path):
+    nodes = [
+        ("Conv", ["x", "w"], ["a"], CONV),
+        ("DepthToSpace", ["a"], ["b"], {"blocksize": 2}),
+        ("Squeeze", ["b", "one"], ["y"], {}),
+    ]
+    weights = {"w": normal(4, 3, 3, 3), "one": np.array([1])}
+    (place,) = diagnose(onnx_file(tmp_path / "m.onnx", nodes, weights))["places"]
+    assert place["share"] == pytest.approx(1)

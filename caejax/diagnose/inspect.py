@@ -445,14 +445,15 @@ def _flats(trace, examples):
 
 
 def _flat(examples, seed, tokens):
-    """Inputs that are flat; tokens (B, N, C) have their channels last."""
+    """Inputs that are flat; those that are read as tokens have their channels last."""
 
     def flat(alike, seed):
         x = alike[0]
         if not probe.is_image(x):
             return x
-        if tokens and x.ndim == 3:
-            return probe.flats([y.swapaxes(1, 2) for y in alike], seed).swapaxes(1, 2)
+        if tokens and x.ndim == examples[0][0].ndim:
+            made = probe.flats([np.moveaxis(y, -1, 1) for y in alike], seed)
+            return np.moveaxis(made, 1, -1)
         return probe.flats(alike, seed)
 
     inputs = enumerate(zip(*examples, strict=True))

@@ -115,11 +115,18 @@ def _users(model, name):
 
 
 def _channel_axis(model, name):
-    """Of an input: the last one where it is at once transposed for convolutions."""
-    users = _users(model, name)
-    if users and all(_to_channels_second(node) for node in users):
+    """Of an input: the last one where it is first transposed for convolutions."""
+    users = [x for x in _users(model, name) if x.op_type != "Shape"]
+    if users and all(_has_channels_last(model, node) for node in users):
         return -1
     return 1
+
+
+def _has_channels_last(model, node):
+    """Whether what a node reads is transposed there, or behind it."""
+    if node.op_type in _ALIKE:
+        return _channel_axis(model, node.output[0]) == -1
+    return _to_channels_second(node)
 
 
 def _to_channels_second(node):
@@ -175,6 +182,9 @@ _KEEPING = {"Transpose", "Identity", "Cast", "Pad", "Resize", "Upsample", "Dropo
 _KEEPING |= {"Add", "Sub", "Mul", "Div", "Clip", "BatchNormalization"}
 _KEEPING |= {"InstanceNormalization", "MaxPool", "AveragePool", "Neg", "Abs", "Pow"}
 _KEEPING |= {"Relu", "LeakyRelu", "Sigmoid", "Tanh", "Elu", "Gelu", "Sqrt", "Exp"}
+# And of these it does not matter which axis has them.
+_ALIKE = _KEEPING - {"Transpose", "Resize", "Upsample", "MaxPool", "AveragePool"}
+_ALIKE -= {"BatchNormalization", "InstanceNormalization"}
 
 
 def input_shape(model: onnx.ModelProto) -> tuple[int | None, ...]:

@@ -4,9 +4,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from caejax.diagnose import probe
+from caejax.diagnose import probe, roles
 from caejax.diagnose.places import Place
-from caejax.diagnose.trace import NOTHING, Change, Step, Trace
+from caejax.diagnose.trace import (
+    NOTHING,
+    Change,
+    Step,
+    Trace,
+    block_means,
+    turn_blocks,
+)
 from caejax.errors import CaejaxError, did_you_mean
 
 
@@ -166,7 +173,7 @@ def reads_tokens(trace: Trace) -> bool:
             numbers[step.index] = step.move(numbers[source])
         elif step.kind == "linear":
             return _is_last(numbers[source], -1, numbers[-1].shape)
-        elif step.kind in ("convolution", "transposed"):
+        elif step.kind in ("convolution", "transposed", "resize"):
             return _is_last(numbers[source], 1, numbers[-1].shape)
         elif step.shape == step.shape_in or step.label.lower() in _LENGTHENING:
             numbers[step.index] = _of_length(numbers[source], step.shape)
@@ -192,14 +199,18 @@ def _is_last(numbers, axis, shape):
 
 
 def with_channels(trace: Trace) -> Trace:
-    """The trace of a model that gives (B, n1, ..., nd), as depth and sound, with C = 1.
+    """The trace of a model that gives (B, n1, ..., nd), as depth and sound, with C = 1,
+    or (B, n1, ..., nd, C), with channels second.
 
-    Others are left as they are: what lies before such a result has an axis of one
+    Others are left as they are: what lies before the former has an axis of one
     channel, which one of its last steps leaves out, or it is a signal (B, n) that was
     laid out of more axes.
     """
     steps = {step.index: step for step in trace.steps}
     step = result = steps.get(trace.results[0])
+    if result is not None and trace.channel == 1 and _ends_in_channels(result, steps):
+        shape = (*result.shape[:1], result.shape[-1], *result.shape[1:-1])
+        return _moved(trace, result, "movedim", lambda x: np.moveaxis(x, -1, 1), shape)
     while step is not None and trace.channel == 1:
         one = (*step.shape[:1], 1, *step.shape[1:])
         signal = step.kind == "layout" and len(step.shape) == 2 < len(step.shape_in)
@@ -209,21 +220,45 @@ def with_channels(trace: Trace) -> Trace:
         step = steps.get(step.sources[0]) if same and step.sources else None
     if step is None or trace.channel != 1:
         return trace
+    one = (*result.shape[:1], 1, *result.shape[1:])
+    return _moved(trace, result, "unsqueeze", lambda x: x[:, None], one)
+
+
+def _ends_in_channels(result, steps):
+    """Whether the last axis of an image is known to be that of its channels."""
+    if len(result.shape) < 4:  # tokens are as they are
+        return False
+    *others, last = roles.roles_of(result, steps, 1)
+    return last == roles.CHANNEL and roles.CHANNEL not in others
+
+
+def _moved(trace, result, label, move, shape):
+    """The trace of a model whose result is moved as a last step, to be of a shape."""
     index = trace.steps[-1].index + 1
-    added = Step(
-        index, result.name, "layout", "unsqueeze", (result.index,), result.shape, one
-    )
+    before = (result.index,), result.shape
+    added = Step(index, result.name, "layout", label, *before, shape, move=move)
 
     def run(inputs, changes=NOTHING, watch=NOTHING):
+        own = changes.get(index, Change())
+        within = {n: change for n, change in changes.items() if n != index}
         inside = {n: see for n, see in watch.items() if n != index}
-        made = [x[:, None] for x in trace.run(inputs, changes, inside)]
+        made = [_changed(move(x), own) for x in trace.run(inputs, within, inside)]
         for x in made if index in watch else ():
             watch[index](x)
         return made
 
-    move = added._replace(move=lambda x: x[:, None])
     results = (index, *trace.results[1:])
-    return trace._replace(steps=[*trace.steps, move], results=results, run=run)
+    return trace._replace(steps=[*trace.steps, added], results=results, run=run)
+
+
+def _changed(image, change):
+    """A result that was moved, with its blocks changed."""
+    if change.blocks is not None:
+        image = block_means(image, *change.blocks)
+    if change.turned is not None:
+        parted, order = turn_blocks(image.shape, *change.turned)
+        image = image.reshape(parted).transpose(order).reshape(image.shape)
+    return image
 
 
 def as_of_large_images(trace: Trace) -> Trace:
