@@ -313,3 +313,10 @@ def test_a_shuffle_in_front_of_a_result_without_channels(normal, tmp_path):
     weights = {"w": normal(4, 3, 3, 3), "one": np.array([1])}
     (place,) = diagnose(onnx_file(tmp_path / "m.onnx", nodes, weights))["places"]
     assert place["share"] == pytest.approx(1)
+
+
+def test_fewer_inputs_than_a_file_takes(normal, tmp_path):
+    nodes = [("ConvTranspose", ["x", "w"], ["y"], TWICE)]
+    path = onnx_file(tmp_path / "m.onnx", nodes, {"w": normal(3, 3, 2, 2)})
+    with pytest.raises(CaejaxError, match="takes 1 input .x., and 2 were given"):
+        diagnose(path, [normal(1, 3, 16, 16)] * 2)

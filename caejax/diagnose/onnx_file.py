@@ -26,6 +26,7 @@ from caejax.diagnose.trace import (
     turn_blocks,
 )
 from caejax.errors import CaejaxError
+from caejax.terminal.numbers import counted
 
 SIZE, LARGEST = 32, 512  # of axes that the file leaves open, at first and at most
 
@@ -245,6 +246,12 @@ def trace_laid_out(
       CaejaxError: onnxruntime cannot run it.
     """
     names = [x.name for x in _true_inputs(model)]
+    if len(names) != len(inputs):
+        raise CaejaxError(
+            f"the ONNX file takes {counted(len(names), 'input')} ({', '.join(names)}), "
+            f"and {len(inputs)} {'was' if len(inputs) == 1 else 'were'} given; give a "
+            "list of as many, or none"
+        )
     last = [_channel_axis(model, name) == -1 for name in names]
 
     def feed(arrays):
