@@ -129,7 +129,7 @@ _LEGEND = {
     "ripple_db": "draws: the pattern in the layer's own result on the worst of the "
     "flat inputs (0 dB: as strong as the flat part)",
     "share": "share: how much of the whole model's pattern goes when this layer alone "
-    "is made clean; they need not add up",
+    "is made clean; shares do not add up to 100 %",
 }
 
 
