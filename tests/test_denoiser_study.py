@@ -46,11 +46,15 @@ def test_bm3d_on_some_images_alone_is_compared_on_these():
     assert all(cell.startswith("0.200 [") for cell in found[name])
     found = cells(table(rows + rows_of("BM3D", few[:-1])))
     assert not any("paired" in line[1] for line in found)
+    ten = [row for row in rows_of("BM3D", few) if row["level"] != 35]
+    found = {line[1]: line[2:] for line in cells(table(rows + ten))}
+    at = dict(zip(LEVELS, found[name], strict=True))
+    assert [level for level in LEVELS if at[level] == "–"] == [35]
 
 
 def test_only_what_all_images_were_measured_with_ships():
     rows = rows_of("noisy", np.full(len(NUMBERS), 5)) + rows_of("caejax", NUMBERS[:67])
-    with pytest.raises(CaejaxError, match="has 67 of 68 images of caejax in color"):
+    with pytest.raises(CaejaxError, match="67 of 68 images of caejax in color at 10"):
         figures(rows, "color")
     rows = rows_of("noisy", np.full(68, 5)) + rows_of("caejax", np.full(68, 7))
     wanted = {"noisy": 5, "caejax": 7}

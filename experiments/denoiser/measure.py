@@ -180,15 +180,17 @@ def table(rows: list[Row]) -> str:
 def lead_rows(rows: list[Row], kind: str) -> list[list[str]]:
     """A row of how far caejax is ahead of BM3D, with intervals over images.
 
-    None where fewer than `FEWEST` images have been measured with both.
+    None of a level where fewer than `FEWEST` images have been measured with both.
     """
-    found = [leads(rows, kind, level) for level in LEVELS]
-    images = min(map(len, found))
-    if images < FEWEST:
+    found = [[*leads(rows, kind, level).values()] for level in LEVELS]
+    images = min((len(x) for x in found if len(x) >= FEWEST), default=0)
+    if not images:
         return []
     of = "" if images == len(CBSD68) else f" of {images} images"
-    values = [np.array([*x.values()][:images]) for x in found]
-    ahead = [mean_and_interval(x, ".3f") for x in values]
+    ahead = [
+        mean_and_interval(np.array(x[:images]), ".3f") if len(x) >= images else "–"
+        for x in found
+    ]
     return [[kind, f"caejax - BM3D, paired{of} [95 %]", *ahead]]
 
 

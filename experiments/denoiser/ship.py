@@ -91,23 +91,24 @@ _WORDS = {
 
 
 def figures(rows: list[Row], kind: str) -> dict[str, dict[str, float]]:
-    """Mean PSNR in dB by estimator and level; BM3D only if on all images.
+    """Mean PSNR in dB by estimator and level; BM3D only where it is on all images.
 
     Raises:
       CaejaxError: the model has not been measured on all of CBSD68.
     """
     found: dict[str, dict[str, float]] = {}
     for estimator in ("noisy", "BM3D", "caejax"):
-        by_level = {x: by_image(rows, kind, estimator, x) for x in LEVELS}
-        images = min(map(len, by_level.values()))
-        if images == len(CBSD68):
-            means = {x: float(np.mean([*y.values()])) for x, y in by_level.items()}
-            found[estimator] = {str(x): round(mean, 3) for x, mean in means.items()}
-        elif estimator != "BM3D":
-            raise CaejaxError(
-                f"results.csv has {images} of {len(CBSD68)} images of {estimator} in "
-                f"{kind} at each level; run experiments.denoiser.measure first"
-            )
+        for level in LEVELS:
+            values = [*by_image(rows, kind, estimator, level).values()]
+            if len(values) == len(CBSD68):
+                mean = round(float(np.mean(values)), 3)
+                found.setdefault(estimator, {})[str(level)] = mean
+            elif estimator != "BM3D":
+                raise CaejaxError(
+                    f"results.csv has {len(values)} of {len(CBSD68)} images of "
+                    f"{estimator} in {kind} at {level} of 255; run "
+                    "experiments.denoiser.measure first"
+                )
     return found
 
 
@@ -149,7 +150,8 @@ def card(rows: list[Row]) -> str:
         _, texts = read(weights.place(name))
         measured = json.loads(texts["figures"])["CBSD68, PSNR in dB"]
         for estimator, by_level in measured.items():
-            values = [f"{by_level[str(level)]:.2f}" for level in LEVELS]
+            given = (by_level.get(str(level)) for level in LEVELS)
+            values = ["–" if x is None else f"{x:.2f}" for x in given]
             lines.append([name, estimator, *values])
         lines += [[name, *row[1:]] for row in lead_rows(rows, kind)]
     head = ["images of", "estimator", *(f"{level} / 255" for level in LEVELS)]
