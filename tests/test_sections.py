@@ -21,6 +21,17 @@ LAYERS = {
 }
 
 
+def test_what_was_not_set_takes_the_default_of_the_new_name():
+    config = config_lib.default()
+    sections.choose(config, "loss", "charbonnier")
+    assert config.loss_params.epsilon == 1e-3
+    sections.choose(config, "loss", "log_mse")
+    assert config.loss_params.epsilon == 1e-4
+    config.loss_params.epsilon = 0.5
+    sections.choose(config, "loss", "charbonnier")
+    assert config.loss_params.epsilon == 0.5
+
+
 @pytest.mark.parametrize("encoder", sections.MODELS)
 def test_the_default_has_the_fields_of_its_kind(encoder):
     config = config_lib.default(encoder)

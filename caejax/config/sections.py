@@ -81,7 +81,8 @@ SWITCHES: Mapping[str, _Switch] = MappingProxyType(
 def choose(config: ConfigDict, field: str, name: str) -> None:
     """Sets a field of `SWITCHES` and makes its section that of the name, in place.
 
-    Fields that both names have keep their values, others come and go.
+    Fields that both names have keep their values where these are not the former name's
+    defaults; others come and go.
 
     Raises:
       CaejaxError: the name is not known.
@@ -89,10 +90,13 @@ def choose(config: ConfigDict, field: str, name: str) -> None:
     fields = SWITCHES[field].fields(name, field)
     *parents, last = field.split(".")
     holder, section = _find(config, parents), section_of(config, field)
+    former = SWITCHES[field].table.get(holder[last])
+    before = {} if former is None else SWITCHES[field].fields(holder[last], field)
     if section is holder:  # the name stands among its fields
         fields = {last: name, **fields}
     with section.unlocked():
-        for stale in set(section) - set(fields):
+        unset = {x for x in before if x in section and _plain(section[x]) == before[x]}
+        for stale in (set(section) - set(fields)) | (unset & set(fields)):
             del section[stale]
         for new in [key for key in fields if key not in section]:
             value = fields[new]
