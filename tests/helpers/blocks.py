@@ -34,6 +34,7 @@ from caejax import __main__ as console
 from caejax import config as config_lib
 from caejax import interface, main
 from caejax.config.load import find_config
+from caejax.config.sections import SWITCHES, choose
 from caejax.diagnose.__main__ import FOUND
 from caejax.sweep import run
 from helpers.mutate import coarse_figures
@@ -305,8 +306,11 @@ def check_command(words: list[str]) -> None:
     config = config_lib.default()
     for word in rest:
         flag, _, value = word.partition("=")
-        if flag.startswith("--config."):
-            config_lib.get(config, flag.removeprefix("--config."))
+        field = flag.removeprefix("--config.")
+        if field in SWITCHES:
+            choose(config, field, value)
+        elif flag.startswith("--config."):
+            config_lib.get(config, field)
         elif flag == "--config":
             find_config(value)
         elif flag.startswith("-"):
