@@ -81,8 +81,8 @@ SWITCHES: Mapping[str, _Switch] = MappingProxyType(
 def choose(config: ConfigDict, field: str, name: str) -> None:
     """Sets a field of `SWITCHES` and makes its section that of the name, in place.
 
-    Fields that both names have keep their values where these are not the former name's
-    defaults; others come and go.
+    Fields that both names have keep their values, but for a default of the former name
+    that is another's of the new one; others come and go.
 
     Raises:
       CaejaxError: the name is not known.
@@ -90,13 +90,14 @@ def choose(config: ConfigDict, field: str, name: str) -> None:
     fields = SWITCHES[field].fields(name, field)
     *parents, last = field.split(".")
     holder, section = _find(config, parents), section_of(config, field)
-    former = SWITCHES[field].table.get(holder[last])
-    before = {} if former is None else SWITCHES[field].fields(holder[last], field)
+    known = holder[last] in names(field)
+    before = SWITCHES[field].fields(holder[last], field) if known else {}
+    others = {x for x in fields if x in before and before[x] != fields[x]}
     if section is holder:  # the name stands among its fields
         fields = {last: name, **fields}
     with section.unlocked():
-        unset = {x for x in before if x in section and _plain(section[x]) == before[x]}
-        for stale in (set(section) - set(fields)) | (unset & set(fields)):
+        unset = {x for x in others & set(section) if _plain(section[x]) == before[x]}
+        for stale in (set(section) - set(fields)) | unset:
             del section[stale]
         for new in [key for key in fields if key not in section]:
             value = fields[new]

@@ -11,7 +11,7 @@ not measure it. If it has been measured on some images only, the difference is o
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -168,9 +168,9 @@ def table(rows: list[Row]) -> str:
     lines = []
     for kind in distinct(rows, "kind"):
         for name in distinct(select(rows, kind=kind), "estimator"):
-            lines.append([kind, name, *(_mean(rows, kind, name, x) for x in LEVELS)])
+            lines.append([kind, name, *cells(means(rows, kind, name), ".3f")])
         lines += [
-            [kind, name, *(f"{values[x]:.2f}" if x in values else "–" for x in LEVELS)]
+            [kind, name, *cells(values, ".2f")]
             for name, values in PUBLISHED[kind].items()
         ]
         lines += lead_rows(rows, kind) + _against_published(rows, kind)
@@ -197,13 +197,9 @@ def lead_rows(rows: list[Row], kind: str) -> list[list[str]]:
 def _against_published(rows, kind):
     """Means of caejax minus those published of DnCNN-B, which are of other noise."""
     name, theirs = next(x for x in PUBLISHED[kind].items() if "DnCNN" in x[0])
-    ours = {level: _mean(rows, kind, "caejax", level) for level in LEVELS}
-    if "–" in ours.values():
-        return []
-    ahead = (
-        f"{float(ours[x]) - theirs[x]:.2f}" if x in theirs else "–" for x in LEVELS
-    )
-    return [[kind, f"caejax - {name}", *ahead]]
+    ours = means(rows, kind, "caejax")
+    ahead = {x: ours[x] - theirs[x] for x in theirs if x in ours}
+    return [[kind, f"caejax - {name}", *cells(ahead, ".2f")]] if ahead else []
 
 
 def leads(rows: list[Row], kind: str, level: int) -> dict[int, float]:
@@ -218,9 +214,19 @@ def by_image(rows: list[Row], kind: str, name: str, level: int) -> dict[int, flo
     return {row["image"]: float(row["psnr"]) for row in found}
 
 
-def _mean(rows, kind, name, level):
-    values = [*by_image(rows, kind, name, level).values()]
-    return f"{np.mean(values):.3f}" if len(values) == len(CBSD68) else "–"
+def means(rows: list[Row], kind: str, name: str) -> dict[int, float]:
+    """Mean PSNR in dB of an estimator by level, where all images are measured."""
+    found = {level: by_image(rows, kind, name, level) for level in LEVELS}
+    return {
+        level: float(np.mean([*values.values()]))
+        for level, values in found.items()
+        if len(values) == len(CBSD68)
+    }
+
+
+def cells(values: Mapping[int, float], spec: str) -> list[str]:
+    """Values by level as a table's cells, a dash where there is none."""
+    return [format(values[x], spec) if x in values else "–" for x in LEVELS]
 
 
 def main() -> int:

@@ -12,8 +12,6 @@ import json
 import sys
 from pathlib import Path
 
-import numpy as np
-
 from caejax import weights
 from caejax.data.bsds500 import CBSD68
 from caejax.errors import CaejaxError
@@ -26,7 +24,15 @@ from caejax.report.tables import to_markdown
 from caejax.runtime.startup import start
 from caejax.runtime.stopping import run_command
 from experiments.denoiser import failures
-from experiments.denoiser.measure import HERE, KINDS, LEVELS, by_image, lead_rows
+from experiments.denoiser.measure import (
+    HERE,
+    KINDS,
+    LEVELS,
+    by_image,
+    cells,
+    lead_rows,
+    means,
+)
 from experiments.shared.commands import GOES_ON, create_parser
 from experiments.shared.rows import Row
 
@@ -98,17 +104,16 @@ def figures(rows: list[Row], kind: str) -> dict[str, dict[str, float]]:
     """
     found: dict[str, dict[str, float]] = {}
     for estimator in ("noisy", "BM3D", "caejax"):
-        for level in LEVELS:
-            values = [*by_image(rows, kind, estimator, level).values()]
-            if len(values) == len(CBSD68):
-                mean = round(float(np.mean(values)), 3)
-                found.setdefault(estimator, {})[str(level)] = mean
-            elif estimator != "BM3D":
-                raise CaejaxError(
-                    f"results.csv has {len(values)} of {len(CBSD68)} images of "
-                    f"{estimator} in {kind} at {level} of 255; run "
-                    "experiments.denoiser.measure first"
-                )
+        by_level = means(rows, kind, estimator)
+        lacking = [level for level in LEVELS if level not in by_level]
+        if lacking and estimator != "BM3D":
+            images = len(by_image(rows, kind, estimator, lacking[0]))
+            raise CaejaxError(
+                f"results.csv has {images} of {len(CBSD68)} images of {estimator} in "
+                f"{kind} at {lacking[0]} of 255; run experiments.denoiser.measure first"
+            )
+        if by_level:
+            found[estimator] = {str(x): round(y, 3) for x, y in by_level.items()}
     return found
 
 
@@ -150,9 +155,8 @@ def card(rows: list[Row]) -> str:
         _, texts = read(weights.place(name))
         measured = json.loads(texts["figures"])["CBSD68, PSNR in dB"]
         for estimator, by_level in measured.items():
-            given = (by_level.get(str(level)) for level in LEVELS)
-            values = ["–" if x is None else f"{x:.2f}" for x in given]
-            lines.append([name, estimator, *values])
+            by_number = {int(level): mean for level, mean in by_level.items()}
+            lines.append([name, estimator, *cells(by_number, ".2f")])
         lines += [[name, *row[1:]] for row in lead_rows(rows, kind)]
     head = ["images of", "estimator", *(f"{level} / 255" for level in LEVELS)]
     pictures = [f"![{kind}]({path})" for kind, path in _pictures().items()]
