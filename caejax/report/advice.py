@@ -235,13 +235,13 @@ def _without_checkerboards(sweep, leads_found, below):
     if not totals:
         return []
     tidy = max(totals, key=lambda choice: np.mean(totals[choice]))
-    found = costs(sweep, [tidy])
-    name, unsure = name_of(tidy), _unsure(sweep, leads_found)
+    name = name_of(tidy)
     if below:  # a PSNR that low speaks for no decoder
         return [
             f"If patterns matter, keep {name}, which draws no checkerboard; what that "
             "costs will show when models are better than their input."
         ]
+    found, unsure = costs(sweep, [tidy]), _unsure(sweep, leads_found)
     must = f"Take {name}" if not unsure else f"So far {name} looks best"
     if not _cheap(found):
         must = f"If patterns matter more than PSNR, take {name}"

@@ -7,6 +7,7 @@ from caejax.corruptions import CORRUPTIONS
 from caejax.data import SOURCES, split_size
 from caejax.report import decoders
 from caejax.report.fields import DECODER
+from caejax.report.leads import done
 from caejax.report.read import RunFiles, SweepFiles
 from caejax.report.settings import several
 from caejax.terminal.numbers import counted
@@ -42,8 +43,7 @@ def explain_run(run: RunFiles) -> dict[str, str]:
 
 def decoders_of(sweep: SweepFiles) -> list[str]:
     """The decoders of a sweep's finished runs."""
-    done = [row for row in sweep.rows if row["status"] == "done"]
-    names = [row[DECODER] for row in done if DECODER in row]
+    names = [row[DECODER] for row in done(sweep, DECODER)]
     names = names or _known(sweep.runs.values(), DECODER) or [_at(sweep, DECODER)]
     return [str(name) for name in dict.fromkeys(names) if name]
 
