@@ -1,7 +1,8 @@
 """Tying the phases of upsampling: where it is free, and where it costs something.
 
     python -m experiments.tying.study --mnist=DIR --bsds=DIR --minutes=N
-        [--arms=plain_bsds,...] [--full] [--runs=DIR] [--out=DIR] [--repeat=0.02]
+        [--arms=plain_bsds,...] [--decoders=deconv_k3,...] [--full] [--runs=DIR]
+        [--out=DIR] [--repeat=0.02]
 
 Arms are done in the order of `experiments.tying.plan`, the most important first, a
 decoder after the other; the same command goes on where it was stopped. Decoders whose
@@ -9,6 +10,9 @@ runs are done in the CSV files are not done again, so that another machine goes 
 these files alone. They are written after each decoder, rates.csv after each arm that
 tunes rates, all tables and figures at the end. `--arms=` writes these from the CSV
 files alone, and needs no data.
+
+Commands with other `--decoders` and another `--out` may share one `--runs` and one GPU;
+the command for all decoders then finds the runs done, and writes what is to be written.
 """
 
 import argparse
@@ -35,6 +39,7 @@ from experiments.shared.commands import GOES_ON, create_parser, names
 from experiments.tying import plan, rates, records, times
 
 HERE = Path(__file__).parent
+DECODERS = (*plan.KINDS, *plan.MIXED)
 
 
 def photographs(source: Path, links: Path) -> Path:
@@ -114,8 +119,8 @@ def do_arm(name: str, args: argparse.Namespace) -> None:
 
 def _one_by_one(arm: plan.Arm, args: argparse.Namespace) -> Iterator:
     finished = records.finished(args.out, arm.name)  # on whatever machine
-    for decoder in arm.decoders[: args.decoders or None]:
-        if decoder in finished:
+    for decoder in arm.decoders:
+        if decoder in finished or decoder not in args.decoders:
             continue
         print(f"{arm.name}: {decoder}", flush=True)
 
@@ -160,6 +165,7 @@ def repeat_arms(chosen: list[str], args: argparse.Namespace) -> int:
 def study(args: argparse.Namespace) -> int:
     """Does what the flags say; returns the exit code."""
     chosen = names(args.arms, plan.ARMS, "arms")
+    args.decoders = names(args.decoders, DECODERS, "decoders")
     for flag in ("mnist", "bsds", "runs", "out"):
         if (path := getattr(args, flag)) is not None:
             setattr(args, flag, expand_path(path, f"--{flag}"))
@@ -184,7 +190,8 @@ def study(args: argparse.Namespace) -> int:
         stop.start()
     for name in chosen:
         do_arm(name, args)
-    write_all(args)
+    if args.decoders == list(DECODERS):
+        write_all(args)
     return 0
 
 
@@ -200,7 +207,8 @@ def main(argv: list[str] | None = None) -> int:
     words = "estimators on the same noisy images, comma list; '' for none"
     parser.add_argument("--references", default="all", help=words)
     parser.add_argument("--repeat", type=float, default=0, help="share of the runs")
-    parser.add_argument("--decoders", type=int, default=0, help="the first N, a trial")
+    words = "comma list: the arms' runs of these alone"
+    parser.add_argument("--decoders", default="all", help=words)
     parser.add_argument("--seeds", type=int, default=0, help="the first N, a trial")
     parser.add_argument("--limit", type=int, default=0, help="images, for a trial")
     parser.add_argument("--epochs", type=int, default=0, help="of 2 steps, a trial")
