@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 from jax import lax
 
+from caejax.models.kinds import UPSAMPLING
 from caejax.models.size import equations
+from caejax.models.upsampling import Upsample
+from caejax.ops import paths
 from caejax.ops.conv import conv, same_padding
 
 CASES = {
@@ -171,3 +174,19 @@ def test_gradient_is_left_to_jax_elsewhere(monkeypatch):
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     assert convolutions_of_training(conv, 24) == SLOW
     assert convolutions_of_training(conv, 8) == SLOW
+
+
+@pytest.mark.parametrize("kind", UPSAMPLING)
+def test_xla_knows_gradients_of_kernels_on_accelerators(kind):
+    """It turns none around: it has no fast form for those."""
+    layer = Upsample(4, kind)
+    x = jax.random.normal(jax.random.key(0), (2, 8, 8, 3))
+    params = jax.jit(layer.init)(jax.random.key(1), x)
+
+    def loss(params, x):
+        with paths.use("polyphase"):
+            return (layer.apply(params, x) ** 2).sum()
+
+    compiled = jax.jit(jax.grad(loss, (0, 1))).lower(params, x).compile()
+    assert "convolution(" in compiled.as_text()
+    assert "rhs_reversal" not in compiled.as_text()

@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
+from caejax.errors import CaejaxError
 from caejax.models.autoencoders import create_model
 from caejax.models.kinds import CONTENT, UPSAMPLING
 from caejax.report.style import paper_style
@@ -18,6 +19,7 @@ from experiments.speed import (
     figures,
     flax_model,
     interleave,
+    kernels,
     runners,
     study,
     sweeps,
@@ -382,3 +384,18 @@ def test_figures_say_machine_sizes_and_versions():
     assert names[-1] == "mnist_denoise, batch 32"
     units = [axis.get_xlabel() for axis in scaling.axes]
     assert units[:2] == ["batch (images)", "image side (pixels)"]
+
+
+def test_kernels_are_summed_by_name_and_step():
+    events = [("conv", 3000.0), ("fusion", 1000.0), ("conv", 5000.0)]
+    assert kernels.by_kernel(events, steps=2) == [
+        {"kernel": "conv", "us_a_step": 4.0, "launches_a_step": 1.0},
+        {"kernel": "fusion", "us_a_step": 0.5, "launches_a_step": 0.5},
+    ]
+
+
+def test_a_profile_of_a_cpu_has_no_kernels(tmp_path):
+    with jax.profiler.trace(str(tmp_path)):
+        jax.jit(lambda x: x + 1)(jax.numpy.ones(3)).block_until_ready()
+    with pytest.raises(CaejaxError, match="no kernels of an accelerator"):
+        kernels.of_devices(tmp_path)

@@ -27,6 +27,7 @@ step() {
 step epoch --paths=auto $epoch --out="$out"
 step study --systems="A batch 200" --kinds= --dtype=bfloat16 $study --out="$out" \
     --implementations=caejax,torch_nhwc,torch_compile
+step kernels --out="$out"
 step seeds --paths=auto $seeds --out="$out"
 if [ "$1" = all ]; then
     step epoch $epoch --out="$out/paths"
