@@ -323,3 +323,25 @@ def test_configs_and_their_tables_do_not_import_jax():
         "assert 'jax' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"halved": 0.5}, "set crop_size between 1 and 14, or halved to 0"),
+        ({"halved": 0.5, "crop_size": 15}, "twice config.train.crop_size, which is 15"),
+        ({"halved": 1.5, "crop_size": 8}, "halved is 1.5; it must be from 0 to 1"),
+        ({"recolored": 0.5}, "config.data.channels is 1; set recolored to 0"),
+    ],
+)
+def test_what_training_sees_is_checked(values, words):
+    config = default()
+    config.train.update(values)
+    with pytest.raises(CaejaxError, match=words):
+        check(config)
+
+
+def test_all_squares_may_be_halved():
+    config = default()
+    config.train.crop_size, config.train.halved = 14, 1.0
+    check(config)

@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 
-from caejax.ops.crops import random_crops, random_turns
+from caejax.ops.crops import random_crops, random_turns, some_halved
 
 # The value of a pixel says which it is.
 IMAGES = np.arange(3 * 7 * 9 * 2).reshape(3, 7, 9, 2).astype(np.int32)
@@ -45,3 +45,30 @@ def test_another_key_cuts_elsewhere():
     cuts = [random_crops(jax.random.key(k), IMAGES, index, 2) for k in (0, 0, 1)]
     np.testing.assert_array_equal(cuts[0], cuts[1])
     assert not np.array_equal(cuts[0], cuts[2])
+
+
+def test_halved_squares_are_means_of_twice_as_large_ones():
+    """Each of them is a place of the image whose four neighbours are averaged."""
+    index = np.zeros(50, np.int32)
+    images = np.random.default_rng(0).integers(0, 256, (1, 9, 8, 2), np.uint8)
+    squares = random_crops(jax.random.key(0), images, index, 3)
+    small = np.asarray(some_halved(jax.random.key(1), squares, images, index, 1.0))
+    means = np.asarray(images[0], float) / 255
+    means = (means[:-1] + means[1:])[:, :-1] / 4 + (means[:-1] + means[1:])[:, 1:] / 4
+    places = [means[y : y + 5 : 2, x : x + 5 : 2] for y in range(4) for x in range(3)]
+    seen = {
+        next(i for i, place in enumerate(places) if np.allclose(place, one, atol=1e-6))
+        for one in small
+    }
+    assert len(seen) > 6
+
+
+def test_only_a_share_of_squares_is_halved():
+    index = np.zeros(400, np.int32)
+    images = np.random.default_rng(0).random((1, 8, 8, 1), np.float32)
+    squares = random_crops(jax.random.key(0), images, index, 3)
+    found = some_halved(jax.random.key(1), squares, images, index, 0.25)
+    same = (found == squares).all((1, 2, 3)).mean()
+    assert 0.65 < same < 0.85
+    none = some_halved(jax.random.key(1), squares, images, index, 0.0)
+    np.testing.assert_array_equal(none, squares)

@@ -14,7 +14,7 @@ from helpers.tiny import tiny_config
 
 from caejax.config import override
 from caejax.corruptions import choose, corrupt
-from caejax.ops.crops import random_crops, random_turns
+from caejax.ops.crops import random_crops, random_turns, some_halved
 from caejax.runtime import keys
 from caejax.training.images import load_images
 from caejax.training.step import (
@@ -86,6 +86,7 @@ def test_steps_of_crops_are_steps_on_what_is_cut(noise_map):
     config = tiny_config()
     config.model.noise_map = noise_map
     config.train.crop_size, config.train.augment = 8, True
+    config.train.halved = 0.5
     config.train.steps_per_epoch = 5  # of 8 images, more than the 32 that there are
     config.corruption.train_range, config.corruption.clip = (0.1, 0.4), False
     task, images = task_from_config(config, 100), load_images(config)["train"]
@@ -98,6 +99,8 @@ def test_steps_of_crops_are_steps_on_what_is_cut(noise_map):
         order = epoch_order(3, i // 5, len(images), 5 * 8)
         index = order[8 * (i % 5) :][:8]
         clean = random_crops(keys.stream(3, "crops", i), images, index, 8)
+        key = keys.stream(3, "halved", i)
+        clean = some_halved(key, clean, images, index, 0.5)
         clean = random_turns(keys.stream(3, "turns", i), clean)
         levels = jax.random.uniform(keys.stream(3, "levels", i), (8,)) * 0.3 + 0.1
         key = keys.stream(3, "train_noise", i)

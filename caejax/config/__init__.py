@@ -254,6 +254,10 @@ def _default_train() -> ConfigDict:
             # Whether training images are flipped and, where they are square, turned by
             # right angles, at random.
             "augment": False,
+            # Shares of the squares that come from twice as large ones, and of those
+            # whose colours are changed.
+            "halved": 0.0,
+            "recolored": 0.0,
             # Folder of a run, whose trained parameters are taken; a path as data.dir.
             "start_from": _PathField(""),
             "ema_decay": 0.0,  # 0: no average of the parameters is kept

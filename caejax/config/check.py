@@ -184,6 +184,17 @@ def _check_seen(config):
             f"config.train.crop_size is {crop}, more than the images' side of "
             f"{min(size)}; make it smaller, or config.data.image_size larger"
         )
+    if config.train.halved and not 0 < 2 * crop <= min(size):
+        raise CaejaxError(
+            "config.train.halved cuts squares of twice config.train.crop_size, which "
+            f"is {crop}, from images with a side of {min(size)}; set crop_size between "
+            f"1 and {min(size) // 2}, or halved to 0"
+        )
+    if config.train.recolored and config.data.channels == 1:
+        raise CaejaxError(
+            "config.train.recolored changes colours, and config.data.channels is 1; "
+            "set recolored to 0"
+        )
     span = config.corruption.train_range
     if span and (len(span) != 2 or span[0] > span[1]):
         raise CaejaxError(
@@ -223,12 +234,15 @@ _NOT_NEGATIVE = (
     "optimizer.clip_norm",
     "train.steps_per_epoch",
     "train.crop_size",
+    "train.halved",
+    "train.recolored",
     "train.ema_decay",
     "train.early_stopping",
     "executor.workers",
     "executor.gpus",
 )
 _BELOW_1 = ("data.val_fraction", "train.ema_decay")
+_SHARES = ("train.halved", "train.recolored")
 _UNCOUNTED = ("train.epochs", "train.early_stopping")  # on the host alone
 _MOST_LAYERS = 200  # which is more than compilers get through
 _LAYERS = ("widths", "decoder_widths", "encoder_layers", "decoder_layers")
@@ -263,6 +277,8 @@ def _check_numbers(config):
 def _check_number(field, value):
     if field in _BELOW_1 and not 0 <= value < 1:
         raise CaejaxError(f"config.{field} is {value}; it must be between 0 and 1")
+    if field in _SHARES and not 0 <= value <= 1:
+        raise CaejaxError(f"config.{field} is {value}; it must be from 0 to 1")
     if field in ("seed", "data.seed") and not 0 <= value <= COUNTABLE:
         raise CaejaxError(
             f"config.{field} is {shown(value)}; it must be between 0 and {COUNTABLE:,}"

@@ -27,6 +27,8 @@ _NEWER = {
     "train.steps_per_epoch": 0,
     "train.crop_size": 0,
     "train.augment": False,
+    "train.halved": 0.0,
+    "train.recolored": 0.0,
     "corruption.params.salt": 0.5,
     "corruption.params": {},
     "data.params": {},

@@ -11,7 +11,8 @@ import optax
 from caejax.corruptions import corrupt
 from caejax.losses import LOSSES, loss_and_image
 from caejax.metrics import quality
-from caejax.ops.crops import random_crops, random_turns
+from caejax.ops.colors import random_colors
+from caejax.ops.crops import random_crops, random_turns, some_halved
 from caejax.ops.images import as_float
 from caejax.ops.sums import mean_over_pixels
 from caejax.optimizers import trace_optimizer
@@ -160,8 +161,14 @@ def _seen(task, images, batch, seed, step):
         seen = random_crops(key, images, batch, task.crop_size)
     else:
         seen = images[batch]
+    if task.halved:
+        key = keys.stream(seed, "halved", step)
+        seen = some_halved(key, seen, images, batch, task.halved)
     if task.augment:
         seen = random_turns(keys.stream(seed, "turns", step), seen)
+    if task.recolored:
+        key = keys.stream(seed, "colors", step)
+        seen = random_colors(key, as_float(seen), task.recolored)
     return seen
 
 

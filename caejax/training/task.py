@@ -29,6 +29,8 @@ class Task(NamedTuple):
         batches of images.
       crop_size: the side of the squares that are cut from images; 0 for whole images.
       augment: whether images are flipped and turned.
+      halved: the share of squares that are cut twice as large and halved.
+      recolored: the share of images whose colours are changed.
       levels: (lowest, highest) of the corruption's levels, drawn for each image; None
         for the run's level.
       ema_decay: the decay of the parameters' moving average; 0 for none.
@@ -44,6 +46,8 @@ class Task(NamedTuple):
     steps_per_epoch: int = 0
     crop_size: int = 0
     augment: bool = False
+    halved: float = 0.0
+    recolored: float = 0.0
     levels: tuple[float, float] | None = None
     ema_decay: float = 0.0
     chunk: int = 0
@@ -66,6 +70,8 @@ def task_from_config(config: ConfigDict, total_steps: int) -> Task:
         steps_per_epoch=config.train.steps_per_epoch,
         crop_size=config.train.crop_size,
         augment=config.train.augment,
+        halved=config.train.halved,
+        recolored=config.train.recolored,
         levels=tuple(config.corruption.train_range) or None,
         ema_decay=config.train.ema_decay,
         chunk=_chunk(model, config.train.crop_size),
