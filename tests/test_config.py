@@ -335,13 +335,13 @@ def test_configs_and_their_tables_do_not_import_jax():
     ],
 )
 def test_what_training_sees_is_checked(values, words):
-    config = default()
+    config = config_lib.default()
     config.train.update(values)
     with pytest.raises(CaejaxError, match=words):
         check(config)
 
 
 def test_all_squares_may_be_halved():
-    config = default()
+    config = config_lib.default()
     config.train.crop_size, config.train.halved = 14, 1.0
     check(config)
