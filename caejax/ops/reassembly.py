@@ -134,9 +134,12 @@ _sample_matmul.defvjp(_sample_forward, _sample_backward)
 
 
 def _from_next_pixels(x, offsets):
-    low = jnp.floor(offsets)[..., None]
-    rest = offsets[..., None] - low
-    places = jnp.array([-1.0, 0.0, 1.0]).reshape(1, 1, 1, 1, 1, 1, 3)
+    # Samples and groups on one axis: jaxlib 0.10.2 to 0.11.1 crash at products of seven
+    # axes, one of them of length 1, that are added up (JAX's issue 40412).
+    flat = offsets.reshape(*offsets.shape[:3], -1, 2, 1)
+    low = jnp.floor(flat)
+    rest = flat - low
+    places = jnp.array([-1.0, 0.0, 1.0])
     from_low = places - low  # 0 at the lower neighbour, 1 at the upper
     weights = jnp.where(from_low == 0, 1 - rest, jnp.where(from_low == 1, rest, 0))
     rows, columns = weights[..., 0, :, None], weights[..., 1, None, :]
