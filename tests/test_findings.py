@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 
 from caejax import __version__
-from caejax.report import advice, again, below_input, explained, findings, leads, words
+from caejax.report import (
+    advice,
+    again,
+    below_input,
+    evidence,
+    explained,
+    findings,
+    leads,
+    words,
+)
 from caejax.report import fields as fields_lib
 from caejax.report.citation import bibtex
 from caejax.report.cost import costs
@@ -259,6 +268,20 @@ def test_how_to_add_seeds_is_the_flag_of_the_axis():
         'Add seeds, `--config.sweep.luck.values="(0, 3, 1, 2, 4, 5)"`: 3 seeds are the '
         "least for an interval, and 6 the least with which a sign-flip test can"
     )
+
+
+def test_of_very_many_pairs_no_number_of_seeds_is_looked_for():
+    """A p of random signs has a floor, so that there is none."""
+    assert evidence.needed(26_000) == 20
+    assert evidence.needed(27_000) is None
+    psnr = {(i,): [i + 0.1, i + 0.2, i + 0.4] for i in range(240)}
+    files = sweep({i: x[:1] for i, x in psnr.items()}, fields=("loss",))
+    (step,) = [x for x in advice.next_steps(files) if "Add" in x]
+    assert step.endswith("is `seed`: 3 seeds are the least for an interval.")
+    files = sweep(psnr, fields=("loss",))
+    assert not any("Add" in x for x in advice.next_steps(files))
+    last = findings.answer(files)[-1]
+    assert last.endswith("which assumes less, cannot find one of 28,680 pairs.")
 
 
 def test_the_answer_names_the_best_the_clean_and_the_price():

@@ -198,21 +198,16 @@ def _more_seeds(sweep, found):
     if not compared or any(lead.p != TOO_FEW for lead in compared):
         return []
     pairs = pairs_of(scores_of(sweep))
-    enough = needed(pairs)
-    test = (
-        f"a sign-flip test of {pairs} pairs of settings"
-        if pairs > 1
-        else "a sign-flip test"
-    )
-    least = (
-        f"{ENOUGH} seeds are the least for an interval, and "
-        if paired(compared) < ENOUGH
-        else ""
-    )
-    return [
-        f"Add seeds, {how_to_add_seeds(sweep, enough)}: {least}{enough} the least with "
-        f"which {test} can find a difference."
-    ]
+    of = f" of {pairs:,} pairs of settings" * (pairs > 1)
+    told = []
+    if paired(compared) < ENOUGH:
+        told.append(f"{ENOUGH} seeds are the least for an interval")
+    if enough := needed(pairs):
+        told.append(
+            f"{enough} the least with which a sign-flip test{of} can find a difference"
+        )
+    how = how_to_add_seeds(sweep, enough or ENOUGH)
+    return [f"Add seeds, {how}: {', and '.join(told)}."] if told else []
 
 
 def _without_checkerboards(sweep, leads_found, below):

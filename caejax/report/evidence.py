@@ -13,6 +13,7 @@ from caejax.report.fields import seed_axis
 from caejax.report.intervals import ENOUGH, mean_interval
 from caejax.report.read import SweepFiles
 from caejax.report.statistics import (
+    EXACT_SEEDS,
     TOO_FEW,
     format_p,
     sign_flip_interval,
@@ -99,9 +100,13 @@ def too_few(seeds: int) -> str:
     return f"{seeds} seeds are too few to tell" if seeds > 1 else "one seed cannot tell"
 
 
-def needed(pairs: int) -> int:
-    """How many seeds a sign-flip test needs at least to find one of so many pairs."""
-    return next(n for n in count(2) if pairs * smallest_p(n) <= LEVEL)
+def needed(pairs: int) -> int | None:
+    """How many seeds a sign-flip test needs at least to find one of so many pairs.
+
+    None where no number is enough: beyond `EXACT_SEEDS` its p has a floor.
+    """
+    numbers = range(2, EXACT_SEEDS + 1)
+    return next((n for n in numbers if pairs * smallest_p(n) <= LEVEL), None)
 
 
 def how_to_add_seeds(sweep: SweepFiles, least: int) -> str:

@@ -212,10 +212,12 @@ def _evidence(sweep, found):
             f"(p at most {LEVEL}, corrected for all pairs of settings)."
         ]
     sure = sum(decided(lead) is not None for lead in compared)
-    enough = needed(pairs_of(scores_of(sweep)))
+    pairs = pairs_of(scores_of(sweep))
+    enough = needed(pairs)
+    takes = f"takes {enough} seeds" if enough else f"cannot find one of {pairs:,} pairs"
     return [
         f"The {INTERVAL} (Student's) excludes 0 for {sure} of {len(compared)} leads; a "
-        f"paired sign-flip test, which assumes less, takes {enough} seeds."
+        f"paired sign-flip test, which assumes less, {takes}."
     ]
 
 
