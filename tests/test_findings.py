@@ -17,7 +17,7 @@ from caejax.report import (
 from caejax.report import fields as fields_lib
 from caejax.report.citation import bibtex
 from caejax.report.cost import costs
-from caejax.report.intervals import ENOUGH, mean_interval
+from caejax.report.intervals import ENOUGH, t_interval
 from caejax.report.read import RunFiles, SweepFiles
 from caejax.report.references import with_references
 from caejax.report.settings import settings_of
@@ -107,7 +107,7 @@ def test_enough_seeds_have_an_interval_and_a_corrected_p():
     rows += sweep({(0.1, name): seeds - 10 for name in "defgh"}).rows
     (lead,) = leads.leads(files._replace(rows=rows))
     assert lead.p == TOO_FEW  # of 28 pairs
-    assert lead.interval == mean_interval(lead.differences, confidence=1 - 0.05 / 28)
+    assert lead.interval == t_interval(lead.differences, confidence=1 - 0.05 / 28)
     assert findings.answer(files) == [
         "a is best of the decoders, by 1.35 dB of PSNR "
         f"(simultaneous 95 % interval {low:.2f} to {high:.2f}).",
@@ -268,6 +268,26 @@ def test_how_to_add_seeds_is_the_flag_of_the_axis():
         'Add seeds, `--config.sweep.luck.values="(0, 3, 1, 2, 4, 5)"`: 3 seeds are the '
         "least for an interval, and 6 the least with which a sign-flip test can"
     )
+
+
+def test_intervals_of_many_seeds_are_students_too():
+    """As is said beside them; BCa of so high a confidence is far too narrow."""
+    x = [*np.random.default_rng(0).normal(size=13)]
+    interval, p = evidence.judge(x, 300)
+    assert p == TOO_FEW
+    assert interval == t_interval(x, confidence=1 - 0.05 / 300)
+    ours, zeros = [20.0 + d for d in x], [20.0] * 13
+    files = sweep({("a",): ours, ("b",): zeros}, fields=(DECODER,))
+    for row in files.rows:
+        row[leads.SSIM] = row[leads.PSNR] / 100
+    files = files._replace(references=reference("pca", zeros))
+    (lead,) = leads.leads(files)
+    header, (line,) = leads.leads_table(files)
+    said = dict(zip(header, line, strict=True))["SSIM against runner-up, + is more"]
+    low, high = t_interval(lead.others[leads.SSIM])
+    assert said.endswith(f"[{low:+.3f}, {high:+.3f}]")
+    ((rival,),) = findings.held_against_references(files, [lead])
+    assert rival.interval == t_interval(rival.differences)
 
 
 def test_of_very_many_pairs_no_number_of_seeds_is_looked_for():

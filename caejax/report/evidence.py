@@ -10,7 +10,7 @@ from itertools import count
 from typing import Protocol
 
 from caejax.report.fields import seed_axis
-from caejax.report.intervals import ENOUGH, mean_interval
+from caejax.report.intervals import ENOUGH, t_interval
 from caejax.report.read import SweepFiles
 from caejax.report.statistics import (
     EXACT_SEEDS,
@@ -59,7 +59,7 @@ def judge(differences: Sequence[float], pairs: int) -> tuple[Interval | None, st
     if p != TOO_FEW:
         return sign_flip_interval(differences, confidence=confidence), p
     if len(differences) >= ENOUGH:
-        return mean_interval(differences, confidence=confidence), p
+        return t_interval(differences, confidence=confidence), p
     return None, p
 
 

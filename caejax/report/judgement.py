@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from caejax.report.evidence import decided
-from caejax.report.intervals import ENOUGH, mean_interval
+from caejax.report.intervals import ENOUGH, t_interval
 
 Row = dict[str, Any]
 
@@ -28,7 +28,7 @@ class Rival(NamedTuple):
     Attributes:
       name: the reference's name, for people.
       differences: the reference's PSNR minus the model's, a value a seed.
-      interval: the interval of their mean; None where there are too few seeds.
+      interval: Student's interval of their mean; None where seeds are too few.
     """
 
     name: str
@@ -75,7 +75,7 @@ def rivals(
         Rival(
             name,
             values,
-            mean_interval(values, confidence=confidence)
+            t_interval(values, confidence=confidence)
             if len(values) >= ENOUGH
             else None,
         )

@@ -12,7 +12,7 @@ from caejax.report.evidence import INTERVAL, judge
 from caejax.report.fields import choices_and_conditions
 from caejax.report.figures import QUALITY
 from caejax.report.groups import crossed_difference
-from caejax.report.intervals import ENOUGH, Crossed, mean_interval
+from caejax.report.intervals import ENOUGH, Crossed, t_interval
 from caejax.report.read import SweepFiles
 
 PSNR, INPUT = QUALITY, "test/psnr_noisy"
@@ -193,7 +193,7 @@ def _other(lead, name):
     mean = _signed(name, np.mean(values))
     if len(values) < ENOUGH:
         return mean
-    low, high = (_signed(name, x) for x in mean_interval(values))
+    low, high = (_signed(name, x) for x in t_interval(values))
     return f"{mean} [{low}, {high}]"
 
 
