@@ -117,7 +117,7 @@ def test_enough_seeds_have_an_interval_and_a_corrected_p():
     ]
     first, *_, last = findings.answer(files._replace(rows=rows))
     assert "a is best of the decoders, by 1.35 dB of PSNR (simul" in first
-    assert "excludes 0 for 1 of 1 leads; a paired sign-flip test, which" in last
+    assert "lies above 0 for 1 of 1 leads; a paired sign-flip test, which" in last
     assert last.endswith("takes 11 seeds.")  # 28 * 2 / 2^11 is below 0.05
 
 
@@ -256,6 +256,33 @@ def test_a_lead_over_seeds_that_not_both_have_says_so():
         "b has the highest PSNR: 12.50 dB (3.50 dB above a over the seeds that both "
         "have, one seed)."
     )
+
+
+def test_of_seeds_that_not_both_have_the_best_may_be_behind():
+    """Its interval lies below 0 then, and is not said to hold it, nor to be a lead."""
+    ours, theirs = [20.0, 20.1, 19.9, 40.0], [21.0, 21.2, 20.8]
+    psnr = {("a",): ours, ("b",): theirs}
+    files = sweep(psnr, {"a": -20.0, "b": -150.0}, fields=(DECODER,))
+    first, *_, price, last = findings.answer(files)
+    assert first.startswith(
+        "No decoder is best beyond doubt: the interval of what a is ahead of b lies "
+        "below 0, -1.00 dB of PSNR over the seeds that both have (simul"
+    )
+    assert "b lies -1.00 dB below a, simultaneous 95 % interval -1.2" in price
+    assert price.endswith(", which lies below 0.")
+    assert "lies above 0 for 0 of 1 leads" in last
+    said = " ".join(advice.next_steps(files))
+    assert (
+        "Take b: it draws no checkerboard, and its PSNR is not lower over the" in said
+    )
+    psnr |= {("b",): [19.9, 20.2, 19.8]}
+    said = findings.answer(sweep(psnr, {"a": -20.0, "b": -150.0}, fields=(DECODER,)))
+    assert "a is ahead of b holds 0, 0.03 dB" in said[0]
+    assert said[-2].endswith(", which holds 0.")
+    psnr = {(0.1, "a"): ours, (0.1, "b"): theirs, (0.5, "a"): ours, (0.5, "b"): theirs}
+    said = findings.answer(sweep(psnr, {"a": -20.0, "b": -150.0}))
+    assert "does the interval of the lead lie above 0" in said[0]
+    assert "intervals hold 0 or lie below it." in said[-2]
 
 
 def test_how_to_add_seeds_is_the_flag_of_the_axis():

@@ -263,6 +263,8 @@ def _price(found):
     paid = [cost for cost in found if cost.best != cost.clean]
     if not paid:
         return ", and its PSNR is the highest" if found else ""
+    if max(cost.gap for cost in paid) <= 0:
+        return ", and its PSNR is not lower over the seeds that both have"
     far = findings.span([cost.gap for cost in found], 2)
     sure = sum(bool(decided(cost)) for cost in paid)
     where = f" at {sure} of {len(found)} settings" if len(found) > 1 else ""
@@ -270,5 +272,6 @@ def _price(found):
         gaps = findings.span([cost.gap for cost in paid if decided(cost)], 2)
         return f", for {gaps} dB of PSNR{where}"
     if any(cost.interval for cost in paid):
-        return f"; that it costs PSNR is not shown ({far} dB, {INTERVAL} with 0)"
+        shown = f"{far} dB, no {INTERVAL} above 0"
+        return f"; that it costs PSNR is not shown ({shown})"
     return f", but its PSNR is {far} dB lower"

@@ -70,6 +70,18 @@ def decided(found: Compared) -> bool | None:
     return found.interval[0] > 0
 
 
+def not_above(found: Sequence[Compared]) -> str:
+    """What intervals of which none lies above 0 do: "hold 0", but for some below.
+
+    Of seeds that not both have, a choice of the higher mean may well be behind.
+    """
+    below = [x for x in found if decided(x) is False]
+    verb = "holds" if len(found) == 1 else "hold"
+    if not below:
+        return f"{verb} 0"
+    return "lies below 0" if len(found) == 1 else "hold 0 or lie below it"
+
+
 def borne_out(found: Compared, word: str = "ahead") -> str:
     """A difference's interval; of too few seeds, in how many of them it is above 0.
 

@@ -206,18 +206,18 @@ def _evidence(sweep, found):
         return []
     tested = [lead.p for lead in compared if lead.p != TOO_FEW]
     if tested:
-        sure = sum(float(p) <= LEVEL for p in tested)
+        sure = sum(bool(decided(lead)) for lead in compared if lead.p != TOO_FEW)
         return [
             f"{sure} of {len(compared)} leads pass a paired sign-flip test "
             f"(p at most {LEVEL}, corrected for all pairs of settings)."
         ]
-    sure = sum(decided(lead) is not None for lead in compared)
+    sure = sum(bool(decided(lead)) for lead in compared)
     pairs = pairs_of(scores_of(sweep))
     enough = needed(pairs)
     takes = f"takes {enough} seeds" if enough else f"cannot find one of {pairs:,} pairs"
     return [
-        f"The {INTERVAL} (Student's) excludes 0 for {sure} of {len(compared)} leads; a "
-        f"paired sign-flip test, which assumes less, {takes}."
+        f"The {INTERVAL} (Student's) lies above 0 for {sure} of {len(compared)} leads; "
+        f"a paired sign-flip test, which assumes less, {takes}."
     ]
 
 

@@ -1,7 +1,14 @@
 """Who draws checkerboards on constant codes, and what it costs not to, in sentences."""
 
 from caejax.report.cost import Cost, clean_choices, costs, ripples
-from caejax.report.evidence import INTERVAL, borne_out, decided, paired, too_few
+from caejax.report.evidence import (
+    INTERVAL,
+    borne_out,
+    decided,
+    not_above,
+    paired,
+    too_few,
+)
 from caejax.report.fields import choices_and_conditions
 from caejax.report.leads import name_of
 from caejax.report.read import SweepFiles
@@ -82,7 +89,7 @@ def _price(sweep, found: list[Cost]):
         return [
             "These seeds do not show that it costs PSNR to be free of them, at none of "
             f"{where}: the best of those that are{who} lies {_gaps(found)} dB below "
-            f"the highest, and every {INTERVAL} holds 0."
+            f"the highest, and their {INTERVAL}s {not_above(paid)}."
         ]
     rest = "" if len(sure) == len(found) else "; elsewhere no cost is shown"
     bounds = [cost.interval for cost in sure if cost.interval]
@@ -101,7 +108,8 @@ def _one_price(cost, free):
     if cost.interval is not None:
         return (
             f"These seeds do not show that it costs PSNR to be free of them: {clean} "
-            f"lies {gap} dB below {best}, {borne_out(cost)}, which holds 0."
+            f"lies {gap} dB below {best}, {borne_out(cost)}, which "
+            f"{not_above([cost])}."
         )
     told = borne_out(cost, "below")
     who = clean if free == 1 else f"The best of those that are, {clean},"
@@ -113,4 +121,4 @@ def _one_price(cost, free):
 
 def _gaps(found):
     gaps = [cost.gap for cost in found]
-    return span(gaps, 2) if max(gaps) >= 0.005 else "less than 0.01"
+    return span(gaps, 2) if max(map(abs, gaps)) >= 0.005 else "less than 0.01"

@@ -4,7 +4,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from caejax.report.evidence import borne_out, decided, paired, these, too_few
+from caejax.report.evidence import (
+    borne_out,
+    decided,
+    not_above,
+    paired,
+    these,
+    too_few,
+)
 from caejax.report.fields import DECODER, choices_and_conditions
 from caejax.report.judgement import Rival
 from caejax.report.leads import Lead, Setting, name_of
@@ -63,14 +70,17 @@ def _doubtful(conditions, compared):
     """What was seen where no interval lies above 0."""
     if len(compared) > 1:
         where = joined([label(f) for f in conditions])
-        return f"at no setting of {where} does the interval of the lead exclude 0"
+        return f"at no setting of {where} does the interval of the lead lie above 0"
     (lead,) = compared
     ours, theirs = name_of(lead.best), name_of(lead.second)
-    return f"the interval of what {ours} is ahead of {theirs} holds 0, {_by(lead)}"
+    what = f"the interval of what {ours} is ahead of {theirs} {not_above([lead])}"
+    return f"{what}, {_by(lead)}"
 
 
 def _by(found):
-    return f"{np.mean(found.differences):.2f} dB of PSNR ({borne_out(found)})"
+    far = f"{np.mean(found.differences):.2f} dB of PSNR"
+    far += " over the seeds that both have" * found.uneven
+    return f"{far} ({borne_out(found)})"
 
 
 def _counted(choices, conditions, found, total):
