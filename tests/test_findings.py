@@ -285,6 +285,15 @@ def test_of_seeds_that_not_both_have_the_best_may_be_behind():
     assert "intervals hold 0 or lie below it." in said[-2]
 
 
+def test_the_clean_decoder_to_take_is_best_where_all_clean_ones_are_done():
+    """The other one lacks the condition in which PSNR is low."""
+    ripple = {"a": -20.0, "b": -150.0, "c": -150.0}
+    psnr = {(0.1, "a"): [30.0], (0.1, "b"): [28.0], (0.1, "c"): [29.0]}
+    psnr |= {(0.5, "a"): [20.0], (0.5, "c"): [19.0]}
+    said = " ".join(advice.next_steps(sweep(psnr, ripple)))
+    assert "take c: it draws no checkerboard" in said
+
+
 def test_how_to_add_seeds_is_the_flag_of_the_axis():
     config = {"sweep": {"luck": {"field": "seed", "values": [0, 3]}}}
     files = sweep({("a",): [1.0, 2.0], ("b",): [0.0, 0.0]}, fields=(DECODER,))

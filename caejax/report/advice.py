@@ -1,6 +1,7 @@
 """What to do next, from what a run's or a sweep's files show."""
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -221,15 +222,9 @@ def _without_checkerboards(sweep, leads_found, below):
             "Add a decoder that cannot draw a checkerboard, `nearest_k3` for instance, "
             "to see what that costs; `caejax fix` mends trained ones."
         ]
-    totals: dict[Any, list[float]] = {}
-    for scores in scores_of(sweep, PSNR).values():
-        for choice in clean:
-            if choice in scores:
-                mean = float(np.mean(list(scores[choice].values())))
-                totals.setdefault(choice, []).append(mean)
-    if not totals:
+    tidy = _tidiest(sweep, clean)
+    if tidy is None:
         return []
-    tidy = max(totals, key=lambda choice: np.mean(totals[choice]))
     name = name_of(tidy)
     if below:  # a PSNR that low speaks for no decoder
         return [
@@ -242,6 +237,28 @@ def _without_checkerboards(sweep, leads_found, below):
         must = f"If patterns matter more than PSNR, take {name}"
     but = f"; {unsure}" if unsure else ""
     return [f"{must}: it draws no checkerboard{_price(found)}{but}."]
+
+
+def _tidiest(sweep, clean):
+    """Of clean choices that of the highest PSNR, a mean over what all of them have.
+
+    Where no condition has all, those that most have together are compared.
+    """
+    groups = [
+        {choice: scores[choice] for choice in clean if choice in scores}
+        for scores in scores_of(sweep, PSNR).values()
+    ]
+    sets = Counter(frozenset(scores) for scores in groups if scores)
+    if not sets:
+        return None
+    able = max(sets, key=lambda choices: (len(choices), sets[choices]))
+
+    shared = [scores for scores in groups if able <= scores.keys()]
+
+    def psnr(choice):
+        return np.mean([np.mean([*scores[choice].values()]) for scores in shared])
+
+    return max((choice for choice in clean if choice in able), key=psnr)
 
 
 def _unsure(sweep, leads_found):
