@@ -588,6 +588,17 @@ def test_runs_of_few_steps_are_to_be_trained_for_enough():
     run = run._replace(rows=losses(9, 2, 1, 1, 1, 1))
     (step,) = advice.run_next_steps(run)
     assert step.endswith("much in less than 100.")
+    # Of 50 epochs it has taken 7, each of 4 steps; more than 50 would change nothing.
+    rows = [row | {"epoch": i} for i, row in enumerate(losses(*[9] * 5, 8, 8.5, 8.7))]
+    stopping = run._replace(config=config | {"train": {"epochs": 50}}, rows=rows)
+    stopping.config["train"]["early_stopping"] = 2
+    stopping = stopping._replace(summary=summary | {"epochs": 50})
+    assert advice.run_next_steps(stopping)[0].startswith(
+        "Train longer, with more patience, `--config.train.early_stopping=4` for "
+        "instance, and with another `--workdir`, as this one keeps its runs. 28 steps"
+    )
+    stopping.config["train"]["early_stopping"] = 0  # where epochs are those that it had
+    assert "epochs=179` for" in advice.run_next_steps(stopping)[0]
     run = run._replace(summary=summary | {"steps": 100})
     assert advice.run_next_steps(run) == []
 

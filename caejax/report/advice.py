@@ -105,8 +105,7 @@ def _train_longer(runs: Sequence[RunFiles], below: bool, how: str):
 
 def _few_steps(runs):
     """That runs took too few steps to learn much, as they said when they began."""
-    steps = [run.summary.get("steps", FEW_STEPS) for run in runs]
-    few = [n for n in steps if n < FEW_STEPS]
+    few = [run.summary["steps"] for run in runs if _is_few(run)]
     if not few:
         return ""
     return (
@@ -115,9 +114,13 @@ def _few_steps(runs):
     )
 
 
+def _is_few(run):
+    return run.summary.get("steps", FEW_STEPS) < FEW_STEPS
+
+
 def _epochs(sweep, runs, command):
     """How a sweep is trained for more epochs; "" where its axes say for how many."""
-    swept = "train.epochs" in sweep.fields or "config" in sweep.fields
+    swept = {"train.epochs", "train.early_stopping", "config"} & {*sweep.fields}
     return "" if swept else _more_epochs(sweep.config, runs, command)
 
 
@@ -127,10 +130,12 @@ def _more_epochs(config, runs, command):
     A single run goes on in its folder; a sweep's runs, and one whose learning rate
     ends with the epochs, are others then, and need a folder of their own.
     """
+    if more := _more_patience(runs):
+        return more
     epochs = 2 * config.get("train", {}).get("epochs", 0)
     if not epochs:
         return ""
-    epochs = max([epochs, *(_enough_epochs(run.summary) for run in runs)])
+    epochs = max([epochs, *map(_enough_epochs, runs)])
     schedule = config.get("optimizer", {}).get("schedule", "constant")
     if not config.get("sweep") and schedule == "constant":
         return f", `--config.train.epochs={epochs}` for instance"
@@ -142,10 +147,35 @@ def _more_epochs(config, runs, command):
     )
 
 
-def _enough_epochs(summary):
+def _enough_epochs(run):
     """The least epochs of `FEW_STEPS` steps; 0 where a run does not tell."""
-    steps, epochs = (summary.get(name, 0) for name in ("steps", "epochs"))
-    return math.ceil(FEW_STEPS * epochs / steps) if steps else 0
+    steps = run.summary.get("steps", 0)
+    return math.ceil(FEW_STEPS * _epochs_done(run) / steps) if steps else 0
+
+
+def _epochs_done(run):
+    """The epochs of a run, less those before which it stopped early."""
+    epochs = run.summary.get("epochs", 0)
+    if not _patience(run):
+        return epochs
+    return min(epochs, max((row.get("epoch", 0) for row in run.rows), default=epochs))
+
+
+def _patience(run):
+    return run.config.get("train", {}).get("early_stopping", 0)
+
+
+def _more_patience(runs):
+    """How runs go on that had all stopped early, where more epochs change nothing."""
+    asked = [run for run in runs if _is_few(run) or still_falling(run.rows)]
+    early = [run for run in asked if _epochs_done(run) < run.summary.get("epochs", 0)]
+    if not early or len(early) < len(asked):
+        return ""
+    patience = 2 * max(map(_patience, early))
+    return (
+        f", with more patience, `--config.train.early_stopping={patience}` for "
+        "instance, and with another `--workdir`, as this one keeps its runs"
+    )
 
 
 def still_falling(rows: Iterable[dict[str, Any]]) -> bool:
