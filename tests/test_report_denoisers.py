@@ -109,13 +109,27 @@ def test_captions_of_several_seeds_say_that_one_is_shown():
     many = found._replace(rows=[*found.rows, *more], runs=runs)
     for files, seeds in ((found, 1), (many, 2)):
         said = captions.captions_of_sweep(files)
-        assert ("so that means over seeds may rank" in said["denoisers"]) == (seeds > 1)
+        for name in ("denoisers", "checkerboard"):
+            assert ("so that means over seeds may rank" in said[name]) == (seeds > 1)
+            assert ("One run a decoder at glyphs" in said[name]) == (seeds > 1)
         assert ("means over the runs" in said["dc_ripple_steps"]) == (seeds > 1)
         assert ("Means over seeds" in captions.averaged(files)) == (seeds > 1)
         pictures = {(SETTING, "pca"): IMAGES}
         figure = denoisers.denoisers(files._replace(reference_samples=pictures))
         assert ("tables have the means" in figure.get_suptitle()) == (seeds > 1)
         plt.close(figure)
+
+
+def test_captions_of_runs_tell_only_of_what_is_drawn():
+    """Dense models have no ripple."""
+    (run, _) = sweep().runs.values()
+    assert "ripple that the decoder" in captions.captions_of_run(run)["reconstructions"]
+    rows = [{"split": "val", "step": 1, "psnr": 20.0}]
+    dense = run._replace(samples={"target": IMAGES}, rows=rows)
+    said = captions.captions_of_run(dense)
+    assert "ripple" not in said["reconstructions"] + said["curves"]
+    probed = dense._replace(rows=[rows[0] | {"dc_ripple_db_s2": -30.0}])
+    assert "And the DC ripple: below" in captions.captions_of_run(probed)["curves"]
 
 
 def test_the_part_with_most_in_it_is_enlarged():

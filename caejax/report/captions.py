@@ -9,6 +9,7 @@ from caejax.report.figures import (
     QUALITY,
     comparable_runs,
     drawn_grey,
+    is_probed,
     not_compared,
     seeds_of,
     setting_of_compared,
@@ -44,13 +45,18 @@ CAPTIONS = {
     "gallery": "Flat colours and gradients, what each whole model makes of them, and "
     "the ripple in that: its linear output without the trend. Decoders that are clean "
     "on flat colours may draw steps on gradients.",
-    "reconstructions": "Test images: target, corrupted input and output; and the "
-    "ripple that the decoder draws on a constant code: black and white are as many "
-    "grey levels of 255 below and above its mean as stand beside it.",
-    "curves": "Loss, PSNR and DC ripple while training. Below the dashed line, if "
-    "there is one, there is only rounding.",
+    "reconstructions": "Test images: target, corrupted input and output.",
+    "curves": "Loss and PSNR while training.",
     "noise_matrix": "PSNR of models trained at one noise level and tested at another; "
     "where there are several such models, their mean.",
+}
+# Of runs whose decoder has been looked at.
+_CONVOLUTIONAL = {
+    "reconstructions": " And the ripple that the decoder draws on a constant code: "
+    "black and white are as many grey levels of 255 below and above its mean as stand "
+    "beside it.",
+    "curves": " And the DC ripple: below the dashed line, if there is one, there is "
+    "only rounding.",
 }
 _RANKED = 6  # decoders that a caption ranks, at most
 _ALL_ERRORS = (
@@ -60,6 +66,13 @@ _ANOTHER_GREY = (
     "that goes through the whole model, and its grey need not be that of test images, "
     "whose codes give the ripple"
 )
+
+
+def captions_of_run(run: RunFiles) -> dict[str, str]:
+    """The captions of a run's figures by name, which say no more than these show."""
+    shown = {"reconstructions": "flat" in run.samples, "curves": is_probed(run)}
+    more = {name: _CONVOLUTIONAL[name] * is_shown for name, is_shown in shown.items()}
+    return CAPTIONS | {name: CAPTIONS[name] + text for name, text in more.items()}
 
 
 def captions_of_sweep(sweep: SweepFiles) -> dict[str, str]:
@@ -76,7 +89,7 @@ def captions_of_sweep(sweep: SweepFiles) -> dict[str, str]:
     orders = rankings(runs) if 1 < len(runs) <= _RANKED else {}
     said = {
         "denoisers": f"{at}{means}.{_of_denoisers(orders)}",
-        "checkerboard": _of_checkerboard(orders),
+        "checkerboard": f"{at}{means}.{_of_checkerboard(orders)}",
     }
     if many or len(sweep.runs) > len(runs):
         said["dc_ripple_steps"] = " Lines are means over the runs, bands their range."

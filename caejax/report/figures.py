@@ -109,7 +109,7 @@ def in_greys(value: float) -> str:
 
 def curves(run: RunFiles, width: float = PAGE) -> Figure:
     """Loss, PSNR and checkerboard ripple of a run against the step."""
-    probed = any(column(RIPPLE, PERIODS[0]) in row for row in run.rows)
+    probed = is_probed(run)
     count = 2 + probed
     across = min(count, int(width / _PANEL))
     down = -(-count // across)
@@ -136,6 +136,11 @@ def curves(run: RunFiles, width: float = PAGE) -> Figure:
         axes[2].legend()
     head(figure, setting_of(run.config))
     return figure
+
+
+def is_probed(run: RunFiles) -> bool:
+    """Whether a run's ripple has been measured along its training."""
+    return any(column(RIPPLE, PERIODS[0]) in row for row in run.rows)
 
 
 def curve(rows: Sequence[dict[str, Any]], name: str, split: str) -> list[tuple]:

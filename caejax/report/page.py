@@ -17,7 +17,7 @@ from markupsafe import Markup, escape
 from caejax import __version__
 from caejax.files.atomic import write_atomically
 from caejax.report import advice, again, explained, findings, leads, views
-from caejax.report.captions import CAPTIONS, averaged, captions_of_sweep
+from caejax.report.captions import averaged, captions_of_run, captions_of_sweep
 from caejax.report.citation import bibtex
 from caejax.report.panels import CHART, panels, png
 from caejax.report.read import RunFiles, SweepFiles, read_environment
@@ -129,7 +129,7 @@ def write_run(workdir: Path, run: RunFiles, figures: Figures) -> None:
         left_out=0,
         failed=[],
         config=run.config,
-        captions=CAPTIONS,
+        captions=captions_of_run(run),
     )
 
 
