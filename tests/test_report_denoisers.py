@@ -67,6 +67,19 @@ def test_grey_levels_have_the_digits_that_machines_agree_in():
     ]
 
 
+def test_the_picture_and_the_psnr_of_pca_are_of_one_code():
+    """Of the largest, in whichever order a sweep has its codes."""
+    found = sweep(pca=17.04)
+    sizes = [found.references[0] | {"latent_size": 64}]
+    sizes += [sizes[0] | {"latent_size": 8, "test/psnr": 12.0}]
+    found = found._replace(
+        references=sizes, reference_samples={(SETTING, "pca"): IMAGES}
+    )
+    figure = denoisers.denoisers(found)
+    assert "pca\n17.0 dB" in [axis.get_title() for axis in figure.axes]
+    plt.close(figure)
+
+
 def test_without_references_there_is_no_figure():
     assert denoisers.denoisers(sweep()) is None
     assert denoisers.denoisers(sweep(pca=17.0)) is None
@@ -151,9 +164,12 @@ def test_a_light_grey_and_a_ramp_are_found_among_colours():
 @pytest.mark.parametrize("size", [None, 32])
 def test_pictures_of_references_are_read_or_left_out(size, tmp_path):
     row = {"reference": "pca", "setting": "abc", "latent_size": size}
+    row |= {"images": 5, "test_images": 5}
     path = reference_samples(tmp_path, row)
     path.parent.mkdir(parents=True)
     np.savez(path, output=IMAGES)
+    # What was given a part, later, has no PSNR of the test split.
+    assert read._read_reference_samples(tmp_path, [row | {"images": 3}]) == {}
     (found,) = read._read_reference_samples(tmp_path, [row]).items()
     assert found[0] == ("abc", "pca")
     np.testing.assert_array_equal(found[1], IMAGES)

@@ -10,7 +10,7 @@ from caejax.config.ids import setting_id
 from caejax.metrics.units import GREYS
 from caejax.report.channels import aspect, show_image
 from caejax.report.figures import comparable_runs, seeds_of, setting_of_compared
-from caejax.report.read import RunFiles, SweepFiles
+from caejax.report.read import RunFiles, SweepFiles, by_code
 from caejax.report.style import PAGE, head, strip, wrapped
 
 _EXAMPLES = 4
@@ -130,7 +130,7 @@ def _references(sweep, run: RunFiles):
     """Outputs of the references for a run's setting, by the titles of their columns."""
     setting, size = setting_id(run.config), run.samples["target"].shape
     found = {}
-    for row in sweep.references:
+    for row in by_code(sweep.references):  # as their pictures are
         images = sweep.reference_samples.get((row["setting"], row["reference"]))
         if row["setting"] == setting and images is not None and images.shape == size:
             title = f"{row['reference']}\n{_db(row, 'test/psnr')}"

@@ -1,7 +1,7 @@
 """Reads the folders of runs and sweeps into plain data."""
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -222,14 +222,22 @@ def _read_references(workdir, configs, fields=()):
 
 
 def _read_reference_samples(workdir, rows):
-    """Of PCA, those of the largest code."""
+    """Of PCA, those of the largest code; none of what was given less than all images.
+
+    Files of what has been given all of them before may still be there.
+    """
     found = {}
-    for row in sorted(rows, key=lambda row: row.get("latent_size") or 0):
+    for row in by_code(row for row in rows if row["images"] == row["test_images"]):
         path = reference_samples(workdir, row)
         # Every part of an archive has errors of its own; without, a column is missing.
         with contextlib.suppress(Exception), path.open("rb") as file:
             found[row["setting"], row["reference"]] = np.load(file)["output"]
     return found
+
+
+def by_code(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of references.csv, those of PCA's largest code last."""
+    return sorted(rows, key=lambda row: row.get("latent_size") or 0)
 
 
 def _read_levels(workdir, run_ids):
