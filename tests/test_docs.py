@@ -441,6 +441,19 @@ def test_studies_lead_to_each_other_and_name_what_is_not_there(generate, tmp_pat
     }
 
 
+def test_links_to_parts_of_studies_stay_links(generate, tmp_path):
+    for name, links in (
+        ("one", "[a](#a-part) [b](../two/README.md#b-part)"),
+        ("two", ""),
+    ):
+        (tmp_path / "of" / name).mkdir(parents=True)
+        (tmp_path / "of" / name / "README.md").write_text(f"# {name}\n\n{links}\n")
+    (tmp_path / "of" / "README.md").write_text("| [one](one/README.md) |\n")
+    generate.studies.write(tmp_path / "of", tmp_path / "to")
+    text = (tmp_path / "to" / "one.md").read_text()
+    assert text == "# one\n\n[a](#a-part) [b](two.md#b-part)\n"
+
+
 def test_broken_links_are_found(links, tmp_path):
     (tmp_path / "a.html").write_text(
         '<a href="b.html#here"></a><a href="b.html#gone"></a><a href="c.html"></a>'

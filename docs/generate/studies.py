@@ -26,13 +26,13 @@ def _page(readme: Path, pictures: Path) -> str:
 
     def link(found):
         picture, text, target = found.groups()
-        if target.startswith("http"):
+        if target.startswith(("http", "#")):
             return found.group(0)
         if picture:
             shutil.copyfile(readme.parent / target, pictures / Path(target).name)
             return f"![{text}]({name}/{Path(target).name})"
-        if study := re.fullmatch(r"\.\./(\w+)/README\.md", target):
-            return f"[{text}]({study.group(1)}.md)"
+        if study := re.fullmatch(r"\.\./(\w+)/README\.md(#.+)?", target):
+            return f"[{text}]({study.group(1)}.md{study.group(2) or ''})"
         if page := re.fullmatch(r"\.\./\.\./docs(/.+\.md(?:#.+)?)", target):
             return f"[{text}]({page.group(1)})"
         return _named(text, readme.parent / target.split("#")[0], readme.parents[2])
