@@ -73,6 +73,7 @@ def test_crossed_intervals_cover_the_truth():
         x = seeds[:, None] + groups[None] + 0.5 * rng.normal(size=shape)
         found = crossed_interval(x)
         hits += found.low <= 0 <= found.high
+        assert found.error >= x.mean(1).std(ddof=1) / 5**0.5 * (1 - 1e-9)
         low, high = t_interval(x.mean(1))
         naive += low <= 0 <= high
     assert hits > 0.93 * 400

@@ -135,8 +135,9 @@ def crossed_interval(differences: ArrayLike, *, confidence: float = 0.95) -> Cro
     so their mean is one value: the photograph's.
 
     A negative estimate, or one below that of either alone, is replaced by the larger of
-    those over seeds and over groups alone, so that the interval is never narrower than
-    that of `t_interval` over the seeds' means.
+    those over seeds and over groups alone, so that the standard error is never below
+    that of the seeds' means. The interval may still be narrower than theirs, as there
+    are more degrees of freedom.
 
     Args:
       differences: a value for each seed and photograph, (S, G), both at least 2.
