@@ -1,5 +1,6 @@
 """Which files of a folder are read, and what is said of the others."""
 
+import collections
 import os
 
 import numpy as np
@@ -60,6 +61,11 @@ def test_links_are_followed_but_not_in_circles(tmp_path):
     text = listing.left_out_text(listing.list_pictures(photos).left_out)
     assert "2 links that lead back" in text
     assert "1 link to nothing" in text
+
+
+def test_counts_of_what_is_left_out_have_commas():
+    found = collections.Counter({".txt": 1300, "hidden files": 1200})
+    assert listing.left_out_text(found) == "1,200 hidden files, 1,300 .txt"
 
 
 def test_special_files_are_left_out(tmp_path):

@@ -11,7 +11,9 @@ from caejax.report import (
     evidence,
     explained,
     findings,
+    judgement,
     leads,
+    missing,
     words,
 )
 from caejax.report import fields as fields_lib
@@ -708,6 +710,17 @@ def test_of_whole_configs_the_runs_are_told_not_the_sweep():
     assert "Measure what else" in advice.next_steps(files)[-1]
     corruption["name"] = "cross"  # to be filled in, which no filter does
     assert not any("Measure what else" in x for x in advice.next_steps(files))
+
+
+def test_counts_have_commas_at_thousands():
+    row = {"reference": "pca", "latent_size": 1568, "images": 1200, "test_images": 5000}
+    assert judgement.called(row) == "PCA (1,568 numbers, 1,200 images)"
+    rows = [{"status": "done"}] * 5 + [{"status": "pending"}] * 1200
+    files = SweepFiles({}, [], rows, {}, [row])
+    assert missing.lacking(files) == "1,200 of 1,205 runs are missing"
+    assert with_references(files)[1][-1]["estimator"] == (
+        "pca (1,568 numbers) (1,200 images)"
+    )
 
 
 def test_sentences_begin_with_a_capital_unless_with_a_name():

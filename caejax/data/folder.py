@@ -210,11 +210,13 @@ def _name(path, folder):
 
 def _line(folder, parts, listing, notes, splits, recorded):
     """What was found and what was left out, in a line."""
-    counts = ", ".join(f"{len(parts[part])} {part}" for part in PARTS if part in parts)
+    counts = ", ".join(
+        f"{len(parts[part]):,} {part}" for part in PARTS if part in parts
+    )
     classes = class_count(file.name for file in parts["train"])
     line = f"{folder} has {counts} images"
     if classes > 1:
-        line += f" in {classes} subfolders"
+        line += f" in {classes:,} subfolders"
     used = {file.path for files in parts.values() for file in files}
     what = "images that the run has not had" if recorded else "images of no part"
     left_out = listing.left_out + collections.Counter(
@@ -223,7 +225,7 @@ def _line(folder, parts, listing, notes, splits, recorded):
     if text := left_out_text(left_out):
         line += f"; left out: {text}"
     for note, count in notes.items():
-        line += f"; of {count} {note}"
+        line += f"; of {count:,} {note}"
     seen = {part: set(split.origin.values()) for part, split in splits.items()}
     for part in ("val", "test"):
         if same := seen.get(part, set()) & seen["train"]:

@@ -104,14 +104,14 @@ def left_out_text(left_out: collections.Counter[str]) -> str:
     """What was left out in words: "2 hidden folders, 3 .txt"; "" if nothing."""
     kinds = [_so_many(left_out[kind], kind) for kind in left_out if " " in kind]
     others = [kind for kind, _ in left_out.most_common() if " " not in kind]
-    kinds += [f"{left_out[kind]} {kind}" for kind in others[:_EXAMPLES]]
+    kinds += [f"{left_out[kind]:,} {kind}" for kind in others[:_EXAMPLES]]
     if rest := sum(left_out[kind] for kind in others[_EXAMPLES:]):
         kinds.append(counted(rest, "other file"))
     return ", ".join(kinds)
 
 
 def _so_many(count, kind):
-    return f"{count} {_ONE.get(kind, kind) if count == 1 else kind}"
+    return f"{count:,} {_ONE.get(kind, kind) if count == 1 else kind}"
 
 
 def find_parts(folder: Path) -> dict[str, Path]:

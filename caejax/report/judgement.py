@@ -102,7 +102,7 @@ def called(reference: Row) -> str:
     name = TITLES.get(reference["reference"], str(reference["reference"]))
     given = []
     if "latent_size" in reference:
-        given.append(f"{reference['latent_size']} numbers")
+        given.append(f"{reference['latent_size']:,} numbers")
     if reference["images"] < reference["test_images"]:
-        given.append(f"{reference['images']} images")
+        given.append(f"{reference['images']:,} images")
     return f"{name} ({', '.join(given)})" if given else name

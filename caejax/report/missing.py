@@ -13,7 +13,7 @@ def lacking(sweep: SweepFiles) -> str:
             f"{_runs(sweep, missing)} {'are' if missing > 1 else 'is'} missing"
         )
     if failed:
-        count = f"{failed}" if missing else _runs(sweep, failed)
+        count = f"{failed:,}" if missing else _runs(sweep, failed)
         parts.append(f"{count} {'have' if failed > 1 else 'has'} failed")
     return " and ".join(parts)
 
@@ -51,4 +51,4 @@ def _failed(sweep):
 
 
 def _runs(sweep, count):
-    return f"{count} of {len(sweep.rows)} runs"
+    return f"{count:,} of {len(sweep.rows):,} runs"

@@ -65,8 +65,8 @@ def write_sweep(workdir: Path, sweep: SweepFiles, figures: Figures) -> None:
         answer=findings.answer(sweep),
         steps=advice.next_steps(sweep, again.here(made["command"], workdir)),
         facts={
-            "runs done": f"{len(done)} of {len(sweep.rows)}",
-            "settings": len(_one_a_setting(sweep, done)),
+            "runs done": f"{len(done):,} of {len(sweep.rows):,}",
+            "settings": f"{len(_one_a_setting(sweep, done)):,}",
             "seeds a setting": span(Counter(_settings(sweep, done)).values(), 0),
         },
         explained=explained.explain_sweep(sweep),

@@ -84,9 +84,9 @@ def _cells(row):
 def _name(row):
     name = row["reference"]
     if "latent_size" in row:
-        name += f" ({row['latent_size']} numbers)"
+        name += f" ({row['latent_size']:,} numbers)"
     if row["images"] < row["test_images"]:
-        name += f" ({row['images']} images)"
+        name += f" ({row['images']:,} images)"
     return name
 
 
