@@ -22,7 +22,7 @@ from caejax.report.cost import costs
 from caejax.report.intervals import ENOUGH, t_interval
 from caejax.report.read import RunFiles, SweepFiles
 from caejax.report.references import with_references
-from caejax.report.settings import settings_of
+from caejax.report.settings import settings_of, several
 from caejax.report.statistics import TOO_FEW, sign_flip_interval
 
 DECODER, LEVEL = "model.upsampling", "corruption.level"
@@ -710,6 +710,14 @@ def test_of_whole_configs_the_runs_are_told_not_the_sweep():
     assert "Measure what else" in advice.next_steps(files)[-1]
     corruption["name"] = "cross"  # to be filled in, which no filter does
     assert not any("Measure what else" in x for x in advice.next_steps(files))
+
+
+def test_of_many_values_the_least_and_the_largest_are_told():
+    """In whichever order a sweep has them; of names the first and the last."""
+    levels = ["0.5", "0.1", "0.3", "0.2", "0.25"]
+    assert several(levels) == "0.1 to 0.5 (5 values)"
+    assert several([*"badce"]) == "b to e (5 values)"
+    assert several(levels[:3]) == "0.5, 0.1 and 0.3"
 
 
 def test_counts_have_commas_at_thousands():

@@ -66,9 +66,18 @@ def settings_of(sweep: SweepFiles, fields: Iterable[str] = ()) -> str:
 def several(values: list[str], word: str = "and") -> str:
     """Values as words, the last behind a word: all of a few, the ends of many."""
     if len(values) > _SHOWN:
-        return f"{values[0]} to {values[-1]} ({len(values)} values)"
+        first, *_, last = _in_order(values)
+        return f"{first} to {last} ({len(values)} values)"
     *first, last = values
     return f"{', '.join(first)} {word} {last}" if first else last
+
+
+def _in_order(values):
+    """Numbers from the least on, whatever a sweep's order is; others as given."""
+    try:
+        return sorted(values, key=float)
+    except ValueError:
+        return values
 
 
 def _data(config):
