@@ -149,8 +149,9 @@ def test_the_part_with_most_in_it_is_enlarged():
     image = np.zeros((8, 6, 3))
     image[3, 4] = 1.0
     image[6, 5] = 0.5
-    rows, columns = denoisers._fullest(image)
-    assert (rows, columns) == (slice(3, 7), slice(3, 6))
+    for shown in (image, 1 - image):  # on black, and on white
+        rows, columns = denoisers._fullest(shown)
+        assert (rows, columns) == (slice(3, 7), slice(3, 6))
 
 
 def test_a_light_grey_and_a_ramp_are_found_among_colours():

@@ -155,8 +155,13 @@ def _deviation(image):
 
 
 def _fullest(image: np.ndarray) -> tuple[slice, slice]:
-    """The window, half as high and as wide, in which an image (H, W, C) has most."""
+    """The window, half as high and as wide, in which an image (H, W, C) has most.
+
+    What is not the median, be it brighter as in digits or darker as in print.
+    """
     sides = [max(1, side // _ENLARGED) for side in image.shape[:2]]
-    windows = np.lib.stride_tricks.sliding_window_view(image.mean(-1), sides)
+    shades = image.mean(-1)
+    shades = np.abs(shades - np.median(shades))
+    windows = np.lib.stride_tricks.sliding_window_view(shades, sides)
     y, x = np.unravel_index(windows.sum((2, 3)).argmax(), windows.shape[:2])
     return slice(y, y + sides[0]), slice(x, x + sides[1])
