@@ -490,6 +490,16 @@ def test_intervals_over_seeds_decide_who_is_better(ahead, said):
     assert rival.interval[0] < np.mean(ahead) < rival.interval[1]
 
 
+def test_of_many_references_some_are_named_and_that_there_are_others():
+    names = ("tv", "nlm", "pca", "bm3d")
+    psnr = {(level, x): [9.0] for level in range(4) for x in "ab"}
+    found = [reference(x, [11.0], **{LEVEL: i})[0] for i, x in enumerate(names)]
+    said = findings.answer(sweep(psnr)._replace(references=found))
+    some = "total variation, non-local means, PCA and others"
+    assert f"in this seed {some} lie above all" in said[0]
+    assert any(f"The strongest other estimator ({some}) lies" in x for x in said)
+
+
 def test_a_reference_of_each_bottleneck_meets_the_models_of_that_bottleneck():
     field = "model.latent_channels"
     psnr = {(2, "a"): [9.0], (2, "b"): [1.0], (8, "a"): [19.0], (8, "b"): [1.0]}

@@ -48,6 +48,7 @@ from caejax.report.words import (
     joined,
     ripple,
     settings,
+    some,
     span,
 )
 
@@ -135,7 +136,7 @@ def _far_away(tops):
     far = span([rival.lead for rival in tops], 2)
     names = list(dict.fromkeys(rival.name for rival in tops))
     text = (
-        f"The strongest other estimator ({joined(names[:NAMED])}) lies {far} dB of "
+        f"The strongest other estimator ({some(names)}) lies {far} dB of "
         "PSNR from the best, above where that is positive"
     )
     if not any(rival.interval for rival in tops):

@@ -7,7 +7,7 @@ from caejax.report.fields import DECODER, choices_and_conditions
 from caejax.report.leads import Setting, name_of, scores_of
 from caejax.report.read import SweepFiles
 from caejax.report.tables import PARAMS
-from caejax.report.words import NAMED, at, joined
+from caejax.report.words import at, some
 
 _ALIKE = 1.05  # times the parameters, up to which sizes count as equal
 
@@ -64,5 +64,4 @@ def _end(counts, end):
     """The fewest or the most parameters, and the choices that have so many."""
     count = end(counts.values())
     names = [name_of(choice) for choice, x in counts.items() if x == count]
-    named = names if len(names) <= NAMED else [*names[:NAMED], "others"]
-    return f"{count:,}", joined(named)
+    return f"{count:,}", some(names)

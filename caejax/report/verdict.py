@@ -17,7 +17,7 @@ from caejax.report.judgement import Rival
 from caejax.report.leads import Lead, Setting, name_of
 from caejax.report.read import SweepFiles
 from caejax.report.settings import label
-from caejax.report.words import NAMED, begun, joined, settings
+from caejax.report.words import NAMED, begun, joined, settings, some
 
 
 def verdict(
@@ -137,7 +137,7 @@ def _who_is_better(tops, several):
     if not better:
         what = f"cannot be told from {'the best' if several else 'the model'}"
     where = f" at {len(named)} of {len(tops)}" if len(named) < len(tops) else ""
-    return [f"{joined(names[:NAMED])} {what}{where}"]
+    return [f"{some(names)} {what}{where}"]
 
 
 def nearest_below(tops: Sequence[Rival]) -> Rival | None:
@@ -160,4 +160,4 @@ def _seen_of_rivals(tops, several):
     verb = "lies" if len(names) == 1 else "lie"
     where = f" at {len(ahead)} of {len(tops)}" if len(ahead) < len(tops) else ""
     whom = "all" if several else "the model"
-    return f"in {these(tops)} {joined(names[:NAMED])} {verb} above {whom}{where}"
+    return f"in {these(tops)} {some(names)} {verb} above {whom}{where}"

@@ -19,6 +19,11 @@ def joined(words: Sequence[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
+def some(names: Sequence[str]) -> str:
+    """Names, as many as a sentence has room for, and that there are others."""
+    return joined(names if len(names) <= NAMED else [*names[:NAMED], "others"])
+
+
 def span(values: Sequence[float], digits: int) -> str:
     """The smallest and the largest value, once where they look the same."""
     texts = [f"{value:z.{digits}f}" for value in (min(values), max(values))]
