@@ -208,6 +208,19 @@ def test_the_readme_is_short_and_its_links_lead_somewhere():
                 assert (page.parent / path).exists(), f"{page}: {target}"
 
 
+def test_pictures_are_described_and_alike_wherever_they_are():
+    found = {}
+    for page in (*PAGES, *ROOT.glob("*.md"), *ROOT.glob("experiments/*/README.md")):
+        for alt, target in re.findall(r"!\[([^\]]*)\]\(([^)]+)\)", page.read_text()):
+            path = re.sub(r".*_generated/studies/", f"{ROOT}/experiments/", target)
+            words = " ".join(alt.split())
+            found.setdefault((page.parent / path).resolve(), set()).add(words)
+            assert len(words.split()) >= 4, f"{page}: {words}"
+    assert len(found) > 20
+    for path, said in found.items():
+        assert len(said) == 1, f"{path}: {said}"
+
+
 def _configs_in(page):
     """The configs that a page's Python blocks make or train."""
     for block in blocks_of(page):

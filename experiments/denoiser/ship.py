@@ -159,7 +159,11 @@ def card(rows: list[Row]) -> str:
             lines.append([name, estimator, *cells(by_number, ".2f")])
         lines += [[name, *row[1:]] for row in lead_rows(rows, kind)]
     head = ["images of", "estimator", *(f"{level} / 255" for level in LEVELS)]
-    pictures = [f"![{kind}]({path})" for kind, path in _pictures().items()]
+    pictures = [
+        f"![What {NAMES[kind]} does not restore well: four damaged inputs, and its "
+        f"outputs]({path})"
+        for kind, path in _pictures().items()
+    ]
     names = weights.shipped()
     return _CARD.format(
         **_WORDS[1 if len(names) == 1 else 2],
