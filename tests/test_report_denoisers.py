@@ -95,6 +95,10 @@ def test_captions_say_by_what_figures_rank_and_why_orders_differ():
     assert "All at glyphs" in said
 
 
+def test_captions_are_short():
+    assert max(len(text.split()) for text in captions.CAPTIONS.values()) <= 75
+
+
 def test_captions_of_checkerboards_compare_what_is_drawn():
     found = sweep(pca=17.0)
 

@@ -19,29 +19,25 @@ from caejax.report.read import RunFiles, SweepFiles
 from caejax.report.words import joined
 
 CAPTIONS = {
-    "denoisers": "Test images, corrupted, and what denoisers that are not trained "
-    "(tuned on validation images) and each decoder make of them, with PSNRs over the "
-    "test split; the part of the first image that has most in it, enlarged; and what "
-    "each whole model, encoder and decoder, makes of a flat light grey image and of a "
-    "ramp, to which no noise was added. The number is its pattern on flat grey: the "
-    "RMS of what is not flat, in grey levels of 255. That the grey itself comes back "
-    "darker or lighter is no pattern. The filters are not given these two, as they do "
-    "not upsample.",
+    "denoisers": "Test images, corrupted, and what methods without a network and each "
+    "decoder make of them, with PSNRs over the test split; a part of the first image, "
+    "enlarged; what each whole model makes of a flat grey image and a ramp, without "
+    "noise. The number is the pattern on flat grey: the RMS of what is not flat, in "
+    "grey levels of 255. A grey that comes back darker or lighter is no pattern.",
     "checkerboard": "Test images and what each decoder makes of them. Below each is "
-    "its ripple: what it draws on a constant code, which ought to give a flat image, "
-    "minus the mean. The numbers are the RMS of that in the image, in grey levels of "
-    "255, over the mean codes of test images.",
+    "its ripple: what it draws on a constant code, minus the mean; without a pattern "
+    "that is flat. The numbers are its RMS in the image, in grey levels of 255, over "
+    "the mean codes of test images.",
     "dc_ripple_steps": "DC ripple, what the decoder draws on constant codes, while "
     "training. Below the dashed line there is only rounding.",
     "residual_spectrum": "Mean power spectrum of the test residuals (outputs minus "
-    "clean images). The wedges outside point at the rows and columns of 1/2, 1/4 and "
-    "1/8 cycle per pixel: where they cross, only a pattern of period 2, 4 or 8 can put "
-    "a bright pixel.",
+    "clean images). The wedges point at the rows and columns of 1/2, 1/4 and 1/8 cycle "
+    "per pixel. Where they cross, only a pattern of period 2, 4 or 8 can put a bright "
+    "pixel.",
     "phase_means": "The residual pattern: the mean test residual (output minus clean "
     "image) of every phase of the longest period, minus the mean of all, in grey "
-    "levels of 255. A checkerboard makes phases differ, and so does what is left of "
-    "the images themselves: each RMS is of both, so a decoder without a pattern has "
-    "one, too.",
+    "levels of 255. What is left of the images differs by phase, too, so the RMS of a "
+    "decoder without a pattern is not 0.",
     "gallery": "Flat colours and gradients, what each whole model makes of them, and "
     "the ripple in that: its linear output without the trend. Decoders that are clean "
     "on flat colours may draw steps on gradients.",
@@ -53,8 +49,7 @@ CAPTIONS = {
 # Of runs whose decoder has been looked at.
 _CONVOLUTIONAL = {
     "reconstructions": " And the ripple that the decoder draws on a constant code: "
-    "black and white are as many grey levels of 255 below and above its mean as stand "
-    "beside it.",
+    "black is below its mean, and white above it, by the grey levels of 255 beside it.",
     "curves": " And the DC ripple: below the dashed line, if there is one, there is "
     "only rounding.",
 }
