@@ -1,5 +1,8 @@
 """Tests of sums with weights of their own at every pixel, and of bilinear samples."""
 
+import subprocess
+import sys
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -77,3 +80,17 @@ def test_gradients_through_the_projection_are_projected(normal):
     h, weights = normal(4, 4, 1, 2), normal(4, 4, 1, 2)
     gradient = jax.grad(lambda h: (equal_gains(h) * weights).sum())(h)
     np.testing.assert_allclose(gradient, equal_gains(weights), atol=1e-6)
+
+
+def test_samples_of_one_group_have_a_gradient():
+    """Compiled, where XLA of jaxlib 0.10.2 ends the process at sums of seven axes."""
+    code = (
+        "import jax, jax.numpy as jnp; from caejax.ops.reassembly import sample; "
+        "x, offsets = jnp.ones((16, 4, 4, 31)), jnp.full((16, 4, 4, 4, 1, 2), 0.25); "
+        "gradient = jax.jit(jax.grad(lambda *a: sample(*a).sum()))(x, offsets); "
+        "print(round(float(gradient.sum())))"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert found.stdout.strip() == str(16 * 4 * 4 * 31 * 4)

@@ -139,7 +139,7 @@ def _from_next_pixels(x, offsets):
     flat = offsets.reshape(*offsets.shape[:3], -1, 2, 1)
     low = jnp.floor(flat)
     rest = flat - low
-    places = jnp.array([-1.0, 0.0, 1.0])
+    places = jnp.array([-1.0, 0.0, 1.0]).reshape(1, 1, 1, 1, 1, 3)
     from_low = places - low  # 0 at the lower neighbour, 1 at the upper
     weights = jnp.where(from_low == 0, 1 - rest, jnp.where(from_low == 1, rest, 0))
     rows, columns = weights[..., 0, :, None], weights[..., 1, None, :]
