@@ -232,6 +232,38 @@ def test_of_sgi_with_16_bits_it_is_said():
     assert read.notes == ("8 of 16 bits are read",)
 
 
+def with_bits(stored, kind, bits):
+    """A file of 8 bits a channel, whose header says that it has more."""
+    stored = bytearray(stored)
+    if kind == "jpeg2000":
+        first = stored.index(b"\xff\x4f\xff\x51") + 42
+        stored[first : first + 9 : 3] = [bits - 1] * 3
+    else:
+        stored[stored.index(b"av1C") + 6] |= {8: 0, 10: 0x40, 12: 0x60}[bits]
+        first = stored.index(b"pixi") + 9
+        stored[first : first + 3] = [bits] * 3
+    return io.BytesIO(bytes(stored))
+
+
+@pytest.mark.parametrize(
+    ("kind", "bits"),
+    [("jpeg2000", 8), ("jpeg2000", 12), ("jpeg2000", 16), ("avif", 8), ("avif", 10)],
+)
+def test_of_compressed_colours_with_more_than_8_bits_it_is_said(kind, bits):
+    stored = in_memory(Image.new("RGB", (16, 16), (9, 99, 199)), kind).getvalue()
+    read = read_picture(with_bits(stored, kind, bits), name="a", full_depth=True)
+    assert read.values.shape == (16, 16, 3)
+    assert read.notes == ((f"8 of {bits} bits are read",) if bits > 8 else ())
+
+
+def test_greys_of_jpeg_2000_have_all_16_bits():
+    greys = np.arange(20000, 20256, dtype=np.uint16).reshape(16, 16)
+    file = in_memory(Image.fromarray(greys), "jpeg2000")
+    read = read_picture(file, name="a", full_depth=True)
+    np.testing.assert_allclose(read.values[..., 0], greys / 65535, atol=1e-6)
+    assert read.notes == ()
+
+
 def test_pixels_of_16_bits_are_no_channels_of_16():
     """A BMP file with 5, 6 and 5 bits for a pixel's colours."""
     head = struct.pack("<IiiHHIIiiII", 40, 2, 1, 1, 16, 3, 4, 0, 0, 0, 0)

@@ -36,11 +36,45 @@ def is_deep(image: Image.Image) -> bool:
     return deep and not upper_bytes_alone(image)
 
 
-def is_cut(image: Image.Image) -> bool:
-    """Whether an image that was just opened has 16 bits, of which 8 can be had."""
-    stored = any(_has_two_bytes(tile[0], tile[3]) for tile in image.tile)
-    bytes_alone = image.mode[0] not in "IF"
-    return upper_bytes_alone(image) or (bytes_alone and stored and not is_deep(image))
+def cut_bits(image: Image.Image) -> int:
+    """The bits a channel of an image that was just opened, of which 8 can be had.
+
+    0 where all can be had.
+    """
+    if upper_bytes_alone(image):
+        return 16
+    if image.mode[0] in "IF" or is_deep(image):
+        return 0
+    if coded := _CODED_BITS.get(image.format):
+        bits = coded(_stored(image))
+        return bits if bits > 8 else 0
+    return 16 * any(_has_two_bytes(tile[0], tile[3]) for tile in image.tile)
+
+
+def _stored(image):
+    """The bytes of the file of an image that was just opened."""
+    place = image.fp.tell()
+    image.fp.seek(0)
+    stored = image.fp.read()
+    image.fp.seek(place)
+    return stored
+
+
+def _bits_of_jpeg2000(stored):
+    # After two markers, the second one's length and 34 bytes of sizes (ITU-T T.800).
+    count = stored.index(b"\xff\x4f\xff\x51") + 40
+    (channels,) = struct.unpack_from(">H", stored, count)
+    return 1 + max(x & 0x7F for x in stored[count + 2 : count + 2 + 3 * channels : 3])
+
+
+def _bits_of_avif(stored):
+    # Two flags in the third byte: more than 8, and 12 (AV1-ISOBMFF).
+    flags = stored[stored.index(b"av1C") + 6]
+    return 12 if flags & 0x20 else 10 if flags & 0x40 else 8
+
+
+# Pillow tells nothing of them, and reads colours with 8 bits.
+_CODED_BITS = {"JPEG2000": _bits_of_jpeg2000, "AVIF": _bits_of_avif}
 
 
 def _has_two_bytes(codec, args):

@@ -18,7 +18,7 @@ _NOT_DECODED = {"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF"}
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as in JPEG
 _BYTE = 255
-_CUT = "8 of 16 bits are read"
+_CUT = "8 of {} bits are read"
 
 # By which it is told whether a profile changes anything.
 _COLOURS = np.stack(np.meshgrid(*[np.arange(0, 256, 51, np.uint8)] * 3), -1)
@@ -155,7 +155,7 @@ def read_picture(
     if profile and not (keep_profile and _fits(profile, values.shape[-1])):
         converted, told = _in_srgb(image, values, profile)
         if stored is not None and converted.shape[-1] == 3 and converted is not values:
-            wide, told = False, (*told, _CUT)  # as Pillow converts 8
+            wide, told = False, (*told, _CUT.format(16))  # as Pillow converts 8
         values, notes, profile = converted, notes + told, None
     about = {"exif": exif, "depth": 16 if wide else 8}
     if alpha is not None:
@@ -204,8 +204,9 @@ def _clear_colour(image):
 
 def _bits(image, full_depth):
     if deep.upper_bytes_alone(image):
-        return (f"{_CUT}, as its channels are compressed apart",)
-    return (_CUT,) if full_depth and deep.is_cut(image) else ()
+        return (f"{_CUT.format(16)}, as its channels are compressed apart",)
+    bits = deep.cut_bits(image) if full_depth else 0
+    return (_CUT.format(bits),) if bits else ()
 
 
 def _few_bits(values):
