@@ -2,6 +2,7 @@
 
 import io
 import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -137,6 +138,52 @@ def test_transparent_grey_of_16_bits_is_white():
     image = Image.fromarray(np.array([[1000, 30000]], np.uint16))
     values = read_image(in_memory(image, transparency=1000), 1, name="a")
     np.testing.assert_allclose(values[0, :, 0], [1, 30000 / 65535], rtol=1e-6)
+
+
+def png(pixels, bits, kind, clear):
+    """A PNG file of a row of pixels with a transparent colour, by the format's words.
+
+    Args:
+      pixels: the row's bytes.
+      bits: bits a channel.
+      kind: 0 of grey, 2 of colours.
+      clear: the colour.
+    """
+    width = 8 * len(pixels) // bits // (1 + kind)
+    bodies = {
+        b"IHDR": struct.pack(">IIBBBBB", width, 1, bits, kind, 0, 0, 0),
+        b"tRNS": struct.pack(f">{len(clear)}H", *clear),
+        b"IDAT": zlib.compress(b"\0" + pixels),
+        b"IEND": b"",
+    }
+    stored = b"\x89PNG\r\n\x1a\n"
+    for name, body in bodies.items():
+        check = struct.pack(">I", zlib.crc32(name + body))
+        stored += struct.pack(">I", len(body)) + name + body + check
+    return io.BytesIO(stored)
+
+
+@pytest.mark.parametrize("full_depth", [False, True])
+@pytest.mark.parametrize("clear", [(256, 256, 256), (0, 0, 0), (40000, 0, 7)])
+def test_a_transparent_colour_of_16_bits_is_white_and_others_stay(clear, full_depth):
+    """None of the others, which are like it in one of their bytes, is taken for it."""
+    row = np.array([clear, (0, 5, 7), (1, 1, 1), (40000, 1, 7), (256, 0, 256)], ">u2")
+    file = png(row.tobytes(), 16, 2, clear)
+    read = read_picture(file, name="a", full_depth=full_depth)
+    expected = row / 65535
+    expected[0] = 1
+    np.testing.assert_allclose(read.values[0], expected, atol=1e-6)
+    assert not any("transparent" in note for note in read.notes)
+
+
+@pytest.mark.parametrize(("bits", "row"), [(2, 0b00011011), (4, 0x1A)])
+def test_a_transparent_grey_of_few_bits_is_white(bits, row):
+    most = 2**bits - 1
+    levels = [row >> shift & most for shift in range(8 - bits, -1, -bits)]
+    file = png(bytes([row]), bits, 0, (levels[1],))
+    expected = [1 if x == levels[1] else x / most for x in levels]
+    values = read_image(file, 1, name="a")
+    np.testing.assert_allclose(values[0, :, 0], expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", ["gif", "tiff", "webp", "png"])

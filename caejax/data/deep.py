@@ -24,6 +24,8 @@ _GREY_AND_ALPHA = "LA;16B"
 # zero is white.
 _BITS, _PLANAR, _APART, _KIND, _WHITE_IS_ZERO = 258, 284, 2, 262, 0
 _STRIP = 64  # rows
+# What one of 3 or 15 levels of grey becomes of 255.
+_STEPS = {"L;2": 85, "L;4": 17}
 
 
 def is_deep(image: Image.Image) -> bool:
@@ -34,6 +36,22 @@ def is_deep(image: Image.Image) -> bool:
     known = {*_OTHER_ORDER, _GREY_AND_ALPHA}
     deep = any(_raw_mode(tile[3]) in known for tile in image.tile)
     return deep and not upper_bytes_alone(image)
+
+
+def mend_clear(image: Image.Image) -> tuple[int, ...] | None:
+    """Makes the transparent colour of a PNG that was just opened be found in it.
+
+    Pillow scales pixels of 2 and of 4 bits, and not that colour, and compares the lower
+    bytes of one of 16 bits with the higher bytes of pixels.
+
+    Returns:
+      The colour of an image that `is_deep`, which is to be found in `both_bytes`; None
+      where there is none.
+    """
+    for mode in _STEPS.keys() & {_raw_mode(tile[3]) for tile in image.tile}:
+        if (level := image.info.get("transparency")) is not None:
+            image.info["transparency"] = level * _STEPS[mode]
+    return image.info.pop("transparency", None) if is_deep(image) else None
 
 
 def cut_bits(image: Image.Image) -> int:

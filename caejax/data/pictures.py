@@ -122,9 +122,9 @@ def read_picture(
             warnings.simplefilter("ignore")
             with Image.open(file) as opened:
                 deep.mend_planes(opened)
-                full_depth = full_depth or keep_profile
-                notes = _pages(opened) + _clear_colour(opened)
-                notes += _bits(opened, full_depth)
+                clear = deep.mend_clear(opened)
+                full_depth = full_depth or keep_profile or clear is not None
+                notes = _pages(opened) + _bits(opened, full_depth)
                 profile = opened.info.get("icc_profile")
                 is_deep = full_depth and deep.is_deep(opened)
                 negative = deep.white_is_zero(opened)
@@ -132,7 +132,7 @@ def read_picture(
                 opened.filename = ""
                 image = exif_data.turned(opened)
                 exif = exif_data.kept(opened)
-            stored = _stored(file, image) if is_deep else None
+            stored = _stored(file, image, clear) if is_deep else None
     except Image.DecompressionBombError as error:
         raise CaejaxError(
             f"{name} has more pixels than are read at once: cut it into pieces"
@@ -175,10 +175,14 @@ def _unreadable(file, error):
     return "is not a readable image: replace or remove it"
 
 
-def _stored(file, image):
-    """All bits of an image's channels, in [0, 1], turned like it."""
+def _stored(file, image, clear):
+    """All bits of an image's channels, in [0, 1], turned like it; alpha last."""
     with Image.open(file) as opened:
-        return deep.both_bytes(opened, image).astype(np.float32) / 65535
+        values = deep.both_bytes(opened, image)
+    if clear is not None:
+        opaque = (values != clear).any(axis=-1, keepdims=True)
+        values = np.append(values, np.where(opaque, 65535, 0), axis=-1)
+    return values.astype(np.float32) / 65535
 
 
 def _parted(stored, alpha):
@@ -193,13 +197,6 @@ def _pages(image):
     if image.format == "MPO" or getattr(image, "n_frames", 1) < 2:
         return ()
     return ("the first page or frame alone is read",)
-
-
-def _clear_colour(image):
-    # Colours of 16 bits are read with 8, among which it cannot be told apart.
-    if image.mode == "RGB" and max(image.info.get("transparency", (0,))) > _BYTE:
-        return ("the transparent colour of 16 bits is not read",)
-    return ()
 
 
 def _bits(image, full_depth):
