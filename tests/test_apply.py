@@ -18,7 +18,7 @@ from caejax.config import to_json
 from caejax.corruptions import choose
 from caejax.errors import CaejaxError
 from caejax.inference import trained
-from caejax.inference.job import Job, load_images
+from caejax.inference.job import Job, each, load_images
 from caejax.metrics.noise import corrupt_examples
 from caejax.runtime import keys
 from caejax.training.images import load_split
@@ -277,6 +277,28 @@ def test_broken_images_are_named_and_the_others_done(command, tmp_path):
             assert {"a.png", "c.png", "e.png"} < {path.name for path in out.iterdir()}
         else:
             assert len(arrays(out / "codes.npz")["codes"]) == 3
+
+
+def test_images_that_memory_is_too_small_for_are_named_and_the_others_done(capsys):
+    full = RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes")
+    errors = {"b": MemoryError(), "d": full}
+    done = []
+
+    def work(path, advance):
+        if path.name in errors:
+            raise errors[path.name]
+        done.append(path.name)
+
+    assert each([Path(name) for name in "abcde"], work) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert [line[:31] for line in lines if line.startswith("error: ")] == [
+        "error: b: memory is exhausted (",
+        "error: d: memory is exhausted (",
+    ]
+    assert done == ["a", "c", "e"]
+    errors["b"] = ValueError("a fault of ours")
+    with pytest.raises(ValueError, match="a fault of ours"):
+        each([Path("b")], work)
 
 
 def test_an_error_that_all_images_share_is_printed_once(command, tmp_path):

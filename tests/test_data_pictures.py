@@ -6,7 +6,7 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, PngImagePlugin
 
 from caejax.data.pictures import read_image, read_picture
 from caejax.inference import image_files
@@ -122,6 +122,15 @@ def test_profiles_of_another_kind_of_picture_are_not_kept(linear, mode):
     strange = linear[:16] + space + linear[20:]
     file = in_memory(Image.new(mode, (2, 2), 0), icc_profile=strange)
     assert read_picture(file, name="a", keep_profile=True).profile is None
+
+
+def test_pictures_that_memory_is_too_small_for_are_not_called_broken(monkeypatch):
+    def load(image):
+        raise MemoryError
+
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", load)
+    with pytest.raises(MemoryError):
+        read_picture(in_memory(Image.new("L", (3, 2))), name="a")
 
 
 def test_values_of_12_bits_in_16_are_told():

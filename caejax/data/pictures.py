@@ -11,7 +11,7 @@ from PIL import Image, ImageCms
 
 from caejax.data import deep
 from caejax.data import exif as exif_data
-from caejax.errors import CaejaxError
+from caejax.errors import CaejaxError, lacks_memory
 
 # Formats that Pillow knows by name but does not decode by itself, and films.
 _NOT_DECODED = {"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF"}
@@ -138,6 +138,8 @@ def read_picture(
             f"{name} has more pixels than are read at once: cut it into pieces"
         ) from error
     except Exception as error:  # Pillow's decoders raise many kinds
+        if lacks_memory(error):
+            raise
         raise CaejaxError(f"{name} {_unreadable(file, error)}") from error
     values, alpha = _to_float(image)
     if stored is not None:

@@ -12,7 +12,7 @@ from caejax.data import split_indices
 from caejax.data.dataset import Part
 from caejax.data.origin import check_origin, hash_of
 from caejax.data.pictures import read_image
-from caejax.errors import CaejaxError
+from caejax.errors import CaejaxError, lacks_memory
 from caejax.files.paths import expand
 
 _INSTALL = 'pip install "caejax[tfds]"'
@@ -195,6 +195,8 @@ def _examples(
             "data.download=True to prepare it as array_record"
         ) from error
     except Exception as error:  # array_record and protobuf have their own kinds
+        if lacks_memory(error):
+            raise
         raise CaejaxError(
             f"cannot read {builder.data_path} ({_first_line(error)}): "
             "delete it and set data.download=True"

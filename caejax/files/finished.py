@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from caejax.errors import CaejaxError
+from caejax.errors import CaejaxError, lacks_memory
 from caejax.files.atomic import damaged, is_number, read_json
 
 _AGAIN = "`caejax run` makes it again from the last checkpoint"
@@ -64,6 +64,8 @@ def read_samples(workdir: Path) -> dict[str, np.ndarray]:
         raise FileNotFoundError(error.errno, error.strerror, str(path)) from None
     # Every part of an archive has errors of its own.
     except Exception as error:
+        if lacks_memory(error):
+            raise
         why = "it holds no arrays of numbers" if "pickle" in str(error) else error
         raise damaged(path, why, _AGAIN) from error
     return arrays

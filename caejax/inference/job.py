@@ -9,7 +9,13 @@ import numpy as np
 
 from caejax.data import Split
 from caejax.data.pictures import Picture, reduce_image
-from caejax.errors import CaejaxError, describe, print_error
+from caejax.errors import (
+    CaejaxError,
+    describe,
+    is_foreseen,
+    lacks_memory,
+    print_error,
+)
 from caejax.inference import image_files
 from caejax.inference.trained import Trained
 from caejax.report.style import paper_style, save
@@ -95,9 +101,13 @@ def each(paths: Sequence[Path], work: Callable[[Path, Advance], None]) -> int:
         for path in paths:
             try:
                 work(path, advance)
-            except (CaejaxError, OSError) as error:
+            except Exception as error:
+                if not is_foreseen(error):
+                    raise
                 failures += 1
                 line = describe(error)
+                if lacks_memory(error):
+                    line = f"{path}: {line}"
                 said[line] += 1
                 if said[line] == 1:
                     print_error(line)
