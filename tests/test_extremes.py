@@ -144,7 +144,7 @@ def set_and_check(field, value):
         ("optimizer.warmup_steps", 2**32, "at most 2,147,483,647"),
         ("train.probe_steps", (1, 10**20), "at most 2,147,483,647"),
         ("train.epochs", True, "of type int"),
-        ("optimizer.learning_rate", 10**400, "above 0"),
+        ("optimizer.learning_rate", 10**400, "above 0 and finite"),
         ("code_penalty", 1e308, "float32"),
         ("corruption.level", 1e308, "between 0 and 3.4"),
         ("model.widths", (True,), "whole numbers"),

@@ -77,6 +77,12 @@ def test_fields_take_none_either(field, value):
         command_line.apply(tiny_config(), [f"--config.{field}={value}"], "c.py")
 
 
+def test_of_none_it_is_said_what_the_field_takes():
+    line = "config.model.upsampling is 'None'; it must be a str, like 'nearest_k3'"
+    with pytest.raises(CaejaxError, match=f"^{line}$"):
+        command_line.apply(tiny_config(), ["--config.model.upsampling=None"], "c.py")
+
+
 def test_fields_take_numbers_and_texts_with_underscores():
     config = tiny_config()
     words = ["data.dir=/a/1_0", "optimizer.learning_rate=1e-2", "model.widths=(16, 8)"]

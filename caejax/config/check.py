@@ -276,7 +276,9 @@ def _check_numbers(config):
 
 def _check_number(field, value):
     if field in _BELOW_1 and not 0 <= value < 1:
-        raise CaejaxError(f"config.{field} is {value}; it must be between 0 and 1")
+        raise CaejaxError(
+            f"config.{field} is {value}; it must be at least 0 and below 1"
+        )
     if field in _SHARES and not 0 <= value <= 1:
         raise CaejaxError(f"config.{field} is {value}; it must be from 0 to 1")
     if field in ("seed", "data.seed") and not 0 <= value <= COUNTABLE:
@@ -285,6 +287,7 @@ def _check_number(field, value):
         )
     if not 0 <= value < math.inf or (field in _POSITIVE and value == 0):
         bound = "above 0" if field in _POSITIVE else "at least 0"
+        bound += " and finite" * (value == math.inf)
         raise CaejaxError(f"config.{field} is {shown(value)}; it must be {bound}")
     if isinstance(value, int) and field not in _UNCOUNTED:
         _check_countable(field, value)

@@ -75,7 +75,9 @@ def apply(config: ConfigDict, overrides: Sequence[str], file: str) -> None:
     except Exception as error:  # also of ast, which reads tuples: SyntaxError, …
         raise CaejaxError(_explain(str(error) or type(error).__name__)) from error
     for match in parsed:  # of those types that it lets pass: True as a number, None
-        override(config, match[2], get(config, match[2]))
+        if (value := get(config, match[2])) is None:
+            raise CaejaxError(_bad_value(match[2], match[3][1:]))
+        override(config, match[2], value)
 
 
 def check_mode(overrides: Sequence[str], mode: str) -> None:
