@@ -18,7 +18,7 @@ from caejax.config import to_json
 from caejax.corruptions import choose
 from caejax.errors import CaejaxError
 from caejax.inference import trained
-from caejax.inference.job import Job, each, load_images
+from caejax.inference.job import Job, claim, each, load_images
 from caejax.metrics.noise import corrupt_examples
 from caejax.runtime import keys
 from caejax.training.images import load_split
@@ -360,6 +360,16 @@ def test_nothing_is_written_over_unasked(command, tmp_path):
     assert image.read_bytes() == before
     assert command("denoise", other, "--overwrite")[:2] == (0, [])
     assert image.read_bytes() != before
+
+
+@pytest.mark.parametrize(("suffix", "other"), [("png", "tif"), ("tif", "png")])
+def test_files_of_another_format_are_in_nobodys_way(suffix, other, tmp_path):
+    job = Job(None, tmp_path, False, (), False, "test", 0, 8)
+    image = save(tmp_path / f"x.{other}", digit())
+    claim(job, "denoised", [image], ["x"], suffix)
+    save(tmp_path / f"x.{suffix}", digit())
+    with pytest.raises(CaejaxError, match=rf"x\.{suffix} exists"):
+        claim(job, "denoised", [image], ["x"], suffix)
 
 
 @pytest.mark.parametrize("name", ["denoise", "encode", "reconstruct"])

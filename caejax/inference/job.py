@@ -149,6 +149,7 @@ def claim(
     title: str,
     paths: Sequence[Path] = (),
     names: Iterable[str] = (),
+    suffix: str = "png",
 ) -> None:
     """Makes the output folder ready for a command's files.
 
@@ -157,12 +158,11 @@ def claim(
       title: The name of the figure and its arrays.
       paths: The files of the images that are read.
       names: The names of other pictures with their arrays.
+      suffix: How the files of those pictures end.
     """
-    files = [f"{name}.{suffix}" for name in (title, *names) for suffix in _SUFFIXES]
+    files = [f"{title}.png", f"{title}.npz"]
+    files += [f"{name}.{end}" for name in names for end in (suffix, "npz")]
     image_files.claim(job.out, files, paths, overwrite=job.overwrite)
-
-
-_SUFFIXES = ("png", "npz", "tif")
 
 
 def write_arrays(job: Job, title: str, arrays: dict[str, np.ndarray]) -> None:

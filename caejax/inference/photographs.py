@@ -52,7 +52,8 @@ def denoise(job: Job, how: How) -> int:
     if not paths:
         return failures
     names = dict(zip(paths, image_files.output_names(paths, ["denoised"]), strict=True))
-    claim(job, "denoised", paths, names.values())
+    suffix = _SUFFIX[how.format]
+    claim(job, "denoised", paths, names.values(), suffix)
     models: dict[int, Trained] = {}
     shown: list[applied.Photograph] = []
     most = min(len(paths), job.count, applied.PHOTOGRAPHS)
@@ -61,7 +62,7 @@ def denoise(job: Job, how: How) -> int:
     def work(path, advance):
         picture, model = _read(job, path, models)
         output = run(model, picture.values, how, advance)
-        file = job.out / f"{names[path]}.{_SUFFIX[how.format]}"
+        file = job.out / f"{names[path]}.{suffix}"
         image_files.write(file, output, picture)
         image_files.write_npz(job.out / f"{names[path]}.npz", {"output": output})
         tell(f"wrote {file} and .npz of {path}")
