@@ -73,6 +73,14 @@ def test_tiles_are_as_the_whole():
         any_size.plan(random_model(**UNET), (300, 300), least)
 
 
+def test_where_memory_is_too_small_for_a_tile_more_is_asked_for():
+    model = random_model(crop=16, **UNET)
+    assert any_size.tile_of(model, 1e-3) == model.model.stride
+    how = photographs.How(memory=1e-3)
+    with pytest.raises(CaejaxError, match=r"too small for this model.*larger --memory"):
+        photographs.run(model, np.zeros((300, 300, 1), np.float32), how)
+
+
 def test_the_reach_is_not_too_small():
     """What lies further off changes nothing, to the last bit but rounding."""
     for fields in (UNET, {"downsampling": "blur_pool", "upsampling": "bicubic_k3"}):

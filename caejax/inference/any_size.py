@@ -199,11 +199,11 @@ def of_any_size(trained: Trained) -> bool:
 
 
 def tile_of(trained: Trained, memory: float = MEMORY) -> int:
-    """The side of the largest tile that a model has so many MiB for."""
+    """The side of the largest tile that so many MiB suffice for, a stride at least."""
     model = trained.model
     bytes_a_pixel = 4 * model.largest_map / math.prod(model.shape[:2])
     side = int(math.sqrt(memory * 2**20 / bytes_a_pixel))
-    return min(_LARGEST, side // model.stride * model.stride)
+    return min(_LARGEST, max(1, side // model.stride) * model.stride)
 
 
 def _margin(trained):
