@@ -363,7 +363,7 @@ def _apply(args) -> int:
         if a_run and args.command == "denoise":
             _tell_if_worse(run)
         out = run / "apply" / args.command if a_run else out
-    if args.out:
+    if args.out is not None:
         out = expand_folder(args.out, "--out")
     if args.data_dir and model is not None:
         model.config.data.dir = args.data_dir

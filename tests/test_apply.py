@@ -426,6 +426,15 @@ MISTAKES = {
     ),
     "an empty folder": (["denoise", "--run=RUN", "TMP/empty"], "no image in TMP/empty"),
     "colour": (["denoise", "--run=RUN", "TMP/red.png"], "red.png is in colour.*--conv"),
+    "tiles of the run's own": (
+        ["denoise", "--run=RUN", "--tile=64"],
+        "--tile is for images of yours; name some",
+    ),
+    "a format for the run's own": (
+        ["denoise", "--run=RUN", "--format=tiff"],
+        "--format is for images of yours; name some",
+    ),
+    "no name of a folder": (["encode", "--run=RUN", "--out="], "--out is empty; name"),
     "no folder to write": (["encode", "--run=RUN", "--out=TMP/red.png"], "red.png"),
 }
 

@@ -68,6 +68,14 @@ def denoise(
     if job.images:
         how = photographs.How(level, tile, memory, ensemble, format)
         return photographs.denoise(job, how)
+    flags = {
+        "--tile": tile,
+        "--memory": memory,
+        "--ensemble": ensemble,
+        "--format": format != "png",
+    }
+    for flag in filter(flags.get, flags):
+        raise CaejaxError(f"{flag} is for images of yours; name some, or leave it out")
     if job.trained is None:
         raise CaejaxError(
             "there is nothing to denoise: name your images, or the run whose own data "
