@@ -1,7 +1,9 @@
 """What commands make of runs and sweeps whose files have been damaged since."""
 
 import json
+import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from caejax.evaluation.levels import measure_levels
 from caejax.evaluation.references import measure_references
 from caejax.files.atomic import move_aside, read_rows, write_atomically
 from caejax.files.csv_files import read_csv
+from caejax.files.finished import read_samples
 from caejax.report import report as report_lib
 from caejax.report.read import read_sweep
 from caejax.report.report import report
@@ -318,6 +321,31 @@ def test_a_damaged_config_of_nothing_is_written_over(tmp_path):
     loop.train(own_config(), tmp_path, verbose=False)
     text = config_lib.to_json(own_config()) + "\n"
     assert (tmp_path / "config.json").read_text() == text
+
+
+def test_a_pipe_is_written_to_and_stays_one(tmp_path):
+    """As /dev/null does, which root could replace; and streams, as a shell's >(...)."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    end = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
+    for path in (pipe, Path(f"/dev/fd/{end}")):
+        write_atomically(path, "a text")
+        assert os.read(end, 99) == b"a text"
+    os.close(end)
+    assert pipe.is_fifo()
+    assert list(tmp_path.iterdir()) == [pipe]
+
+
+def test_samples_that_memory_is_too_small_for_are_not_called_damaged(
+    tmp_path, monkeypatch
+):
+    def load(file):
+        raise MemoryError
+
+    (tmp_path / "samples.npz").write_bytes(b"")
+    monkeypatch.setattr(np, "load", load)
+    with pytest.raises(MemoryError):
+        read_samples(tmp_path)
 
 
 def test_a_folder_in_a_file_s_place_is_kept(tmp_path):

@@ -27,7 +27,14 @@ def _part_name(name):
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Opens a file that takes its name only when it is whole."""
+    """Opens a file that takes its name only when it is whole.
+
+    Devices, pipes and the streams of a process are written to and stay what they are.
+    """
+    if _is_stream(path):
+        with naming(path), path.open("wb") as file:
+            yield file
+        return
     part = path.with_name(_part_name(path.name))
     if path.is_dir() and not path.is_symlink():
         move_aside(path, path.parent / "damaged")
@@ -40,6 +47,13 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     finally:
         part.unlink(missing_ok=True)
         _parts.discard(part)
+
+
+def _is_stream(path):
+    """Whether a path is no file or folder, as /dev/null, /dev/stdout and FIFOs."""
+    above = os.path.realpath(path.parent)
+    known = above == "/dev" or above.startswith("/proc/")
+    return known or (path.exists() and not (path.is_file() or path.is_dir()))
 
 
 @contextlib.contextmanager
