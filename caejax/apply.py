@@ -125,8 +125,10 @@ def parse(argv: Sequence[str], program: str = _PROGRAM) -> argparse.Namespace:
         text = text + f"\n{_shipped()}\n" * (name == "denoise")
         command = commands.add_parser(name, help=line, description=text)
         _add_arguments(command, name)
-    args, rest = parser.parse_known_args(argv)
+    end = [*argv, "--"].index("--")  # argparse finds it only before the first image
+    args, rest = parser.parse_known_args(argv[:end])
     flags = [word for word in rest if word.startswith("-")]
+    rest += argv[end + 1 :]
     if flags or (rest and "images" not in args):
         commands.choices[args.command].refuse(flags or rest)
     args.images = [*getattr(args, "images", ()), *rest]  # those behind a flag

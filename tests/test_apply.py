@@ -389,6 +389,11 @@ def test_images_may_stand_behind_flags(command, tmp_path):
     assert (out / "1.npz").exists()
 
 
+def test_images_of_any_name_may_stand_behind_two_dashes():
+    words = ["denoise", "a.png", "--count=1", "b.png", "--", "-c.png", "--run=d"]
+    assert apply.parse(words).images == ["a.png", "b.png", "-c.png", "--run=d"]
+
+
 MISTAKES = {
     "an unknown command": (["remove"], "COMMAND is 'remove'; known: reconstruct"),
     "no run": (["encode", "--run=TMP/none"], "TMP/none holds no run"),
