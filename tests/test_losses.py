@@ -97,6 +97,16 @@ def test_bce_of_extreme_logits():
     np.testing.assert_allclose(value, [0, 0, 200, 200], atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("name", "param"), [(name, x) for name, loss in LOSSES.items() for x in loss.params]
+)
+def test_gradients_are_finite_whatever_a_parameter_may_be(name, param):
+    loss, images = LOSSES[name], jnp.full((1, 2, 2, 1), 0.5)
+    least = {param: loss.params[param].low}
+    gradient = jax.grad(lambda x: loss.per_image(x, images, **least).sum())(images)
+    assert np.isfinite(gradient).all()
+
+
 @pytest.mark.parametrize("name", LOSSES)
 @pytest.mark.parametrize(
     ("output", "target"),

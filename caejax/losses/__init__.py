@@ -45,7 +45,12 @@ LOSSES: dict[str, Loss] = {
     "l1": Loss("caejax.losses.per_image:l1"),
     "charbonnier": Loss(
         "caejax.losses.per_image:charbonnier",
-        params={"epsilon": Parameter(1e-3, doc="Error below which it is quadratic.")},
+        params={
+            # Of 0, or so small that its square is, the gradient is none at errors of 0.
+            "epsilon": Parameter(
+                1e-3, low=1e-12, doc="Error below which it is quadratic."
+            )
+        },
     ),
     "log_mse": Loss(
         "caejax.losses.per_image:log_mse",

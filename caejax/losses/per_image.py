@@ -44,7 +44,7 @@ def charbonnier(
 
     Args:
       output, target: images, (B, H, W, C).
-      epsilon: about the error below which it is quadratic.
+      epsilon: about the error below which it is quadratic; above 0.
 
     Returns:
       One value per image, (B,).
