@@ -14,6 +14,7 @@ from helpers.sweep_jobs import fake_config, sweep_config
 from helpers.tiny import tiny_config
 
 from caejax.files.locks import holding, sharing
+from caejax.runtime import stopping
 from caejax.sweep.alike import alike
 from caejax.sweep.executors import vmap as together
 from caejax.sweep.run import run_sweep
@@ -148,6 +149,30 @@ def test_a_group_that_hears_ctrl_c_saves_every_run(tmp_path, joint, monkeypatch)
     signal.signal(signal.SIGINT, before)
     tables = [(x / "results.csv").read_bytes() for x in (tmp_path, joint[0])]
     assert tables[0] == tables[1]
+
+
+def test_a_run_that_cannot_be_saved_keeps_no_other_from_it(monkeypatch):
+    saved, said = [], []
+
+    def course(name):
+        yield Request(None, None, None, 0)
+        if name == "full":  # is the disk, and that of a run that has failed
+            return "failed"
+        saved.append(name)
+        stopping.check()
+
+    def take(requests):
+        monkeypatch.setattr(stopping._Notes, "asked", signal.SIGTERM)
+        return [(None, None, 0.0) for _ in requests]
+
+    monkeypatch.setattr(stopping._Notes, "eased_at", 0.0)  # and set back
+    monkeypatch.setattr(group, "_pacemaker", lambda lanes: take)
+    courses = {name: course(name) for name in ("first", "full", "last")}
+    requests = {name: next(x) for name, x in courses.items()}
+    with pytest.raises(stopping.Stopped):
+        group.train_together(courses, requests, 1, lambda *what: said.append(what))
+    assert saved == ["first", "last"]
+    assert said == [("full", "failed")]
 
 
 @pytest.fixture

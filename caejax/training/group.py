@@ -7,7 +7,6 @@ have plenty to do with one run, every core takes one run after another, and none
 for another.
 """
 
-import contextlib
 import functools
 import time
 from collections.abc import Callable
@@ -40,8 +39,8 @@ def train_together(
 ) -> None:
     """Takes the steps that courses ask for, until all have ended.
 
-    Where a device runs out of memory, half as many are tried at a time, down to one a
-    device. That is another program, which may round otherwise.
+    Where a device runs out of memory, half as many are tried at a time, down to one
+    a device. That is another program, which may round otherwise.
 
     Args:
       courses: the runs' courses by name. The runs have the same images, and recipes
@@ -70,23 +69,22 @@ def train_together(
                 continue
             answers = [error] * len(names)  # it is that of each
         for name, answer in zip(names, answers, strict=True):
-            try:
-                requests[name] = go_on(courses[name], answer)
-            except StopIteration as end:
-                del requests[name], courses[name]
-                ended(name, end.value)
-            except stopping.Stopped:
-                del requests[name], courses[name]  # the others are to save, too
+            _answer(name, answer, courses, requests, ended)
         if stopping.asked():
-            _stop(courses, requests)
+            # All are answered without a step, so that each saves what it has to.
+            for name, (_, state, sums, _) in list(requests.items()):
+                _answer(name, (state, sums, 0.0), courses, requests, ended)
             stopping.check()
 
 
-def _stop(courses, requests):
-    """Answers all without a step, so that each saves what it has to."""
-    for name, request in requests.items():
-        with contextlib.suppress(stopping.Stopped):
-            go_on(courses[name], (request.state, request.sums, 0.0))
+def _answer(name, answer, courses, requests, ended):
+    try:
+        requests[name] = go_on(courses[name], answer)
+    except StopIteration as end:
+        del requests[name], courses[name]
+        ended(name, end.value)
+    except stopping.Stopped:
+        del requests[name], courses[name]  # the others are to save, too
 
 
 def _pacemaker(lanes):
