@@ -175,6 +175,31 @@ def test_a_run_that_cannot_be_saved_keeps_no_other_from_it(monkeypatch):
     assert said == [("full", "failed")]
 
 
+@pytest.mark.parametrize(
+    "error", [MemoryError(), jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: no")]
+)
+def test_memory_of_the_host_or_a_device_may_not_do_for_a_group(error, monkeypatch):
+    taken, said = [], []
+
+    def course():
+        yield Request(None, None, None, 0)
+        return "done"
+
+    def take(requests):
+        taken.append(len(requests))
+        if len(requests) > 1:
+            raise error
+        return [(None, None, 0.0)]
+
+    monkeypatch.setattr(group, "_pacemaker", lambda lanes: take)
+    monkeypatch.setattr(jax, "device_count", lambda: 1)
+    courses = {name: course() for name in "abc"}
+    requests = {name: next(x) for name, x in courses.items()}
+    group.train_together(courses, requests, 3, lambda *what: said.append(what))
+    assert taken == [3, 1, 1, 1]
+    assert said == [(name, "done") for name in "abc"]
+
+
 @pytest.fixture
 def lanes(monkeypatch):
     """How many runs the programs of groups have taken at a time."""

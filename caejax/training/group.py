@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from caejax.errors import lacks_memory
 from caejax.runtime import devices, stopping
 from caejax.runtime.compilation import quick_jit
 from caejax.training.loop import go_on
@@ -39,8 +40,8 @@ def train_together(
 ) -> None:
     """Takes the steps that courses ask for, until all have ended.
 
-    Where a device runs out of memory, half as many are tried at a time, down to one
-    a device. That is another program, which may round otherwise.
+    Where memory runs out, half as many are tried at a time, down to one a device.
+    That is another program, which may round otherwise.
 
     Args:
       courses: the runs' courses by name. The runs have the same images, and recipes
@@ -62,7 +63,7 @@ def train_together(
         try:
             answers = take([requests[name] for name in names])
         except Exception as error:
-            if each > 1 and "RESOURCE_EXHAUSTED" in str(error):
+            if each > 1 and lacks_memory(error):
                 # The requests' own states were copied, not given away, and go again.
                 each //= 2
                 take = _pacemaker(each * jax.device_count())
