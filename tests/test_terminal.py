@@ -73,6 +73,14 @@ def test_a_run_has_its_epochs_above_its_bar(columns, terminal, capsys):
     assert ("images/s" in bar) == (columns > 60)
 
 
+def test_an_epoch_s_last_step_is_shown_as_its_own(terminal, capsys):
+    terminal(60)
+    with run_view(700, 100, verbose=True) as view:
+        view.update(49, 0.5, 12.0, 100.0)
+    lines = lines_shown(capsys.readouterr().out)
+    assert any("epoch 7/100" in line for line in lines)
+
+
 def test_a_run_in_a_file_has_whole_lines(monkeypatch, capsys):
     monkeypatch.setattr(sys.stdout, "isatty", lambda: False, raising=False)
     with run_view(10, 1, verbose=True) as view:

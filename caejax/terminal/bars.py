@@ -5,7 +5,6 @@ It is never wider than the terminal, and neither are the lines above.
 
 import contextlib
 import functools
-import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -63,7 +62,7 @@ def run_view(total: int, epochs: int, *, verbose: bool) -> Iterator[RunView]:
         done = (step - first) / (total - first) if total > first else 1.0
         now[:] = (
             step / total,
-            f"epoch {math.ceil(step / total * epochs)}/{epochs}",
+            f"epoch {-(-step * epochs // total)}/{epochs}",
             f"loss {loss:.4f}",
             f"psnr {psnr:.2f} dB",
             *time_left(done, time.monotonic() - start),
