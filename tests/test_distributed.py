@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import pytest
@@ -13,6 +14,7 @@ from helpers.runs import rows_of
 from helpers.tiny import tiny_config
 
 from caejax import main
+from caejax.commands import run
 from caejax.config import to_json
 from caejax.errors import CaejaxError
 from caejax.runtime import together
@@ -119,6 +121,24 @@ def test_what_processes_answer_is_one_line(tmp_path, monkeypatch):
     with pytest.raises(CaejaxError, match="--distributed: process 2: no good"):
         across.greet(config_of(1), tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_that_process_0_is_gone_is_said(tmp_path, written, monkeypatch):
+    def follow(*_):
+        raise CaejaxError("process 0 has ended")
+
+    for name, value in (("join", None), ("count", 2), ("index", 1)):
+        monkeypatch.setattr(together, name, lambda *_, value=value: value)
+    monkeypatch.setattr(across, "follow", follow)
+    config = config_of(1)
+    options = SimpleNamespace(
+        config=config, workdir=tmp_path, processes=(), cores=0, cache=False
+    )
+    with pytest.raises(CaejaxError, match="process 0 has ended"):
+        run.main(options)
+    config.train.batch_size = 7  # which process 0 says
+    monkeypatch.setattr(jax, "device_count", lambda: 4)
+    assert run.main(options) == 1
 
 
 def test_what_cannot_be_shared_is_refused(monkeypatch):

@@ -1,6 +1,5 @@
 """`run`: trains one model or a whole sweep, or what is left of it, and reports."""
 
-import contextlib
 import importlib
 
 from caejax.commands.options import Options, needed_config, needed_workdir
@@ -43,10 +42,11 @@ def _distributed(options, config, workdir):
     each = max(1, config.train.batch_size // together.count())
     start(each, cores=options.cores, cache=options.cache)
     if together.index():
-        with contextlib.suppress(CaejaxError):  # process 0 says it
+        try:
             across.check_devices(config)
-            return across.follow(config, take)
-        return 1
+        except CaejaxError:  # process 0 says it
+            return 1
+        return across.follow(config, take)
     across.check_devices(config)
     code = 1
     try:
