@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import shutil
 import signal
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -345,6 +346,29 @@ def test_a_run_in_other_hands_is_left_out_of_the_group(tmp_path):
         rows = run_sweep(config, tmp_path / "sweep", course)
     assert [row["status"] for row in rows] == ["done"] * 3
     assert (tmp_path / "log").read_text().split() == "began 0 began 2 began 1".split()
+
+
+def test_a_group_has_the_same_images(tmp_path, monkeypatch):
+    """Images came into the folder while the second run was begun."""
+    groups, found = [], {0: "old", 1: "new", 2: "old"}
+
+    def course(config, workdir):
+        data = SimpleNamespace(origins=found[config.seed])
+        yield Request(SimpleNamespace(data=data), None, None, 0)
+
+    def train_together(courses, requests, size, ended):
+        groups.append([requests[name].run.data.origins for name in requests])
+        for name in list(requests):
+            sweep_jobs.quick(config, tmp_path / "runs" / name)
+            del courses[name], requests[name]
+            ended(name, "done")
+
+    monkeypatch.setattr(group, "train_together", train_together)
+    monkeypatch.setattr(together, "group_size", lambda *_: 3)
+    config = fake_config(3, name="vmap")
+    rows = run_sweep(config, tmp_path, course)
+    assert [row["status"] for row in rows] == ["done"] * 3
+    assert groups == [["old", "old"], ["new"]]
 
 
 def test_a_field_may_vary_by_one_entry(tmp_path, monkeypatch):

@@ -77,6 +77,12 @@ def _do_a_group(runs, count, folder, do, report, workers):
             except StopIteration as end:
                 ended(run.id, end.value)
                 continue
+            first = next(iter(requests.values()), request).run
+            if request.run.data.origins != first.data.origins:
+                # Images have come meanwhile; it takes those of the first, next time.
+                attempt.close()
+                ended(run.id, "pending")
+                continue
             if not requests:
                 size = group_size(request, budget(run.config), count, workers)
             courses[run.id], requests[run.id] = attempt, request
