@@ -19,6 +19,7 @@ from caejax.files.locks import holding, sharing
 from caejax.sweep.run import run_sweep
 from caejax.sweep.spec import expand
 from caejax.training.folder import claim
+from caejax.training.memory import check_memory
 
 
 def read_results(folder):
@@ -100,6 +101,24 @@ def test_a_sweep_that_could_not_start_does_not_keep_its_folder(tmp_path):
     # Nothing was trained in the first folder but in the second.
     with pytest.raises(CaejaxError, match="holds a sweep"):
         claim(tmp_path, tiny_config())
+
+
+def test_a_run_too_large_for_the_machine_is_no_error_of_the_others(tmp_path):
+    def sizes(*widths):
+        axis = {"field": "model.widths", "values": tuple((x, 4) for x in widths)}
+        return sweep_config(widths=axis)
+
+    def train(config, workdir):
+        check_memory(config)
+        sweep_jobs.quick(config, workdir)
+
+    rows = run_sweep(sizes(2**30, 4), tmp_path, train)
+    assert [row["status"] for row in rows] == ["failed", "done"]
+    assert "the run takes at least" in rows[0]["error"]
+    # As an error of all runs it is one of the sweep.
+    with pytest.raises(CaejaxError, match=r"widths is \(1073741824, 4\).*at least"):
+        run_sweep(sizes(2**30, 2**29), tmp_path / "none")
+    assert not (tmp_path / "none").exists()
 
 
 def test_a_run_in_other_hands_is_waited_for(tmp_path, capsys):

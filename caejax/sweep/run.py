@@ -18,6 +18,7 @@ from caejax.files.locks import COMMANDS_LOCK, FILES_LOCK, holding, sharing
 from caejax.files.paths import Written, expand_folder
 from caejax.runtime import stopping
 from caejax.sweep import progress, results
+from caejax.sweep.alike import program_of
 from caejax.sweep.attempt import Do, Report
 from caejax.sweep.differences import difference
 from caejax.sweep.executors import find_executor
@@ -146,13 +147,33 @@ def _check_data(workdir, runs):
     swept = any(f == CONFIG or f.startswith("data.") for f in runs[0].values)
     left = results.unfinished(runs, workdir / "runs")
     if left and not swept:
-        check_memory(left[0].config)
+        first = _first_that_fits(left)
         images, data = load_data(
-            left[0].config, _data_of(workdir, left[0]), _paths_of(workdir)
+            first.config, _data_of(workdir, first), _paths_of(workdir)
         )
         warnings = (few_steps(run.config, len(images["train"])) for run in left)
         for line in filter(None, (data.note, next(filter(None, warnings), ""))):
             tell(line)
+
+
+def _first_that_fits(runs):
+    """The first of runs for which there may be memory; for others it is their error.
+
+    Raises:
+      CaejaxError: there is none.
+    """
+    errors: dict[str, CaejaxError] = {}
+    for run in runs:
+        program = program_of(run.config)  # runs that share it take as much
+        if program in errors:
+            continue
+        try:
+            check_memory(run.config)
+        except CaejaxError as error:
+            errors[program] = error
+        else:
+            return run
+    raise next(iter(errors.values()))
 
 
 def _data_of(workdir, run):
