@@ -467,3 +467,22 @@ def test_mistakes_are_one_line_and_exit_code_1(name, run, tmp_path, capsys):
     assert code == 1
     assert len(lines) == 1, lines
     assert re.search(f"^error: .*{expected.replace('TMP', str(tmp_path))}", lines[0])
+
+
+@pytest.mark.parametrize(
+    "lack", [MemoryError(), jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: no")]
+)
+def test_an_image_too_large_for_the_memory_leaves_the_others(lack, capsys):
+    done = []
+
+    def work(path, advance):
+        if path.name == "huge":
+            raise lack
+        done.append(path.name)
+
+    assert each([Path(name) for name in ("a", "huge", "b")], work) == 1
+    assert done == ["a", "b"]
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: huge: memory is exhausted (")
+    with pytest.raises(ZeroDivisionError):
+        each([Path("a")], lambda path, advance: 1 / 0)

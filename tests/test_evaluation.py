@@ -17,7 +17,7 @@ from caejax.evaluation import references
 from caejax.evaluation.levels import measure_levels, parse_levels
 from caejax.evaluation.pca import fit_components, project
 from caejax.evaluation.references import measure_references, parse_references
-from caejax.evaluation.runs import FinishedRun, Table, finished_runs
+from caejax.evaluation.runs import FinishedRun, Table, each, finished_runs
 from caejax.files.csv_files import read_csv
 from caejax.inference.trained import corrupt, load
 from caejax.report.read import SweepFiles, read_run, read_sweep
@@ -406,3 +406,20 @@ def test_the_csv_can_be_read_by_anything(sweep, measured):
     with (sweep / "references.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["reference"] for row in rows] == [r["reference"] for r in measured]
+
+
+def test_what_is_too_large_for_the_memory_leaves_the_others(capsys):
+    done = []
+
+    def measure(name):
+        if name == "huge":
+            raise MemoryError
+        done.append(name)
+
+    each(("huge", "a"), lambda name: f"run {name}", measure)
+    assert done == ["a"]
+    assert (
+        "note: run huge is left out: memory is exhausted (" in capsys.readouterr().err
+    )
+    with pytest.raises(MemoryError):  # of all there is
+        each(("huge",), str, measure)

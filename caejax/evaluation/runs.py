@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, TypeVar
 from ml_collections import ConfigDict
 
 from caejax.data import SOURCES
-from caejax.errors import CaejaxError, describe
+from caejax.errors import CaejaxError, describe, lacks_memory
 from caejax.files.csv_files import read_csv, write_csv
 from caejax.files.finished import read_summary
 from caejax.files.locks import FILES_LOCK, holding
@@ -83,17 +83,20 @@ def each(
       work: called with one of them after the other.
 
     Raises:
-      CaejaxError: of the last one, if none could be done.
+      CaejaxError, or what says that memory is exhausted: of the last one, if none could
+        be done.
     """
     errors = []
     for thing in things:
         try:
             work(thing)
-        except CaejaxError as error:
+        except Exception as error:
+            if not (isinstance(error, CaejaxError) or lacks_memory(error)):
+                raise
             errors.append(error)
             if len(errors) == len(things):
                 raise
-            note(f"{name(thing)} is left out: {error}")
+            note(f"{name(thing)} is left out: {describe(error)}")
 
 
 def relocate(workdir: Path, dir: str) -> None:
