@@ -1,5 +1,6 @@
 import io
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from tensorboardX.proto.plugin_hparams_pb2 import HParamsPluginData
 
 from caejax.files.atomic import read_rows, write_atomically
 from caejax.metrics.table import METRICS
+from caejax.training import board
 from caejax.training.metrics_log import MetricsWriter
 
 
@@ -98,6 +100,18 @@ def test_tensorboard_has_the_config_its_settings_and_their_end(tmp_path):
     named = plugin("_hparams_/experiment").experiment.metric_infos
     assert "PSNR_dB/test" in {info.name.tag for info in named} & set(tags)
     assert plugin("_hparams_/session_end_info").HasField("session_end_info")
+
+
+def test_tensorboard_has_all_files_of_a_second(tmp_path, monkeypatch):
+    monkeypatch.setattr(board, "time", SimpleNamespace(time=lambda: 1e9))
+    for start, steps in ((None, (1, 2, 3)), (2, (3, 4)), (4, (5,))):
+        with MetricsWriter(tmp_path, start) as writer:
+            for step in steps:
+                writer.curve(step, step, 10.0)
+    assert [step for step, _ in values_of(tmp_path)["loss/train"]] == [1, 2, 3, 4, 5]
+    with MetricsWriter(tmp_path, None) as writer:  # begins anew
+        writer.curve(1, 0.5, 10.0)
+    assert [step for step, _ in values_of(tmp_path)["loss/train"]] == [1]
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3])

@@ -7,9 +7,11 @@ would die of a full disk unheard. It is imported with the first event, if it has
 been before, so that training need not wait for it.
 """
 
+import contextlib
 import functools
 import importlib
 import io
+import itertools
 import json
 import re
 import socket
@@ -37,7 +39,7 @@ class Board:
     Args:
       workdir: the run's folder.
       step: the restored checkpoint's step, None for a fresh start. What an earlier file
-        has of later steps is declared void.
+        has of later steps, or has at all, is declared void.
       config: the run's config as a nested dict, which is written first; None for none.
     """
 
@@ -49,7 +51,9 @@ class Board:
         folder = self._workdir / "tensorboard"
         folder.mkdir(parents=True, exist_ok=True)
         name = f"events.out.tfevents.{time.time():.0f}.{socket.gethostname()}"
-        return (folder / name).open("wb")
+        for number in itertools.count():  # several may begin in a second
+            with contextlib.suppress(FileExistsError):
+                return (folder / f"{name}.{number}").open("xb")
 
     def row(self, row: Row) -> None:
         """Writes those values of a row of metrics.jsonl that have a curve."""
@@ -218,8 +222,8 @@ def _file_head(step):
     from tensorboardX.proto.event_pb2 import Event, SessionLog
 
     about = {"file_version": "brain.Event:2", "wall_time": time.time()}
+    first = 0 if step is None else step + 1
     yield Event(**about)
-    if step is not None:
-        yield Event(step=step + 1, **about)
-        log = SessionLog(status=SessionLog.START)
-        yield Event(step=step + 1, session_log=log, wall_time=time.time())
+    yield Event(step=first, **about)
+    log = SessionLog(status=SessionLog.START)
+    yield Event(step=first, session_log=log, wall_time=time.time())

@@ -4,17 +4,21 @@ import struct
 from pathlib import Path
 from typing import Any
 
-from tensorboardX.proto.event_pb2 import Event
+from tensorboardX.proto.event_pb2 import Event, SessionLog
 
 
 def events_of(folder: Path) -> list[Event]:
-    """The events of the one file of TensorBoard in a run's folder, in their order."""
-    (path,) = (folder / "tensorboard").iterdir()
-    data, found = path.read_bytes(), []
-    while data:
-        (size,) = struct.unpack("<Q", data[:8])
-        found.append(Event.FromString(data[12 : 12 + size]))
-        data = data[16 + size :]
+    """The events that TensorBoard finds in a run's folder, in their order."""
+    found = []
+    for path in sorted((folder / "tensorboard").iterdir()):
+        data = path.read_bytes()
+        while data:
+            (size,) = struct.unpack("<Q", data[:8])
+            event = Event.FromString(data[12 : 12 + size])
+            if event.session_log.status == SessionLog.START:  # later ones are void
+                found = [x for x in found if x.step < event.step]
+            found.append(event)
+            data = data[16 + size :]
     return found
 
 
