@@ -35,6 +35,7 @@ from caejax.metrics import checkerboard, evaluator, quality
 from caejax.metrics.lattice import spectrum
 from caejax.metrics.noise import corrupt_examples, noise_key
 from caejax.metrics.phases import phase_means
+from caejax.runtime import stopping
 from caejax.training import folder, loop
 from caejax.training.checkpoint import Checkpoints
 from caejax.training.images import load_data, load_images
@@ -117,6 +118,44 @@ def test_tensorboard_follows_a_run(finished):
     np.testing.assert_allclose(curve[12], losses[12], rtol=1e-5)
     assert {"config/text_summary", "_hparams_/session_end_info"} <= set(tags)
     assert len(tags) < 30
+
+
+@pytest.fixture
+def idle(monkeypatch):
+    """Runs that compute nothing, for what is said and written of them.
+
+    Where the list has a step, the process is stopped as that is validated.
+    """
+    stops = []
+
+    def steps(run, state, sums, stop):
+        step = max(stop, int(state.step))  # none is taken back
+        return state._replace(step=jnp.int32(step)), sums
+
+    def measured(run, state, split, when):
+        if when == "val" and int(state.step) in stops:
+            raise stopping.Stopped
+        return evaluator.Evaluation({"loss": 0.5, "psnr": 6.0}, {})
+
+    monkeypatch.setattr(loop, "_steps", steps)
+    monkeypatch.setattr(loop, "_look_ahead", lambda run: None)
+    monkeypatch.setattr(loop, "measured", measured)
+    monkeypatch.setattr(loop, "examples", lambda *_: {})
+    monkeypatch.setattr(loop, "samples", lambda *_: {})
+    return stops
+
+
+def test_tensorboard_keeps_the_curve_of_an_epoch_that_is_stopped_at_its_end(
+    tmp_path, idle
+):
+    idle.append(4)
+    with pytest.raises(stopping.Stopped):
+        loop.train(tiny_config(), tmp_path, verbose=False)
+    idle.clear()
+    loop.train(tiny_config(), tmp_path, verbose=False)
+    tags = values_of(tmp_path)
+    assert [step for step, _ in tags["loss/train"]] == [2, 4, 8]
+    assert [step for step, _ in tags["loss/val"]] == [0, 2, 4, 8]
 
 
 def test_parts_of_an_epoch_are_points_of_the_curve():

@@ -169,7 +169,8 @@ def _course(config, workdir, verbose, data):
 def _train(run, config, workdir, checkpoints, settle):
     save = functools.partial(_save, workdir, checkpoints, settle)
     state, progress, step = _beginning(run, checkpoints)
-    with MetricsWriter(workdir, step, config.to_dict()) as log:
+    reached = None if step is None else int(state.step)
+    with MetricsWriter(workdir, step, config.to_dict(), reached) as log:
         state, progress = yield from _train_epochs(
             run, devices.on_all_devices(state), progress, log, save
         )

@@ -20,9 +20,12 @@ class MetricsWriter:
 
     Args:
       workdir: the run's folder.
-      step: the restored checkpoint's step, None for a fresh start. Rows after it were
-        written by a run that was killed, and are dropped: they come again.
+      step: the step up to which rows have been written, None for a fresh start. Rows
+        after it were written by a run that was killed, and are dropped: they come
+        again.
       config: the run's config as a nested dict, for TensorBoard; None to go without.
+      reached: the restored checkpoint's step, if that is another: parts of the curves
+        of TensorBoard up to there do not come again.
     """
 
     def __init__(
@@ -30,9 +33,10 @@ class MetricsWriter:
         workdir: Path,
         step: int | None,
         config: Mapping[str, Any] | None = None,
+        reached: int | None = None,
     ):
         self._workdir, self._step = workdir, step
-        self._board = Board(workdir, step, config)
+        self._board = Board(workdir, step if reached is None else reached, config)
 
     def __enter__(self):
         """Returns itself."""
