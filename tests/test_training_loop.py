@@ -158,6 +158,19 @@ def test_tensorboard_keeps_the_curve_of_an_epoch_that_is_stopped_at_its_end(
     assert [step for step, _ in tags["loss/val"]] == [0, 2, 4, 8]
 
 
+def test_a_run_that_has_stopped_early_is_not_said_to_train(tmp_path, idle, capsys):
+    """Only its last measures are left to do."""
+    config = tiny_config()
+    config.train.epochs, config.train.early_stopping = 9, 1
+    assert loop.train(config, tmp_path)["steps"] == 4
+    assert "training for 36 steps\n" in capsys.readouterr().out
+    (tmp_path / "summary.json").unlink()
+    assert loop.train(config, tmp_path)["steps"] == 4
+    said = capsys.readouterr().out
+    assert "resuming from step 4" in said
+    assert "training for" not in said
+
+
 def test_parts_of_an_epoch_are_points_of_the_curve():
     run = SimpleNamespace(probe_steps=(), steps_per_epoch=200)
     assert loop._stops(run, 0, 200, 1) == [40, 80, 120, 160, 200]

@@ -217,7 +217,8 @@ def _train_epochs(run, state, progress, log, save):
         state, _, _ = yield Request(run, state, _zero_sums(), stop=0)
     stopping.check()
     with run_view(total, run.epochs, verbose=run.verbose) as view:
-        if left := total - int(state.step):
+        left = total - int(state.step)
+        if left and not _stale(run, progress):
             more = f" more, of {total:,} in all" * (left < total)
             view.say(f"training for {counted(left, 'step')}{more}")
         # An epoch may have been stopped between its last step and its end.
