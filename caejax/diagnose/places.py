@@ -257,7 +257,9 @@ def _blur(step: Step, channel):
         return None
     taps = step.weight.reshape(step.weight.shape[0], *step.weight.shape[2:])
     same = np.allclose(taps, taps[:1], rtol=1e-6, atol=0)
-    alone = max(step.stride) == 1 and len(taps) == step.groups and taps[0].size > 1
+    # Taps that lie further apart mix other phases than their neighbours'.
+    near = max(step.stride) == 1 == max(step.dilation, default=1)
+    alone = near and len(taps) == step.groups and taps[0].size > 1
     return np.asarray(taps[0], np.float64) if same and alone else None
 
 
