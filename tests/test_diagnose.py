@@ -554,6 +554,20 @@ def test_a_blur_cleans_what_lies_before_it(apart, normal, tmp_path):
         assert (place[told] < -100) == (apart == 1)
 
 
+@pytest.mark.parametrize(
+    ("taps", "apart", "cure"), [(2, 1, "kernel at least"), (3, 3, "dilation")]
+)
+def test_phases_without_taps_are_told_what_they_lack(
+    taps, apart, cure, normal, tmp_path
+):
+    settings = {"strides": [3, 3], "dilations": [apart, apart]}
+    nodes = [("ConvTranspose", ["x", "w"], ["y"], settings)]
+    weights = {"w": normal(3, 2, taps, taps)}
+    (place,) = diagnose(onnx_file(tmp_path / "m.onnx", nodes, weights))["places"]
+    assert "some phases have no taps" in place["verdict"]
+    assert place["cure"].startswith(f"give it a {cure}")
+
+
 @pytest.mark.parametrize("swapped", [False, True])
 def test_tokens_are_flat_along_their_number(swapped, normal, tmp_path):
     """All patches' pixels alike: clean, and with the axes of patches swapped, too."""

@@ -595,7 +595,7 @@ def _words(place, row, threshold_db, form):
         return {
             "clean": False,
             "verdict": f"draws a pattern: {place.note}",
-            "cure": "give it a kernel at least as large as its stride, then train",
+            "cure": f"give it {_with_all_phases(place)}, then train",
         }
     if place.makers is not None and place.makers.why:
         return {
@@ -606,6 +606,13 @@ def _words(place, row, threshold_db, form):
         }
     verdict = f"draws a pattern: {cause}"
     return {"clean": False, "verdict": verdict, "cure": cure(place, form)}
+
+
+def _with_all_phases(place):
+    """What a layer lacks of which some phases have no taps."""
+    if any(k < s for k, s in zip(place.kernel, place.stride, strict=True)):
+        return "a kernel at least as large as its stride"
+    return "a dilation that has no factor in common with its stride"
 
 
 def _without_probe(worst, rows, clean, threshold_db):
