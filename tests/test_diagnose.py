@@ -650,6 +650,17 @@ def test_each_period_is_shared_out_among_places(normal, tmp_path):
     assert str(found).count(f"layers {both}: each draws a pattern") == 1
 
 
+def test_periods_of_each_axis_are_shared_out(normal, tmp_path):
+    """Of a stride that differs by axis no axis is left out."""
+    nodes = [("ConvTranspose", ["x", "w"], ["y"], {"strides": [2, 3]})]
+    found = diagnose(onnx_file(tmp_path / "m.onnx", nodes, {"w": normal(3, 2, 2, 3)}))
+    assert found["period"] == [2, 3]
+    parts = found["ripple_db_by_period"]
+    assert set(parts) == {"2", "6"}
+    power = sum(10 ** (db / 10) for db in parts.values())
+    assert 10 * np.log10(power) == pytest.approx(found["ripple_db"], abs=1e-6)
+
+
 def test_a_layer_that_weakens_a_pattern_is_said_to():
     """Two layers that act against each other: more than all goes with one of them."""
     place = {"name": "up", "operation": "resize", "verdict": "", "cure": ""}

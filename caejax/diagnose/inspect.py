@@ -524,7 +524,7 @@ _TURNED_DB = 10.0  # by so much less is drawn with blocks turned that were turne
 
 def _powers(images, whole):
     """The power of the pattern that each period adds to those of its divisors."""
-    longest = max(whole)
+    longest = math.lcm(*whole)
     found, before = {}, 0.0
     for period in (p for p in range(2, longest + 1) if longest % p == 0):
         cut = tuple(math.gcd(period, x) for x in whole)
