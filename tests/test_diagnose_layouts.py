@@ -407,11 +407,24 @@ def test_modules_that_do_more_in_their_first_run(torch, normal):
     assert place["share"] == pytest.approx(1)
 
 
-@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
-def test_modules_of_torchscript(torch, normal):
-    module = torch.jit.script(torch.nn.Sequential(torch.nn.ConvTranspose2d(3, 3, 3, 2)))
-    found = diagnose(module, normal(1, 3, 16, 16))
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize(
+    "way",
+    [
+        lambda torch, module, x: torch.jit.script(module),
+        lambda torch, module, x: torch.jit.freeze(torch.jit.script(module)),
+        lambda torch, module, x: torch.export.export(module, (x,)).module(),
+    ],
+    ids=["script", "frozen", "exported"],
+)
+def test_modules_that_are_programs(way, torch, normal):
+    """Of TorchScript and exported ones, some of which have one mode alone."""
+    module = torch.nn.Sequential(torch.nn.ConvTranspose2d(3, 3, 3, 2)).eval()
+    x = torch.as_tensor(normal(1, 3, 16, 16))
+    found = diagnose(way(torch, module, x), x)
     assert [x["operation"] for x in found["places"]] == ["ConvTranspose2d"]
+    assert found["ripple_db"] == pytest.approx(diagnose(module, x)["ripple_db"])
     assert not found.clean
 
 

@@ -123,8 +123,12 @@ _CONVOLUTION = torch.nn.modules.conv._ConvNd
 
 @contextlib.contextmanager
 def _as_in_evaluation(module: torch.nn.Module) -> Iterator[None]:
-    modes = {part: part.training for part in module.modules()}
-    module.eval()
+    # Frozen modules and exported programs have no other way to run.
+    parts = (part for part in module.modules() if hasattr(part, "training"))
+    modes = {part: part.training for part in parts}
+    with contextlib.suppress(NotImplementedError):
+        if modes:
+            module.eval()
     try:
         with torch.no_grad():
             yield
