@@ -235,6 +235,26 @@ def test_tokens_with_a_first_one_are_tokens(torch, normal):
     assert "do not stay flat" not in " ".join(found["about"])
 
 
+def test_a_second_input_may_be_read_first(torch, normal):
+    """As a step in time is, which is no image: the image tells how it lies."""
+
+    class Module(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.time = torch.nn.Linear(1, 3, bias=False)
+            torch.nn.init.zeros_(self.time.weight)
+            self.up = torch.nn.ConvTranspose2d(3, 3, 2, 2)
+
+        def forward(self, x, t):
+            return self.up(x + self.time(t[:, None])[..., None, None])
+
+    torch.manual_seed(0)
+    module, x = Module(), normal(1, 3, 16, 16)
+    found, alone = diagnose(module, [x, np.float32([0.5])]), diagnose(module.up, x)
+    for told in ("ripple_db", "slope_ripple_db"):
+        assert found[told] == pytest.approx(alone[told])
+
+
 @pytest.mark.parametrize("transposed", [False, True])
 def test_frames_of_a_video_are_enlarged_one_by_one(transposed, torch, normal):
     class Module(torch.nn.Module):

@@ -325,7 +325,7 @@ def _measure(trace, examples, places, periods, whole, larger, about):
         )
     flat = given[0]
     slopes = None
-    if not reads_tokens(trace):
+    if not reads_tokens(trace, inputs[0].shape):
         slopes = _on_slopes(trace, inputs, flat, images[0], whole)
     return {
         "ripple": found.db,
@@ -440,10 +440,7 @@ def _rms(array):
 
 def _flats(trace, examples):
     """The inputs that a model is probed with, each of another colour."""
-    read = next((x for x in trace.steps if x.sources[:1] == (-1,)), None)
-    # Those of ONNX files whose channels lie last were moved before.
-    as_given = read is not None and read.shape_in == tuple(examples[0][0].shape)
-    tokens = as_given and reads_tokens(trace)
+    tokens = reads_tokens(trace, examples[0][0].shape)
     return [_flat(examples, seed, tokens) for seed in range(probe.FLATS)]
 
 

@@ -155,19 +155,22 @@ def _up_to(trace, end):
     return trace._replace(steps=steps, results=(end,), run=run)
 
 
-def reads_tokens(trace: Trace) -> bool:
+def reads_tokens(trace: Trace, shape: tuple[int, ...]) -> bool:
     """Whether the first layer that reads the input takes its last axis for channels.
 
-    Inputs of functions of JAX have their channels last anyway, and were moved.
+    Inputs of functions of JAX, and of ONNX files that have their channels last, were
+    moved before.
+
+    Args:
+      trace: of the model.
+      shape: of its first input; of others, as of a step in time, it is not asked.
     """
     steps = trace.steps if trace.channel == 1 else []
-    numbers: dict[int, np.ndarray] = {}  # the input's elements, where they are moved
+    # The input's elements, where they are moved.
+    numbers = {-1: np.arange(np.prod(shape, dtype=int)).reshape(shape)}
     for step in steps:
         source = next(iter(step.sources), None)
-        if source == -1 and -1 not in numbers:
-            count = np.prod(step.shape_in, dtype=int)
-            numbers[-1] = np.arange(count).reshape(step.shape_in)
-        if source not in numbers:
+        if source not in numbers or step.shape_in != numbers[source].shape:
             continue
         if step.kind == "layout":
             numbers[step.index] = step.move(numbers[source])
