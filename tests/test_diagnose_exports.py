@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 from helpers.onnx_files import onnx_file
+from PIL import Image
 
-from caejax.diagnose import diagnose
+from caejax.diagnose import diagnose, read_inputs
 from caejax.diagnose.__main__ import main
 from caejax.diagnose.onnx_file import SIZE
 from caejax.errors import CaejaxError
+from caejax.fix import fix_file
 
 CONV = {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]}
 TWICE = {"strides": [2, 2]}
@@ -320,3 +322,61 @@ def test_fewer_inputs_than_a_file_takes(normal, tmp_path):
     path = onnx_file(tmp_path / "m.onnx", nodes, {"w": normal(3, 3, 2, 2)})
     with pytest.raises(CaejaxError, match="takes 1 input"):
         diagnose(path, [normal(1, 3, 16, 16)] * 2)
+
+
+@pytest.mark.parametrize(
+    ("kind", "number", "grey"), [("uint8", 2, 51), ("float16", 10, 0.2)]
+)
+def test_images_are_of_the_numbers_that_a_file_takes(
+    kind, number, grey, normal, tmp_path
+):
+    nodes = [
+        ("Cast", ["x"], ["a"], {"to": 1}),
+        ("ConvTranspose", ["a", "w"], ["y"], TWICE),
+    ]
+    weights = {"w": normal(3, 3, 3, 3)}
+    path = onnx_file(tmp_path / "m.onnx", nodes, weights, kind=number)
+    images = tmp_path / "images"
+    images.mkdir()
+    Image.new("RGB", (32, 32), (51, 51, 51)).save(images / "grey.png")
+    (image,) = read_inputs(path, images)
+    assert image.dtype == kind
+    np.testing.assert_allclose(image, grey, rtol=1e-3)
+    found = diagnose(path, image)
+    assert found["places"][0]["predicted_db"] == pytest.approx(
+        found["places"][0]["ripple_db"], abs=0.1
+    )
+    moved = fix_file(path, tmp_path / "fixed.onnx", images=images)["images"]
+    assert moved["count"] == 1
+
+
+def test_bytes_are_probed_with_all_that_there_are(normal, tmp_path):
+    """Random flat inputs, in a layout that has channels last."""
+    nodes = [
+        ("Cast", ["x"], ["a"], {"to": 1}),
+        ("Transpose", ["a"], ["b"], {"perm": [0, 3, 1, 2]}),
+        ("Sub", ["b", "much"], ["c"], {}),
+        ("Relu", ["c"], ["d"], {}),
+        ("ConvTranspose", ["d", "w"], ["y"], TWICE),
+    ]
+    weights = {"w": normal(3, 2, 2, 2), "much": np.float32(100)}
+    shape = ["b", "h", "w", 3]
+    path = onnx_file(tmp_path / "m.onnx", nodes, weights, shape=shape, kind=2)
+    found = diagnose(path)
+    assert found["ripple_db"] > -30
+    assert any("bytes from 0 to 255" in x for x in found["about"])
+
+
+@pytest.mark.parametrize(
+    ("shape", "words"), [(None, "has no shape"), (["n"], "no axis of channels")]
+)
+def test_inputs_that_no_image_can_be(shape, words, normal, tmp_path, capsys):
+    onnx = pytest.importorskip("onnx")
+    nodes = [("Relu", ["x"], ["y"], {})]
+    path = onnx_file(tmp_path / "m.onnx", nodes, {}, shape=shape)
+    if shape is None:
+        model = onnx.load(path)
+        model.graph.input[0].type.tensor_type.ClearField("shape")
+        onnx.save(model, path)
+    assert main([str(path), f"--images={tmp_path}"]) == 1
+    assert words in capsys.readouterr().err

@@ -94,11 +94,13 @@ def read_inputs(model: Path, folder: Path) -> list[np.ndarray]:
     """
     examples = importlib.import_module("caejax.diagnose.examples")
     if is_own(model):
-        shape = importlib.import_module("caejax.diagnose.runs").input_shape(model)
+        runs = importlib.import_module("caejax.diagnose.runs")
+        takes = (runs.input_shape(model),)
     else:
         reading = load_extra("caejax.diagnose.onnx_file", "onnx")
-        shape = reading.input_shape(reading.read(model))
-    read = [examples.read(x, shape) for x in examples.find(folder)]
+        file = reading.read(model)
+        takes = reading.input_shape(file), reading.input_type(file)
+    read = [examples.read(x, *takes) for x in examples.find(folder)]
     arrays: list[np.ndarray] = examples.of_one_size(read)
     return [np.moveaxis(x, 1, -1) for x in arrays] if is_own(model) else arrays
 
@@ -234,8 +236,9 @@ def _of_file(path: Path, inputs, threshold_db, behind, examples):
     more = [_arrays(x) for x in examples]
     found = watching.inspect_model(model, given, threshold_db, behind, more)
     if given is None and found["places"]:
-        about = f"probed with flat inputs of mean 0 and spread 1, {_OTHERS}"
-        found["about"].append(about)
+        bytes_ = watching.input_type(model).kind == "u"
+        kind = "bytes from 0 to 255" if bytes_ else "mean 0 and spread 1"
+        found["about"].append(f"probed with flat inputs of {kind}, {_OTHERS}")
     return found
 
 

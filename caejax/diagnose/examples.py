@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from caejax.data.listing import list_pictures
 from caejax.data.pictures import read_image
@@ -29,16 +30,20 @@ def find(folder: Path, what: str = "--images") -> list[Path]:
     return paths[:LIMIT]
 
 
-def read(path: Path, shape: Sequence[int | None]) -> np.ndarray:
+def read(
+    path: Path, shape: Sequence[int | None], kind: DTypeLike = np.float32
+) -> np.ndarray:
     """An image as an input, its middle where it is larger.
 
     Args:
       path: of an image, or of a .npy file of (C, n1, ..., nd), as features that are no
         images.
       shape: (C, n1, ..., nd), None for an axis that takes any size.
+      kind: of the numbers that the model takes.
 
     Returns:
-      (1, C, n1, ..., nd) float32, of images in [0, 1].
+      (1, C, n1, ..., nd) of that kind, of images in [0, 1], or 0 to 255 in whole
+      numbers.
 
     Raises:
       CaejaxError: it cannot be read, has other axes, or is too small.
@@ -54,6 +59,8 @@ def read(path: Path, shape: Sequence[int | None]) -> np.ndarray:
     else:
         image = read_image(path, channels or 3, name=str(path))
         values = np.moveaxis(image, -1, 0)
+        if np.issubdtype(kind, np.integer):
+            values = np.rint(255 * values)
     cut = [slice(None)]
     for count, side in zip(values.shape[1:], sides, strict=True):
         wanted = side or max(count // _WHOLE * _WHOLE, min(count, _WHOLE))
@@ -64,7 +71,7 @@ def read(path: Path, shape: Sequence[int | None]) -> np.ndarray:
             )
         start = (count - wanted) // 2
         cut.append(slice(start, start + wanted))
-    return np.ascontiguousarray(values[tuple(cut)][None], np.float32)
+    return np.ascontiguousarray(values[tuple(cut)][None], kind)
 
 
 def _array(path, axes, channels):

@@ -77,38 +77,40 @@ def example(model: onnx.ModelProto, size: int = SIZE) -> list[np.ndarray]:
       CaejaxError: an input has no shape, or open channels.
     """
     rng = np.random.default_rng(0)
-    weights = {x.name for x in model.graph.initializer}
     found = []
-    for given in model.graph.input:
-        if given.name in weights:
-            continue
-        kind = given.type.tensor_type
-        if not kind.HasField("shape"):
-            raise CaejaxError(
-                f"the input {given.name!r} of the ONNX file has no shape; export it "
-                "with the shape of an example"
-            )
-        dims = [_size(x) for x in kind.shape.dim]
+    for given in _true_inputs(model):
+        dims = _sizes(given)
         axis = _channel_axis(model, given.name)
         if len(dims) > 2 and not dims[axis]:
             dims[axis] = _channels_of(model, given.name)
         shape = [
             n or (1 if k == 0 or len(dims) < 3 else size) for k, n in enumerate(dims)
         ]
-        kind = helper.tensor_dtype_to_np_dtype(kind.elem_type)
-        if np.dtype(kind).kind == "f":
+        kind = _type(given)
+        if kind.kind == "f":
             array = rng.standard_normal(shape).astype(kind)
-            found.append(np.moveaxis(array, axis, 1) if len(dims) > 2 else array)
+        elif kind.kind == "u" and len(dims) > 2:  # an image of bytes
+            array = rng.integers(0, 256, shape).astype(kind)
         else:
-            found.append(np.ones(shape, kind))
-    if not found:
-        raise CaejaxError("the ONNX file has no inputs; nothing can be sent through it")
+            array = np.ones(shape, kind)
+        found.append(np.moveaxis(array, axis, 1) if len(dims) > 2 else array)
     return found
 
 
-def _size(dim):
-    """Of an axis; 0 where it is open, which some exporters write as -1."""
-    return max(dim.dim_value, 0)
+def _sizes(given):
+    """Of an input's axes; 0 where they are open, which some exporters write as -1."""
+    kind = given.type.tensor_type
+    if not kind.HasField("shape"):
+        raise CaejaxError(
+            f"the input {given.name!r} of the ONNX file has no shape; export it "
+            "with the shape of an example"
+        )
+    return [max(x.dim_value, 0) for x in kind.shape.dim]
+
+
+def _type(given):
+    kind = given.type.tensor_type.elem_type
+    return np.dtype(helper.tensor_dtype_to_np_dtype(kind))
 
 
 def _users(model, name):
@@ -188,10 +190,24 @@ _ALIKE = _KEEPING - {"Transpose", "Resize", "Upsample", "MaxPool", "AveragePool"
 _ALIKE -= {"BatchNormalization", "InstanceNormalization"}
 
 
+def input_type(model: onnx.ModelProto) -> np.dtype:
+    """Of a model's first input."""
+    return _type(_true_inputs(model)[0])
+
+
 def input_shape(model: onnx.ModelProto) -> tuple[int | None, ...]:
-    """(C, n1, ..., nd) of a model's first input; None for sizes left open."""
+    """(C, n1, ..., nd) of a model's first input; None for sizes left open.
+
+    Raises:
+      CaejaxError: it has no shape, or no axis of channels.
+    """
     given = _true_inputs(model)[0]
-    sizes = [_size(x) or None for x in given.type.tensor_type.shape.dim][1:]
+    sizes = [n or None for n in _sizes(given)][1:]
+    if not sizes:
+        raise CaejaxError(
+            f"the input {given.name!r} of the ONNX file has no axis of channels, so "
+            "images cannot be sent through it; leave --images out"
+        )
     if _channel_axis(model, given.name) == -1:
         sizes = [sizes[-1], *sizes[:-1]]
     if not sizes[0]:
@@ -350,7 +366,10 @@ _PART = ".of.split"  # behind the name of a result
 
 def _true_inputs(model):
     weights = {x.name for x in model.graph.initializer}
-    return [x for x in model.graph.input if x.name not in weights]
+    found = [x for x in model.graph.input if x.name not in weights]
+    if not found:
+        raise CaejaxError("the ONNX file has no inputs; nothing can be sent through it")
+    return found
 
 
 def _results(model):

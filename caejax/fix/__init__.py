@@ -138,6 +138,7 @@ def _fix_onnx(path: Path, out: Path, images, targets):
             reading.input_shape(model),
             images,
             targets,
+            reading.input_type(model),
         )
     mending.write(mended, out)
     record = _record(path, out, before, after, mends, left, moved)

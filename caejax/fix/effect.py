@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from caejax.diagnose import examples
 from caejax.errors import CaejaxError
@@ -20,6 +21,7 @@ def measure(
     shape: Sequence[int | None],
     images: Path,
     targets: Path | None = None,
+    kind: DTypeLike = np.float32,
 ) -> dict[str, Any]:
     """Runs both models on images.
 
@@ -28,6 +30,7 @@ def measure(
       shape: (C, n1, ..., nd) of what they take, None for any size.
       images: a folder, or one image.
       targets: a folder of what should come out, under the same names; or None.
+      kind: of the numbers that the models take.
 
     Returns:
       The number of images, the mean PSNR between old and new outputs with its 95 %
@@ -40,7 +43,8 @@ def measure(
         shape.
     """
     paths = examples.find(images)
-    made = [(old(x), new(x)) for x in (examples.read(path, shape) for path in paths)]
+    read = (examples.read(path, shape, kind) for path in paths)
+    made = [(old(x), new(x)) for x in read]
     low = min(float(y.min()) for y, _ in made)
     high = max(float(y.max()) for y, _ in made)
     peak = 1.0 if low >= -0.5 and high <= 1.5 else high - low
@@ -81,4 +85,5 @@ def _target(targets, images, path, output):
     wanted = targets / name if targets.is_dir() else targets
     if not wanted.exists():
         raise CaejaxError(f"--targets lacks {name}, which --images has")
-    return examples.read(wanted, output.shape[1:])
+    kind = output.dtype if output.dtype.kind in "iu" else np.float32
+    return examples.read(wanted, output.shape[1:], kind)

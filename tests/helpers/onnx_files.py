@@ -3,7 +3,9 @@
 import pytest
 
 
-def onnx_file(path, nodes, weights, channels=3, sides=2, shape=None, version=17):
+def onnx_file(
+    path, nodes, weights, channels=3, sides=2, shape=None, version=17, kind=1
+):
     """Writes a model from x to y; skips the test where onnx is not installed.
 
     Args:
@@ -14,12 +16,13 @@ def onnx_file(path, nodes, weights, channels=3, sides=2, shape=None, version=17)
       sides: its number of spatial axes.
       shape: of x, in place of these.
       version: of the operators.
+      kind: of the numbers of x, as ONNX counts them.
     """
     onnx = pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
     helper = onnx.helper
     given = helper.make_tensor_value_info(
-        "x", 1, shape or ["b", channels, *"hwd"[:sides]]
+        "x", kind, shape or ["b", channels, *"hwd"[:sides]]
     )
     made = helper.make_tensor_value_info("y", 1, None)
     graph = helper.make_graph(
