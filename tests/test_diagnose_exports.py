@@ -380,3 +380,18 @@ def test_inputs_that_no_image_can_be(shape, words, normal, tmp_path, capsys):
         onnx.save(model, path)
     assert main([str(path), f"--images={tmp_path}"]) == 1
     assert words in capsys.readouterr().err
+
+
+def test_models_that_need_more_than_a_few_pixels(normal, tmp_path):
+    """Of open sizes the least is taken that can be run, in mending, too."""
+    nodes = [
+        ("Conv", ["x", "k"], ["a"], {}),
+        ("ConvTranspose", ["a", "w"], ["y"], TWICE),
+    ]
+    weights = {"k": normal(3, 3, 33, 33), "w": normal(3, 2, 3, 3)}
+    path = onnx_file(tmp_path / "m.onnx", nodes, weights)
+    assert diagnose(path)["ripple_db"] > -30
+    assert fix_file(path, tmp_path / "fixed.onnx")["ripple_after_db"] < -100
+    small = onnx_file(tmp_path / "s.onnx", nodes, weights, shape=[1, 3, 32, 32])
+    with pytest.raises(CaejaxError, match="cannot run the ONNX file"):
+        diagnose(small)

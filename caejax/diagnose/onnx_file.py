@@ -97,6 +97,28 @@ def example(model: onnx.ModelProto, size: int = SIZE) -> list[np.ndarray]:
     return found
 
 
+def least_size(model: onnx.ModelProto) -> int:
+    """Of open axes, with which a model can be run: some halve an image eight times.
+
+    Raises:
+      CaejaxError: onnxruntime cannot run it with any.
+    """
+    made, wanted = example(model), [model.graph.output[0].name]
+    session, feed = _session(model, wanted), _feeder(model, len(made))
+    first, size = None, SIZE
+    while True:
+        try:
+            _values(model, session, feed(made), wanted)
+            return size
+        except CaejaxError as error:
+            first = first or error
+        before, size = made, 2 * size
+        made = example(model, size)
+        alike = all(x.shape == y.shape for x, y in zip(made, before, strict=True))
+        if size > LARGEST or alike:
+            raise first
+
+
 def _sizes(given):
     """Of an input's axes; 0 where they are open, which some exporters write as -1."""
     kind = given.type.tensor_type
@@ -261,21 +283,7 @@ def trace_laid_out(
     Raises:
       CaejaxError: onnxruntime cannot run it.
     """
-    names = [x.name for x in _true_inputs(model)]
-    if len(names) != len(inputs):
-        raise CaejaxError(
-            f"the ONNX file takes {counted(len(names), 'input')} ({', '.join(names)}), "
-            f"and {len(inputs)} {'was' if len(inputs) == 1 else 'were'} given; give a "
-            "list of as many, or none"
-        )
-    last = [_channel_axis(model, name) == -1 for name in names]
-
-    def feed(arrays):
-        return {
-            name: np.moveaxis(x, 1, -1) if end and x.ndim > 2 else x
-            for name, x, end in zip(names, arrays, last, strict=True)
-        }
-
+    feed = _feeder(model, len(inputs))
     given = feed(inputs)
 
     def values_of(model, names):
@@ -334,6 +342,26 @@ def trace_laid_out(
         form="onnx",
     )
     return trace, laid
+
+
+def _feeder(model, count):
+    """How so many inputs with channels second are given to a model, by name."""
+    names = [x.name for x in _true_inputs(model)]
+    if len(names) != count:
+        raise CaejaxError(
+            f"the ONNX file takes {counted(len(names), 'input')} ({', '.join(names)}), "
+            f"and {count} {'was' if count == 1 else 'were'} given; give a list of as "
+            "many, or none"
+        )
+    last = [_channel_axis(model, name) == -1 for name in names]
+
+    def feed(arrays):
+        return {
+            name: np.moveaxis(x, 1, -1) if end and x.ndim > 2 else x
+            for name, x, end in zip(names, arrays, last, strict=True)
+        }
+
+    return feed
 
 
 def _with_parts(model):
@@ -850,7 +878,7 @@ def inspect_model(
     """
     if inputs is not None:
         return _of_branches(model, inputs, threshold_db, behind, examples)
-    size = SIZE
+    size = least_size(model)
     while True:
         made = example(model, size)
         found = _of_branches(model, made, threshold_db, behind)

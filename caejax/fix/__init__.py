@@ -128,7 +128,8 @@ def _fix_onnx(path: Path, out: Path, images, targets):
     mending = load_extra("caejax.fix.onnx_file", "onnx")
     model = reading.read(path)
     before = reading.inspect_model(model, None, -60.0)
-    mended, mends, left = mending.fix_model(model, reading.example(model))
+    given = reading.example(model, reading.least_size(model))
+    mended, mends, left = mending.fix_model(model, given)
     after = reading.inspect_model(mended, None, -60.0)
     moved = None
     if images is not None:
