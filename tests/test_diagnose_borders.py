@@ -322,6 +322,25 @@ def test_statistics_are_kept_in_jax(groups, normal):
     assert not pools.statistics
 
 
+@pytest.mark.parametrize("version", [18, 21])
+def test_statistics_of_groups_are_kept_in_onnx(version, normal, tmp_path):
+    """Groups have numbers of their own, or, in newer files, channels have."""
+    x, y, weight, bias = normal(1, 4, 6, 5), normal(1, 4, 6, 5), normal(2), normal(2)
+    each = np.repeat(weight, 2), np.repeat(bias, 2)
+    given = (weight, bias) if version == 18 else each
+    path = onnx_file(
+        tmp_path / "x.onnx",
+        [("GroupNormalization", ["x", "w", "b"], ["y"], {"num_groups": 2})],
+        dict(zip("wb", given, strict=True)),
+        shape=x.shape,
+        version=version,
+    )
+    from caejax.diagnose import onnx_file as of_onnx
+
+    trace = of_onnx.trace_model(of_onnx.read(path), [x])
+    check_statistics(trace, x, y, normalised(x[0], *each, 2))
+
+
 @pytest.mark.parametrize("alone", [True, False])
 def test_statistics_are_kept_in_onnx(alone, normal, tmp_path):
     x, y, weight, bias = normal(1, 4, 6, 5), normal(1, 4, 6, 5), normal(4), normal(4)

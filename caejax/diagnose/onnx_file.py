@@ -324,12 +324,12 @@ def trace_laid_out(
     types = {x.name: helper.tensor_dtype_to_np_dtype(x.data_type) for x in fixed}
     types |= {name: np.asarray(value).dtype for name, value in seen.items()}
     nodes = {step.index: model.graph.node[step.index] for step in steps}
+    weights = {x.name: numpy_helper.to_array(x) for x in fixed}
     statistics = {
-        index: _statistics(node, seen)
+        index: _statistics(node, {**weights, **seen})
         for index, node in nodes.items()
         if _is_over_space(node, shapes)
     }
-    weights = {x.name: numpy_helper.to_array(x) for x in fixed}
     unseen = [place for x in laid.stayed for place in list_places(x, weights)]
     trace = Trace(
         steps,
@@ -500,7 +500,7 @@ def _is_over_space(node, shapes):
     dims = len(shapes.get(node.input[0], ())) - 2 if node.input else 0
     # Of three axes the last one may be the channels of tokens.
     if node.op_type != "ReduceMean" or dims < 2:
-        return node.op_type == "InstanceNormalization"
+        return node.op_type in ("InstanceNormalization", "GroupNormalization")
     made = shapes.get(node.output[0], ())
     return made[2:] == (1,) * dims or len(made) <= 2
 
@@ -510,22 +510,30 @@ def _statistics(node, values):
     if node.op_type == "ReduceMean":
         return Change(value=values[node.output[0]])
     features = values[node.input[0]]
-    axes = tuple(range(2, features.ndim))
-    mean = features.mean(axes, dtype=np.float64).mean(0)
-    variance = features.var(axes, dtype=np.float64).mean(0)
-    return Change(
-        statistics=(mean.astype(features.dtype), variance.astype(features.dtype))
-    )
+    count = features.shape[1]
+    groups = onnx_moves.attributes(node).get("num_groups", count)
+    parted = features.reshape(len(features), groups, -1).astype(np.float64)
+    numbers = {3: parted.mean(-1).mean(0), 4: parted.var(-1).mean(0)}
+    # Before version 21 of the operators groups have scales and shifts, not channels.
+    given = {n: values[name] for n, name in enumerate(node.input) if n}
+    numbers |= {n: x for n, x in given.items() if len(x) < count}
+    each = {n: np.repeat(x, count // len(x)) for n, x in sorted(numbers.items())}
+    return Change(statistics={n: x.astype(features.dtype) for n, x in each.items()})
 
 
 def _fix_statistics(graph, index, statistics):
-    """Makes a normalisation of instances one of batches, whose statistics are fixed."""
+    """Makes a normalisation of instances, or of groups, one of batches, whose
+    statistics are fixed.
+    """
     node = graph.node[index]
     node.op_type = "BatchNormalization"
-    for name, values in zip(("mean", "variance"), statistics, strict=True):
-        name = f"{node.output[0]}.{name}"
-        graph.initializer.append(numpy_helper.from_array(values, name))
-        node.input.append(name)
+    kept = [x for x in node.attribute if x.name == "epsilon"]
+    del node.attribute[:]
+    node.attribute.extend(kept)
+    node.input.extend(["", ""])
+    for slot, values in statistics.items():
+        node.input[slot] = f"{node.output[0]}.of.groups.{slot}"
+        graph.initializer.append(numpy_helper.from_array(values, node.input[slot]))
 
 
 def _continue_input(model, index, shapes):
