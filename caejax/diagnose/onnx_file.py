@@ -836,7 +836,7 @@ def _normalised(given, epsilon):
 
 
 def _convolution(step, node, about, values):
-    weight = np.asarray(values[node.input[1]], np.float32)
+    weight = np.asarray(values[node.input[1]])
     dims = weight.ndim - 2
     bias = values[node.input[2]] if len(node.input) > 2 and node.input[2] else None
     return step._replace(

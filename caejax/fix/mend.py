@@ -29,5 +29,6 @@ class Mend(NamedTuple):
     @property
     def moved(self) -> float:
         """By how much, relative to what was there: the ratio of the norms."""
-        size = float(np.linalg.norm(self.old))
-        return float(np.linalg.norm(self.new - self.old)) / max(size, 1e-300)
+        old, new = (np.asarray(x, np.float64) for x in (self.old, self.new))
+        size = float(np.linalg.norm(old))
+        return float(np.linalg.norm(new - old)) / max(size, 1e-300)
