@@ -61,6 +61,44 @@ def test_parts_without_a_run(torch):
         fix(3)
 
 
+def test_kernels_that_nodes_hold_keep_their_type(normal, tmp_path):
+    """Of half precision, as exporters write them, and not among the file's weights."""
+    onnx = pytest.importorskip("onnx")
+    kernel = onnx.numpy_helper.from_array(normal(3, 2, 3, 3).astype(np.float16))
+    nodes = [
+        ("Cast", ["x"], ["a"], {"to": 10}),
+        ("Constant", [], ["w"], {"value": kernel}),
+        ("ConvTranspose", ["a", "w"], ["b"], {"strides": [2, 2]}),
+        ("Cast", ["b"], ["y"], {"to": 1}),
+    ]
+    path = onnx_file(tmp_path / "model.onnx", nodes, {})
+    found = fix_file(path, tmp_path / "fixed.onnx")
+    assert found["clean"]
+    assert 0.01 < found["changes"][0]["moved"] < 2
+
+
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_kernels_that_inputs_make_stay_as_they_are(shuffled, normal, tmp_path):
+    """A style scales them: what one style makes is not to be written for all."""
+    onnx = pytest.importorskip("onnx")
+    settings = {"pads": [1] * 4} if shuffled else {"strides": [2, 2]}
+    nodes = [
+        ("Mul", ["w", "style"], ["own"], {}),
+        ("Conv" if shuffled else "ConvTranspose", ["x", "own"], ["a"], settings),
+        ("DepthToSpace" if shuffled else "Identity", ["a"], ["y"],
+         {"blocksize": 2} if shuffled else {}),
+    ]  # fmt: skip
+    shape = (4, 3, 3, 3) if shuffled else (3, 2, 3, 3)
+    path = onnx_file(tmp_path / "model.onnx", nodes, {"w": normal(*shape)})
+    model = onnx.load(path)
+    style = onnx.helper.make_tensor_value_info("style", 1, [1])
+    model.graph.input.append(style)
+    onnx.save(model, path)
+    found = fix_file(path, tmp_path / "fixed.onnx")
+    assert found["changes"] == []
+    assert any("weights are computed while the model runs" in x for x in found["about"])
+
+
 @pytest.fixture
 def dirty(normal, tmp_path):
     """An ONNX file whose every place draws a pattern, one kernel in two places."""

@@ -103,7 +103,9 @@ class Alike:
         """Why the phases that one path leads to cannot be made alike."""
         layers = [self._steps[x.origin.layer] for x in uses]
         items = np.concatenate([x.origin.items for x in uses])
-        if not np.isin(order, items).all():
+        if any(map(is_computed, layers)):
+            yield COMPUTED
+        elif not np.isin(order, items).all():
             yield "its phases are made in different ways"
         elif any(not _within_groups(x, y) for x, y in zip(uses, layers, strict=True)):
             yield "its phases are of several groups of a convolution's channels"
@@ -249,6 +251,14 @@ class Alike:
             found = Mend(own.name, at, parameter.holds, old, new, shape, what)
             self._written[key] = found
         return found.new
+
+
+COMPUTED = "its weights are computed while the model runs"
+
+
+def is_computed(layer: Step) -> bool:
+    """Whether a layer's kernel depends on the model's inputs, as its features do."""
+    return len(layer.sources) > 1
 
 
 def _within_groups(use, layer):

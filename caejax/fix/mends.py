@@ -9,7 +9,7 @@ from caejax.diagnose import phases
 from caejax.diagnose.inspect import drawn
 from caejax.diagnose.places import Place, find_places, is_unknown
 from caejax.diagnose.trace import Trace
-from caejax.fix.alike import Alike
+from caejax.fix.alike import COMPUTED, Alike, is_computed
 from caejax.fix.mend import Mend
 
 CLEAN_DB = -120.0  # what is below that is left as it is: rounding
@@ -49,6 +49,8 @@ def find_mends(
             alike.add(place)
         elif place.layer is None or place.change is None:
             left.append(f"{place.name}: {place.note}; it stays as it is")
+        elif is_computed(steps[place.layer]):
+            left.append(f"{place.name}: {COMPUTED}; it stays as it is")
         else:
             layer = steps[place.layer]
             own = (layer.stride, layer.dilation) if apart else ()
