@@ -159,6 +159,50 @@ def test_what_pads_for_a_convolution_continues_its_input(normal, tmp_path):
     np.testing.assert_allclose(found(of_torch), expected, atol=1e-5)
 
 
+def test_channels_that_are_padded_stay_zeros(normal, tmp_path):
+    """As those of a skip past a layer that has more of them, also where space is."""
+    image, weight = normal(1, 2, 8, 7), normal(1, 4, 3, 3)
+
+    def in_jax(x):
+        wide = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 2)))
+        layout = ("NHWC", "OIHW", "NHWC")
+        return lax.conv_general_dilated(
+            wide, jnp.asarray(weight), (1, 1), "VALID", dimension_numbers=layout
+        )
+
+    path = onnx_file(
+        tmp_path / "x.onnx",
+        [("Pad", ["x", "p"], ["wide"], {}), ("Conv", ["wide", "w"], ["y"], {})],
+        {"w": weight, "p": np.array([0, 0, 1, 1, 0, 2, 1, 1])},
+        shape=image.shape,
+    )
+    from caejax.diagnose import onnx_file as of_onnx
+
+    of_jax = trace_function(in_jax, [np.moveaxis(image, 1, -1)])
+    for trace in (of_jax, of_onnx.trace_model(of_onnx.read(path), [image])):
+        (own,), (found,) = trace.run([[image]]), as_of_large_images(trace).run([[image]])
+        np.testing.assert_allclose(found, own, atol=1e-5)
+
+
+def test_what_pads_before_channels_are_put_second_continues_its_input(normal, tmp_path):
+    image, weight = normal(1, 2, 8, 7), normal(1, 2, 3, 3)
+    path = onnx_file(
+        tmp_path / "x.onnx",
+        [
+            ("Pad", ["x", "p"], ["wide"], {}),
+            ("Transpose", ["wide"], ["second"], {"perm": [0, 3, 1, 2]}),
+            ("Conv", ["second", "w"], ["y"], {"strides": (2, 2)}),
+        ],
+        {"w": weight, "p": np.array([0, 0, 0, 0, 0, 1, 1, 0])},
+        shape=(1, 8, 7, 2),
+    )
+    from caejax.diagnose import onnx_file as of_onnx
+
+    trace = as_of_large_images(of_onnx.trace_model(of_onnx.read(path), [image]))
+    expected = continued(image[0], weight, ((0, 1), (0, 1)), (2, 2))
+    np.testing.assert_allclose(trace.run([[image]])[0][0, 0], expected, atol=1e-5)
+
+
 class Resizes(nn.Module):
     """Convolutions, normalisation over space, and resizes: it can draw no pattern."""
 

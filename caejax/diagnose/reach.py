@@ -289,16 +289,37 @@ def as_of_large_images(trace: Trace) -> Trace:
 
 
 def _padding(trace):
-    """Convolutions, and what pads for them, by itself or before features are cut."""
-    found, read = [], set()
+    """Convolutions, and what pads for them, by itself or before features are cut.
+
+    What pads the channels themselves adds such of zeros, and is left as it is.
+    """
+    found = []
+    read = {}  # where the channels lie of what convolutions read; None: not known
     for step in reversed(trace.steps):
-        label, is_read = step.label.lower(), step.index in read
-        pads = step.kind == "convolution" or (is_read and label in _PADS)
-        if pads:
+        label, axis = step.label.lower(), read.get(step.index)
+        if step.kind == "convolution":
             found.append(step.index)
-        if pads or (is_read and (step.kind == "layout" or label in _CUTS)):
-            read.update(step.sources)
+            axis = trace.channel
+        elif step.index not in read or (label in _PADS and _adds_along(step, axis)):
+            continue
+        elif label in _PADS:
+            found.append(step.index)
+        elif step.kind == "layout":
+            axis = _axis_before(step, axis)
+        elif label not in _CUTS:
+            continue
+        read |= dict.fromkeys(step.sources, axis)
     return found
+
+
+def _adds_along(step, axis):
+    return axis is not None and step.shape[axis] != step.shape_in[axis]
+
+
+def _axis_before(step, axis):
+    """Where what lies along an axis of what is moved lay before; None: not known."""
+    run = set() if axis is None else roles.axes_along(step.shape_in, step.move)[axis]
+    return run.pop() if len(run) == 1 else None
 
 
 _PADS = ("constant_pad_nd", "pad")
