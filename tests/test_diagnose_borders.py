@@ -180,7 +180,10 @@ def test_channels_that_are_padded_stay_zeros(normal, tmp_path):
 
     of_jax = trace_function(in_jax, [np.moveaxis(image, 1, -1)])
     for trace in (of_jax, of_onnx.trace_model(of_onnx.read(path), [image])):
-        (own,), (found,) = trace.run([[image]]), as_of_large_images(trace).run([[image]])
+        (own,), (found,) = (
+            trace.run([[image]]),
+            as_of_large_images(trace).run([[image]]),
+        )
         np.testing.assert_allclose(found, own, atol=1e-5)
 
 

@@ -1,8 +1,10 @@
 """What files of detectors, readers of text and quantised models look like."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from helpers.onnx_files import onnx_file
+from jax import lax
 from PIL import Image
 
 from caejax.diagnose import diagnose, read_inputs
@@ -201,6 +203,32 @@ def test_what_an_activation_at_its_bound_hides(normal, tmp_path):
     assert place["share"] == pytest.approx(1, abs=1e-3)
     assert not found.clean
     assert any("same for all flat inputs" in x for x in found["about"])
+
+
+def test_what_both_bounds_of_a_clip_hide(normal, tmp_path):
+    """Black or white, whatever flat input there is, in the numbers of bytes at last."""
+    nodes = [
+        ("ConvTranspose", ["x", "w"], ["a"], TWICE),
+        ("Mul", ["a", "much"], ["b"], {}),
+        ("Clip", ["b", "black", "white"], ["c"], {}),
+        ("Mul", ["c", "bytes"], ["y"], {}),
+    ]
+    w, much = np.float32([[[[0.5, 1], [1, 1]]]]), np.float32(1e4)
+    weights = {"w": w, "much": much, "black": np.float32(0), "white": np.float32(1)}
+    weights["bytes"] = np.float32(255)
+    path = onnx_file(tmp_path / "m.onnx", nodes, weights, channels=1)
+    x = normal(1, 1, 32, 32)
+    x += np.float32(-0.25) - x.mean()  # one of the flat inputs is above 0, two below
+
+    def in_jax(x):
+        kernel = w.transpose(2, 3, 0, 1)
+        return jnp.clip(much * lax.conv_transpose(x, kernel, (2, 2), "VALID"), 0, 1)
+
+    for found in (diagnose(path, x), diagnose(in_jax, np.moveaxis(x, 1, -1))):
+        assert not found.clean
+        # Gains of 1/2, 1, 1 and 1: a variance of 3/64, of a mean of 7/8.
+        assert found["ripple_db"] == pytest.approx(10 * np.log10(3 / 49), abs=0.1)
+        assert any("one of two bounds" in x for x in found["about"])
 
 
 def test_octaves_beside_each_other_are_no_enlargement(normal, tmp_path):

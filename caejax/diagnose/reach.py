@@ -114,14 +114,15 @@ def before_choice(trace: Trace) -> Trace:
 
 def before_bounds(trace: Trace) -> Trace | None:
     """The trace up to what its last activations are given; None if it ends in none."""
-    cut = _before(trace, _BOUNDED, "its result is the same for all flat inputs")
+    why = "its result is the same for all flat inputs, or one of two bounds"
+    cut = _before(trace, _BOUNDED, why)
     return None if cut is trace else cut
 
 
 def _before(trace, labels, why):
     steps = {step.index: step for step in trace.steps}
     first, step = None, steps.get(trace.results[0])
-    while step and step.label.lower() in labels | _CASTS and step.sources:
+    while step and len(step.sources) == 1 and _leads_on(step, labels):
         first = step if step.label.lower() in labels else first
         step = steps.get(step.sources[0])
     if first is None or steps.get(first.sources[0]) is None:
@@ -130,11 +131,18 @@ def _before(trace, labels, why):
     return _up_to(trace, first.sources[0])._replace(about=(*trace.about, told))
 
 
+def _leads_on(step, labels):
+    """Whether what is looked for may lie before: behind it are scales alone."""
+    scales = step.each is not None and step.each.scale is not None
+    return scales or step.label.lower() in labels | _CASTS
+
+
 _CASTS = {"cast", "to", "_to_copy", "convert_element_type", "identity", "squeeze"}
 _CHOOSING = {"argmax", "argmin", "topk"}
 _BOUNDED = {"sigmoid", "sigmoid_", "logistic", "hardsigmoid", "softmax", "_softmax"}
 _BOUNDED |= {"clip", "clamp", "clamp_", "hardtanh", "hardtanh_", "tanh", "tanh_"}
-_BOUNDED |= {"relu", "relu_", "round"}
+_BOUNDED |= {"relu", "relu_", "round", "clamp_min", "clamp_max"}
+_BOUNDED |= {"max", "min", "maximum", "minimum"}  # of features and a number
 
 
 def _up_to(trace, end):
