@@ -53,6 +53,11 @@ def test_parts_without_a_run(torch):
     up = torch.nn.ConvTranspose1d(2, 2, 5, 2)
     x = torch.randn(1, 2, 40)
     assert diagnose(fix(torch.nn.Sequential(up)), x)["ripple_db"] < -100
+    empty = torch.nn.ConvTranspose1d(2, 2, 2, 3)
+    with pytest.warns(UserWarning, match="^1: some phases have no taps.* stays as"):
+        mended = fix(torch.nn.Sequential(up, empty))
+    assert diagnose(mended[0], x)["ripple_db"] < -100
+    assert torch.equal(mended[1].weight, empty.weight)
     with pytest.raises(CaejaxError, match=r"call fix\(module, inputs\)"):
         fix(torch.nn.Sequential(up, torch.nn.PixelShuffle(2)))
     with pytest.raises(CaejaxError, match="sees what it calls by functions"):

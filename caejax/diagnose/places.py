@@ -15,6 +15,7 @@ from caejax.diagnose.trace import Change, Step, Trace, spatial
 
 _STEPS = "clean on constants; on slopes its steps remain"  # of a nearest resize
 _UNKNOWN = "how it enlarges is not known; what it draws is measured"
+NO_TAPS = "some phases have no taps, so no kernel is clean"
 HIDDEN = "it runs inside of a loop or condition that is not looked into"
 # Their first input is a part of the result, and no smaller image.
 _JOINING = {"cat", "concat", "concatenate"}
@@ -206,7 +207,7 @@ def _transposed(step, users, channel):
     found = phases.of_transposed(step.weight, step.stride, step.dilation, step.padding)
     clean = phases.clean_transposed(step.weight, step.stride, step.dilation)
     change = None if clean is None else {step.index: Change(weight=clean)}
-    note = "" if change else "some phases have no taps, so no kernel is clean"
+    note = "" if change else NO_TAPS
     found, blur, output = _behind(found, step, users, channel)
     return Place(
         step.name,

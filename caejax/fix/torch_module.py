@@ -9,6 +9,7 @@ from torch.nn.utils import parametrize
 
 from caejax.diagnose import phases
 from caejax.diagnose.inspect import drawn
+from caejax.diagnose.places import NO_TAPS
 from caejax.diagnose.result import THRESHOLD_DB
 from caejax.diagnose.torch_module import trace_module
 from caejax.errors import CaejaxError
@@ -36,8 +37,7 @@ def fix_module(
     mended = copy.deepcopy(module, _computed(module))
     about = _write_out(mended)
     if inputs is None:
-        _by_parts(mended)
-        return mended, about, []
+        return mended, about, list(_by_parts(mended))
     trace = trace_module(mended, inputs)
     mends, left = find_mends(trace, _arrays(inputs), _held, apart=False)
     own = {_memory(x) for x in (*mended.parameters(), *mended.buffers())}
@@ -110,6 +110,7 @@ def _write_out(module):
 
 
 def _by_parts(module):
+    """Mends the layers; sentences about those that cannot be."""
     seen = False
     for name, part in module.named_modules():
         if isinstance(part, nn.PixelShuffle):
@@ -119,7 +120,8 @@ def _by_parts(module):
             )
         if isinstance(part, _TRANSPOSED):
             seen = True
-            _clean(part)
+            if not _clean(part):
+                yield f"{name or 'the module'}: {NO_TAPS}; it stays as it is"
     if not seen:
         raise CaejaxError(
             "the module has no layer of its own that enlarges; call fix(module, "
@@ -128,8 +130,9 @@ def _by_parts(module):
 
 
 def _clean(layer):
+    """Gives all phases of a layer one gain; whether that is possible."""
     if max(layer.stride) == 1:
-        return
+        return True
     weight = layer.weight.detach()
     clean = phases.clean_transposed(
         weight.double().cpu().numpy(), layer.stride, layer.dilation
@@ -137,3 +140,4 @@ def _clean(layer):
     if clean is not None:
         with torch.no_grad():
             layer.weight.copy_(torch.as_tensor(clean))
+    return clean is not None
