@@ -66,6 +66,32 @@ def test_parts_without_a_run(torch):
         fix(3)
 
 
+@pytest.mark.parametrize("name", ["model.safetensors", "denoiser_gray"])
+def test_weights_without_their_run_are_refused(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    with pytest.raises(CaejaxError, match="weights without their run"):
+        fix_file(name, "fixed.onnx")
+
+
+def test_what_nothing_was_done_to_is_told_as_it_is(normal, tmp_path):
+    """Pixels that are written apart draw, and no kernel is known that does."""
+    clean = onnx_file(tmp_path / "clean.onnx", [("Relu", ["x"], ["y"], {})], {})
+    said = str(fix_file(clean, tmp_path / "same.onnx"))
+    assert "nothing to mend: it draws no pattern" in said
+    off = (np.indices((32, 32)) % 2).any(0)
+    apart = [
+        ("Gather", ["x", "places"], ["a"], {"axis": 2}),
+        ("Gather", ["a", "places"], ["b"], {"axis": 3}),
+        ("Mul", ["b", "mask"], ["y"], {}),
+    ]
+    weights = {"places": np.arange(32) // 2, "mask": 1 - off.astype(np.float32)}
+    path = onnx_file(tmp_path / "model.onnx", apart, weights, shape=[1, 3, 16, 16])
+    said = str(fix_file(path, tmp_path / "fixed.onnx"))
+    assert "nothing was mended" in said
+    assert "nothing to mend" not in said
+
+
 def test_kernels_that_nodes_hold_keep_their_type(normal, tmp_path):
     """Of half precision, as exporters write them, and not among the file's weights."""
     onnx = pytest.importorskip("onnx")

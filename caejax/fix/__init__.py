@@ -14,9 +14,11 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from caejax import weights
 from caejax.diagnose import as_tensors, diagnose, load_extra
 from caejax.errors import CaejaxError
 from caejax.files.paths import expand
+from caejax.files.safetensors import SUFFIX
 from caejax.fix import cost
 from caejax.terminal.lines import broken, columns
 from caejax.terminal.numbers import counted
@@ -108,8 +110,14 @@ def fix_file(
         that do not fit.
     """
     model, out = expand(model, "MODEL"), expand(out, "--out")
-    if not model.exists():
+    named = weights.is_meant(model, model)
+    if not (model.exists() or named):
         raise CaejaxError(f"MODEL is {model}, and there is no such file or folder")
+    if named or model.suffix == SUFFIX:
+        raise CaejaxError(
+            f"MODEL is {model}, weights without their run; give the folder of a run, "
+            "or an ONNX file, as caejax export --format=onnx writes it"
+        )
     if out.exists():
         raise CaejaxError(f"{out} exists; choose another --out")
     images = None if images is None else expand(images, "--images")
@@ -225,13 +233,9 @@ def _still(after, left):
     for place in after["places"]:
         told = any(x.startswith(f"{place['name']}: ") for x in left)
         if not place["clean"] and not told:
-            yield (
-                f"{place['name']}: it still draws {place['ripple_db'] or 0:.1f} dB; "
-                f"{place['verdict']}"
-            )
-
-
-_ALL_CLEAN = "nothing to mend: all phases have one gain already"
+            drawn = place["ripple_db"]
+            much = "" if drawn is None else f"it still draws {drawn:.1f} dB; "
+            yield f"{place['name']}: {much}{place['verdict']}"
 
 
 def _lines(found):
@@ -242,7 +246,8 @@ def _lines(found):
         )
     if not found["changes"]:
         stays = any("stays as it is" in x for x in found["about"])
-        yield "nothing was mended" if stays else _ALL_CLEAN
+        clean = found["clean"] and not stays
+        yield "nothing to mend: it draws no pattern" if clean else "nothing was mended"
     before, after = (_decibels(found[f"ripple_{x}_db"]) for x in ("before", "after"))
     yield (
         f"pattern on flat inputs, against the flat part of the output: {after} now, "
