@@ -66,6 +66,10 @@ FORMS = {
         lambda m, x: m.c(x)[:, [5, 1, 2, 0, 4, 3, *range(6, 12)]],
         {"c": c(12)},
     ),
+    "channels that are shuffled": lambda t, c: (
+        lambda m, x: m.s(m.c(x)),
+        {"c": c(12), "s": t.nn.ChannelShuffle(3)},
+    ),
     "gate": lambda t, c: (lambda m, x: gate(t, m.c(x)), {"c": c(24)}),
     "glu": lambda t, c: (
         lambda m, x: t.nn.functional.glu(m.c(x), 1),

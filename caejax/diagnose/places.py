@@ -529,7 +529,8 @@ def _layout_label(chain):
 
 
 def _enlarges_by_name(step):
-    return "shuffle" in step.label or "Depth" in step.label or step.label == "fold"
+    label = step.label
+    return "pixel_shuffle" in label or "Depth" in label or label == "fold"
 
 
 def _shuffle(end, source, blocks: Blocks, label, steps, users, channel):

@@ -29,6 +29,7 @@ _LAYOUTS = {
     *("view", "_unsafe_view", "_reshape_alias", "permute", "transpose", "t", "clone"),
     *("unsqueeze", "squeeze", "expand", "alias", "detach", "pixel_shuffle", "repeat"),
     *("reshape", "movedim", "repeat_interleave", "flatten", "unflatten", "contiguous"),
+    *("channel_shuffle", "native_channel_shuffle"),
 }
 _LINEAR = {"addmm", "mm", "linear", "bmm"}
 _TAKING = {"slice", "select", "narrow", "index_select", "index", "flip", "roll"}
