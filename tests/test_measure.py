@@ -89,6 +89,13 @@ def test_the_period_is_found_and_its_strength(period, axes):
     assert not found.clean
 
 
+def test_systems_that_tell_of_no_cores_of_ones_own_measure_all_the_same(monkeypatch):
+    """macOS and Windows know how many there are alone."""
+    monkeypatch.delattr(images.os, "sched_getaffinity", raising=False)
+    (found,) = caejax.measure(np.tile(np.uint8([100, 104]), (64, 32)))["patterns"]
+    assert (found["axes"], found["period"]) == ("x", 2)
+
+
 def test_two_patterns_are_told_apart():
     image = planted(planted(noise(), pattern(5, 2, "x")), pattern(7, 2, "y"))
     found = caejax.measure(as_bytes(image))["patterns"]

@@ -57,7 +57,7 @@ def see_all(calls: Sequence[Callable[[], Pair]]) -> Seen:
     total, spectrum = None, 0.0
     sizes, singly, records, jpeg, metrics = [], [], [], True, paired.Paired()
     scenes, names, repeats = np.zeros((len(calls), SCENE**2), np.float32), [], {}
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+    with ThreadPoolExecutor(_cores()) as pool:
         for pair, found, own, power, scene in pool.map(_see, calls):
             alike = scenes[: len(names)] @ scene
             if alike.max(initial=0) > SAME_SCENE:
@@ -84,6 +84,13 @@ def see_all(calls: Sequence[Callable[[], Pair]]) -> Seen:
     spectrum = spectrum / len(records)
     means = metrics.means()
     return Seen(total, size, singly, records, means, jpeg, spectrum, repeats)
+
+
+def _cores():
+    """How many cores may be used; some systems tell only how many there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count()
 
 
 def _see(call):
