@@ -347,6 +347,47 @@ def test_what_is_split_is_mended(normal, tmp_path):
     assert record["ripple_after_db"] < -100
 
 
+def test_channels_that_lie_second_inside_of_jax(normal):
+    """As in ports of other libraries: places are read and measured, and resizes."""
+    up, down = normal(6, 8, 4, 4), normal(8, 6, 3, 3)
+
+    def function(x, layout):
+        x = x if layout == "NHWC" else x.transpose(0, 3, 1, 2)
+        numbers = (layout, "IOHW", layout)
+        pads = [(2, 2), (2, 2)]
+        y = jax.lax.conv_general_dilated(
+            x, up, (1, 1), pads, lhs_dilation=(2, 2), dimension_numbers=numbers
+        )
+        y = jax.lax.conv_general_dilated(
+            jax.nn.relu(y), down, (1, 1), "SAME", dimension_numbers=numbers
+        )
+        return y if layout == "NHWC" else y.transpose(0, 2, 3, 1)
+
+    x = normal(1, 16, 16, 6)
+    found, other = (
+        diagnose(lambda x, layout=layout: function(x, layout), x)
+        for layout in ("NCHW", "NHWC")
+    )
+    assert found["ripple_db"] == pytest.approx(other["ripple_db"], abs=1e-3)
+    (place,), (expected,) = found["places"], other["places"]
+    for told in ("ripple_db", "predicted_db", "share"):
+        assert place[told] == pytest.approx(expected[told], abs=1e-3)
+    numbers = ("NCHW", "OIHW", "NCHW")
+
+    def shuffled(x):
+        y = jax.lax.conv_general_dilated(
+            x.transpose(0, 3, 1, 2), down, (1, 1), "SAME", dimension_numbers=numbers
+        )
+        y = y.reshape(1, 2, 2, 2, 16, 16).transpose(0, 1, 4, 2, 5, 3)
+        y = jax.image.resize(y.reshape(1, 2, 32, 32), (1, 2, 64, 64), "nearest")
+        return y.transpose(0, 2, 3, 1)
+
+    found = diagnose(shuffled, x)
+    assert found["period"] == [4, 4]
+    assert found["places"][1]["stride"] == [2, 2]
+    assert not found.clean
+
+
 def test_attention_in_jax_enlarges_nothing(normal):
     weight, back = normal(8, 24), normal(8, 3)
 

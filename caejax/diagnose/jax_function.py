@@ -152,7 +152,9 @@ class _Run:
 
     def _equation(self, eqn, given):
         inner = _inner(eqn)
-        if inner is not None and not _resizes(eqn, given):
+        if _resizes(eqn, given) or eqn.primitive.name == "conv_general_dilated":
+            inner = self._bodies.once(eqn, _with_channels_last)
+        if inner is not None:
             self._names.append(str(eqn.source_info.name_stack))
             made = self.call(inner, given[len(given) - len(inner.jaxpr.invars) :])
             self._names.pop()
@@ -262,6 +264,46 @@ def _resize(step, eqn, shape):
 
 
 _METHODS = {1: "nearest", 2: "linear", 4: "cubic", 6: "lanczos3", 10: "lanczos5"}
+
+
+def _with_channels_last(eqn):
+    """A resize, or convolution, of another layout as one that is moved before it and
+    behind; None where images have their channels last already.
+    """
+    abstract = [jax.ShapeDtypeStruct(x.aval.shape, x.aval.dtype) for x in eqn.invars]
+    shapes = abstract[0].shape, eqn.outvars[0].aval.shape
+    dims = len(shapes[0])
+    own = (0, dims - 1, *range(1, dims - 1))
+    given = made = (0, 1, *range(2, dims))  # of the batch, of channels, of space
+    if eqn.primitive.name == "conv_general_dilated":
+        numbers = eqn.params["dimension_numbers"]
+        given, made = numbers.lhs_spec, numbers.out_spec
+        last = type(numbers)(own, numbers.rhs_spec, own)
+        params = {**eqn.params, "dimension_numbers": last}
+
+        def within(*values):
+            return eqn.primitive.bind(*values, **params)
+
+    else:
+        larger = [a != b for a, b in zip(*shapes, strict=True)]
+        if dims < 3 or larger[1] or not larger[-1]:
+            return None
+
+        @jax.jit
+        def _resize(image):  # is known by its name
+            return _to(_bind(eqn, [_to(image, own, given)])[0], made, own)
+
+        within = _resize
+    if given == made == own:
+        return None
+    return jax.make_jaxpr(
+        lambda image, *rest: _to(within(_to(image, given, own), *rest), own, made)
+    )(*abstract)
+
+
+def _to(image, given, made):
+    """An image whose axes lie as in the one order, as in the other."""
+    return image.transpose(np.take(given, np.argsort(made)).tolist())
 
 
 def _bind(eqn, values):
