@@ -255,6 +255,19 @@ def test_a_second_input_may_be_read_first(torch, normal):
         assert found[told] == pytest.approx(alone[told])
 
 
+def test_a_resize_is_not_blamed_for_what_it_is_given(torch, normal):
+    """One that aligns corners stretches what repeats to what does not quite."""
+    torch.manual_seed(0)
+    module = torch.nn.Sequential(
+        torch.nn.ConvTranspose2d(3, 3, 2, 2),
+        torch.nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True),
+    )
+    up, resize = diagnose(module, normal(1, 3, 12, 12))["places"]
+    assert not up["clean"]
+    assert resize["ripple_db"] > -60
+    assert (resize["clean"], resize["verdict"], resize["cure"]) == (True, "clean", "")
+
+
 @pytest.mark.parametrize("transposed", [False, True])
 def test_frames_of_a_video_are_enlarged_one_by_one(transposed, torch, normal):
     class Module(torch.nn.Module):

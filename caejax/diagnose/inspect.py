@@ -577,7 +577,9 @@ def _words(place, row, threshold_db, form):
             "verdict": f"not known: {place.note}, and neither is its kernel",
             "cure": "diagnose what runs there by itself",
         }
-    if told is None or told <= threshold_db:
+    # What a resize is given may repeat otherwise than it does; it draws nothing itself.
+    resize = is_resize(place) and not is_hidden(place)
+    if resize or told is None or told <= threshold_db:
         note = place.note.removeprefix("clean ")
         said = f"clean {note}" if note != place.note else f"clean; {note}"
         return {"clean": True, "verdict": said if note else "clean", "cure": ""}
