@@ -264,6 +264,24 @@ def test_what_lies_behind_a_normalisation_is_reached(dirty, torch, normal):
         assert place["predicted_db"] == pytest.approx(place["ripple_db"], abs=0.1)
 
 
+@pytest.mark.parametrize("over", ["channels", "space"])
+def test_only_what_normalises_over_space_is_said_to(over, torch, normal):
+    class Module(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.up = torch.nn.ConvTranspose2d(4, 4, 2, 2)
+            self.norm = torch.nn.LayerNorm(4 if over == "channels" else [4, 32, 32])
+
+        def forward(self, x):
+            y = self.up(x)
+            y = y.permute(0, 2, 3, 1) if over == "channels" else y
+            y = self.norm(y)
+            return y.permute(0, 3, 1, 2) if over == "channels" else y
+
+    about = diagnose(Module(), normal(1, 4, 16, 16))["about"]
+    assert any("over space" in x for x in about) == (over == "space")
+
+
 def test_of_what_next_to_nothing_reaches_kernels_judge(torch, normal):
     """A mean that is taken off in a way that is not seen as one."""
 

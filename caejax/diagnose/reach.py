@@ -351,7 +351,8 @@ def what_is_seen(trace: Trace) -> list[str]:
             "branches join in it, as skips do: they are flat like all features, and "
             "shares count each place with the others as they are"
         )
-    if any(x in labels for x in _SPATIAL):
+    # Most layer norms are of channels alone.
+    if trace.statistics and any(x in labels for x in _SPATIAL):
         found.append(
             "it normalises over space: of flat features by the means and variances "
             "that the inputs have there"
