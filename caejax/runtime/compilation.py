@@ -150,7 +150,7 @@ def keep_programs_of(model: Hashable) -> None:
 
 
 # Of XLA's compiler for CPUs, where the user has not set them.
-_CPU_OPTIONS: dict[str, Any] = {
+_CPU_OPTIONS = {
     # Two thirds of the time; what dominates here (convolutions, matrix products,
     # Fourier transforms) are calls into libraries that run as fast.
     "xla_backend_optimization_level": 1,
@@ -158,10 +158,6 @@ _CPU_OPTIONS: dict[str, Any] = {
     # because one core waited for the other: 10 days instead.
     "xla_cpu_collective_call_terminate_timeout_seconds": 864_000,
 }
-# Sums that these hand to a library crash at seven axes, one of them of length 1 (JAX's
-# issues 39257 and 40412); 0.11.2 does not. Products are still handed over.
-if jaxlib.__version__ in ("0.10.2", "0.11.0", "0.11.1"):
-    _CPU_OPTIONS["xla_cpu_experimental_ynn_fusion_type"] = "LIBRARY_FUSION_TYPE_DOT"
 
 
 def quick_jit(function: Callable, **options: Any) -> Callable:
