@@ -113,7 +113,7 @@ def figures(rows: list[Row], kind: str) -> dict[str, dict[str, float]]:
                 f"{kind} at {lacking[0]} of 255; run experiments.denoiser.measure first"
             )
         if by_level:
-            found[estimator] = {str(x): round(y, 3) for x, y in by_level.items()}
+            found[estimator] = {str(x): round(y, 4) for x, y in by_level.items()}
     return found
 
 
