@@ -5,6 +5,7 @@ import pytest
 
 from caejax.data.bsds500 import CBSD68
 from caejax.errors import CaejaxError
+from experiments.denoiser import elsewhere
 from experiments.denoiser.measure import FEWEST, LEVELS, Photograph, noisy, psnr, table
 from experiments.denoiser.ship import figures
 
@@ -74,3 +75,29 @@ def test_noise_is_of_the_image_and_the_level_alone():
     other = noisy(one._replace(name="8023"), 25) - one.clean
     assert abs(np.corrcoef(noise.ravel(), other.ravel())[0, 1]) < 0.02
     assert psnr(one.clean + 0.1, one.clean) == pytest.approx(20)
+
+
+def test_other_photographs_are_compared_each_with_itself():
+    rows = [
+        {"kind": "color", "form": form, "image": image, "level": level}
+        | {"estimator": estimator, "psnr": psnr}
+        for form in elsewhere.FORMS
+        for level in LEVELS
+        for image, found in (("a", (30.0, 31.0)), ("b", (20.0, 20.5)))
+        for estimator, psnr in zip(("caejax", "BM3D"), found, strict=True)
+    ]
+    lines = elsewhere.table(rows).splitlines()[2:]
+    assert [line.split(" | ")[1] for line in lines] == ["whole", "halved"]
+    # t(1) at 97.5 % is 12.7062, times 0.25.
+    assert lines[0].count("-0.75 [-3.93, 2.43]") == len(LEVELS)
+    # Of a kind that is not measured at all levels nothing is said.
+    assert elsewhere.table(rows[4:]).count("color") == 1
+
+
+def test_halved_photographs_are_whole_grey_levels():
+    whole, halved = (
+        elsewhere.photograph("chelsea.png", form, "gray") for form in elsewhere.FORMS
+    )
+    assert whole.shape == (256, 256, 1)
+    assert halved.shape == (150, 225, 1)
+    np.testing.assert_allclose(255 * halved, np.round(255 * halved), atol=1e-9)
