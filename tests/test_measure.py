@@ -1,6 +1,7 @@
 """Tests of the patterns that are found in images without a model."""
 
 import json
+import os
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -91,7 +92,7 @@ def test_the_period_is_found_and_its_strength(period, axes):
 
 def test_systems_that_tell_of_no_cores_of_ones_own_measure_all_the_same(monkeypatch):
     """macOS and Windows know how many there are alone."""
-    monkeypatch.delattr(images.os, "sched_getaffinity", raising=False)
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     (found,) = caejax.measure(np.tile(np.uint8([100, 104]), (64, 32)))["patterns"]
     assert (found["axes"], found["period"]) == ("x", 2)
 

@@ -7,7 +7,7 @@ its config only when they are asked for.
 from caejax import config as config_lib
 from caejax.commands.options import Options, needed_config
 from caejax.commands.shown import print_parameters, print_runs
-from caejax.runtime.devices import usable_cores
+from caejax.runtime.cores import usable_cores
 from caejax.runtime.startup import NOTHING, start
 from caejax.sweep.executors import find_executor
 from caejax.sweep.spec import expand

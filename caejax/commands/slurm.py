@@ -12,7 +12,7 @@ from typing import NamedTuple
 from caejax.commands.options import Options, needed_config, needed_workdir
 from caejax.errors import CaejaxError
 from caejax.files.atomic import write_atomically
-from caejax.runtime.devices import usable_cores
+from caejax.runtime.cores import usable_cores
 from caejax.runtime.startup import NOTHING, start
 from caejax.sweep.executors import find_executor
 from caejax.sweep.spec import SweepRun, expand

@@ -1,6 +1,5 @@
 """What is measured of each image, and added up over all."""
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -15,6 +14,7 @@ from caejax.errors import CaejaxError
 from caejax.measure import lines, paired, search
 from caejax.measure.files import Pair
 from caejax.metrics.units import GREYS
+from caejax.runtime.cores import usable_cores
 
 SPECTRUM = 256  # points of the mean spectrum along either axis
 SCENE = 32  # pixels a side, of what scenes are told by
@@ -57,7 +57,7 @@ def see_all(calls: Sequence[Callable[[], Pair]]) -> Seen:
     total, spectrum = None, 0.0
     sizes, singly, records, jpeg, metrics = [], [], [], True, paired.Paired()
     scenes, names, repeats = np.zeros((len(calls), SCENE**2), np.float32), [], {}
-    with ThreadPoolExecutor(_cores()) as pool:
+    with ThreadPoolExecutor(len(usable_cores())) as pool:
         for pair, found, own, power, scene in pool.map(_see, calls):
             alike = scenes[: len(names)] @ scene
             if alike.max(initial=0) > SAME_SCENE:
@@ -84,13 +84,6 @@ def see_all(calls: Sequence[Callable[[], Pair]]) -> Seen:
     spectrum = spectrum / len(records)
     means = metrics.means()
     return Seen(total, size, singly, records, means, jpeg, spectrum, repeats)
-
-
-def _cores():
-    """How many cores may be used; some systems tell only how many there are."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count()
 
 
 def _see(call):

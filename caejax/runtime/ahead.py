@@ -12,7 +12,7 @@ import numpy as np
 
 from caejax.runtime import stopping
 from caejax.runtime.compilation import quick_jit
-from caejax.runtime.devices import usable_cores
+from caejax.runtime.cores import usable_cores
 
 # Whether programs are only to be compiled, where this is asked: in a thread of its own.
 _compiling = contextvars.ContextVar("compiling", default=False)

@@ -18,6 +18,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from caejax.errors import CaejaxError
+from caejax.runtime.cores import usable_cores
 
 BATCH = PartitionSpec("batch")
 EVERYWHERE = PartitionSpec()
@@ -88,13 +89,6 @@ def cpu_name() -> str:
         if name := " ".join(next(names, "").split()):
             return name
     return platform.processor() or platform.machine()
-
-
-def usable_cores() -> list[int]:
-    """Numbers of the cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return sorted(os.sched_getaffinity(0))
-    return list(range(os.cpu_count() or 1))
 
 
 @contextlib.contextmanager

@@ -23,7 +23,8 @@ from caejax.files.atomic import read_json, write_atomically, write_json
 from caejax.files.finished import checkpoint_folders, lacks_samples
 from caejax.files.paths import expand
 from caejax.runtime import together
-from caejax.runtime.devices import cpu_name, usable_cores
+from caejax.runtime.cores import usable_cores
+from caejax.runtime.devices import cpu_name
 from caejax.terminal.commands import as_subcommand
 from caejax.terminal.notes import note
 from caejax.training import recorded

@@ -20,7 +20,16 @@ from caejax.files.csv_files import read_csv, write_csv
 from caejax.report.tables import to_markdown
 from caejax.runtime.startup import start
 from caejax.runtime.stopping import run_command
-from experiments.denoiser.measure import KINDS, LEVELS, LUMA, bm3d, of_run, psnr
+from experiments.denoiser.measure import (
+    KINDS,
+    LEVELS,
+    bm3d,
+    in_kind,
+    leads,
+    of_run,
+    psnr,
+    with_noise,
+)
 from experiments.shared.cells import mean_and_interval
 from experiments.shared.commands import GOES_ON, create_parser
 from experiments.shared.rows import Row, rounded, select
@@ -55,15 +64,7 @@ def photograph(name: str, form: str, kind: str) -> np.ndarray:
     values = np.asarray(image, np.float64)
     top, left = (max(0, (side - SIDE) // 2) for side in values.shape[:2])
     values = values[top : top + SIDE, left : left + SIDE]
-    if kind == "gray":
-        values = (values @ LUMA).round()[..., None]
-    return values / 255
-
-
-def noisy(clean: np.ndarray, name: str, level: float) -> np.ndarray:
-    """Adds noise of `level` of 255 that depends on the name and the level alone."""
-    rng = np.random.default_rng((zlib.crc32(name.encode()), level))
-    return clean + level / 255 * rng.normal(size=clean.shape)
+    return in_kind(values, kind)
 
 
 def table(rows: list[Row]) -> str:
@@ -71,24 +72,13 @@ def table(rows: list[Row]) -> str:
     lines = []
     for kind in KINDS:
         for form in FORMS:
-            found = [_ahead(rows, kind, form, level) for level in LEVELS]
+            some = select(rows, form=form)
+            found = [[*leads(some, kind, level).values()] for level in LEVELS]
             if all(map(len, found)):
                 cells = [mean_and_interval(np.array(x), ".2f") for x in found]
                 lines.append([kind, form, *cells])
     header = ["images", "form", *(f"{x} / 255" for x in LEVELS)]
     return to_markdown(header, lines)
-
-
-def _ahead(rows, kind, form, level):
-    where = {"kind": kind, "form": form, "level": level}
-    ours, theirs = (
-        {
-            row["image"]: float(row["psnr"])
-            for row in select(rows, **where, estimator=name)
-        }
-        for name in ("caejax", "BM3D")
-    )
-    return [ours[image] - theirs[image] for image in ours if image in theirs]
 
 
 def main() -> int:
@@ -110,7 +100,7 @@ def main() -> int:
             for form in FORMS:
                 clean = photograph(name, form, kind)
                 for level in LEVELS:
-                    image = noisy(clean, name, level)
+                    image = with_noise(clean, zlib.crc32(name.encode()), level)
                     for estimator, denoise in (("caejax", run), ("BM3D", bm3d)):
                         key = {"kind": kind, "form": form, "image": name}
                         key |= {"level": level, "estimator": estimator}

@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -72,14 +72,19 @@ def photographs(folder: Path, kind: str) -> list[Photograph]:
     def read(name):
         with Image.open(folder / "val" / f"{name}.jpg") as image:
             values = np.asarray(image.convert("RGB"), np.float64)
-        if kind == "gray":
-            values = (values @ LUMA).round()[..., None]
-        return Photograph(name, values / 255)
+        return Photograph(name, in_kind(values, kind))
 
     try:
         return [read(name) for name in CBSD68]
     except OSError as error:
         raise CaejaxError(f"cannot read CBSD68 in {folder}: {error}") from error
+
+
+def in_kind(values: np.ndarray, kind: str) -> np.ndarray:
+    """Colours (H, W, 3) in [0, 255] as (H, W, C) in [0, 1], of whole grey levels."""
+    if kind == "gray":
+        values = (values @ LUMA).round()[..., None]
+    return values / 255
 
 
 def noisy(photograph: Photograph, level: float) -> np.ndarray:
@@ -92,8 +97,13 @@ def noisy(photograph: Photograph, level: float) -> np.ndarray:
     Returns:
       (H, W, C) float64, not clipped.
     """
-    rng = np.random.default_rng((int(photograph.name), level))
-    return photograph.clean + level / 255 * rng.normal(size=photograph.clean.shape)
+    return with_noise(photograph.clean, int(photograph.name), level)
+
+
+def with_noise(clean: np.ndarray, number: int, level: float) -> np.ndarray:
+    """Adds noise of `level` of 255 that a number and the level alone decide."""
+    rng = np.random.default_rng((number, level))
+    return clean + level / 255 * rng.normal(size=clean.shape)
 
 
 def psnr(output: np.ndarray, clean: np.ndarray) -> float:
@@ -202,14 +212,14 @@ def _against_published(rows, kind):
     return [[kind, f"caejax - {name}", *cells(ahead, ".2f")]] if ahead else []
 
 
-def leads(rows: list[Row], kind: str, level: int) -> dict[int, float]:
-    """PSNR of caejax minus that of BM3D in dB, by the image's number."""
+def leads(rows: list[Row], kind: str, level: int) -> dict[Any, float]:
+    """PSNR of caejax minus that of BM3D in dB, by the image's name."""
     ours, theirs = (by_image(rows, kind, x, level) for x in ("caejax", "BM3D"))
     return {image: ours[image] - theirs[image] for image in ours if image in theirs}
 
 
-def by_image(rows: list[Row], kind: str, name: str, level: int) -> dict[int, float]:
-    """PSNR in dB of an estimator, by the image's number."""
+def by_image(rows: list[Row], kind: str, name: str, level: int) -> dict[Any, float]:
+    """PSNR in dB of an estimator, by the image's name."""
     found = select(rows, kind=kind, estimator=name, level=level)
     return {row["image"]: float(row["psnr"]) for row in found}
 

@@ -1,6 +1,5 @@
 """Photographs that chance is counted on, those it is tested on, and their scores."""
 
-import os
 from collections.abc import Callable, Sequence
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
@@ -13,6 +12,7 @@ from caejax.data.listing import list_pictures
 from caejax.data.pictures import read_image, reduce_image
 from caejax.measure.lines import KINDS, PERIODS, measure_lines
 from caejax.measure.scores import scores
+from caejax.runtime.cores import usable_cores
 
 # BSDS500's photographs were JPEG files with blocks of 8 pixels, which are really there:
 # lines of that lattice are left out, and looked at where all lines are moved off it.
@@ -86,5 +86,5 @@ def _scores(image):
 
 def over(paths: Sequence[Any], work: Callable[[Any], Any]) -> list[Any]:
     """Does something with each, on all cores."""
-    with ThreadPool(len(os.sched_getaffinity(0))) as pool:
+    with ThreadPool(len(usable_cores())) as pool:
         return pool.map(work, paths)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from caejax.models.layers import DTYPES
 from caejax.ops.paths import PATHS
-from caejax.runtime.devices import usable_cores
+from caejax.runtime.cores import usable_cores
 from experiments.shared.commands import create_parser, names
 from experiments.speed import systems
 from experiments.speed.interleave import Worker

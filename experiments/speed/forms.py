@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 
 from caejax.report.tables import to_markdown
-from caejax.runtime.devices import take_core, usable_cores
+from caejax.runtime.cores import usable_cores
+from caejax.runtime.devices import take_core
 from experiments.shared import idle
 from experiments.shared.cells import bracketed
 from experiments.shared.commands import create_parser

@@ -18,7 +18,7 @@ import jax
 
 from caejax.errors import CaejaxError
 from caejax.files.csv_files import write_csv
-from caejax.runtime.devices import usable_cores
+from caejax.runtime.cores import usable_cores
 from experiments.shared.commands import create_parser
 from experiments.speed import runners, systems
 

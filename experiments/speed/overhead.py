@@ -244,7 +244,7 @@ def tables(results: dict[str, Any]) -> str:
 def setting(args: argparse.Namespace) -> dict[str, Any]:
     """What was measured, on what."""
     # Not imported above: what a command imports is part of what is measured.
-    from caejax.runtime.devices import usable_cores
+    from caejax.runtime.cores import usable_cores
     from experiments.shared.machine import versions
 
     return {

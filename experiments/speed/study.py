@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from caejax.errors import CaejaxError
-from caejax.runtime.devices import usable_cores
+from caejax.runtime.cores import usable_cores
 from experiments.shared.commands import create_parser, names
 from experiments.shared.machine import versions
 from experiments.speed import figures, systems, tables

@@ -21,7 +21,7 @@ import numpy as np
 
 from caejax.files.atomic import write_atomically, write_json
 from caejax.report.tables import to_markdown
-from caejax.runtime.devices import usable_cores
+from caejax.runtime.cores import usable_cores
 from caejax.sweep.executors import start_for
 from experiments.shared.turns import ratio_quartiles, whose_turn
 from experiments.speed.sweeping import (

@@ -19,7 +19,7 @@ import jax
 
 from caejax.errors import CaejaxError
 from caejax.runtime import stopping
-from caejax.runtime.devices import usable_cores
+from caejax.runtime.cores import usable_cores
 from caejax.runtime.startup import start
 from caejax.sweep.alike import program_of
 from caejax.sweep.attempt import (
