@@ -284,8 +284,10 @@ def test_another_machine_goes_on_with_the_csv_files(tmp_path, monkeypatch):
         lines = [x for x in file.read_text().splitlines() if ",done," in x]
     assert records.finished(out, arm.name) == {first, second}
     rows = read_csv(file)
-    assert [row[DECODER] for row in rows] == [x for x in arm.decoders for _ in range(5)]
-    assert len(lines) == 10
+    assert [row[DECODER] for row in rows] == [
+        x for x in arm.decoders for _ in plan.RATES
+    ]
+    assert len(lines) == 2 * len(plan.RATES)
     # Half done, or a trial of fewer rates, is not finished.
     write_csv(out / f"{arm.name}.csv", rows[1:])
     assert records.finished(out, arm.name) == {second}
