@@ -108,8 +108,9 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "train.halved": "Share of the squares (`train.crop_size`) that are cut twice "
         "as large and halved. That takes away what JPEG has left: blocks, and colours "
         "of half the resolution.",
-        "train.recolored": "Share of the training images whose channels are exchanged "
-        "and whose colours are made paler or stronger, by a factor of up to 2.",
+        "train.recolored": "Share of the training images that get other colours: "
+        "channels are exchanged and mixed, and made paler or stronger, so that edges "
+        "of brightness become edges of colour.",
         "train.start_from": "Folder of a run of the same model, its file of weights "
         f"(`*.safetensors`), or the name of a model that ships; training begins "
         "with its parameters. One of grey images may start one of colour images, and "
