@@ -45,10 +45,12 @@ def test_lines_are_broken_between_words_on_a_terminal(terminal, capsys):
 
 
 def test_times_are_told_as_people_do():
-    assert [duration(x) for x in (0.4, 59, 61, 7500)] == [
+    assert [duration(x) for x in (0.4, 59.4, 59.7, 61, 3599.7, 7500)] == [
         "0 s",
         "59 s",
         "1 min",
+        "1 min",
+        "1 h 0 min",
         "2 h 5 min",
     ]
     assert time_left(0.25, 10) == ["30 s left"]

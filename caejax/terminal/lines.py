@@ -46,7 +46,7 @@ def fitted(parts: Sequence[str], width: int) -> str:
 
 def duration(seconds: float) -> str:
     """Seconds as people say them: "20 s", "3 min", "2 h 5 min"."""
-    if seconds < 60:
+    if round(seconds) < 60:
         return f"{seconds:.0f} s"
     hours, minutes = divmod(round(seconds / 60), 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min"
