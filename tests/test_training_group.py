@@ -16,10 +16,10 @@ from helpers.tiny import tiny_config
 
 from caejax.files.locks import holding, sharing
 from caejax.runtime import stopping
-from caejax.sweep.alike import alike
+from caejax.sweep.alike import alike, program_of
 from caejax.sweep.executors import vmap as together
 from caejax.sweep.run import run_sweep
-from caejax.sweep.spec import expand
+from caejax.sweep.spec import SweepRun, expand
 from caejax.training import group, pace, varied
 from caejax.training.folder import last_step
 from caejax.training.progress import Progress
@@ -286,6 +286,18 @@ def test_groups_are_of_runs_that_differ_little():
     groups = alike(runs)
     assert [len(x) for x in groups] == [8, 16, 8, 16]
     assert list(itertools.chain(*groups)) == runs
+
+
+def test_runs_that_start_from_others_share_a_group_but_not_with_these():
+    first = expand(sweep_config(seed={"field": "seed", "values": (0, 1)}))
+    runs = list(first)
+    for ending in ("second", "third"):
+        for before in runs[-2:]:
+            config = before.config.copy_and_resolve_references()
+            config.train.start_from = before.id
+            runs.append(SweepRun(f"{before.id}-{ending}", {}, config, before.id))
+    assert alike(runs) == [runs[:2], runs[2:4], runs[4:]]
+    assert len({program_of(run.config) for run in runs}) == 1
 
 
 def first_request(config):

@@ -13,11 +13,25 @@ from caejax.training import varied
 
 
 def alike(runs: Iterable[SweepRun]) -> list[list[SweepRun]]:
-    """Runs by what one program can train, in their order."""
+    """Runs by what one program can train, in their order.
+
+    Runs of one group start at the same time: those that start from others of the sweep
+    are in one with runs that are as many runs away from the first.
+    """
+    runs = list(runs)
+    by_id = {run.id: run for run in runs}
     groups = collections.defaultdict(list)
     for run in runs:
-        groups[program_of(run.config)].append(run)
+        groups[program_of(run.config), _starts(run, by_id)].append(run)
     return list(groups.values())
+
+
+def _starts(run, by_id):
+    """How many runs of the sweep are done before a run starts, one from another."""
+    count = 0
+    while run := by_id.get(run.after):
+        count += 1
+    return count
 
 
 def program_of(config: ConfigDict) -> str:
@@ -33,4 +47,5 @@ def program_of(config: ConfigDict) -> str:
         *parents, last = vary.field.split(".")
         section = config_lib.get(values, ".".join(parents)) if parents else values
         section[last] = vary.common(section[last])
+    del values["train"]["start_from"]  # parameters are what a program is given
     return json.dumps(values, sort_keys=True)
