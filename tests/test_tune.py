@@ -1,15 +1,19 @@
 """Tests of what a sweep tunes before it begins."""
 
+import numpy as np
 import pytest
 from helpers import sweep_jobs
 from helpers.sweep_jobs import DECODERS, SEEDS, sweep_config
 
 from caejax.config import from_json, to_json
+from caejax.data import PARTS
 from caejax.errors import CaejaxError
 from caejax.files.atomic import write_json
 from caejax.files.csv_files import read_csv
+from caejax.sweep.run import run_sweep
 from caejax.sweep.spec import expand
 from caejax.sweep.tune import _by_points, parse, tuned, tuning_config, with_chosen
+from caejax.training.folder import begun_in
 
 RATE = "optimizer.learning_rate"
 BEST = {"deconv_k3": 1e-2, "nearest_k3": 1e-3}
@@ -112,6 +116,22 @@ def test_test_images_do_not_choose(tmp_path):
     config.data.val_fraction = 0.0
     with pytest.raises(CaejaxError, match=r"val_fraction is 0.*test images validate"):
         tuned(config, tmp_path, do)
+
+
+def test_what_is_begun_goes_on_from_any_working_directory(tmp_path, monkeypatch):
+    config = config_of()
+    config.data.val_fraction, config.data.source = 0.0, "npz"
+    config.data.dir = "photos.npz"
+    parts = {f"x_{part}": np.full((9, 16, 16), i) for i, part in enumerate(PARTS)}
+    np.savez(tmp_path / "photos.npz", **{k: v / 2 for k, v in parts.items()})
+    workdir = tmp_path / "sweep"
+    monkeypatch.chdir(tmp_path)
+    found = tuned(config, workdir, do)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert to_json(tuned(config, workdir, do)) == to_json(found)
+    assert len(run_sweep(found, workdir, do)) == 4
+    assert begun_in(workdir) == tmp_path
 
 
 def test_of_every_value_a_run_failed(tmp_path):

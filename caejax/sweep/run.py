@@ -37,6 +37,7 @@ from caejax.training.loop import course
 from caejax.training.memory import check_memory
 from caejax.training.run import Course
 
+TUNING = "tune"  # the folder of the sweep that tunes a sweep, inside of its own
 _CHEAP = 0.1  # seconds for the tables, which may always be taken
 _CLAIM = ".sweep.json"  # the config of all commands that work on the sweep
 
@@ -104,7 +105,7 @@ def _runs(workdir, config):
     Where data.dir alone is another than the folder's, the runs keep their names, and
     read data there.
     """
-    started, within = _started_runs(workdir), _paths_of(workdir)
+    started, within = _started_runs(workdir), paths_of(workdir)
     runs = expand(config, within)
     path = workdir / "config.json"
     if started <= {run.id for run in runs} or not path.exists():
@@ -119,9 +120,16 @@ def _runs(workdir, config):
     ]
 
 
-def _paths_of(workdir):
-    """The folder to which a sweep's relative paths are: where it has begun."""
-    return begun_in(workdir) if _started_runs(workdir) else Path()
+def paths_of(workdir: Path) -> Path:
+    """The folder to which a sweep's relative paths are: where it has begun, or tuning.
+
+    Raises:
+      CaejaxError: the folder holds a single run.
+    """
+    for folder in (workdir, workdir / TUNING):
+        if _started_runs(folder):
+            return begun_in(folder)
+    return Path()
 
 
 def _with_starts(runs, wanted):
@@ -149,7 +157,7 @@ def _check_data(workdir, runs):
     if left and not swept:
         first = _first_that_fits(left)
         images, data = load_data(
-            first.config, _data_of(workdir, first), _paths_of(workdir)
+            first.config, _data_of(workdir, first), paths_of(workdir)
         )
         warnings = (few_steps(run.config, len(images["train"])) for run in left)
         for line in filter(None, (data.note, next(filter(None, warnings), ""))):
@@ -226,8 +234,7 @@ def _claim(workdir, config, runs):
 def _settle(workdir, config, runs):
     path, text = workdir / "config.json", config_lib.to_json(config) + "\n"
     if not path.is_file() or path.read_bytes() != text.encode():
-        started = bool(_started_runs(workdir))
-        write_environment(workdir, started=started)
+        write_environment(workdir, paths_of(workdir))
         write_atomically(path, text)
     _write_tables(workdir, runs)
 

@@ -23,13 +23,12 @@ from caejax.files.csv_files import write_csv
 from caejax.files.locks import FILES_LOCK, holding
 from caejax.sweep.attempt import Do
 from caejax.sweep.results import Row
-from caejax.sweep.run import run_sweep, train_quietly
+from caejax.sweep.run import TUNING, paths_of, run_sweep, train_quietly
 from caejax.sweep.spec import expand
 from caejax.terminal.lines import tell
 from caejax.training.images import load_data
 from caejax.training.recorded import by_part
 
-FOLDER = "tune"
 TABLE = "tune.csv"
 LOSS = "best_val_loss"  # of a run's summary
 _AXIS = "tune"  # of the tuning's own sweep
@@ -67,11 +66,12 @@ def tuned(config: ConfigDict, workdir: Path, do: Do = train_quietly) -> ConfigDi
     """
     if not config.tune:
         return config
-    tune = parse(config)
-    _check_validation(config)
+    within = paths_of(workdir)
+    tune = parse(config, within)
+    _check_validation(config, within)
     tuning = tuning_config(config, tune)
-    tell(f"tuning first, in {workdir / FOLDER}")
-    rows = run_sweep(tuning, workdir / FOLDER, do)
+    tell(f"tuning first, in {workdir / TUNING}")
+    rows = run_sweep(tuning, workdir / TUNING, do)
     groups = list(_by_points(config, tune))
     table = [row for group in groups for row in tried(tune, group, rows)]
     with holding(workdir / FILES_LOCK):
@@ -88,8 +88,13 @@ def _words(point):
     return "".join(f"{field}={value}  " for field, value in point.items())
 
 
-def parse(config: ConfigDict) -> Tune:
+def parse(config: ConfigDict, within: Path = Path()) -> Tune:
     """Reads config.tune.
+
+    Args:
+      config: a config with a sweep and a tune.
+      within: the folder to which relative paths of config files are; by default the
+        working directory.
 
     Raises:
       CaejaxError: it is incomplete, names no field or axis, or has seeds that the
@@ -98,7 +103,7 @@ def parse(config: ConfigDict) -> Tune:
     given = dict(config.tune)
     by, seeds = given.pop("by", ()), given.pop("seeds", ())
     by = (by,) if isinstance(by, str) else tuple(by)
-    swept = _swept(config)
+    swept = _swept(config, within)
     for name in by:
         if name not in config.sweep:
             raise CaejaxError(
@@ -139,20 +144,20 @@ def parse(config: ConfigDict) -> Tune:
     return Tune(points, by, seeds)
 
 
-def _swept(config):
+def _swept(config, within):
     """All values of each field that the sweep sets."""
     found: dict[str, list[Any]] = {}
-    for run in expand(config):
+    for run in expand(config, within):
         for field, value in run.values.items():
             found.setdefault(field, []).append(value)
     return found
 
 
-def _check_validation(config):
+def _check_validation(config, within):
     """Where no image is set apart to validate, those of the test would choose."""
     if config.data.val_fraction:
         return
-    origins = by_part(load_data(config).recorded.origins)
+    origins = by_part(load_data(config, within=within).recorded.origins)
     if origins["val"] == origins["test"]:
         raise CaejaxError(
             "config.data.val_fraction is 0, so that the test images validate, and "
@@ -241,7 +246,7 @@ def choose(tune: Tune, group: Point, rows: Sequence[Row]) -> Point:
     if math.isinf(min(means)):
         raise CaejaxError(
             f"of every value of config.tune a run failed ({_words(group).strip()}): "
-            f"{FOLDER}/results.csv says why"
+            f"{TUNING}/results.csv says why"
         )
     return tune.points[means.index(min(means))]
 

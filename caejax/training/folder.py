@@ -77,7 +77,7 @@ def settle(workdir: Path, config: ConfigDict, data: Recorded) -> None:
         recorded.write(workdir, data)
     path = workdir / "config.json"
     if not _says(path, config):
-        write_environment(workdir, started=old is not None or is_started(workdir))
+        write_environment(workdir, paths_of(workdir))
         write_atomically(path, _text(config))
 
 
@@ -107,18 +107,15 @@ def paths_of(workdir: Path) -> Path:
     return Path()
 
 
-def write_environment(workdir: Path, *, started: bool) -> None:
+def write_environment(workdir: Path, within: Path) -> None:
     """Writes environment.json.
 
     Args:
       workdir: the folder of a run or a sweep.
-      started: whether an earlier command has begun it, to whose working directory
-        relative paths stay relative.
+      within: the folder to which relative paths are and stay, as `begun_in` tells it.
     """
-    about = environment()
-    if started:
-        about["directory"] = str(begun_in(workdir).absolute())
-    write_json(workdir / "environment.json", about)
+    directory = {"directory": str(within.absolute())}
+    write_json(workdir / "environment.json", environment() | directory)
 
 
 def _first_start(workdir):
