@@ -235,6 +235,8 @@ NO_VALUE = {
     "--config=quickstart --config.train.epochs": "config.train.epochs has no value",
     "--config=quickstart --config.data.image_size=28x40": "config.data.image_size is "
     "'28x40'; it must be a whole number, like 28, or height and width in quotes",
+    "--config=quickstart --config.model.widths=1_6": "config.model.widths is '1_6'; it "
+    'must be a tuple in quotes, like "(16, 32, 32)"',
     "--flagfile=nowhere": "Unable to open flagfile",
 }
 

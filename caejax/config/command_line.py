@@ -22,7 +22,12 @@ from caejax.terminal.numbers import number
 
 _OVERRIDE = re.compile(r"--?(no)?config\.([\w.]+)(=.*)?", re.DOTALL)
 _SIZE = "data.image_size"  # a number or two
-_KINDS = {int: "a whole number", float: "a number", bool: "True or False"}
+_KINDS = {
+    int: "a whole number",
+    float: "a number",
+    bool: "True or False",
+    tuple: "a tuple in quotes",
+}
 
 
 def split(argv: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -288,7 +293,6 @@ def _bad_value(field, value):
     except CaejaxError:
         return f"config.{field} is {shown(value)}, which cannot be read; quote tuples"
     kind = _KINDS.get(type(example), f"a {type(example).__name__}")
+    like = f'"{example}"' if isinstance(example, tuple) else repr(example)
     more = ', or height and width in quotes, "(28, 40)"' * (field == _SIZE)
-    return (
-        f"config.{field} is {shown(value)}; it must be {kind}, like {example!r}{more}"
-    )
+    return f"config.{field} is {shown(value)}; it must be {kind}, like {like}{more}"
