@@ -90,6 +90,10 @@ FLOATS = PIXELS / 255
         ({"x_test": PIXELS[..., None, None]}, r"x_test in .* shape \(2, 3, 4, 1, 1\)"),
         ({"y_train": np.arange(3)}, r"y_train in .*\(3,\): .*\(2,\)"),
         ({"y_test": np.array([0.5])}, r"y_test in .*float64"),
+        (
+            {"y_train": np.array([3, 2**31])},
+            r"y_train in .* to 2147483648, more .*numpy\.unique\(labels, return_inv",
+        ),
         ({"x_test": np.array([None])}, r"set\.npz has an .*Python objects: .*stack"),
     ],
 )

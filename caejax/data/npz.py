@@ -96,13 +96,24 @@ def _split(arrays: dict[str, np.ndarray], part: str, path: Path) -> Part:
                 f"save it as integers of shape ({len(images)},), one for each image"
                 f"{', by labels.argmax(1) if it is one-hot' if one_hot else ''}"
             )
-        labels = labels.astype(np.int32)
+        labels = _as_int32(labels, f"y_{part} in {path}")
     origin = {
         name: hash_of_array(arrays[name])
         for name in (f"x_{part}", f"y_{part}")
         if name in arrays
     }
     return Part(images, labels, origin)
+
+
+def _as_int32(labels, what):
+    kind = np.iinfo(np.int32)
+    if labels.size and (labels.min() < kind.min or labels.max() > kind.max):
+        raise CaejaxError(
+            f"{what} has labels from {labels.min()} to {labels.max()}, more than 32 "
+            "bits hold: number the classes anew, by numpy.unique(labels, "
+            "return_inverse=True)[1]"
+        )
+    return labels.astype(np.int32)
 
 
 def _mend(images):
