@@ -466,7 +466,7 @@ def test_the_best_is_held_against_references_of_the_same_images():
     )
     judged = findings.held_against_references(files, leads.leads(files))
     assert [[rival.name for rival in rivals] for rivals in judged] == [
-        ["PCA (8 numbers)", "non-local means (2 images)"],
+        ["PCA (8 numbers)", "non-local means (on 2 of 5 test images)"],
         ["PCA (8 numbers)"],
     ]
     assert any("PCA (8 numbers) is the better" in x for x in advice.next_steps(files))
@@ -488,6 +488,17 @@ def test_intervals_over_seeds_decide_who_is_better(ahead, said):
     assert said in findings.answer(files)[0]
     ((rival,),) = findings.held_against_references(files, leads.leads(files))
     assert rival.interval[0] < np.mean(ahead) < rival.interval[1]
+
+
+def test_no_interval_is_given_to_what_was_measured_on_other_images():
+    """The first images may be easier than all are, whatever the seed."""
+    files = sweep({("a",): [20.0] * 4, ("b",): [9.0] * 4}, fields=(DECODER,))
+    rows = reference("tv", [21.0, 21.1, 20.9, 21.0], images=2)
+    files = files._replace(references=rows)
+    name = "total variation (on 2 of 5 test images)"
+    assert f"in these 4 seeds {name} lies above all" in findings.answer(files)[0]
+    ((rival,),) = findings.held_against_references(files, leads.leads(files))
+    assert rival.interval is rival.better is None
 
 
 def test_of_many_references_some_are_named_and_that_there_are_others():
@@ -732,7 +743,9 @@ def test_of_many_values_the_least_and_the_largest_are_told():
 
 def test_counts_have_commas_at_thousands():
     row = {"reference": "pca", "latent_size": 1568, "images": 1200, "test_images": 5000}
-    assert judgement.called(row) == "PCA (1,568 numbers, 1,200 images)"
+    assert judgement.called(row) == (
+        "PCA (1,568 numbers, on 1,200 of 5,000 test images)"
+    )
     rows = [{"status": "done"}] * 5 + [{"status": "pending"}] * 1200
     files = SweepFiles({}, [], rows, {}, [row])
     assert missing.lacking(files) == "1,200 of 1,205 runs are missing"

@@ -28,7 +28,8 @@ class Rival(NamedTuple):
     Attributes:
       name: the reference's name, for people.
       differences: the reference's PSNR minus the model's, a value a seed.
-      interval: Student's interval of their mean; None where seeds are too few.
+      interval: Student's interval of their mean; None where seeds are too few, and for
+        a reference that was given fewer images than the model's PSNR is of.
     """
 
     name: str
@@ -65,6 +66,7 @@ def rivals(
         references it makes intervals wider, so that all hold at once in 95 % of cases.
     """
     found: dict[str, list[float]] = {}
+    partial = {called(reference) for reference in references if _is_partial(reference)}
     for row in rows:
         for reference in references:
             if measure in row and measure in reference and saw(reference, row, fields):
@@ -76,7 +78,7 @@ def rivals(
             name,
             values,
             t_interval(values, confidence=confidence)
-            if len(values) >= ENOUGH
+            if len(values) >= ENOUGH and name not in partial
             else None,
         )
         for name, values in found.items()
@@ -103,6 +105,12 @@ def called(reference: Row) -> str:
     given = []
     if "latent_size" in reference:
         given.append(f"{reference['latent_size']:,} numbers")
-    if reference["images"] < reference["test_images"]:
-        given.append(f"{reference['images']:,} images")
+    if _is_partial(reference):
+        count, total = reference["images"], reference["test_images"]
+        given.append(f"on {count:,} of {total:,} test images")
     return f"{name} ({', '.join(given)})" if given else name
+
+
+def _is_partial(reference):
+    """Whether it was given the first test images alone, and models all."""
+    return reference["images"] < reference["test_images"]
