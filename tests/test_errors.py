@@ -13,7 +13,7 @@ import pytest
 
 import caejax
 from caejax.errors import CaejaxError, describe, exit_code
-from caejax.files.atomic import naming, write_atomically
+from caejax.files.atomic import naming, replacing, write_atomically
 from caejax.report.style import save
 from caejax.training import folder
 from caejax.training.metrics_log import MetricsWriter
@@ -159,6 +159,20 @@ def test_what_was_written_outlives_a_full_disk(tmp_path):
         write_atomically(tmp_path / "a.txt", "x" * 5000)
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
     assert (tmp_path / "a.txt").read_text() == "old"
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a" * 250])
+def test_each_of_two_writers_of_a_file_writes_all_of_it(name, tmp_path):
+    path = tmp_path / name
+    with replacing(path) as first:
+        first.write(b"the first's, ")
+        first.flush()
+        with replacing(path) as second:
+            second.write(b"second")
+        assert path.read_bytes() == b"second"
+        first.write(b"in two parts")
+    assert path.read_bytes() == b"the first's, in two parts"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_libraries_that_hide_a_full_disk_are_understood():

@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import json
 import os
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -19,17 +20,20 @@ _parts: set[Path] = set()  # of files that are being written
 
 
 def _part_name(name):
-    part = f".{name}.part"
+    """A name that no other writer of the file has, on whichever machine."""
+    end = f"{secrets.token_hex(4)}.part"
+    part = f".{name}.{end}"
     if len(os.fsencode(part)) <= 255:  # more than most file systems take
         return part
-    return f".{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}.part"
+    return f".{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}.{end}"
 
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """Opens a file that takes its name only when it is whole.
 
-    Devices, pipes and the streams of a process are written to and stay what they are.
+    Several may write it at the same time: the last one that is done has it. Devices,
+    pipes and the streams of a process are written to and stay what they are.
     """
     if _is_stream(path):
         with naming(path), path.open("wb") as file:
