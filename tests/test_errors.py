@@ -175,6 +175,15 @@ def test_each_of_two_writers_of_a_file_writes_all_of_it(name, tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_what_is_written_to_a_pipe_that_has_been_closed_is_lost():
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        write_atomically(Path(f"/dev/fd/{writer}"), "x" * 5000)
+    finally:
+        os.close(writer)
+
+
 def test_libraries_that_hide_a_full_disk_are_understood():
     with pytest.raises(OSError, match="No space left") as caught, naming(Path("/x")):
         raise ValueError("RESOURCE_EXHAUSTED: ... No space left on device [OS error]")

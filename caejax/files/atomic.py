@@ -33,10 +33,15 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     """Opens a file that takes its name only when it is whole.
 
     Several may write it at the same time: the last one that is done has it. Devices,
-    pipes and the streams of a process are written to and stay what they are.
+    pipes and the streams of a process are written to and stay what they are; what is
+    said after a pipe has been closed is lost without a word.
     """
     if _is_stream(path):
-        with naming(path), path.open("wb") as file:
+        with (
+            contextlib.suppress(BrokenPipeError),
+            naming(path),
+            path.open("wb") as file,
+        ):
             yield file
         return
     part = path.with_name(_part_name(path.name))
