@@ -15,6 +15,7 @@ from pathlib import Path  # noqa: E402
 
 from caejax import weights  # noqa: E402
 from caejax.errors import CaejaxError, did_you_mean  # noqa: E402
+from caejax.files.folders import leaving_none_empty  # noqa: E402
 from caejax.files.paths import expand, expand_folder  # noqa: E402
 from caejax.runtime.parsers import create_parser  # noqa: E402
 from caejax.terminal.notes import note  # noqa: E402
@@ -381,13 +382,8 @@ def _apply(args) -> int:
         name=str(args.run or ""),
     )
     options = {name: getattr(args, name) for name in _OPTIONS.get(args.command, ())}
-    there = out.exists()
-    try:
+    with leaving_none_empty(out):
         failures = getattr(commands, args.command)(job, **options)
-    finally:
-        if not there:
-            with contextlib.suppress(OSError):  # something was written, then
-                out.rmdir()
     return 1 if failures else 0
 
 

@@ -376,9 +376,10 @@ def test_files_of_another_format_are_in_nobodys_way(suffix, other, tmp_path):
 def test_where_nothing_can_be_done_no_folder_is_left(command, tmp_path, name):
     broken = tmp_path / "x.png"
     broken.write_bytes(b"no image")
-    code, errors, out = command(name, broken)
-    assert (code, len(errors)) == (1, 1)
-    assert not out.exists()
+    for made in ("out", "made/for/it"):
+        code, errors, _ = command(name, broken, out=made)
+        assert (code, len(errors)) == (1, 1)
+    assert [path.name for path in tmp_path.iterdir()] == ["x.png"]
 
 
 def test_images_may_stand_behind_flags(command, tmp_path):

@@ -3,6 +3,7 @@
 import importlib
 
 from caejax.errors import CaejaxError, did_you_mean
+from caejax.files.folders import leaving_none_empty
 from caejax.files.paths import Written, expand
 from caejax.inference.trained import Trained
 
@@ -41,6 +42,7 @@ def export(model: Trained, kind: str, path: Written) -> str:
     check_format(kind)
     path = expand(path, "the file")
     module = importlib.import_module(FORMATS[kind])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text: str = module.write(model, path)
+    with leaving_none_empty(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        text: str = module.write(model, path)
     return text

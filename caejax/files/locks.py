@@ -8,12 +8,12 @@ some answer that they have none, and some lock among the processes of one machin
 import contextlib
 import errno
 import fcntl
-import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from caejax.errors import CaejaxError
+from caejax.files.folders import missing, remove_empty
 
 # Held while tables, figures or a sweep's own files are written into a folder.
 FILES_LOCK = ".files.lock"
@@ -46,7 +46,7 @@ def holding(path: Path, *, wait: bool = True) -> Iterator[bool]:
     Raises:
       CaejaxError: the file system cannot lock.
     """
-    fresh, made = not path.exists(), _missing(path.parent)
+    fresh, made = not path.exists(), missing(path.parent)
     file, held = _locked(path, fcntl.LOCK_EX, wait=wait)
     with file:
         try:
@@ -78,19 +78,12 @@ def in_use() -> bool:
     return not os.environ.get(VARIABLE)
 
 
-def _missing(folder):
-    """The folders that are to be made for a folder, the innermost first."""
-    folders = (folder, *folder.parents)
-    return list(itertools.takewhile(lambda x: not x.exists(), folders))
-
-
 def _leave_nothing(path, made):
     """Removes a lock's file, and folders made for it, if that is all that they hold."""
     with contextlib.suppress(OSError):
         if set(os.listdir(path.parent)) <= {path.name}:
             path.unlink(missing_ok=True)
-            for folder in made:
-                folder.rmdir()
+            remove_empty(made)
 
 
 _TRIES = 100  # beyond that, a file system numbers its files anew each time
