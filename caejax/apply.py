@@ -102,6 +102,8 @@ output, indices, labels).
 }
 
 
+# Flags of the run's own data, which nothing looks at where images are named.
+_OF_DATA = ("split", "limit", "data_dir")
 # Flags that only one command has.
 _OPTIONS = {
     "denoise": ("level", "tile", "memory", "ensemble", "format"),
@@ -163,17 +165,14 @@ def _add_arguments(command, name):
             action="store_true",
             help="make your images grey or colour, as the model needs",
         )
-    split = "train" if name == "sample" else "test"
     add(
         "--split",
         choices=("train", "val", "test"),
-        default=split,
-        help=f"part of the run's own data (default {split})",
+        help=f"part of the run's own data (default {_own_split(name)})",
     )
     add(
         "--limit",
         type=_number(0),
-        default=0,
         metavar="N",
         help="use only the first N images of the split (default: all)",
     )
@@ -230,6 +229,10 @@ def _add_arguments(command, name):
         action="store_true",
         help="keep no compiled programs in the user's cache folder",
     )
+
+
+def _own_split(command):
+    return "train" if command == "sample" else "test"
 
 
 def _add_denoising(add):
@@ -350,7 +353,24 @@ def main(argv: Sequence[str], *, program: str = _PROGRAM) -> int:
     return stopping.run_command(lambda: _apply(args), _STOPPED)
 
 
+def _check_flags(args):
+    """Refuses flags from which nothing would change."""
+    if not args.images and getattr(args, "convert", False):
+        raise CaejaxError(
+            "--convert is for images of yours; name some, or leave it out"
+        )
+    if not args.images or args.command == "neighbours":  # yours are sought in the split
+        return
+    for name in _OF_DATA:
+        if getattr(args, name) is not None:
+            raise CaejaxError(
+                f"--{name.replace('_', '-')} is for the run's own data; leave it or "
+                "your images out"
+            )
+
+
 def _apply(args) -> int:
+    _check_flags(args)
     # Not at the top, so that help and mistakes do not wait for them.
     from caejax.inference import commands, trained
     from caejax.inference.job import Job
@@ -376,8 +396,8 @@ def _apply(args) -> int:
         overwrite=args.overwrite,
         images=[expand(image, "an image") for image in args.images],
         convert=getattr(args, "convert", False),
-        split=args.split,
-        limit=args.limit,
+        split=args.split or _own_split(args.command),
+        limit=args.limit or 0,
         count=getattr(args, "count", 0),
         name=str(args.run or ""),
     )

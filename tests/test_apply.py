@@ -440,6 +440,22 @@ MISTAKES = {
         ["denoise", "--run=RUN", "--format=tiff"],
         "--format is for images of yours; name some",
     ),
+    "a split beside images": (
+        ["denoise", "--run=RUN", "--split=test", "TMP/red.png"],
+        "--split is for the run's own data; leave it or your images out",
+    ),
+    "a limit beside images": (
+        ["encode", "--run=RUN", "TMP/red.png", "TMP/blue.png", "--limit=0"],
+        "--limit is for the run's own data",
+    ),
+    "data beside images": (
+        ["reconstruct", "--run=RUN", "TMP/red.png", "--data-dir=TMP"],
+        "--data-dir is for the run's own data",
+    ),
+    "the run's own converted": (
+        ["encode", "--run=RUN", "--convert"],
+        "--convert is for images of yours; name some, or leave it out",
+    ),
     "no name of a folder": (["encode", "--run=RUN", "--out="], "--out is empty; name"),
     "no folder to write": (["encode", "--run=RUN", "--out=TMP/red.png"], "red.png"),
 }
