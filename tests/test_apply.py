@@ -18,7 +18,7 @@ from caejax.config import to_json
 from caejax.corruptions import choose
 from caejax.errors import CaejaxError
 from caejax.inference import trained
-from caejax.inference.job import Job, claim, each, load_images
+from caejax.inference.job import Job, claim, each, find_images, load_images
 from caejax.metrics.noise import corrupt_examples
 from caejax.runtime import keys
 from caejax.training.images import load_split
@@ -370,6 +370,18 @@ def test_files_of_another_format_are_in_nobodys_way(suffix, other, tmp_path):
     save(tmp_path / f"x.{suffix}", digit())
     with pytest.raises(CaejaxError, match=rf"x\.{suffix} exists"):
         claim(job, "denoised", [image], ["x"], suffix)
+
+
+def test_an_image_that_is_named_twice_is_done_once(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in "ab":
+        save(tmp_path / "in" / f"{name}.png", digit())
+    (tmp_path / "link").symlink_to("in")
+    (tmp_path / "in" / "c.png").symlink_to("a.png")  # has a name of its own
+    named = ["in/b.png", "in", "link/a.png", "in/../in/b.png", tmp_path / "in"]
+    job = Job(None, Path(), False, list(map(Path, named)), False, "test", 0, 8)
+    found = ["in/b.png", "in/a.png", "in/c.png"]
+    assert find_images(job) == (list(map(Path, found)), 0)
 
 
 @pytest.mark.parametrize("name", ["denoise", "encode", "reconstruct"])

@@ -72,7 +72,10 @@ def find_images(job: Job) -> tuple[list[Path], int]:
                 tell(f"{path}: {counted(len(paths), 'image')}; left out: {left_out}")
         except (CaejaxError, OSError) as error:
             failures += print_error(describe(error))
-    return list(dict.fromkeys(found)), failures
+    once: dict[Path, Path] = {}
+    for path in found:
+        once.setdefault(path.parent.resolve() / path.name, path)
+    return list(once.values()), failures
 
 
 def read_picture(job: Job, path: Path) -> Picture:
