@@ -1,5 +1,6 @@
 """The command line of trained models, on images of every kind."""
 
+import errno
 import functools
 import json
 import os
@@ -16,6 +17,7 @@ from PIL import Image
 from caejax import apply
 from caejax.config import to_json
 from caejax.corruptions import choose
+from caejax.data.listing import list_pictures
 from caejax.errors import CaejaxError
 from caejax.inference import trained
 from caejax.inference.job import Job, claim, each, find_images, load_images
@@ -277,6 +279,29 @@ def test_broken_images_are_named_and_the_others_done(command, tmp_path):
             assert {"a.png", "c.png", "e.png"} < {path.name for path in out.iterdir()}
         else:
             assert len(arrays(out / "codes.npz")["codes"]) == 3
+
+
+def test_folders_that_cannot_be_read_are_named_and_the_others_done(
+    command, tmp_path, monkeypatch
+):
+    for name in ("a", "locked/b", "locked/below/c", "open/d"):
+        save(tmp_path / "in" / f"{name}.png", digit())
+    locked, listed = tmp_path / "in" / "locked", Path.iterdir
+
+    def iterdir(folder):
+        if folder == locked:  # root may read any
+            raise PermissionError(errno.EACCES, "Permission denied", str(folder))
+        return listed(folder)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    code, errors, out = command("denoise", tmp_path / "in")
+    assert (code, errors) == (1, [f"error: {locked}: Permission denied"])
+    assert {path.name for path in out.glob("*.npz")} == {"a.npz", "d.npz"}
+    code, errors, _ = command("denoise", locked)
+    assert (code, errors) == (1, [f"error: {locked}: Permission denied"])
+    # Where nobody is told, nothing is left out.
+    with pytest.raises(PermissionError):
+        list_pictures(tmp_path / "in")
 
 
 def test_images_that_memory_is_too_small_for_are_named_and_the_others_done(capsys):

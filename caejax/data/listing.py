@@ -3,7 +3,7 @@
 import collections
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -49,19 +49,38 @@ class Listing(NamedTuple):
     left_out: collections.Counter[str]
 
 
-def list_pictures(folder: Path) -> Listing:
+def list_pictures(
+    folder: Path, unread: Callable[[OSError], object] | None = None
+) -> Listing:
     """Finds the pictures under a folder, subfolders and links included.
 
     Hidden files and folders are left out, and links that lead back to a folder that
     they are in.
+
+    Args:
+      folder: the folder.
+      unread: is told of each subfolder that cannot be read, whose pictures are then
+        left out; None to raise that.
+
+    Raises:
+      OSError: the folder, or a subfolder, cannot be read.
     """
     paths: list[Path] = []
     left_out: collections.Counter[str] = collections.Counter()
-    _walk(folder, {os.path.realpath(folder)}, paths, left_out)
+
+    def walk(folder, above):
+        try:
+            _walk(folder, above, paths, left_out, walk)
+        except OSError as error:
+            if unread is None or len(above) == 1:
+                raise
+            unread(error)
+
+    walk(folder, {os.path.realpath(folder)})
     return Listing(sorted(paths), left_out)
 
 
-def _walk(folder, above, paths, left_out):
+def _walk(folder, above, paths, left_out, walk):
     for path in sorted(folder.iterdir()):
         name = path.name.lower()
         hidden = name.startswith(".") or name in _SYSTEM | _SYSTEM_FILES
@@ -72,7 +91,7 @@ def _walk(folder, above, paths, left_out):
             elif real in above:
                 left_out["links that lead back"] += 1
             else:
-                _walk(path, above | {real}, paths, left_out)
+                walk(path, above | {real})
         elif hidden:
             left_out["hidden files"] += 1
         elif not path.exists():

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +16,14 @@ from caejax.files.marks import is_figure
 from caejax.inference.arrays import unit_interval
 
 
-def find(path: Path) -> tuple[list[Path], str]:
+def find(
+    path: Path, unread: Callable[[OSError], object] | None = None
+) -> tuple[list[Path], str]:
     """The image that a path names, or all images under the folder that it names.
+
+    Args:
+      path: the path.
+      unread: as for `list_pictures`.
 
     Returns:
       The images, and in words what of the folder was left out; "" if nothing.
@@ -26,7 +32,7 @@ def find(path: Path) -> tuple[list[Path], str]:
       CaejaxError: there is none.
     """
     if path.is_dir():
-        listed = list_pictures(path)
+        listed = list_pictures(path, unread)
         paths = [x for x in listed.paths if not is_figure(x)]
         # As `caejax denoise` leaves one beside what it writes.
         drawn = {"figures of caejax": len(listed.paths) - len(paths)}

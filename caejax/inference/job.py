@@ -61,12 +61,17 @@ class Job(NamedTuple):
 def find_images(job: Job) -> tuple[list[Path], int]:
     """The user's images, each once, and how many of the paths led to none.
 
-    Those are named on the error output.
+    Those are named on the error output, as are subfolders that cannot be read.
     """
     found, failures = [], 0
+
+    def unread(error):
+        nonlocal failures
+        failures += print_error(describe(error))
+
     for path in job.images:
         try:
-            paths, left_out = image_files.find(path)
+            paths, left_out = image_files.find(path, unread)
             found += paths
             if left_out:
                 tell(f"{path}: {counted(len(paths), 'image')}; left out: {left_out}")
