@@ -302,9 +302,10 @@ def load(run_or_name: str | os.PathLike[str]) -> Model:
 
     Args:
       run_or_name: The folder of a run, DIR of `caejax run --workdir=DIR`, or of a
-        sweep's run, DIR/runs/RUN_ID; of a run that is not finished it is the last
-        checkpoint. Or a file of `caejax export --format=safetensors`, or the name
-        of a model that ships, as "denoiser_gray" for grey photographs.
+        sweep's run, DIR/runs/RUN_ID; also of one that is not finished it is the
+        last checkpoint, or that of the best epoch if the run stops early. Or a file
+        of `caejax export --format=safetensors`, or the name of a model that ships,
+        as "denoiser_gray" for grey photographs.
 
     Returns:
       The model, its parameters in memory.
