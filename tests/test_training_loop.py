@@ -524,11 +524,20 @@ def test_small_images_are_measured_as_far_as_they_can_be(tmp_path):
     assert "test/lattice_peak_db_s8" not in summary
 
 
-def test_a_run_may_start_from_another(finished, tmp_path):
+def test_a_run_may_start_from_another(finished, tmp_path, monkeypatch):
     """From the average, which the other's figures are of."""
     config = long_config()
     config.train.start_from = str(finished[0])
+    read, initial = [], loop.initial_state
+
+    def initial_state(run):
+        read.append(run.start_from)
+        return initial(run)
+
+    monkeypatch.setattr(loop, "initial_state", initial_state)
     summary = loop.train(config, tmp_path, verbose=False)
+    # Once: what is measured as its start is that, whatever the other does meanwhile.
+    assert read == [str(finished[0])]
     last = [row for row in rows_of(finished[0]) if row["split"] == "val"][-1]
     first, *_, end = [row for row in rows_of(tmp_path) if row["split"] == "val"]
     assert (first["step"], last["step"], summary["steps"]) == (0, 12, 12)

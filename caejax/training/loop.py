@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 from ml_collections import ConfigDict
 
@@ -248,6 +249,7 @@ def _train_epoch(run, state, progress, log, save, view):
     first, saved = _first_step(run, state, progress), int(state.step)
     last = first + run.steps_per_epoch
     sums, seconds, looked = _so_far(progress.begun, first)
+    start = _start_of(run, state) if not progress.measured else None
     seen = saved, float(sums["loss"]), float(sums["psnr"])
     try:
         for stop in _stops(run, first, last, view.pieces):
@@ -257,7 +259,7 @@ def _train_epoch(run, state, progress, log, save, view):
             seconds += lasted
             # Looked at only now, so that training starts at once.
             if not progress.measured:
-                progress = _measure_start(run, log, save)
+                progress = _measure_start(run, start, log, save)
             step, loss = int(state.step), float(sums["loss"])
             _check_finite(loss, "loss", run, step)
             if step < stop:
@@ -321,9 +323,15 @@ def _means_between(before, after):
     return [(b - a) / steps for a, b in zip(before[1:], after[1:], strict=True)]
 
 
-def _measure_start(run, log, save):
+def _start_of(run, state):
+    """What a run began from, copied to the host: steps are given the state itself."""
+    start = initial_state(run) if int(state.step) else state
+    return jax.tree.map(np.array, start)
+
+
+def _measure_start(run, start, log, save):
     """Measures and saves the untrained model; what it draws is kept."""
-    state = devices.on_all_devices(initial_state(run))
+    state = devices.on_all_devices(start)
     val, maps = measured(run, state, "val", "val")
     log.write(row(run, int(state.step), "val", val))
     log.pictures(int(state.step), examples(run, state, maps))
