@@ -359,6 +359,10 @@ def _check_flags(args):
         raise CaejaxError(
             "--convert is for images of yours; name some, or leave it out"
         )
+    if getattr(args, "tile", 0) and args.memory is not None:
+        raise CaejaxError(
+            "--tile and --memory both say how large tiles are; leave one out"
+        )
     if not args.images or args.command == "neighbours":  # yours are sought in the split
         return
     for name in _OF_DATA:

@@ -493,6 +493,10 @@ MISTAKES = {
         ["encode", "--run=RUN", "--convert"],
         "--convert is for images of yours; name some, or leave it out",
     ),
+    "two sizes of tiles": (
+        ["denoise", "--run=RUN", "TMP/red.png", "--tile=64", "--memory=9"],
+        "--tile and --memory both say how large tiles are; leave one out",
+    ),
     "no name of a folder": (["encode", "--run=RUN", "--out="], "--out is empty; name"),
     "no folder to write": (["encode", "--run=RUN", "--out=TMP/red.png"], "red.png"),
 }
