@@ -159,6 +159,19 @@ def test_rms_meets_theory_and_comes_again(monkeypatch):
 # Files.
 
 
+def test_columns_in_full_scale_are_those_of_their_rows():
+    """In whichever order the file has them, and in results.md."""
+    rows = read_csv(figures.HERE / "ripple.csv")
+    table = tables.full_scale_table(rows)
+    head, _, first, *_ = (line.strip("| ").split(" | ") for line in table.split("\n"))
+    cells = dict(zip(head, first, strict=True))
+    for row in rows[:9]:
+        name = f"{row['variant']}, L = {row['stages']}"
+        assert row["kind"] == cells["kind"]
+        assert cells[name] == tables.interval(row, "dbfs")
+    assert table in (figures.HERE / "results.md").read_text()
+
+
 def test_arrival_is_the_first_step_or_never():
     reached = np.array([[0, 1, 0], [0, 0, 1], [0, 0, 1]], bool)
     assert tables.arrivals(reached, np.array([0, 5, 10])) == "10 [5, 10]"

@@ -104,13 +104,18 @@ def interval(row: Row, name: str, write: str = ".1f", middle: str = "median") ->
 
 def full_scale_table(rows: Sequence[Row]) -> str:
     """A line for each kind, a column for each variant and number of stages."""
-    header = ["kind"]
-    header += [f"{v}, L = {n}" for v in VARIANTS for n in distinct(rows, "stages")]
+    columns = [(v, n) for v in VARIANTS for n in distinct(rows, "stages")]
     lines = [
-        [kind, *(interval(row, "dbfs") for row in select(rows, kind=kind))]
+        [
+            kind,
+            *(
+                interval(select(rows, kind=kind, variant=v, stages=n)[0], "dbfs")
+                for v, n in columns
+            ),
+        ]
         for kind in distinct(rows, "kind")
     ]
-    return to_markdown(header, lines)
+    return to_markdown(["kind", *(f"{v}, L = {n}" for v, n in columns)], lines)
 
 
 def overlap_table(rows: Sequence[Row]) -> str:
