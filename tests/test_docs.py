@@ -375,6 +375,14 @@ def test_pages_name_all_that_there_is(generate):
     ):
         assert all(f"`{name}`" in made for name in table)
     assert "`salt` = 0.5, 0 to 1: Share of the changed pixels" in tables.corruptions()
+    # What chooses a kind stands before what the kind has.
+    for first, later in (
+        ("data.source", "data.channels"),
+        ("corruption.name", "corruption.params.salt"),
+        ("optimizer.name", "optimizer.clip_norm"),
+        ("executor.name", "executor.cpus"),
+    ):
+        assert shown.index(f"`{first}` |") < shown.index(f"`{later}` |")
 
 
 def test_the_table_of_decoders(generate):
