@@ -27,7 +27,7 @@ def page() -> str:
 _SECTIONS = {
     "": (
         "The whole run",
-        "Besides these there is `config.sweep`, the [axes of a sweep](../howto/sweep.md).",
+        "Besides these there is `config.sweep`: [axes](../howto/sweep.md).",
         "",
     ),
     "data": (
