@@ -17,6 +17,8 @@ train="--config.train.epochs=${EPOCHS:-40} --config.train.batch_size=32"
 train="$train --config.train.crop_size=128 --config.loss=log_mse"
 train="$train --config.loss_params.epsilon=0.0002 --config.optimizer.clip_norm=100"
 train="$train --config.optimizer.learning_rate=8e-4 --config.optimizer.warmup_steps=300"
+train="$train --config.train.halved=0.25"
+color="--config.train.recolored=0.4"
 measure=
 if [ "$TINY" ]; then
     train="--config.train.epochs=1 --config.train.batch_size=2 --config.loss=log_mse"
@@ -25,9 +27,10 @@ if [ "$TINY" ]; then
     measure="--limit=1"
 fi
 for kind in gray color; do
+    [ $kind = gray ] && more= || more=$color
     "$python" -m caejax.main --config=configs/denoiser_$kind.py \
         --config.data.dir="$data" --config.train.start_from=denoiser_$kind \
-        $train --workdir="$out/$kind" || exit
+        $train $more --workdir="$out/$kind" || exit
 done
 "$python" -m experiments.denoiser.measure --data="$data" --nobm3d --out="$out" \
     --gray="$out/gray" --color="$out/color" $measure
