@@ -52,3 +52,11 @@ def test_a_model_that_is_told_sees_the_level(normal):
     with pytest.raises(CaejaxError, match="is not told one"):
         with_level(images, False, 25.0)
     assert with_level(images, False) is images
+
+
+@pytest.mark.parametrize("level", [-5, np.nan, np.inf, "25", [15.0, 25.0]])
+@pytest.mark.parametrize("noise_map", [True, False])
+def test_what_is_no_level_is_told(level, noise_map):
+    given = np.array(level) if isinstance(level, list) else level
+    with pytest.raises(CaejaxError, match=r"the noise level is .*; give one number"):
+        with_level(np.zeros((2, 4, 4, 1), np.float32), noise_map, given)

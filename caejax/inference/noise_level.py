@@ -51,8 +51,10 @@ def with_level(
       (N, H, W, C) or (N, H, W, C + 1), float32.
 
     Raises:
-      CaejaxError: a level for a model that is not told one.
+      CaejaxError: a level for a model that is not told one, or that is none.
     """
+    if level is not None:
+        _check(level)
     if not noise_map:
         if level is not None:
             raise CaejaxError(
@@ -67,3 +69,15 @@ def with_level(
     shape = (*images.shape[:3], 1)
     maps = np.broadcast_to(levels.reshape(-1, 1, 1, 1), shape)
     return np.concatenate([images, maps], axis=-1).astype(np.float32)
+
+
+def _check(level):
+    try:
+        right = 0 <= level < np.inf
+    except (TypeError, ValueError):  # texts, and several at once
+        right = False
+    if not right:
+        raise CaejaxError(
+            f"the noise level is {level!r:.60}; give one number, 0 or more, which is "
+            f"the standard deviation of the noise, of {GREYS}"
+        )
