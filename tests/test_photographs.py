@@ -383,14 +383,18 @@ def test_floats_may_lie_beyond_by_their_noise(denoise, tmp_path):
 def test_what_is_not_read_is_told_from_what_is_broken(denoise, tmp_path):
     pixels = photograph(18, 21, 3) / np.float32(255)
     tifffile.imwrite(tmp_path / "in.tif", pixels, photometric="rgb")
+    clear = photograph(18, 21, 2, most=65535, kind=np.uint16)
+    kinds = {"photometric": "minisblack", "extrasamples": ["unassalpha"]}
+    tifffile.imwrite(tmp_path / "clear.tif", clear, **kinds)
     os.mkfifo(tmp_path / "pipe.png")
-    code, errors, _ = denoise(tmp_path / "in.tif", tmp_path / "pipe.png")
+    files = ("in.tif", "clear.tif", "pipe.png")
+    code, errors, _ = denoise(*(tmp_path / name for name in files))
     assert code == 1
-    assert len(errors) == 2
+    assert len(errors) == 3
     assert "pipe.png is no ordinary file" in errors[0]
-    assert (
-        "is a TIFF file of values that are not read: save it with 8 or 16" in errors[1]
-    )
+    # It has 16 bits a channel, so that these alone are no cure.
+    words = "a TIFF file of a kind that is not read: save it as PNG with 8 or 16 bits"
+    assert all(words in line for line in errors[1:])
 
 
 def test_a_name_that_is_almost_one_that_ships_is_told(denoise, tmp_path):

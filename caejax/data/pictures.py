@@ -171,8 +171,8 @@ def _unreadable(file, error):
         return f"cannot be opened: {reason}"
     if deep.is_unknown_tiff(file):
         return (
-            "is a TIFF file of values that are not read: save it with 8 or 16 bits a "
-            "channel, or as grey floats of 32 bits"
+            "is a TIFF file of a kind that is not read: save it as PNG with 8 or 16 "
+            "bits a channel, or as a TIFF file of grey floats of 32 bits"
         )
     return "is not a readable image: replace or remove it"
 
