@@ -79,6 +79,10 @@ def test_where_memory_is_too_small_for_a_tile_more_is_asked_for():
     how = photographs.How(memory=1e-3)
     with pytest.raises(CaejaxError, match=r"too small for this model.*larger --memory"):
         photographs.run(model, np.zeros((300, 300, 1), np.float32), how)
+    # It is enough for what is no larger than one.
+    image = np.float32(photograph(3, 4, 1) / 255)
+    whole = photographs.run(model, image, photographs.How())
+    np.testing.assert_array_equal(photographs.run(model, image, how), whole)
 
 
 def test_the_reach_is_not_too_small():

@@ -218,6 +218,8 @@ def _least_tile(trained):
 
 def _exact(trained, size, tile):
     """One axis in equally long tiles on the model's grid."""
+    if size <= tile:
+        return Axis(size, size)
     stride, margin, least = trained.model.stride, _margin(trained), _least_tile(trained)
     if tile < least:
         raise CaejaxError(
@@ -225,8 +227,6 @@ def _exact(trained, size, tile):
             f"pixel depends on {margin} pixels to each side; give --tile={least} or "
             "more, or a larger --memory"
         )
-    if size <= tile:
-        return Axis(size, size)
     tile = tile // stride * stride
     count = -(-(size - 2 * margin) // (tile - 2 * margin))
     length = -(-(size + (count - 1) * 2 * margin) // count)
