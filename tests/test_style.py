@@ -100,6 +100,14 @@ def test_a_backend_that_does_not_work_is_not_asked(name, usual, tmp_path):
             plt.switch_backend(before)
 
 
+def test_letters_that_the_font_lacks_are_no_warnings(tmp_path):
+    with paper_style():
+        figure = plt.figure()
+        figure.suptitle("日本.png")
+        save(figure, tmp_path / "figure")
+    assert (tmp_path / "figure.png").stat().st_size
+
+
 def test_a_figure_that_cannot_be_written_whole_leaves_no_file(tmp_path, monkeypatch):
     def fails(self, file, **_):
         file.write(b"a part")

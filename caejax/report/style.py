@@ -56,7 +56,9 @@ def paper_style() -> Iterator[None]:
     """
     chosen = mpl.get_backend(auto_select=False)
     ours = {name: x for name, x in mpl.rcParamsDefault.items() if name != "backend"}
-    with plt.rc_context():
+    with plt.rc_context(), warnings.catch_warnings():
+        # Letters that the font lacks are drawn as boxes.
+        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
         plt.switch_backend("agg")  # changes some settings itself
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", mpl.MatplotlibDeprecationWarning)
