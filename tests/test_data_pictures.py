@@ -6,6 +6,7 @@ import zlib
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image, ImageCms, PngImagePlugin
 
 from caejax.data.pictures import read_image, read_picture
@@ -215,6 +216,28 @@ def test_denoised_pictures_keep_their_profile(linear, tmp_path):
     converted = image_files.read(path, 3, convert=True)
     assert converted.profile is None
     assert converted.values.min() > 0.4
+
+
+@pytest.mark.parametrize(
+    ("options", "kept"),
+    [
+        ({"imagej": True}, None),
+        ({"ome": True, "metadata": {"axes": "CYX"}}, None),
+        ({}, None),
+        ({"description": "{two} OME", "metadata": None}, "{two} OME"),
+    ],
+)
+def test_descriptions_of_pages_are_not_handed_on(options, kept, tmp_path):
+    pages = np.random.default_rng(0).integers(0, 65536, (3, 9, 7), np.uint16)
+    path, made = tmp_path / "in.tif", tmp_path / "out.tif"
+    tifffile.imwrite(path, pages, photometric="minisblack", **options)
+    with tifffile.TiffFile(path) as given:
+        assert given.pages[0].description
+    picture = image_files.read(path, 1, convert=False)
+    image_files.write(made, picture.values, picture)
+    np.testing.assert_array_equal(tifffile.imread(made), pages[0])
+    with Image.open(made) as written:
+        assert written.getexif().get(270) == kept
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "I;16"])

@@ -22,7 +22,8 @@ _TURNS = {
 _PARTS = 0x8769, 0x8825  # details of the shot, and the place
 _OFFSET = 0xA005  # of a part, which moves
 # Of a TIFF's first directory, what says whence the picture is, not how it is stored.
-TEXTS = (270, 271, 272, 282, 283, 296, 305, 306, 315, 33432)
+_DESCRIPTION = 270
+TEXTS = (_DESCRIPTION, 271, 272, 282, 283, 296, 305, 306, 315, 33432)
 
 
 def turned(image: Image.Image) -> Image.Image:
@@ -47,9 +48,21 @@ def kept(image: Image.Image) -> bytes | None:
     """
     made = Image.Exif()
     with contextlib.suppress(Exception):  # as above
+        exif = image.getexif()
         only = TEXTS if image.format == "TIFF" else ()
-        made.update(writable(image.getexif(), only))
+        made.update(writable(exif, only))
+        if _tells_pages(exif.get(_DESCRIPTION, "")):
+            made.pop(_DESCRIPTION, None)
     return made.tobytes() if made else None
+
+
+def _tells_pages(text):
+    """Whether a description is ImageJ's, OME's or tifffile's, of pages and channels.
+
+    Where an image has fewer, programs then miss some, or read none.
+    """
+    shape = text.startswith("{") and '"shape":' in text
+    return shape or text.startswith("ImageJ=") or text.rstrip(" \n\0").endswith("OME>")
 
 
 def writable(exif: Image.Exif, only: Collection[int] = ()) -> dict[int, Any]:
