@@ -91,6 +91,9 @@ def test_a_file_is_no_folder(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(CaejaxError, match=r"--out .*file is a file; name a folder"):
         expand_folder(tmp_path / "file", "--out")
+    (tmp_path / "link").symlink_to("nowhere")
+    with pytest.raises(CaejaxError, match=r"--out .*link is a link to nothing; name a"):
+        expand_folder(tmp_path / "link", "--out")
     assert expand_folder(tmp_path / "new", "--out") == tmp_path / "new"
 
 

@@ -65,11 +65,12 @@ def expand_folder(path: Written, what: str) -> Path:
     """As `expand`, for a folder that may still have to be made.
 
     Raises:
-      CaejaxError: as `expand`, or a file is there.
+      CaejaxError: as `expand`, or a file is there, or a link to nothing.
     """
     folder = expand(path, what)
-    if os.path.exists(folder) and not os.path.isdir(folder):
-        raise CaejaxError(f"{what} {folder} is a file; name a folder")
+    if os.path.lexists(folder) and not os.path.isdir(folder):
+        kind = "file" if os.path.exists(folder) else "link to nothing"
+        raise CaejaxError(f"{what} {folder} is a {kind}; name a folder")
     return folder
 
 
