@@ -40,3 +40,11 @@ def test_names_are_told_apart():
     assert image_files.output_names([image_files.Path("codes.png")], ["codes"]) == [
         "codes-2"
     ]
+
+
+def test_names_that_are_told_apart_are_no_longer_than_others():
+    name = 125 * "ü"  # 250 bytes, to which 4 of a suffix come
+    paths = [image_files.Path(folder) / f"{name}.png" for folder in "abc"]
+    names = image_files.output_names(paths)
+    assert names == [name, f"{name[:-1]}-2", f"{name[:-1]}-3"]
+    assert max(len(f"{name}.npz".encode()) for name in names) <= 255

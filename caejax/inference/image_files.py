@@ -140,10 +140,17 @@ def output_names(paths: Sequence[Path], taken: Sequence[str] = ()) -> list[str]:
         name, number = path.stem, 1
         while name.lower() in used:
             number += 1
-            name = f"{path.stem}-{number}"
+            name = _numbered(path.stem, f"-{number}")
         used.add(name.lower())
         names.append(name)
     return names
+
+
+def _numbered(stem, end):
+    """A stem and its number, with a suffix no longer than file systems take."""
+    while len(os.fsencode(f"{stem}{end}.png")) > 255:
+        stem = stem[:-1]
+    return f"{stem}{end}"
 
 
 def claim(
