@@ -313,7 +313,13 @@ def test_speckle_is_that_of_scikit_image():
 
 @pytest.mark.parametrize(
     ("channels", "subsample", "size"),
-    [(1, 0, (45, 61)), (3, 0, (45, 61)), (3, 1, (45, 61)), (3, 1, (46, 58))],
+    [
+        (1, 0, (45, 61)),
+        (3, 0, (45, 61)),
+        (3, 1, (45, 61)),
+        (3, 1, (46, 58)),
+        (3, 1, (61, 4)),
+    ],
 )
 def test_jpeg_is_that_of_pillow(channels, subsample, size):
     rng = np.random.default_rng(0)

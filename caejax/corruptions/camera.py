@@ -246,7 +246,10 @@ def _halved(x):
 
 def _doubled(x, size):
     """Each new value is 3/4 of the nearer and 1/4 of the next, along both axes."""
-    x = _between(_between(x[:, :, : -(-size[1] // 2)], 1), 2)
+    x = x[:, :, : -(-size[1] // 2)]
+    if x.shape[2] < 3:  # of so few, libjpeg repeats each
+        return x.repeat(2, 1).repeat(2, 2)[:, : size[0], : size[1]]
+    x = _between(_between(x, 1), 2)
     odd = np.arange(x.shape[2], dtype=np.int32).reshape(1, 1, -1, 1) % 2
     return (x + 8 - odd >> 4)[:, : size[0], : size[1]]
 
