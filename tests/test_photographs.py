@@ -85,6 +85,21 @@ def test_where_memory_is_too_small_for_a_tile_more_is_asked_for():
     np.testing.assert_array_equal(photographs.run(model, image, how), whole)
 
 
+def test_tiles_at_once_need_no_more_memory_than_was_given():
+    model = random_model(crop=16, **UNET)
+    image = np.zeros((300, 700, 1), np.float32)
+    for memory in (2, 4, 1024):
+        seen, tile = [], any_size.tile_of(model, memory)
+
+        def run(tiles, seen=seen):
+            seen.append(tiles.shape[:3])
+            return tiles
+
+        any_size.apply(run, model, image, tile=tile)
+        assert all(np.prod(shape) <= tile**2 for shape in seen)
+        assert (len(seen) > 1) == (memory < 1024)
+
+
 def test_the_reach_is_not_too_small():
     """What lies further off changes nothing, to the last bit but rounding."""
     for fields in (UNET, {"downsampling": "blur_pool", "upsampling": "bicubic_k3"}):

@@ -67,6 +67,7 @@ def apply_to_all(
             rows,
             columns,
             lambda share: advance(share / len(tilings)),
+            _most_pixels(trained, tile),
         )
         whole = [blend(outputs, rows, columns) for _ in images]
         whole = np.stack(whole) if len(whole) > 1 else whole[0][None]
@@ -117,7 +118,8 @@ def encode_all(
       Codes (N, rows, columns, ...) of the tiles.
     """
     rows, columns = own_tiles(trained, images.shape[1:3])
-    codes = np.stack(list(_outputs(function, images, rows, columns, advance)))
+    most = SIDES[-1] ** 2
+    codes = np.stack(list(_outputs(function, images, rows, columns, advance, most)))
     return codes.reshape(-1, rows.count, columns.count, *codes.shape[1:])
 
 
@@ -132,20 +134,27 @@ def own_tile(trained: Trained, image: np.ndarray, corner: np.ndarray) -> np.ndar
     return image[y][:, x]
 
 
-def _outputs(function, images, rows, columns, advance):
+def _outputs(function, images, rows, columns, advance, most):
     count = len(images) * rows.count * columns.count
     return in_batches(
         function,
         itertools.chain.from_iterable(cut(image, rows, columns) for image in images),
-        size=_batch_size(rows.tile * columns.tile, count),
+        size=_batch_size(rows.tile * columns.tile, count, most),
         advance=lambda done: advance(done / count),
     )
 
 
-def _batch_size(pixels, count):
-    """As many tiles as the largest one has pixels for; a power of two."""
-    most = max(1, SIDES[-1] ** 2 // pixels)
-    return 2 ** min(int(math.log2(most)), math.ceil(math.log2(count)))
+def _batch_size(pixels, count, most):
+    """As many tiles as so many pixels at most are enough for; a power of two."""
+    tiles = max(1, most // pixels)
+    return 2 ** min(int(math.log2(tiles)), math.ceil(math.log2(count)))
+
+
+def _most_pixels(trained, tile):
+    """Those of a batch: no more than memory suffices for in one tile."""
+    if of_any_size(trained):
+        return min(tile or tile_of(trained), SIDES[-1]) ** 2
+    return SIDES[-1] ** 2
 
 
 def plan(
