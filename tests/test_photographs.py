@@ -165,6 +165,8 @@ def test_exif_and_profile_are_kept(suffix, given, denoise, tmp_path):
     exif[271], exif[274] = "Maker", 6  # turned by a quarter
     owner = "© Müller".encode()
     exif[33432] = owner
+    comment = "für".encode("utf-16le")
+    exif[18246], exif[40092], exif[316] = 4, comment, "Host"
     exif[0x8769], exif[0x8825] = {33437: 2.8}, {1: "N"}
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     path = tmp_path / f"in.{given}"
@@ -181,6 +183,7 @@ def test_exif_and_profile_are_kept(suffix, given, denoise, tmp_path):
         kept = made.getexif()
         assert kept[271] == "Maker"
         assert kept[33432].encode("latin-1") == owner
+        assert (kept[18246], kept[40092], kept[316]) == (4, comment, "Host")
         assert kept.get_ifd(0x8825)[1] == "N"
         assert kept.get(274, 1) == 1
         assert float(kept.get_ifd(0x8769)[33437]) == pytest.approx(2.8)

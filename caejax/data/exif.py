@@ -23,7 +23,8 @@ _PARTS = 0x8769, 0x8825  # details of the shot, and the place
 _OFFSET = 0xA005  # of a part, which moves
 # Of a TIFF's first directory, what says whence the picture is, not how it is stored.
 _DESCRIPTION = 270
-TEXTS = (_DESCRIPTION, 271, 272, 282, 283, 296, 305, 306, 315, 33432)
+TEXTS = (_DESCRIPTION, 269, 271, 272, 282, 283, 296, 305, 306, 315, 316, 33432)
+TEXTS += (18246, 18249, *range(40091, 40096))  # of Windows: stars, title, keywords
 
 
 def turned(image: Image.Image) -> Image.Image:
