@@ -126,6 +126,11 @@ def test_studies_are_called_as_they_can_be(page):
         session.do(block._replace(why="hours"))
 
 
+def test_studies_begin_with_what_was_found():
+    for page in ROOT.glob("experiments/*/README.md"):
+        assert "In short" in page.read_text().split("```")[0], page
+
+
 @ALL
 def test_the_tour_runs(world, tmp_path, monkeypatch, generate):
     cells = generate.notebook.cells(DOCS / "notebooks/tour.ipynb")
