@@ -318,6 +318,34 @@ def test_the_readme_says_what_training_did_and_who_led():
     assert f"five led on digits, by {min(ahead):.1f} to {max(ahead):.1f} dB" in said
 
 
+def test_studies_say_whose_codes_the_ripple_grew_on():
+    """The least and the largest mean change, with Student's t over ten seeds."""
+    pages = ("docs/science/checkerboards.md", "experiments/checkerboard/README.md")
+    texts = [re.sub(r"\s+", " ", (ROOT / page).read_text()) for page in pages]
+    for data in WORDS:
+        for changes in _changes(ROOT / "experiments/checkerboard", data):
+            means = {kind: np.mean(x) for kind, x in changes.items()}
+            for kind in (min(means, key=means.get), max(means, key=means.get)):
+                mean, x = means[kind], changes[kind]
+                half = 2.262 * np.std(x, ddof=1) / len(x) ** 0.5
+                interval = f"{mean:.1f} [{mean - half:.1f}, {mean + half:.1f}]"
+                assert all(interval in text for text in texts), interval
+
+
+def _changes(folder, data):
+    """By kind, what training changed at each seed: on validation and on test images."""
+    curves, ends = {}, {}
+    for row in _rows(folder / f"primary_{data}_steps.csv"):
+        seeds = curves.setdefault(row["model.upsampling"], {})
+        seeds.setdefault(row["seed"], []).append(float(row["dc_ripple_db_s8"]))
+    for row in _rows(folder / f"primary_{data}.csv"):
+        start, end = (float(row[f"{x}/dc_ripple_db_s8"]) for x in ("init", "test"))
+        if start > -100:
+            ends.setdefault(row["model.upsampling"], []).append(end - start)
+    validation = {kind: [x[-1] - x[0] for x in curves[kind].values()] for kind in ends}
+    return validation, ends
+
+
 WORDS = {
     "mnist": "grew by {:.0f} to {:.0f} dB on digits",
     "bsds": "changed by {:.0f} to {:.0f} dB on photographs",
