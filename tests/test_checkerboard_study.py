@@ -18,6 +18,7 @@ from experiments.checkerboard import (
     analysis,
     arms,
     figures,
+    pictures,
     records,
     repeat,
     residuals,
@@ -354,7 +355,8 @@ def test_figures_say_their_setting_and_have_no_formulas_at_their_axes():
     with paper_style():
         drawn = figures.curves(rows)
         drawn.canvas.draw()
-    ticks = [x.get_text() for x in drawn.axes[0].get_xticklabels(which="both")]
+    axis = drawn.axes[3]  # above it lie panels that share its ticks
+    ticks = [x.get_text() for x in axis.get_xticklabels(which="both")]
     assert "100" in ticks
     assert not any("$" in text for text in ticks)
 
@@ -450,6 +452,48 @@ def test_differences_have_each_decoder_s_colour_and_seeds():
     ]
 
 
+def test_pictures_of_galleries_are_kept_in_eight_bits(tmp_path):
+    images = np.random.default_rng(0).random((6, 8, 8, 1))
+    flat = np.full((1, 4, 4, 1), 0.7)
+    flat[0, ::2] += 0.2
+    arrays = {"target": images, "input": 2 * images - 1, "output": images, "flat": flat}
+    pictures.write(pictures.chosen({"deconv_k3": arrays}), tmp_path / "x.npz")
+    found = pictures.read(tmp_path / "x.npz")
+    assert list(found["kinds"]) == ["deconv_k3"]
+    assert found["output"].shape == (1, 4, 8, 8, 1)
+    np.testing.assert_allclose(found["target"] / 255, images[:4], atol=1 / 510)
+    assert found["input"].min() == 0  # what lies outside of an image is cut
+    ripple = found["ripple"][0] / 255 * 2 * pictures.STRETCH - pictures.STRETCH
+    np.testing.assert_allclose(ripple[:4, :4], flat[0, ..., 0] - 0.8, atol=1e-3)
+    assert pictures.read(tmp_path / "none.npz") is None
+
+
+@pytest.mark.parametrize("data", ["mnist", "bsds"])
+def test_kept_galleries_have_all_decoders(data):
+    found = pictures.read(study.HERE / f"gallery_{data}.npz")
+    assert tuple(found["kinds"]) == arms.KINDS
+    assert len(found["output"]) == len(found["ripple"]) == len(arms.KINDS)
+    clean = list(found["kinds"]).index("shuffle_hold")
+    assert np.ptp(found["ripple"][clean]) <= 1
+
+
+def test_panels_of_ripple_meet_where_rounding_begins():
+    found = {"nearest_k3": -150.0, "deconv_k3": -20.0}
+    rows = [
+        run_row(kind, seed, step=step) | {f"dc_ripple_db_s{s}": db for s in (2, 4, 8)}
+        for kind, db in found.items()
+        for seed in range(2)
+        for step in (0, 100)
+    ]
+    with paper_style():
+        drawn = figures.curves(rows)
+        plt.close(drawn)
+    upper, lower = drawn.axes[0], drawn.axes[3]
+    assert -100 <= upper.get_ylim()[0] < -20 < upper.get_ylim()[1]
+    assert lower.get_ylim()[0] < -200
+    assert "below: rounding" in [text.get_text() for text in lower.texts]
+
+
 def test_the_gallery_says_its_setting_and_its_scale(tmp_path, monkeypatch):
     drawn = []
     monkeypatch.setattr(figures, "save", lambda figure, *_, **__: drawn.append(figure))
@@ -459,7 +503,8 @@ def test_the_gallery_says_its_setting_and_its_scale(tmp_path, monkeypatch):
     about = {"config_of_first_run": {"corruption": noise}}
     rows = [run_row("deconv_k3", seed) for seed in range(2)]
     arm = records.Arm(rows, [], about, {}, [])
-    figures.gallery({"deconv_k3": arrays}, "primary_mnist", arm, tmp_path / "x")
+    shown = pictures.chosen({"deconv_k3": arrays})
+    figures.gallery(shown, "primary_mnist", arm, tmp_path / "x")
     (figure,) = drawn
     said = figure.get_suptitle().replace("\n", " ")
     assert said.endswith("gaussian noise 0.25, 2 seeds, of which seed 0 is shown")

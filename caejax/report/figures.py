@@ -192,7 +192,7 @@ def mark_rounding(axis: Axes) -> None:
         textcoords="offset points",
         ha="right",
         va="top",
-        fontsize=6,
+        fontsize=7,
         color="0.35",
     )
     axis.set_ylim(low, max(high, ROUNDING_DB + 5))

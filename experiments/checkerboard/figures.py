@@ -1,4 +1,4 @@
-"""The study's figures, from the CSV files; the gallery from the runs themselves."""
+"""The study's figures, from the CSV files and the galleries' pictures."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,14 +18,15 @@ from caejax.report.figures import mark_rounding
 from caejax.report.read import RunFiles
 from caejax.report.style import (
     PAGE,
-    bare,
     head,
     paper_style,
     save,
     series_style,
+    strip,
 )
 from experiments.checkerboard import analysis, arms, tables
 from experiments.checkerboard.arms import DECODER, ENCODER
+from experiments.checkerboard.pictures import STRETCH, Pictures
 from experiments.checkerboard.records import Arm
 from experiments.checkerboard.residuals import Arrays
 from experiments.shared.cells import mean_interval
@@ -33,7 +34,6 @@ from experiments.shared.rows import Row, distinct, done
 from experiments.shared.styles import GREY, kind_style, plain_numbers, points
 
 FORMATS = ("png", "pdf")
-SHOWN = 4  # pictures a decoder
 _RANGE = "; means, bars are the range over seeds"
 _SHOWN = {  # by each of an arm's figures
     "ripple_steps": "; medians, bands are the range over seeds",
@@ -41,7 +41,7 @@ _SHOWN = {  # by each of an arm's figures
     "residual_spectra": "; means over seeds",
     "residual_phase_means": ", of which seed 0 is shown",
 }
-STRETCH = 0.2  # half the range in which ripple is shown
+_FLOOR = -208  # dBFS; none is -200
 
 
 def draw(kept: Mapping[str, Arm], out: Path) -> None:
@@ -112,8 +112,16 @@ def _legend(figure, axis, columns=5):
 
 def curves(rows: Sequence[Row]) -> Figure:
     """Ripple against the step: median over seeds and range, a panel a period."""
-    figure, axes = plt.subplots(1, 3, figsize=(PAGE, 2.9), sharey=True)
-    for axis, s in zip(axes, PERIODS, strict=True):
+    figure, axes = plt.subplots(
+        2,
+        len(PERIODS),
+        figsize=(PAGE, 3.9),
+        sharex=True,
+        sharey="row",
+        height_ratios=(3, 2),
+    )
+    last = max(row["step"] for row in rows)
+    for column, s in zip(axes.T, PERIODS, strict=True):
         for kind in analysis.kinds_of(rows):
             found: dict[int, list[float]] = {}
             for row in rows:
@@ -123,16 +131,30 @@ def curves(rows: Sequence[Row]) -> Figure:
             steps = sorted(found)
             values = [np.array(found[step]) for step in steps]
             style = kind_style(kind)
-            axis.plot(steps, [np.median(v) for v in values], label=kind, **style)
+            middle = [np.median(v) for v in values]
             ends = [v.min() for v in values], [v.max() for v in values]
-            axis.fill_between(steps, *ends, color=style["color"], alpha=0.12, lw=0)
-        mark_rounding(axis)
-        axis.set_xscale("symlog", linthresh=10)
-        plain_numbers(axis.xaxis)
-        axis.set(xlabel="step (log scale)", title=f"period {s}", xlim=(-1, None))
-    axes[0].set_ylabel(table.title("dc_ripple_db"))
-    _legend(figure, axes[0])
+            for axis in column:
+                axis.plot(steps, middle, label=kind, **style)
+                axis.fill_between(steps, *ends, color=style["color"], alpha=0.12, lw=0)
+        column[0].set_xscale("symlog", linthresh=10)
+        plain_numbers(column[1].xaxis)
+        column[0].set(title=f"period {s}", xlim=(-1, 1.3 * last))
+        column[1].set_xlabel("step (log scale)")
+    names = [f"dc_ripple_db_s{s}" for s in PERIODS]
+    values = [float(row[name]) for row in rows for name in names]
+    _part(axes, values, table.title("dc_ripple_db"))
+    _legend(figure, axes[0, 0])
     return figure
+
+
+def _part(axes, values, title):
+    """Of two rows of panels of these ripples, the lower shows what is only rounding."""
+    least = min((x for x in values if x > analysis.CLEAN), default=analysis.CLEAN)
+    axes[0, 0].set(ylabel=title, ylim=(max(analysis.CLEAN, least - 5), None))
+    axes[1, 0].set(ylabel=f"below\n{analysis.CLEAN} dBFS", ylim=(_FLOOR, None))
+    for axis in axes[1]:
+        axis.set_ylim(top=analysis.CLEAN)
+        mark_rounding(axis)
 
 
 def scatter(rows: Sequence[Row]) -> Figure:
@@ -216,21 +238,20 @@ def grid(rows: Sequence[Row]) -> Figure:
     """PSNR and ripple against the bottleneck: a column a noise level."""
     rows = done(rows)
     levels = sorted({row["corruption.level"] for row in rows})
-    measures = {
-        "test/psnr": f"test {table.title('psnr')}",
-        "test/dc_ripple_db_s8": table.title("dc_ripple_db_s8").replace(", ", ",\n"),
-    }
+    ripple = "test/dc_ripple_db_s8"
     figure, axes = plt.subplots(
-        2,
+        3,
         len(levels),
-        figsize=(PAGE, 3.8),
+        figsize=(PAGE, 4.3),
         sharex=True,
         sharey="row",
         squeeze=False,
+        height_ratios=(5, 3, 2),
     )
+    kinds = analysis.kinds_of(rows)
     for column, level in zip(axes.T, levels, strict=True):
-        for axis, measure in zip(column, measures, strict=True):
-            for kind in analysis.kinds_of(rows):
+        for axis, measure in zip(column, ("test/psnr", ripple, ripple), strict=True):
+            for kind, place in zip(kinds, _beside(len(kinds)), strict=True):
                 some = [row for row in rows if row["corruption.level"] == level]
                 sizes = sorted({row["model.latent_channels"] for row in some})
                 values = [
@@ -241,13 +262,14 @@ def grid(rows: Sequence[Row]) -> Figure:
                     )
                     for size in sizes
                 ]
-                _means(axis, sizes, values, label=kind, **kind_style(kind))
+                look = kind_style(kind)
+                _means(axis, place * np.array(sizes), values, label=kind, **look)
             _log_ticks(axis, sizes)
         column[0].set_title(f"noise {level:g}")
-        column[1].set_xlabel("bottleneck channels")
-        mark_rounding(column[1])
-    for axis, title in zip(axes[:, 0], measures.values(), strict=True):
-        axis.set_ylabel(title)
+        column[-1].set_xlabel("bottleneck channels")
+    axes[0, 0].set_ylabel(f"test {table.title('psnr')}")
+    title = table.title("dc_ripple_db_s8").replace(", ", ",\n")
+    _part(axes[1:], [row[ripple] for row in rows], title)
     _legend(figure, axes[0, 0])
     return figure
 
@@ -256,18 +278,26 @@ def gradients(rows: Sequence[Row]) -> Figure:
     """Gradient by phase of the input, by period: mean over seeds and range."""
     figure, axes = plt.subplots(1, 2, figsize=(PAGE, 2.6), sharey=True)
     titles = {"init": "before training", "test": "after training"}
+    kinds = analysis.kinds_of(done(rows), ENCODER)
     for axis, (split, title) in zip(axes, titles.items(), strict=True):
-        for index, kind in enumerate(analysis.kinds_of(done(rows), ENCODER)):
+        for index, place in enumerate(_beside(len(kinds))):
+            kind = kinds[index]
             values = [
                 analysis.figures(rows, kind, f"{split}/grad_phase_db_s{s}", ENCODER)
                 for s in PERIODS
             ]
-            _means(axis, PERIODS, values, label=kind, **series_style(index))
+            look = series_style(index)
+            _means(axis, place * np.array(PERIODS), values, label=kind, **look)
         _log_ticks(axis, PERIODS)
         axis.set(xlabel="period (pixels)", title=title)
     axes[0].set_ylabel("gradient, strongest phase\nover weakest (dB)")
     _legend(figure, axes[0])
     return figure
+
+
+def _beside(count):
+    """Factors that put marks of so many series side by side on a logarithmic axis."""
+    return 1.07 ** (np.arange(count) - (count - 1) / 2)
 
 
 def _means(axis, x, values, **style):
@@ -285,49 +315,44 @@ def _log_ticks(axis, x):
     axis.minorticks_off()
 
 
-def gallery(
-    samples: Mapping[str, Mapping[str, np.ndarray]], name: str, arm: Arm, out: Path
-) -> None:
+def gallery(shown: Pictures, name: str, arm: Arm, out: Path) -> None:
     """Draws and saves what each decoder's first seed makes of images and flat codes.
 
     Args:
-      samples: the arrays of samples.npz by decoder.
+      shown: what `pictures.chosen` has found.
       name: the arm's name.
       arm: what is kept of it.
       out: the picture's path without suffix.
     """
     with paper_style():
-        figure = _gallery(samples)
+        figure = _gallery(shown)
         head(figure, f"{_setting(name, arm)}, of which seed 0 is shown")
         save(figure, out, formats=FORMATS)
 
 
-def _gallery(samples):
-    first = next(iter(samples.values()))
-    named = {"target": first["target"][:SHOWN], "input": first["input"][:SHOWN]}
-    named |= {kind: arrays["output"][:SHOWN] for kind, arrays in samples.items()}
-    height = (SHOWN + 1) * PAGE / len(named) + 0.9  # and the labels
-    figure, axes = plt.subplots(2, 1, figsize=(PAGE, height), height_ratios=(SHOWN, 1))
-    side = first["target"].shape[1]
-    show_image(axes[0], np.hstack([np.vstack(list(x)) for x in named.values()]))
-    places = side * (np.arange(len(named)) + 0.5)
-    axes[0].set_xticks(places, named, rotation=45, ha="left", fontsize=6)
+def _gallery(shown):
+    named = {"target": shown["target"], "input": shown["input"]}
+    named |= dict(zip(shown["kinds"], shown["output"], strict=True))
+    count, side = shown["target"].shape[:2]
+    size = PAGE / len(named)
+    figure, axes = plt.subplots(
+        2, 1, figsize=(PAGE, (count + 1) * size + 1.1), height_ratios=(count, 1)
+    )
+    columns = [strip(images / 255, down=True) for images in named.values()]
+    picture = strip(np.stack(columns))
+    show_image(axes[0], picture)
+    step = (picture.shape[1] - side) / (len(named) - 1)
+    places = step * np.arange(len(named)) + side / 2
+    axes[0].set_xticks(places, named, rotation=45, ha="left", rotation_mode="anchor")
     axes[0].xaxis.tick_top()
-    axes[0].tick_params(length=0)
-    flats = [_ripple(arrays["flat"][0], side) for arrays in samples.values()]
-    blank = np.full((side, 2 * side), np.nan)
-    axes[1].imshow(np.hstack([blank, *flats]), vmin=-STRETCH, vmax=STRETCH)
-    bare(axes[1])
+    axes[0].tick_params(length=0, pad=2)
+    # Below the decoders alone.
+    ripple = strip(shown["ripple"][..., None] / 255)
+    blank = np.ones((side, picture.shape[1] - ripple.shape[1], 1))
+    show_image(axes[1], np.hstack([blank, ripple]))
     most = GREYS * STRETCH
     axes[1].set_xlabel(
         "what each makes of a constant code, about its mean: from black "
         f"-{most:.0f} to white +{most:.0f} grey levels of 255"
     )
     return figure
-
-
-def _ripple(image, side):
-    """A constant code's image without its mean, (side, side), the first channel."""
-    ripple = (image - image.mean((0, 1), keepdims=True))[..., 0]
-    times = -(-side // min(ripple.shape))
-    return np.tile(ripple, (times, times))[:side, :side]

@@ -5,8 +5,9 @@
         [--runs=DIR] [--out=DIR] [--repeat=0.1]
 
 Every arm is a sweep in its own folder below --runs; the same command goes on where it
-was stopped. After each arm its CSV files, and then all tables and figures, are written
-from the CSV files alone: `--arms=` does only that, and needs no data.
+was stopped. After each arm its CSV files and the galleries' pictures are written, and
+then all tables and figures from these alone: `--arms=` does only that, and needs no
+data.
 """
 
 import argparse
@@ -25,7 +26,7 @@ from caejax.runtime.stopping import run_command
 from caejax.sweep.executors import EXECUTORS, start_for
 from caejax.sweep.run import run_sweep
 from caejax.sweep.spec import expand
-from experiments.checkerboard import arms, records, repeat
+from experiments.checkerboard import arms, pictures, records, repeat
 from experiments.shared.commands import GOES_ON, create_parser, names
 from experiments.shared.rows import check_none_failed
 
@@ -71,7 +72,7 @@ def train_arm(name: str, args: argparse.Namespace) -> None:
 
 
 def write_all(args: argparse.Namespace) -> None:
-    """Tables and figures of all arms that have CSV files, and galleries of runs."""
+    """Tables and figures of all arms that have CSV files."""
     # Slow to import, and of no use to worker processes.
     from experiments.checkerboard import figures, tables
 
@@ -82,10 +83,14 @@ def write_all(args: argparse.Namespace) -> None:
     write_atomically(args.out / "results.md", tables.report(kept))
     figures.draw(kept, args.out)
     for name in tables.primaries(kept):
+        path = args.out / f"gallery_{name.removeprefix('primary_')}"
+        file = path.with_suffix(".npz")
         samples = first_samples(args.runs / name)
         if samples:
-            path = args.out / f"gallery_{name.removeprefix('primary_')}"
-            figures.gallery(samples, name, kept[name], path)
+            pictures.write(pictures.chosen(samples), file)
+        shown = pictures.read(file)
+        if shown:
+            figures.gallery(shown, name, kept[name], path)
 
 
 def first_samples(folder: Path) -> dict[str, dict[str, np.ndarray]]:

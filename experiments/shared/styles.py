@@ -14,7 +14,7 @@ def kind_style(kind: str) -> dict[str, str]:
 
 def plain_numbers(axis: Axis) -> None:
     """Numbers at a logarithmic axis as digits: formulas are not set in figures."""
-    axis.set_major_formatter("{x:g}")
+    axis.set_major_formatter("{x:,g}")
     axis.set_minor_formatter("")
 
 
