@@ -178,7 +178,7 @@ def test_a_command_does_the_runs_it_is_asked_for(tmp_path, monkeypatch):
     names = {path.name for path in out.iterdir()}
     assert names == {
         *("results.csv", "curves.csv", "results.md"),
-        *("curves.png", "reconstructions.png"),
+        *("curves.png", "reconstructions.png", "reconstructions.npz"),
     }
     header, *lines = (out / "curves.csv").read_text().splitlines()
     assert header == "system,seed,epoch,train_loss,figure"
@@ -319,3 +319,17 @@ def test_curves_say_noise_seeds_and_measure(systems):
     assert titles == [noisy, "c_keras_conv\nno noise, 2 seeds\ntraining cross-entropy"]
     assert [axis.get_xlabel() for axis in drawn.axes[:2]] == ["epoch"] * 2
     assert "MNIST" in drawn.get_suptitle()
+
+
+def test_the_kept_pictures_are_drawn_below_their_inputs():
+    with np.load(study.HERE / figures.PICTURES) as arrays:
+        shown = dict(arrays)
+    assert {x.dtype for x in shown.values()} == {np.dtype(np.uint8)}
+    with paper_style():
+        drawn = figures.reconstructions(shown)
+        plt.close(drawn)
+    labels = [x.get_text() for axis in drawn.axes for x in axis.get_yticklabels()]
+    names = [name for name in shown if not name.endswith(": input")]
+    assert [x for x in labels if x != "input"] == names
+    # No column ends with an input, whose output would stand elsewhere.
+    assert "input" not in (axis.get_yticklabels()[-1].get_text() for axis in drawn.axes)

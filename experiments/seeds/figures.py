@@ -2,7 +2,8 @@
 
     python -m experiments.seeds.figures
 
-draws curves.png anew, from curves.csv and the references' files.
+draws both anew, from the files beside this one: the CSV files, and the pictures of
+reconstructions.npz.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,15 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from caejax.files.csv_files import read_csv
-from caejax.report.style import COLORS, PAGE, bare, head, paper_style, save
+from caejax.report.style import (
+    COLORS,
+    PAGE,
+    bare,
+    head,
+    paper_style,
+    save,
+    wrapped,
+)
 from caejax.terminal.numbers import counted
 from experiments.seeds.systems import (
     HERE,
@@ -28,10 +37,14 @@ from experiments.shared.rows import Row, distinct, select
 from experiments.shared.styles import plain_numbers
 
 COLUMNS = 4
-SHOWN = 8  # pictures a row
+SHOWN = 8  # pictures a system
+_DRAWN = 6  # of them, in each of two columns
+_INPUT = ": input"  # behind a system's name
+_BETWEEN = 4  # pixels between systems
 SOURCE = COLORS[0]
 CAEJAX = {"color": COLORS[1], "lw": 0.8, "alpha": 0.8}
 PYTORCH = {"color": "black", "lw": 0.8, "ls": ":", "zorder": 2.5}
+PICTURES = "reconstructions.npz"
 WIDE = 10  # range that is drawn on a logarithmic axis
 
 
@@ -39,20 +52,23 @@ def draw(
     systems: Sequence[System],
     curves: Sequence[Row],
     pytorch: Sequence[Row],
-    samples: Mapping[str, Mapping[str, np.ndarray]],
+    shown: Mapping[str, np.ndarray],
     out: Path,
 ) -> None:
     """Draws and saves all figures."""
     with paper_style():
         save(losses(systems, curves, pytorch), out / "curves")
-        if samples:
-            save(reconstructions(samples), out / "reconstructions")
+        if shown:
+            save(reconstructions(shown), out / "reconstructions")
 
 
 def redraw(out: Path = HERE) -> None:
     """Draws and saves what the CSV files beside this one hold."""
     curves, pytorch = (read_csv(HERE / f"{name}.csv") for name in ("curves", "pytorch"))
-    draw([with_references(system) for system in SYSTEMS], curves, pytorch, {}, out)
+    with np.load(HERE / PICTURES) as arrays:
+        shown = dict(arrays)
+    systems = [with_references(system) for system in SYSTEMS]
+    draw(systems, curves, pytorch, shown, out)
 
 
 def losses(
@@ -90,7 +106,12 @@ def losses(
         Line2D([], [], color=SOURCE, ls="--", label="in NumPy"),
         Line2D([], [], color=SOURCE, lw=6, alpha=0.25, label="reported range"),
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=5)
+    free = axes.flat[len(shown) :]
+    if len(free) > 1:  # room enough
+        legend = free[0].legend(handles=handles, loc="center left")
+        legend.set_in_layout(False)
+    else:
+        figure.legend(handles=handles, loc="outside lower center", ncols=5)
     return figure
 
 
@@ -111,9 +132,12 @@ def _panel(axis, system, seeds):
     if high > WIDE * low:
         axis.set_yscale("log")
         plain_numbers(axis.yaxis)
-    scale = " (log scale)" * (axis.get_yscale() == "log")
+    scale = " (log)" * (axis.get_yscale() == "log")
     ran = f"{_corruption(system)}, {counted(seeds, 'seed')}"
-    axis.set_title(f"{system.name}\n{ran}\n{system.unit.text}{scale}", fontsize=6)
+    unit = wrapped(f"{system.unit.text}{scale}", 1.32, 7)
+    axis.set_title(f"{system.name}\n{ran}\n{unit}", fontsize=7)
+    if high > 1e4:
+        axis.yaxis.set_major_formatter("{x:,.0f}")
     axis.xaxis.set_major_locator(MaxNLocator(4, integer=True))
 
 
@@ -123,24 +147,65 @@ def _corruption(system):
     return "no noise" if found.name == "none" else f"{found.name} {found.level:g}"
 
 
-def reconstructions(samples: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
-    """Test images, and below what each system's seed 0 is given and makes of it."""
+def pictures(
+    samples: Mapping[str, Mapping[str, np.ndarray]],
+) -> dict[str, np.ndarray]:
+    """Test images, and what each system's seed 0 is given and makes of them.
+
+    Args:
+      samples: the arrays of samples.npz by system.
+
+    Returns:
+      Pictures (N, 28, 28) in uint8 by name, as `PICTURES` holds them. Of systems that
+      are given the images as they are, there is no input.
+    """
     named = {"original": next(iter(samples.values()))["target"][:SHOWN]}
     for name, arrays in samples.items():
         if not np.array_equal(arrays["input"], arrays["target"]):
-            named[f"{name}: input"] = arrays["input"][:SHOWN]
+            named[f"{name}{_INPUT}"] = arrays["input"][:SHOWN]
         named[name] = arrays["output"][:SHOWN]
-    # One picture of all: as hundreds of axes it takes minutes to lay out.
-    rows = [np.hstack(images.squeeze(-1)) for images in named.values()]
-    side = rows[0].shape[0]
-    figure, axis = plt.subplots(figsize=(0.75 * PAGE, 0.45 * len(rows)))
-    axis.imshow(np.vstack(rows), vmin=0, vmax=1)
-    bare(axis)
-    axis.set_yticks(side * (np.arange(len(rows)) + 0.5), list(named))
-    axis.tick_params(length=0)
-    axis.set_anchor("E")  # so that the labels have the room that is left
-    head(figure, "test images of MNIST; each system's seed 0 after its whole schedule")
+    return {
+        name: np.uint8(np.rint(255 * np.clip(images.squeeze(-1), 0, 1)))
+        for name, images in named.items()
+    }
+
+
+def reconstructions(shown: Mapping[str, np.ndarray]) -> Figure:
+    """What `pictures` has found, a row a name, in two columns."""
+    names = list(shown)
+    half = len(names) // 2
+    # An input and what is made of it stay together.
+    half += half > 0 and names[half - 1].endswith(_INPUT)
+    parts = names[:half], names[half:]
+    figure, axes = plt.subplots(1, 2, figsize=(PAGE, 0.43 * len(names) / 2 + 0.5))
+    figure.get_layout_engine().set(w_pad=0.1)  # inches beside the names
+    for axis, part in zip(axes, parts, strict=True):
+        _rows(axis, {name: shown[name][:_DRAWN] for name in part})
+    head(
+        figure,
+        "test images of MNIST; each system's seed 0 after its whole schedule, below "
+        "its input if that is noisy or masked",
+    )
     return figure
+
+
+def _rows(axis, shown):
+    """Rows of pictures with their names, white between systems."""
+    # One picture of all: as hundreds of axes it takes minutes to lay out.
+    rows, centres, end = [], [], 0
+    for name, images in shown.items():
+        row = np.hstack(list(images))
+        centres.append(end + len(row) / 2)
+        gap = 0 if name.endswith(_INPUT) else _BETWEEN
+        rows.append(np.pad(row, ((0, gap), (0, 0)), constant_values=255))
+        end += len(rows[-1])
+    bare(axis)
+    if rows:
+        axis.imshow(np.vstack(rows), vmin=0, vmax=255)
+        labels = ["input" if name.endswith(_INPUT) else name for name in shown]
+        axis.set_yticks(centres, labels)
+        axis.tick_params(length=0)
+        axis.set_anchor("N")
 
 
 if __name__ == "__main__":

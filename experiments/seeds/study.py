@@ -20,7 +20,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from caejax.config import default
-from caejax.files.atomic import read_rows, write_json
+from caejax.files.atomic import read_rows, replacing, write_json
 from caejax.files.csv_files import read_csv, write_csv
 from caejax.inference import trained
 from caejax.runtime.stopping import run_command
@@ -181,7 +181,11 @@ def write_all(folders: Places, out: Path) -> None:
         row["system"]: np.load(folders[row["system"], 0] / "samples.npz")
         for row in whole
     }
-    figures.draw(systems, curves, read_csv(HERE / "pytorch.csv"), samples, out)
+    shown = figures.pictures(samples) if samples else {}
+    if shown:
+        with replacing(out / figures.PICTURES) as file:
+            np.savez_compressed(file, **shown)
+    figures.draw(systems, curves, read_csv(HERE / "pytorch.csv"), shown, out)
 
 
 def study(args: argparse.Namespace) -> int:
