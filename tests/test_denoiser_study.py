@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from caejax.data.bsds500 import CBSD68
 from caejax.errors import CaejaxError
-from experiments.denoiser import elsewhere
+from experiments.denoiser import elsewhere, failures
 from experiments.denoiser.measure import FEWEST, LEVELS, Photograph, noisy, psnr, table
 from experiments.denoiser.ship import figures
 
@@ -101,3 +102,15 @@ def test_halved_photographs_are_whole_grey_levels():
     assert whole.shape == (256, 256, 1)
     assert halved.shape == (150, 225, 1)
     np.testing.assert_allclose(255 * halved, np.round(255 * halved), atol=1e-9)
+
+
+def test_failures_have_the_letters_and_pixels_of_other_figures(tmp_path, monkeypatch):
+    image = np.random.default_rng(0).random((120, 120, 1))
+    given = failures.Failure("noise of 50", image, 0.9 * image)
+    monkeypatch.setattr(failures, "photographs", lambda *_: [])
+    monkeypatch.setattr(failures, "find", lambda *_: [given])
+    monkeypatch.setattr(failures, "of_run", lambda _: lambda image, level: image)
+    path = tmp_path / "failures.png"
+    failures.draw("gray", tmp_path / "model.safetensors", tmp_path, [], path)
+    with Image.open(path) as drawn:
+        assert drawn.width == 1350  # at 200 pixels an inch

@@ -1,4 +1,8 @@
-"""Pictures of what the shipped denoisers do not do well, for their model card."""
+"""Pictures of what the shipped denoisers do not do well, for their model card.
+
+`python -m experiments.denoiser.ship --data=DIR` without runs draws them anew, of the
+models that ship.
+"""
 
 import io
 from collections.abc import Iterator
@@ -13,8 +17,9 @@ from scipy.ndimage import convolve1d
 
 from caejax.report.channels import show_image
 from caejax.report.crops import fullest
-from caejax.report.style import PAGE, head, paper_style
+from caejax.report.style import PAGE, head, paper_style, save
 from experiments.denoiser.measure import (
+    Estimator,
     Photograph,
     leads,
     noisy,
@@ -41,39 +46,44 @@ class Failure(NamedTuple):
     given: np.ndarray
 
 
-def draw(kind: str, model: Path, data: Path, rows: list[Row]) -> Figure:
-    """Rows of photograph, input, output: a part, with the PSNR of the whole.
+def draw(kind: str, model: Path, data: Path, rows: list[Row], path: Path) -> None:
+    """Draws and saves the failures of a model.
 
     Args:
       kind: "gray" or "color".
       model: the file of weights.
       data: the folder of BSDS500's images.
       rows: the rows of results.csv, in which all of CBSD68 is measured.
+      path: where the figure goes.
     """
-    denoise = of_run(model)
     failures = list(find(photographs(data, kind), kind, rows))
     with paper_style():
-        size = PAGE, PAGE / 3 * len(failures) + 0.3
-        figure, axes = plt.subplots(len(failures), 3, figsize=size)
-        for line, failure in zip(axes, failures, strict=True):
-            output = denoise(failure.given, 0).clip(0, 1)
-            window = fullest(failure.clean, (SIDE, SIDE))
-            given = failure.given.clip(0, 1)
-            titles = (
-                "photograph",
-                f"{failure.name}: {psnr(given, failure.clean):.1f} dB",
-                f"denoised: {psnr(output, failure.clean):.1f} dB",
-            )
-            images = (failure.clean, given, output)
-            for axis, image, title in zip(line, images, titles, strict=True):
-                show_image(axis, image[window])
-                axis.set_title(title, fontsize=7)
-        head(
-            figure,
-            f"{model.stem} on CBSD68: parts of {SIDE} x {SIDE} pixels, PSNR of the "
-            "whole photograph; noise in grey levels of 255",
+        save(figure(failures, of_run(model), model.stem), path)
+
+
+def figure(failures: list[Failure], denoise: Estimator, name: str) -> Figure:
+    """Rows of photograph, input, output: a part, with the PSNR of the whole."""
+    size = PAGE, PAGE / 3 * len(failures) + 0.3
+    drawn, axes = plt.subplots(len(failures), 3, figsize=size, squeeze=False)
+    for line, failure in zip(axes, failures, strict=True):
+        output = denoise(failure.given, 0).clip(0, 1)
+        window = fullest(failure.clean, (SIDE, SIDE))
+        given = failure.given.clip(0, 1)
+        titles = (
+            "photograph",
+            f"{failure.name}: {psnr(given, failure.clean):.1f} dB",
+            f"denoised: {psnr(output, failure.clean):.1f} dB",
         )
-    return figure
+        images = (failure.clean, given, output)
+        for axis, image, title in zip(line, images, titles, strict=True):
+            show_image(axis, image[window])
+            axis.set_title(title)
+    head(
+        drawn,
+        f"{name} on CBSD68: parts of {SIDE} x {SIDE} pixels, PSNR of the whole "
+        "photograph; noise in grey levels of 255",
+    )
+    return drawn
 
 
 def find(of_cbsd68: list[Photograph], kind: str, rows: list[Row]) -> Iterator[Failure]:

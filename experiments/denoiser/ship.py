@@ -19,7 +19,6 @@ from caejax.export import weights as weight_file
 from caejax.files.csv_files import read_csv
 from caejax.files.safetensors import read
 from caejax.inference import trained
-from caejax.report.style import save
 from caejax.report.tables import to_markdown
 from caejax.runtime.startup import start
 from caejax.runtime.stopping import run_command
@@ -206,8 +205,8 @@ def main() -> int:
         if getattr(args, kind) is not None:
             ship(kind, getattr(args, kind), rows)
     for kind, picture in _pictures().items():
-        figure = failures.draw(kind, weights.place(NAMES[kind]), args.data, rows)
-        save(figure, CARD.parent / picture)
+        model = weights.place(NAMES[kind])
+        failures.draw(kind, model, args.data, rows, CARD.parent / picture)
     others = read_csv(args.out / elsewhere.FILE, numbers=("psnr",))
     CARD.write_text(card(rows, others))
     print(f"wrote {CARD.name}")
