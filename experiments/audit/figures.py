@@ -96,7 +96,7 @@ def _family(axis: Axes, top: float, height: float, probed: Sequence[Row]) -> Non
         if how(row) != RESIZE and row["ripple_db"] <= THRESHOLD_DB:
             above = {"xytext": (3, 2), "textcoords": "offset points", "bbox": _PAPER}
             place = (row["ripple_db"], y)
-            axis.annotate(row["architecture"], place, fontsize=6, **above)
+            axis.annotate(row["architecture"], place, fontsize=7, **above)
 
 
 def _interval(axis, y, row, color):
