@@ -94,7 +94,7 @@ def ripples(rows: Sequence[Row]) -> Figure:
         mark_rounding(column[1])
         column[0].set(ylim=(-1, 20), yticks=range(0, 21, 5))
     axes[0, 0].set_ylabel("ripple / mean (dB)")
-    axes[1, 0].set_ylabel("of clean kinds (dB)")
+    axes[1, 0].set_ylabel("ripple / mean,\nclean kinds (dB)")
     handles = [
         Line2D([], [], **points(kind_style(kind)), label=kind)
         for kind in distinct(rows, "kind")
