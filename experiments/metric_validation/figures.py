@@ -206,7 +206,7 @@ def controls(rows: Sequence[Row]) -> Figure:
     figure, axes = plt.subplots(
         len(names),
         len(PERIODS),
-        figsize=(PAGE, 0.9 + 1.75 * len(names)),
+        figsize=(PAGE, 1.3 + 1.75 * len(names)),
         sharex=True,
         sharey=True,
         squeeze=False,
@@ -232,14 +232,16 @@ def controls(rows: Sequence[Row]) -> Figure:
             for (y, x), area in np.ndenumerate(areas):
                 color = "white" if _luma(image.cmap(area)) < 0.4 else "black"
                 text = f"{area:.2f}"
-                axis.text(x, y, text, ha="center", va="center", color=color, size=6)
+                axis.text(x, y, text, ha="center", va="center", color=color, size=7)
             axis.axhline(len(OURS) - 0.5, color="black", linewidth=1)
             axis.set_title(f"{content}, S = {period}")
             axis.set_xticks(range(len(CONTROLS)), CONTROLS, rotation=45)
             axis.set_yticks(range(len(METRICS)), [LABELS[m] for m in METRICS])
             axis.grid(False)
             axis.tick_params(length=0)
-    bar = figure.colorbar(image, ax=axes, shrink=0.6, aspect=30, pad=0.01)
+    bar = figure.colorbar(
+        image, ax=axes, location="bottom", shrink=0.5, aspect=40, pad=0.02
+    )
     bar.set_label("AUC against the unchanged base (0.5 is right)")
     bar.outline.set_visible(False)
     sets = max(row["sets"] for row in select(rows))
