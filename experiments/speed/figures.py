@@ -137,7 +137,7 @@ def _panel(axis: Axes, records: Sequence[Record]) -> None:
 
 def _plain_numbers(axis):
     axis.set_major_locator(plt.LogLocator(subs=(1, 2, 3, 5)))
-    axis.set_major_formatter("{x:g}")
+    axis.set_major_formatter("{x:,g}")
     axis.set_minor_formatter(NullFormatter())
 
 
