@@ -41,7 +41,7 @@ _SHOWN = {  # by each of an arm's figures
     "residual_spectra": "; means over seeds",
     "residual_phase_means": ", of which seed 0 is shown",
 }
-_FLOOR = -208  # dBFS; none is -200
+_NONE, _FLOOR = -200, -208  # dBFS of no ripple, and the lower end of axes
 
 
 def draw(kept: Mapping[str, Arm], out: Path) -> None:
@@ -162,18 +162,25 @@ def scatter(rows: Sequence[Row]) -> Figure:
     figure, axes = plt.subplots(
         1, 2, figsize=(PAGE, 3.2), sharey=True, width_ratios=(2, 3)
     )
-    for kind in analysis.kinds_of(done(rows)):
-        x, y = (
+    found = {
+        kind: [
             mean_interval(analysis.figures(rows, kind, m))
             for m in ("test/dc_ripple_db_s8", "test/psnr")
-        )
+        ]
+        for kind in analysis.kinds_of(done(rows))
+    }
+    none = [kind for kind, (x, _) in found.items() if x[0] <= _NONE]
+    for kind, (x, y) in found.items():
         style = points(kind_style(kind))
         axis = axes[int(x[0] > analysis.CLEAN)]
-        axis.errorbar(x[0], y[0], _bar(y), _bar(x), lw=0.8, label=kind, **style)
-    titles = f"below {analysis.CLEAN} dBFS: rounding", "not clean"
+        place = x[0]
+        if kind in none:  # side by side: they are all at one place
+            place += none.index(kind) - (len(none) - 1) / 2
+        axis.errorbar(place, y[0], _bar(y), _bar(x), lw=0.8, label=kind, **style)
+    titles = f"below {analysis.CLEAN} dBFS: rounding; {_NONE}: none", "not clean"
     for axis, title in zip(axes, titles, strict=True):
         axis.set(xlabel=table.title("dc_ripple_db_s8"), title=title)
-        axis.xaxis.set_major_locator(MaxNLocator(5))
+        axis.xaxis.set_major_locator(MaxNLocator(5, steps=(1, 2, 5, 10)))
     axes[0].set_ylabel(f"test {table.title('psnr')}")
     handles = [a.get_legend_handles_labels() for a in axes]
     figure.legend(
