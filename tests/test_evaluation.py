@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -171,7 +172,9 @@ def test_figures_are_those_of_the_estimates(sweep, measured):
         assert row["test/mse"] == pytest.approx(mse.mean(), rel=1e-2)
 
 
-def test_rows_are_kept_unless_they_are_of_other_images(sweep, measured, monkeypatch):
+def test_rows_are_kept_unless_they_are_of_other_images(
+    sweep, measured, monkeypatch, capsys
+):
     path = sweep / "references.csv"
     before = path.read_text()
 
@@ -188,8 +191,12 @@ def test_rows_are_kept_unless_they_are_of_other_images(sweep, measured, monkeypa
     # A row that a kill has kept from being written comes again, to the same figures.
     lines = before.splitlines(keepends=True)
     path.write_text("".join(lines[:-1]))
+    capsys.readouterr()
     again = measure_references(sweep, ("posterior",))
     assert path.read_text() == before
+    # Of data, corruption and seed only the level is not the same of all runs.
+    (line,) = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r"posterior  test psnr \d+\.\d\d dB  level=0\.\d+", line)
     assert again == read_csv(path)
 
 

@@ -129,14 +129,22 @@ def measure_references(
         numbers=("corruption.level", "images", "test_images"),
     )
 
+    varied = _varied(settings)
+
     def measure(setting):
         total = len(load_images(setting.config, setting.data)["test"])
         rows = list(_planned(setting, names, min(images or total, total), total))
         new = [row for row in rows if _is_new(row, table)]
-        _measure(setting, new, table, workdir)
+        _measure(setting, new, table, workdir, varied)
 
     each(settings, lambda setting: _words(setting.columns), measure)
     return table.rows()
+
+
+def _varied(settings):
+    """The columns in which settings differ; a line that tells of one names these."""
+    columns = {name: None for setting in settings for name in setting.columns}
+    return [x for x in columns if len({str(s.columns.get(x)) for s in settings}) > 1]
 
 
 def _is_new(row, table):
@@ -195,7 +203,11 @@ def _words(columns):
 
 
 def _measure(
-    setting: Setting, rows: Sequence[Row], table: Table, workdir: Path
+    setting: Setting,
+    rows: Sequence[Row],
+    table: Table,
+    workdir: Path,
+    varied: Sequence[str],
 ) -> None:
     if not rows:
         return
@@ -207,9 +219,11 @@ def _measure(
         values = compare(output, part.noisy, part.clean).values
         values = {f"test/{name}": value for name, value in values.items()}
         table.add(row | tuned | values)
-        name = " ".join([row["reference"], str(row.get("latent_size", ""))]).strip()
-        psnr = f"psnr {values['test/psnr']:.2f} dB"
-        tell_parts(name, psnr, *_words(setting.columns).split("  "))
+        name, size = row["reference"], row.get("latent_size")
+        name = f"{name} ({size:,} numbers)" if size else name
+        psnr = f"test psnr {values['test/psnr']:.2f} dB"
+        own = {x.split(".")[-1]: setting.columns.get(x) for x in varied}
+        tell_parts(name, psnr, *(f"{x}={value}" for x, value in own.items()))
 
 
 def _keep_samples(workdir, row, output):

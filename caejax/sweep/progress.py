@@ -161,7 +161,10 @@ def summary_words(
       begun: the shares of the running runs that are done, summed.
     """
     counts, left = _counts(states)
-    share = (finished + begun) / (finished + left) if finished + left else 1.0
+    if not left:
+        failed = [f"{counts['failed']} failed"] * (counts["failed"] > 0)
+        return [_done(counts), *failed, f"in {duration(seconds)}"]
+    share = (finished + begun) / (finished + left)
     parts = [_done(counts)]
     parts += [f"{counts['failed']} failed"] * (counts["failed"] > 0)
     parts += [*time_left(share, seconds), f"{duration(seconds)} so far"]
@@ -202,5 +205,5 @@ def _with_error(state, row):
 
 def _psnr(state, row):
     if state == "done" and "test/psnr" in row:
-        return [f"psnr {row['test/psnr']:.2f} dB"]
+        return [f"test psnr {row['test/psnr']:.2f} dB"]
     return []
