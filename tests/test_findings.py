@@ -306,6 +306,19 @@ def test_how_to_add_seeds_is_the_flag_of_the_axis():
         'Add seeds, `--config.sweep.luck.values="(0, 3, 1, 2, 4, 5)"`: 3 seeds are the '
         "least for an interval, and 6 the least with which a sign-flip test can"
     )
+    command = (
+        "python -m caejax.main --config=a.py --workdir=w --config.sweep.luck.values=3"
+    )
+    (step,) = [
+        x
+        for x in advice.next_steps(files._replace(config=config), command)
+        if "Add" in x
+    ]
+    assert step.startswith(
+        "Add seeds, in the same folder, which keeps those that it has: `caejax run "
+        "--config=a.py '--config.sweep.luck.values=(0, 3, 1, 2, 4, 5)' --workdir=w`: "
+        "3 seeds are the least"
+    )
 
 
 def test_intervals_of_many_seeds_are_students_too():

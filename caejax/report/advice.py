@@ -60,7 +60,7 @@ def next_steps(sweep: SweepFiles, command: str = "") -> list[str]:
     steps = [
         *how_to_finish(sweep, command),
         *_train_longer(runs, bool(below), _epochs(sweep, runs, command)),
-        *([] if lacking(sweep) else _more_seeds(sweep, found)),
+        *([] if lacking(sweep) else _more_seeds(sweep, found, command)),
         *equal_sizes(sweep),
         *_without_checkerboards(sweep, found, bool(below)),
         *_against_rivals([rivals[0] for rivals in judged if rivals]),
@@ -224,7 +224,7 @@ def _measure_references(*configs):
     ]
 
 
-def _more_seeds(sweep, found):
+def _more_seeds(sweep, found, command):
     compared = [lead for lead in found if lead.differences]
     if not compared or any(lead.p != TOO_FEW for lead in compared):
         return []
@@ -237,7 +237,7 @@ def _more_seeds(sweep, found):
         told.append(
             f"{enough} the least with which a sign-flip test{of} can find a difference"
         )
-    how = how_to_add_seeds(sweep, enough or ENOUGH)
+    how = how_to_add_seeds(sweep, enough or ENOUGH, command)
     return [f"Add seeds, {how}: {', and '.join(told)}."] if told else []
 
 

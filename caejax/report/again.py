@@ -32,13 +32,27 @@ def longer(command: str, epochs: int) -> str:
     Returns:
       The command; "" where the recorded one is not one of caejax's with a folder.
     """
+    folder, rest = _taken_apart(command, "config.train.epochs")
+    if not folder:
+        return ""
+    folder = re.sub(r"-\d+-epochs$", "", folder.rstrip("/"))
+    flags = f"--config.train.epochs={epochs}", f"--workdir={folder}-{epochs}-epochs"
+    return shlex.join([*rest, *flags])
+
+
+def with_flag(command: str, name: str, value: str) -> str:
+    """The command for the same folder with another value of a flag, "" as `longer`."""
+    folder, rest = _taken_apart(command, name)
+    flags = f"--{name}={value}", f"--workdir={folder}"
+    return shlex.join([*rest, *flags]) if folder else ""
+
+
+def _taken_apart(command, name):
+    """The folder of a command, "" without one, and the words but that and a flag."""
     words = shlex.split(command)
     if words[:3] == _AS_MODULE:
         words = as_subcommand(words[3:])
     found, rest = without_flag(words, "workdir")
     if words[:1] != ["caejax"] or not found:
-        return ""
-    _, rest = without_flag(rest, "config.train.epochs")
-    folder = re.sub(r"-\d+-epochs$", "", found[-1].rstrip("/"))
-    flags = f"--config.train.epochs={epochs}", f"--workdir={folder}-{epochs}-epochs"
-    return shlex.join([*rest, *flags])
+        return "", []
+    return found[-1], without_flag(rest, name)[1]

@@ -116,7 +116,7 @@ def flat_patterns(runs: Mapping[str, RunFiles]) -> dict[str, float | None]:
 
 def grey_levels(value: float) -> str:
     """An RMS in grey levels, in digits that do not depend on a machine's rounding."""
-    return f"{value:.1f}" if value < 10 else f"{value:.0f}"
+    return f"{value:.1f}" if value < 9.95 else f"{value:.0f}"
 
 
 def _on_flat(samples):

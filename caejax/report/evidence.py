@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from itertools import count
 from typing import Protocol
 
+from caejax.report.again import with_flag
 from caejax.report.fields import seed_axis
 from caejax.report.intervals import ENOUGH, t_interval
 from caejax.report.read import SweepFiles
@@ -121,8 +122,18 @@ def needed(pairs: int) -> int | None:
     return next((n for n in numbers if pairs * smallest_p(n) <= LEVEL), None)
 
 
-def how_to_add_seeds(sweep: SweepFiles, least: int) -> str:
-    """The flag that gives a sweep at least so many seeds, or what the config needs."""
+def how_to_add_seeds(sweep: SweepFiles, least: int, command: str) -> str:
+    """How a sweep gets at least so many seeds.
+
+    Args:
+      sweep: what the sweep's folder holds.
+      least: how many.
+      command: the command that has made it.
+
+    Returns:
+      The command that adds them; of another program the flag, and without an axis what
+      the config needs.
+    """
     axis, values = seed_axis(sweep)
     if not axis:
         return "an axis of `config.sweep` whose field is `seed`"
@@ -130,4 +141,7 @@ def how_to_add_seeds(sweep: SweepFiles, least: int) -> str:
     wanted = min(max(least, ENOUGH), max(_LISTED, len(values) + 1))
     more = [next(unused) for _ in range(wanted - len(values))]
     listed = ", ".join(map(str, [*values, *more]))
-    return f'`--config.sweep.{axis}.values="({listed})"`'
+    flag = f"config.sweep.{axis}.values"
+    if whole := with_flag(command, flag, f"({listed})"):
+        return f"in the same folder, which keeps those that it has: `{whole}`"
+    return f'`--{flag}="({listed})"`'
