@@ -309,7 +309,7 @@ NEEDED = {
     "interpolate": "--run=DIR",
     "diagnose": "MODEL",
     "export": "--run=RUN",
-    "measure": "OUT",
+    "measure": "IMAGES",
     "fix": "MODEL",
 }
 

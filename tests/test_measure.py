@@ -499,6 +499,31 @@ def failing(words, capsys):
     return said.removeprefix("error: ")
 
 
+@pytest.mark.parametrize(
+    ("shape", "words"),
+    [
+        (
+            (40, 30),
+            "7 pixels along x, 10 along y and 7 along both are looked for",
+        ),
+        ((48, 48), "12 pixels are looked for: four must fit into the image, 48x48"),
+        ((2, 48, 48), "12 pixels are looked for, over all images together: four must"),
+    ],
+)
+def test_how_long_periods_may_be_is_said_in_one_sentence(shape, words):
+    (said,) = caejax.measure(np.random.default_rng(0).random(shape))["about"]
+    assert said.startswith(f"periods of up to {words}")
+
+
+def test_images_in_memory_are_called_images():
+    with pytest.raises(CaejaxError, match=r"^out: images have values from 200 to 200"):
+        caejax.measure(np.full((64, 64), 200.0))
+    with pytest.raises(CaejaxError, match=r"^ref\[0\]: images hold 4096 values that"):
+        caejax.measure([np.zeros((64, 64))], [np.full((64, 64), np.nan)])
+    with pytest.raises(CaejaxError, match=r"^ref: str is no array"):
+        caejax.measure(np.zeros((64, 64)), "clean")
+
+
 def test_arrays_that_do_not_fit():
     with pytest.raises(CaejaxError, match="same shape"):
         caejax.measure(np.zeros((32, 32)), np.zeros((32, 30)))

@@ -1,7 +1,7 @@
 """Finds out whether images have a pattern, of which period, how strong and whence.
 
 `caejax.measure(out, ref)` is the function `measure`; on the command line it is
-`caejax measure OUT [REF]`.
+`caejax measure IMAGES [REF]`.
 """
 
 import os
@@ -82,7 +82,7 @@ def _pairs(out, ref, drawn):
     """Images and their references, each read by a call, and what is to be said."""
     if not isinstance(out, str | os.PathLike):
         return files.from_arrays(out, ref), []
-    folder = expand(out, "OUT")
+    folder = expand(out, "IMAGES")
     found, said = files.pairs(folder, None if ref is None else expand(ref, "REF"))
     for path in (path for both in found for path in both if path and drawn):
         if path.resolve() == drawn.resolve():
@@ -119,20 +119,28 @@ def _about(seen: Seen, patterns):
             "scene counts once"
         )
     if min(largest_period(seen.size, kind) for kind in KINDS) < PERIODS[-1]:
-        height, width = seen.size
-        said.append(
-            f"the smallest image is {width}x{height}, and four periods must fit: over "
-            "all images together, periods are looked for up to "
-            f"{largest_period(seen.size, 'columns')} along x, "
-            f"{largest_period(seen.size, 'rows')} along y and "
-            f"{largest_period(seen.size, 'both')} along both"
-        )
+        said.append(_how_long(seen.size, len(seen.images)))
     if any(16 % x["period"] == 0 for x in patterns) and seen.jpeg:
         said.append(
             "the files are JPEG files: whether a period of 2, 4, 8 or 16 is theirs or "
             "a model's is told by PNG files"
         )
     return said
+
+
+def _how_long(size, count):
+    """Up to which periods images of a size, or larger ones, are searched."""
+    height, width = size
+    columns, rows, both = (largest_period(size, x) for x in ("columns", "rows", "both"))
+    up_to = f"{both} pixels"
+    if columns != rows:
+        up_to = f"{columns} pixels along x, {rows} along y and {both} along both"
+    what = "the smallest image" if count > 1 else "the image"
+    together = ", over all images together" * (count > 1)
+    return (
+        f"periods of up to {up_to} are looked for{together}: four must fit into "
+        f"{what}, {width}x{height}"
+    )
 
 
 def _verdict(patterns, count, threshold_db):

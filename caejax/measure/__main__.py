@@ -1,4 +1,4 @@
-"""The command `caejax measure OUT [REF]`."""
+"""The command `caejax measure IMAGES [REF]`."""
 
 from caejax.runtime import stopping
 
@@ -22,9 +22,9 @@ FOUND = 3  # exit code: a pattern above the threshold
 _DESCRIPTION = """\
 Finds repeating patterns in images, whatever made the images. For each pattern it prints
 the period (2 to 64 pixels, along either axis or both), how sure and how strong it is,
-and what usually causes such a period. OUT and REF are images or folders of them. With
-REF, which has the same names and sizes, the differences are searched, and PSNR, SSIM
-and the patterns' metrics are printed, too.
+and what usually causes such a period. IMAGES and REF are images or folders of them.
+With REF, which has the same names and sizes, the differences are searched, and PSNR,
+SSIM and the patterns' metrics are printed, too.
 
 Exit codes: 0 clean, 3 a pattern above --threshold, 1 something that cannot be read, or
 an image of less than 8 pixels a side, which is too small for any period.
@@ -35,7 +35,7 @@ def parse(argv: Sequence[str], program: str) -> argparse.Namespace:
     """Reads the command line."""
     parser = create_parser(program, _DESCRIPTION)
     add = parser.add_argument
-    add("out", metavar="OUT", help="an image, or a folder of images")
+    add("out", metavar="IMAGES", help="an image, or a folder of images")
     add("ref", metavar="REF", nargs="?", help="what they should be")
     add_json(parser)
     add(

@@ -10,6 +10,7 @@ from caejax.data.pictures import in_channels, read_picture
 from caejax.errors import CaejaxError
 from caejax.inference import image_files
 from caejax.inference.arrays import as_batch
+from caejax.ops.foreign import is_array
 from caejax.terminal.numbers import counted
 
 _JPEG = (".jpg", ".jpeg", ".jpe", ".jfif")
@@ -32,7 +33,7 @@ class Pair(NamedTuple):
 
 
 def pairs(out: Path, ref: Path | None) -> tuple[list[tuple[Path, Path | None]], str]:
-    """The files of OUT, each with that of the same name in REF, and what is left out.
+    """The files, each with its reference of the same name, and what is left out.
 
     Raises:
       CaejaxError: There is no image, or one without its reference.
@@ -52,8 +53,8 @@ def pairs(out: Path, ref: Path | None) -> tuple[list[tuple[Path, Path | None]], 
         reference = named.get(name) or stems.get(Path(name).with_suffix("").as_posix())
         if reference is None:
             raise CaejaxError(
-                f"{name} is in OUT, {out}, and REF, {ref}, has no image of this name; "
-                "add it, or leave REF out"
+                f"{name} is in {out}, and REF, {ref}, has no image of this name; add "
+                "it, or leave REF out"
             )
         matched.append((path, reference))
     return matched, said
@@ -115,8 +116,10 @@ def _batch(images, what, one):
     shape = np.shape(images)
     if len(shape) > 2 and shape[-1] in (2, 4) and min(shape[-3:-1]) > 2:
         raise CaejaxError(
-            f"{what} of shape {shape} has {shape[-1]} channels, and images are grey or "
-            f"of three: leave the last one out, images[..., :{shape[-1] - 1}]"
+            f"{what}: images of shape {shape} have {shape[-1]} channels, and images "
+            "are grey or of three: leave the last one out, "
+            f"images[..., :{shape[-1] - 1}]"
         )
     colour = np.ndim(images) > 2 and np.shape(images)[-1] == 3
-    return as_batch(images, 3 if colour else 1, one=one, name=what).images
+    name = f"{what}: images" if is_array(images) else what
+    return as_batch(images, 3 if colour else 1, one=one, name=name).images
