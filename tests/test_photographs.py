@@ -287,6 +287,20 @@ def test_with_both_models_help_names_both(denoise, capsys):
     assert "Others need" not in told
 
 
+def test_which_model_was_chosen_for_an_image_is_told(denoise, tmp_path, monkeypatch):
+    told = []
+    monkeypatch.setattr(photographs, "tell", told.append)
+    for name, size in (("a", (9, 7)), ("b", (9, 7, 3))):
+        Image.fromarray(photograph(*size)).save(tmp_path / f"{name}.png")
+    denoise(tmp_path / "a.png", tmp_path / "b.png")
+    assert [x.split(", by ")[1:] for x in told] == [
+        ["denoiser_gray"],
+        ["denoiser_color"],
+    ]
+    denoise("--run=denoiser_gray", tmp_path / "a.png")  # as was asked for
+    assert told[2].endswith("a.png")
+
+
 def test_shipped_models_are_loaded_by_name(denoise):
     model = caejax.load("denoiser_gray")
     assert model.denoise(photograph(9, 7)).shape == (9, 7)

@@ -65,9 +65,10 @@ def denoise(job: Job, how: How) -> int:
         file = job.out / f"{names[path]}.{suffix}"
         image_files.write(file, output, picture)
         image_files.write_npz(job.out / f"{names[path]}.npz", {"output": output})
-        tell(f"wrote {file} and .npz of {path}")
+        name = job.name or weights.DENOISERS[model.model.shape[-1]]
+        chosen = f", by {name}" * (job.trained is None)
+        tell(f"wrote {file} and .npz of {path}{chosen}")
         if len(shown) < most:
-            name = job.name or weights.DENOISERS[model.model.shape[-1]]
             seen = picture.values.clip(0, 1)
             title = title_of(path, seen, name)
             shown.append(applied.photograph(seen, output, pixels, title))
