@@ -2,6 +2,7 @@
 
 A corruption, a loss and a source of data may each have parameters of its own. Their
 tables name functions as "module:function", so that tables can be read without JAX.
+`within` and `threshold` check the numbers that functions of `import caejax` are given.
 """
 
 import importlib
@@ -144,3 +145,33 @@ def resolve(function: str | Callable[..., Any]) -> Callable[..., Any]:
         return function
     module, name = function.split(":")
     return getattr(importlib.import_module(module), name)
+
+
+def within(value: Any, name: str, least: float, most: float, wanted: str) -> float:
+    """A number that a function is given, in a range.
+
+    Args:
+      value: what is given; text is none, and nan lies in no range.
+      name: what it is called in errors.
+      least, most: the ends of the range.
+      wanted: what to give, in words.
+
+    Raises:
+      CaejaxError: it is no number, or lies outside.
+    """
+    try:
+        found = math.nan if isinstance(value, str | bytes) else float(value)
+    except (TypeError, ValueError):
+        found = math.nan
+    if not least <= found <= most:
+        raise CaejaxError(f"{name} is {value!r:.80}; give {wanted}")
+    return found
+
+
+def threshold(value: Any) -> float:
+    """The threshold of a function in dB; inf and -inf are some.
+
+    Raises:
+      CaejaxError: it is no number.
+    """
+    return within(value, "threshold_db", -math.inf, math.inf, "a number of dB, as -60")

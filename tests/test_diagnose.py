@@ -299,14 +299,24 @@ def test_pytorch_modules(torch, normal):
     [
         (lambda x: x, None, "diagnosed with inputs"),
         (7, None, "and this is int"),
-        ("nowhere.onnx", None, "nowhere.onnx: No such file"),
+        ("nowhere.onnx", None, "nowhere.onnx, and there is no such file or folder"),
+        ("denoiser_grey", None, r"folder \(did you mean 'denoiser_gray'\?\)"),
+        ({"weight": 1}, None, "is dict; give the module that these weights are of"),
+        (lambda x: x, (1, 8, 8, 3), r"that shape, of .* torch\.rand\(1, 8, 8, 3\)"),
+        (lambda x: x, 8, "inputs are the numbers 8, and no array"),
+        (lambda x: x, [], "diagnosed with inputs"),
     ],
 )
 def test_what_cannot_be_diagnosed(model, inputs, words):
-    if str(model).endswith(".onnx"):
-        pytest.importorskip("onnxruntime")
     with pytest.raises(CaejaxError, match=words):
         caejax.diagnose(model, inputs)
+
+
+@pytest.mark.parametrize("value", ["-60", None, np.nan, [1, 2]])
+def test_a_threshold_is_a_number(value):
+    for call in (caejax.diagnose, caejax.measure):
+        with pytest.raises(CaejaxError, match=r"threshold_db is .*; give a number of"):
+            call(np.zeros((64, 64)), threshold_db=value)
 
 
 @pytest.mark.parametrize(

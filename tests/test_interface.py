@@ -286,7 +286,7 @@ def test_what_is_no_model_is_one_line(run, tmp_path):
     for place, words in {
         "denoiser_grey": r"ships with caejax \(did you mean 'denoiser_gray'\?\); name",
         "denoiser": "'denoiser' is no model: the folder .* does not exist, and none of",
-        str(run / "config.json"): "config.json is a file, and none of that name",
+        str(run / "config.json"): "config.json is a file, and of files only those",
         str(tmp_path): "holds no run",
         17: "by the folder of a run, a safetensors file .*denoiser_gray.*; this is int",
     }.items():

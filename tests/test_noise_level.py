@@ -54,9 +54,8 @@ def test_a_model_that_is_told_sees_the_level(normal):
     assert with_level(images, False) is images
 
 
-@pytest.mark.parametrize("level", [-5, np.nan, np.inf, "25", [15.0, 25.0]])
-@pytest.mark.parametrize("noise_map", [True, False])
+@pytest.mark.parametrize("level", ["25", -1, 300, np.nan, [25], np.ones(2)])
+@pytest.mark.parametrize("noise_map", [False, True])
 def test_what_is_no_level_is_told(level, noise_map):
-    given = np.array(level) if isinstance(level, list) else level
-    with pytest.raises(CaejaxError, match=r"the noise level is .*; give one number"):
-        with_level(np.zeros((2, 4, 4, 1), np.float32), noise_map, given)
+    with pytest.raises(CaejaxError, match=r"level is .* number from 0 to 255"):
+        with_level(np.zeros((1, 8, 8, 1)), noise_map, level)

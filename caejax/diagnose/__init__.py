@@ -8,7 +8,7 @@ import importlib
 import os
 import sys
 import types
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,11 @@ import numpy as np
 from caejax import weights
 from caejax.diagnose.inspect import inspect
 from caejax.diagnose.result import THRESHOLD_DB, Diagnosis
-from caejax.errors import CaejaxError
+from caejax.errors import CaejaxError, did_you_mean
 from caejax.files.paths import expand
 from caejax.files.safetensors import SUFFIX
 from caejax.ops.foreign import as_numpy, is_array, libraries
+from caejax.parameters import threshold
 
 __all__ = ["Diagnosis", "diagnose"]
 
@@ -63,8 +64,10 @@ def diagnose(
       >>> [place["stride"] for place in found["places"]], found.clean
       ([[2.0, 2.0]], False)
     """
+    threshold_db = threshold(threshold_db)
     if isinstance(model, str | os.PathLike):
         found = expand(model, "model")
+        check_there(found, "the model")
         return _of_file(found, inputs, threshold_db, behind, examples)
     if _is_loaded(model):
         return _of_trained(model.trained, inputs, threshold_db, behind, examples)
@@ -76,7 +79,31 @@ def diagnose(
     raise CaejaxError(
         "a model is the path of an ONNX file or of a run, what caejax.load gives, a "
         f"torch.nn.Module or a JAX function, and this is {type(model).__name__}"
+        f"{without_its_module(model)}"
     )
+
+
+def without_its_module(model: Any) -> str:
+    """What to do about weights in place of a model; "" of anything else."""
+    weights_alone = isinstance(model, Mapping)
+    return "; give the module that these weights are of" * weights_alone
+
+
+def check_there(model: Path, what: str) -> None:
+    """Refuses a model that is no file, no folder and none that ships.
+
+    Args:
+      model: its path, or name.
+      what: what it is called in the error.
+
+    Raises:
+      CaejaxError: there is none.
+    """
+    if not (model.exists() or is_own(model)):
+        near = did_you_mean(model, weights.shipped().values())
+        raise CaejaxError(
+            f"{what} is {model}, and there is no such file or folder{near}"
+        )
 
 
 def read_inputs(model: Path, folder: Path) -> list[np.ndarray]:
@@ -142,12 +169,19 @@ def _is_module(model):
 
 
 def _listed(inputs):
-    if inputs is None:
+    found = list(inputs) if isinstance(inputs, list | tuple) else [inputs]
+    if inputs is None or not found:
         raise CaejaxError(
             "a model in memory is diagnosed with inputs: diagnose(model, x), with an "
             "array that the model takes"
         )
-    return list(inputs) if isinstance(inputs, list | tuple) else [inputs]
+    if all(isinstance(x, int | float) for x in found):
+        shape = ", ".join(map(str, found))
+        raise CaejaxError(
+            f"inputs are the numbers {shape}, and no array; if they are its shape, "
+            f"give one of that shape, of PyTorch for instance torch.rand({shape})"
+        )
+    return found
 
 
 def _arrays(inputs):

@@ -9,7 +9,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from caejax.errors import CaejaxError, exit_code
+from caejax.errors import exit_code
 from caejax.files.paths import expand
 from caejax.files.records import add_json, tell
 from caejax.runtime.parsers import create_parser, reading
@@ -64,11 +64,10 @@ def main(argv: Sequence[str], *, program: str = "python -m caejax.diagnose") -> 
 
 
 def _diagnose(args):
-    from caejax.diagnose import diagnose, is_own, read_inputs
+    from caejax.diagnose import check_there, diagnose, is_own, read_inputs
 
     model = expand(args.model, "MODEL")
-    if not (model.exists() or is_own(model)):
-        raise CaejaxError(f"MODEL is {model}, and there is no such file or folder")
+    check_there(model, "MODEL")
     if is_own(model):
         from caejax.runtime.startup import start
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from caejax import weights
-from caejax.diagnose import as_tensors, diagnose, load_extra
+from caejax.diagnose import as_tensors, diagnose, load_extra, without_its_module
 from caejax.errors import CaejaxError
 from caejax.files.paths import expand
 from caejax.files.safetensors import SUFFIX
@@ -70,9 +70,10 @@ def fix(module: Any, inputs: Any = None) -> Any:
     if torch is None or not isinstance(module, torch.nn.Module):
         raise CaejaxError(
             f"caejax.fix mends a torch.nn.Module, and this is "
-            f"{type(module).__name__}; ONNX files and runs are mended by "
-            "caejax.fix.fix_file(model, out) or the command caejax fix, and kernels of "
-            "other libraries by caejax.ops.gains.equal_gains(kernel, stride)"
+            f"{type(module).__name__}{without_its_module(module)}; ONNX files and runs "
+            "are mended by caejax.fix.fix_file(model, out) or the command caejax fix, "
+            "and kernels of other libraries by caejax.ops.gains.equal_gains(kernel, "
+            "stride)"
         )
     mending = load_extra("caejax.fix.torch_module", "torch")
     if inputs is not None:

@@ -4,6 +4,9 @@ import numpy as np
 
 from caejax.errors import CaejaxError
 from caejax.metrics.units import GREYS
+from caejax.parameters import within
+
+_WANTED = "the noise's standard deviation as a number from 0 to 255, or leave it out"
 
 # Daubechies' wavelet of two vanishing moments, its high-pass filter.
 _HIGH = np.array([-0.482962913144690, 0.836516303737469, -0.224143868041857])
@@ -51,10 +54,10 @@ def with_level(
       (N, H, W, C) or (N, H, W, C + 1), float32.
 
     Raises:
-      CaejaxError: a level for a model that is not told one, or that is none.
+      CaejaxError: a level that is none, or for a model that is not told one.
     """
     if level is not None:
-        _check(level)
+        level = within(level, "level", 0, GREYS, _WANTED)
     if not noise_map:
         if level is not None:
             raise CaejaxError(
@@ -69,15 +72,3 @@ def with_level(
     shape = (*images.shape[:3], 1)
     maps = np.broadcast_to(levels.reshape(-1, 1, 1, 1), shape)
     return np.concatenate([images, maps], axis=-1).astype(np.float32)
-
-
-def _check(level):
-    try:
-        right = 0 <= level < np.inf
-    except (TypeError, ValueError):  # texts, and several at once
-        right = False
-    if not right:
-        raise CaejaxError(
-            f"the noise level is {level!r:.60}; give one number, 0 or more, which is "
-            f"the standard deviation of the noise, of {GREYS}"
-        )

@@ -75,11 +75,16 @@ def find(run_or_name: str | os.PathLike[str]) -> Trained:
         return load_file(path)
     if weights.is_meant(run_or_name, path):
         return load_file(weights.find(str(run_or_name)))
-    what = "is a file" if path.exists() else "does not exist"
+    if path.exists():
+        raise CaejaxError(
+            f"{path} is a file, and of files only those of caejax export "
+            "--format=safetensors are loaded, weights of PyTorch by caejax.from_torch; "
+            f"name {weights.models()}"
+        )
     near = did_you_mean(run_or_name, weights.shipped().values())
     raise CaejaxError(
-        f"{str(run_or_name)!r} is no model: the folder {path.absolute()} {what}, and "
-        f"none of that name ships with caejax{near}; name {weights.models()}"
+        f"{str(run_or_name)!r} is no model: the folder {path.absolute()} does not "
+        f"exist, and none of that name ships with caejax{near}; name {weights.models()}"
     )
 
 

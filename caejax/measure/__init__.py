@@ -15,6 +15,7 @@ from caejax.measure.lines import KINDS, PERIODS, largest_period
 from caejax.measure.origins import origin, own_blocks
 from caejax.measure.result import THRESHOLD_DB, Measurement
 from caejax.measure.scores import FALSE_ALARMS
+from caejax.parameters import threshold
 
 __all__ = ["Measurement", "measure"]
 
@@ -56,6 +57,7 @@ def measure(
       >>> [(x["axes"], x["period"]) for x in caejax.measure(stripes)["patterns"]]
       [('x', 2)]
     """
+    threshold_db = threshold(threshold_db)
     drawn = None if figure is None else picture.place(expand(figure, "figure"))
     pairs, said = _pairs(out, ref, drawn)
     if drawn is not None:
