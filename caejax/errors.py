@@ -88,10 +88,18 @@ def did_you_mean(
       elsewhere: what other programs call them, and which of the names that is.
     """
     word = str(name)
-    near = difflib.get_close_matches(word, list(names), n=1)
+    # Of names that are equally near the first one: tables begin with the usual ones.
+    names = list(names)
+    near = difflib.get_close_matches(word, names, n=max(1, len(names)))
+    near = sorted(near, key=lambda x: (-_likeness(word, x), names.index(x)))
     if word in elsewhere or not near:
         near = [elsewhere[x] for x in difflib.get_close_matches(word, elsewhere, n=1)]
     return f" (did you mean {near[0]!r}?)" if near else ""
+
+
+def _likeness(word: str, name: str) -> float:
+    """What `difflib.get_close_matches` ranks names by."""
+    return difflib.SequenceMatcher(a=name, b=word).ratio()
 
 
 def exit_code(command: Callable[[], int], stopped: str) -> int:

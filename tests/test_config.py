@@ -312,6 +312,8 @@ def test_lookup_and_did_you_mean():
     assert did_you_mean("momentun", ["adam", "sgd"], elsewhere).endswith("'sgd'?)")
     assert did_you_mean("rms", ["adam", "sgd"], elsewhere) == ""
     assert did_you_mean("xyz", ["adam", "sgd"]) == ""
+    # Both are equally near, and the first one is the usual one.
+    assert did_you_mean("nearest", ["nearest_k3", "nearest_k5"]).endswith("_k3'?)")
 
 
 def test_configs_and_their_tables_do_not_import_jax():
