@@ -176,6 +176,7 @@ def test_onnx_files(dirty, tmp_path, capsys):
     said = capsys.readouterr().out
     assert "on 3 images old and new outputs are" in said
     assert "pattern on flat inputs, against the flat part of the output: -" in said
+    assert "dB now (only rounding), " in said
     assert command.main(words) == 1
     assert "choose another --out" in capsys.readouterr().err
     again = fix_file(out, tmp_path / "again.onnx")

@@ -20,6 +20,7 @@ from caejax.errors import CaejaxError
 from caejax.files.paths import expand
 from caejax.files.safetensors import SUFFIX
 from caejax.fix import cost
+from caejax.metrics.table import ROUNDING_DB
 from caejax.terminal.lines import broken, columns
 from caejax.terminal.numbers import counted
 
@@ -250,9 +251,11 @@ def _lines(found):
         clean = found["clean"] and not stays
         yield "nothing to mend: it draws no pattern" if clean else "nothing was mended"
     before, after = (_decibels(found[f"ripple_{x}_db"]) for x in ("before", "after"))
+    left = found["ripple_after_db"]
+    none = " (only rounding)" * (left is not None and left < ROUNDING_DB)
     yield (
-        f"pattern on flat inputs, against the flat part of the output: {after} now, "
-        f"{before} before"
+        f"pattern on flat inputs, against the flat part of the output: {after} now"
+        f"{none}, {before} before"
     )
     moved = found["images"]
     if moved:
