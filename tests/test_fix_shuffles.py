@@ -99,6 +99,10 @@ FORMS = {
         lambda m, x: m.c(x) * m.s + m.b,
         {"c": c(12), "s": numbers(t, 12, 1, 1), "b": numbers(t, 1, 12, 1, 1)},
     ),
+    "several times what is added": lambda t, c: (
+        lambda m, x: t.sub(m.b, m.c(x).add(m.b, alpha=2), alpha=0.5),
+        {"c": c(12), "b": numbers(t, 12, 1, 1)},
+    ),
     "slopes": lambda t, c: (
         lambda m, x: m.p(m.b(m.c(x))),
         {"c": c(12), "b": norm(t, 12), "p": t.nn.PReLU(12)},
@@ -232,6 +236,10 @@ ONNX_FORMS = {
         ("Reshape", ["h", "upright"], ["k"], {}),
         ("Add", ["k", "c"], ["e"], {}),
     ],
+    "sum of a layer and numbers": [
+        ("Conv", ["x", "w"], ["a"], {}),
+        ("Sum", ["a", "l"], ["e"], {}),
+    ],
     "groups as exporters write them": [
         ("Conv", ["x", "w"], ["a"], {}),
         ("Reshape", ["a", "grouped"], ["b"], {}),
@@ -245,7 +253,7 @@ ONNX_FORMS = {
 
 @pytest.mark.parametrize("form", ONNX_FORMS)
 def test_onnx_files(form, normal, tmp_path):
-    count = 12 if form in ("norm", "sum with biases that a node makes") else 24
+    count = 12 if form == "norm" or form.startswith("sum") else 24
     weights = {
         "w": normal(count, 3, 3, 3),
         "u": normal(count, 3, 3, 3),
@@ -256,6 +264,7 @@ def test_onnx_files(form, normal, tmp_path):
         "picked": np.array([9, *range(11)]),
         **{name: normal(12) for name in "ghm"},
         "n": np.abs(normal(12)) + 0.5,
+        "l": normal(12, 1, 1),
         "upright": np.array([1, 12, 1, 1]),
         "grouped": np.array([0, 6, -1]),
         "ones": np.ones(6, np.float32),
@@ -270,6 +279,60 @@ def test_onnx_files(form, normal, tmp_path):
     assert record["ripple_before_db"] > -30
     assert record["ripple_after_db"] < -100
     assert fix_file(tmp_path / "mended.onnx", tmp_path / "x.onnx")["changes"] == []
+
+
+@pytest.mark.parametrize("added", [False, True])
+def test_products_that_are_multiplied_by_a_number(added, normal, tmp_path):
+    """ONNX's Gemm multiplies its product and its biases, which may lie in a row."""
+    weights = {
+        "flat": np.array([-1, 3]),
+        "w": normal(3, 12),
+        "c": normal(1, 12),
+        "e": normal(12),
+        "apart": np.array([1, SIDE, SIDE, 2, 2, 3]),
+        "image": np.array([1, 3, 2 * SIDE, 2 * SIDE]),
+    }
+    path = onnx_file(
+        tmp_path / "model.onnx",
+        [
+            ("Transpose", ["x"], ["a"], {"perm": [0, 2, 3, 1]}),
+            ("Reshape", ["a", "flat"], ["b"], {}),
+            ("Gemm", ["b", "w", "c"], ["d"], {"alpha": 3.0, "beta": 0.5}),
+            ("Add", ["d", "e"], ["f"], {}),
+            ("Reshape", ["f" if added else "d", "apart"], ["g"], {}),
+            ("Transpose", ["g"], ["h"], {"perm": [0, 5, 1, 3, 2, 4]}),
+            ("Reshape", ["h", "image"], ["y"], {}),
+        ],
+        weights,
+        shape=[1, 3, SIDE, SIDE],
+    )
+    (place,) = diagnose(path)["places"]
+    bias = 0.5 * weights["c"] + added * weights["e"]
+    spread = np.sqrt(bias.reshape(4, 3).var(0).mean())
+    assert place["bias_spread"] == pytest.approx(spread, rel=1e-4)
+    assert fix_file(path, tmp_path / "mended.onnx")["ripple_after_db"] < -100
+
+
+def test_numbers_of_each_pixel_are_no_biases(normal, tmp_path):
+    """A file may have them repeated; those of the layer itself take what is needed."""
+    biases = np.broadcast_to(normal(12, 1, 1), (12, SIDE - 2, SIDE - 2))
+    nodes = [
+        ("Conv", ["x", "w", "b"], ["c"], {}),
+        ("Add", ["c", "k"], ["d"], {}),
+        ("DepthToSpace", ["d"], ["y"], SHUFFLE),
+    ]
+    weights = {"w": normal(12, 3, 3, 3), "b": normal(12), "k": biases.copy()}
+    path = tmp_path / "model.onnx"
+    onnx_file(path, nodes, weights, shape=[1, 3, SIDE, SIDE])
+    assert fix_file(path, tmp_path / "mended.onnx")["ripple_after_db"] < -100
+    nodes[0][1].pop()
+    nodes.insert(2, ("Relu", ["d"], ["r"], {}))
+    nodes[3][1][0] = "r"
+    del weights["b"]
+    onnx_file(path, nodes, weights, shape=[1, 3, SIDE, SIDE])
+    record = fix_file(path, tmp_path / "again.onnx")
+    assert not record["clean"]
+    assert any("is no bias of the model" in x for x in record["about"])
 
 
 def test_what_still_draws_is_told(normal, tmp_path):

@@ -752,7 +752,7 @@ def _known(step, node, values, tracked):
     if node.op_type in ("Conv", "ConvTranspose") and node.input[1] in values:
         return _convolution(step, node, about, values)
     if node.op_type in ("Gemm", "MatMul"):
-        return _linear(step, node, about, values)
+        return _linear(step, node, about, values, tracked)
     if node.op_type in ("Resize", "Upsample"):
         mode = str(about.get("mode", "nearest"))
         how = about.get("coordinate_transformation_mode")
@@ -811,13 +811,14 @@ def _each_channel(step, node, about, values, tracked):
         groups = step.shape[1] if each_alone else about.get("num_groups", 1)
         found = Each(axis % len(step.shape), own, groups=groups)
         return found if own or groups > 1 else None
-    if node.op_type not in ("Add", "Sub", "Mul", "Div") or len(node.input) != 2:
+    label = "Add" if node.op_type == "Sum" else node.op_type
+    if label not in ("Add", "Sub", "Mul", "Div") or len(node.input) != 2:
         return None
     first = node.input[0] == tracked
     other = node.input[1] if first else node.input[0]
     if other not in values:
         return None
-    return pointwise(node.op_type, values[other], step.shape, first, other)
+    return pointwise(label, values[other], step.shape, first, other)
 
 
 _NUMBERED = {"PRelu", "GroupNormalization", "InstanceNormalization"}
@@ -851,16 +852,39 @@ def _convolution(step, node, about, values):
     )
 
 
-def _linear(step, node, about, values):
-    if len(step.sources) != 1 or node.input[1] not in values:
+def _linear(step, node, about, values, tracked):
+    alone = len(step.sources) == 1 and node.input[0] == tracked
+    if not alone or about.get("transA") or node.input[1] not in values:
         return step
     weight = np.asarray(values[node.input[1]])
     if weight.ndim != 2:
         return step
     if not about.get("transB"):
         weight = weight.T
-    bias = values.get(node.input[2]) if len(node.input) > 2 else None
-    return step._replace(kind="linear", weight=weight, bias=bias, holds=_names(node))
+    weight_name, bias_name = _names(node)
+    bias = None
+    if bias_name:
+        bias = np.asarray(values[bias_name])
+        if bias.ndim == 2 and len(bias) > 1:
+            return step  # of each row another one
+        each = bias.size == len(weight)
+        bias = np.broadcast_to(bias.reshape(-1), len(weight))
+        bias_name = bias_name if each and factor(node, 2) else None
+    weight, bias = _times(weight, factor(node, 1)), _times(bias, factor(node, 2))
+    holds = weight_name, bias_name
+    return step._replace(kind="linear", weight=weight, bias=bias, holds=holds)
+
+
+def factor(node: onnx.NodeProto, slot: int) -> float:
+    """What `Gemm` multiplies its weight (slot 1) or bias (slot 2) by; of others 1."""
+    name = {1: "alpha", 2: "beta"}.get(slot) if node.op_type == "Gemm" else None
+    return float(onnx_moves.attributes(node).get(name, 1.0))
+
+
+def _times(values, by):
+    if values is None or by == 1:
+        return values
+    return (values * by).astype(values.dtype)
 
 
 def _names(node):

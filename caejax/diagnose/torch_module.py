@@ -442,7 +442,8 @@ def _each_channel(step, args, kwargs, of):
         return _with_numbers(1, args[1:3], groups=args[6])
     if step.label == _LAYERS and len(args[1]) == 1:
         return _with_numbers(args[0].ndim - 1, args[2:4])
-    if kwargs or len(args) != 2:  # add(x, y, alpha=2), too
+    by = kwargs.get("alpha", 1)  # which the second is multiplied by
+    if {*kwargs} - {"alpha"} or len(args) != 2:
         return None
     first = args[0] in of
     other = args[1] if first else args[0]
@@ -451,10 +452,18 @@ def _each_channel(step, args, kwargs, of):
             shape = torch.broadcast_shapes(args[0].shape, args[1].shape)
         except RuntimeError:  # of another operation, as looking codes up is
             return None
-        return pointwise(step.label, _array(other), shape, first, other.reshape(-1))
+        own = other.reshape(-1) if by == 1 else None
+        values = _array(other) * (by if first else 1)
+        return _times(pointwise(step.label, values, shape, first, own), first, by)
     if not isinstance(other, int | float):
         return None
-    return pointwise(step.label, np.array(float(other)), args[0].shape, first, None)
+    values = np.array(float(other) * by)
+    return pointwise(step.label, values, args[0].shape, first, None)
+
+
+def _times(each, first, by):
+    """What adds features that come second, and are multiplied by a number."""
+    return each if first or each is None else each._replace(scale=each.scale * by)
 
 
 def _normalised(args):

@@ -220,13 +220,14 @@ class Alike:
         scale = 1.0
         for one in reversed(passed):
             each = self._steps[one.step].each
-            adding = next((x for x in each.parameters if x.adds), None)
+            own = (x for x in each.parameters if x.holds is not None)
+            adding = next((x for x in own if x.adds), None)
             if one.adds and adding is not None:
                 moved = self._mend(one.step, adding)
                 moved[one.channels[item]] += adding.adds * more / scale
                 return
             scale *= each.scale[one.channels[item]] if each.axis >= 0 else each.scale
-        if layer.bias is not None:
+        if layer.bias is not None and layer.holds[1] is not None:
             own = Parameter(layer.bias, layer.holds[1], adds=1)
             moved = self._mend(origin.layer, own)
             moved[origin.channels[item]] += more / scale

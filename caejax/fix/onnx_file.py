@@ -9,7 +9,7 @@ import onnx
 from onnx import numpy_helper
 
 from caejax.diagnose import onnx_bodies
-from caejax.diagnose.onnx_file import trace_laid_out
+from caejax.diagnose.onnx_file import factor, trace_laid_out
 from caejax.errors import CaejaxError
 from caejax.files.atomic import replacing
 from caejax.fix.mend import Mend
@@ -50,9 +50,16 @@ def _mended(model, inputs, other):
     names = {index: name for name, index in trace.tensors.items()}
     mended = onnx.ModelProto()
     mended.CopyFrom(model)
-    for number, mend in enumerate(mends):
+    kept = [mend for mend in mends if mend.holds is not None]
+    left += [
+        f"{mend.name}: its {mend.what} is not kept as one number a channel; it stays "
+        "as it is"
+        for mend in mends
+        if mend.holds is None
+    ]
+    for number, mend in enumerate(kept):
         _put(mended, laid, {names[step] for step in mend.steps}, mend, number)
-    return mended, mends, left, laid.branches
+    return mended, kept, left, laid.branches
 
 
 def _put(model, laid, made, mend, number):
@@ -75,7 +82,8 @@ def _put(model, laid, made, mend, number):
     owner, own = laid.weights.get(mend.holds, ((), mend.holds))
     graph = onnx_bodies.graph_at(model, owner)
     kept = next((x for x in graph.initializer if x.name == own), None)
-    value = _laid_out(mend, next(iter(nodes.values())), kept)
+    (_, slot), node = next(iter(nodes.items()))
+    value = _laid_out(mend, node, slot, kept)
     if kept is not None and _users(graph, own) == len(nodes):
         kept.CopyFrom(numpy_helper.from_array(value, kept.name))
         return
@@ -91,9 +99,9 @@ def _users(graph, name):
     return sum(name in node.input for node in onnx_bodies.nodes_in(graph))
 
 
-def _laid_out(mend, node, kept):
+def _laid_out(mend, node, slot, kept):
     """The new values as the file has them: linear layers may be transposed."""
-    value = mend.new
+    value = mend.new / factor(node, slot)
     if node.op_type in ("Gemm", "MatMul") and value.ndim == 2:
         turned = any(x.name == "transB" and x.i for x in node.attribute)
         value = value if turned else value.T
