@@ -16,7 +16,7 @@ from caejax.fix import cost, fix, fix_file
 from caejax.fix.effect import measure
 
 
-def test_pytorch_modules(torch, normal):
+def test_pytorch_modules(torch, normal, capsys):
     """Functional calls, linear layers of patches, biases, and weight normalisation."""
     from torch.nn import functional as F
 
@@ -41,6 +41,15 @@ def test_pytorch_modules(torch, normal):
     module, x = Module(), torch.as_tensor(normal(1, 4, 20, 20))
     old = {name: value.clone() for name, value in module.state_dict().items()}
     mended = fix(module, x)
+    told = capsys.readouterr().err
+    assert "note: up: its weight is a plain parameter now" in told
+    moved = dict(
+        re.findall(r"note: (.*): its kernel moves by (.*) % of its norm", told)
+    )
+    assert {*moved} == {"up", "convolution", "patches"}
+    change = mended.up.weight - module.up.weight
+    part = 100 * change.norm() / module.up.weight.norm()
+    assert float(moved["up"]) == pytest.approx(part.item(), rel=0.01)
     before, after = diagnose(module, x), diagnose(mended, x)
     assert before["ripple_db"] > -30
     assert after["ripple_db"] < -100
@@ -49,10 +58,16 @@ def test_pytorch_modules(torch, normal):
     assert mended.bias.mean().item() == pytest.approx(module.bias.mean().item())
 
 
-def test_parts_without_a_run(torch):
+def test_parts_without_a_run(torch, capsys):
     up = torch.nn.ConvTranspose1d(2, 2, 5, 2)
     x = torch.randn(1, 2, 40)
-    assert diagnose(fix(torch.nn.Sequential(up)), x)["ripple_db"] < -100
+    mended = fix(torch.nn.Sequential(up))
+    assert capsys.readouterr().err.startswith("note: 0: its kernel moves by ")
+    assert diagnose(mended, x)["ripple_db"] < -100
+    fix(mended, x)
+    assert capsys.readouterr().err == "note: nothing was changed\n"
+    fix(torch.nn.Sequential(up), verbose=False)
+    assert capsys.readouterr().err == ""
     empty = torch.nn.ConvTranspose1d(2, 2, 2, 3)
     with pytest.warns(UserWarning, match="^1: some phases have no taps.* stays as"):
         mended = fix(torch.nn.Sequential(up, empty))

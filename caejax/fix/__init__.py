@@ -22,6 +22,7 @@ from caejax.files.safetensors import SUFFIX
 from caejax.fix import cost
 from caejax.metrics.table import ROUNDING_DB
 from caejax.terminal.lines import broken, columns
+from caejax.terminal.notes import note
 from caejax.terminal.numbers import counted
 
 __all__ = ["Fixed", "fix", "fix_file"]
@@ -43,7 +44,7 @@ class Fixed(dict[str, Any]):
         return "\n".join(broken(line, width) for line in _lines(self))
 
 
-def fix(module: Any, inputs: Any = None) -> Any:
+def fix(module: Any, inputs: Any = None, *, verbose: bool = True) -> Any:
     """Mends a copy of a PyTorch module.
 
     Kernels of transposed convolutions and of layers whose channels become pixels, and
@@ -59,6 +60,7 @@ def fix(module: Any, inputs: Any = None) -> Any:
       inputs: what the module is called with, or a list of that. It is run once with
         them, which shows all that its forward does, also by functions. Without them
         only its `torch.nn.ConvTranspose` layers are mended.
+      verbose: print a line for each kernel and bias that was moved, and by how much.
 
     Returns:
       The mended copy. Of each place that stays as it is a warning says why.
@@ -79,7 +81,10 @@ def fix(module: Any, inputs: Any = None) -> Any:
     mending = load_extra("caejax.fix.torch_module", "torch")
     if inputs is not None:
         inputs = as_tensors(inputs)
-    mended, _, left = mending.fix_module(module, inputs)
+    mended, mends, about, left = mending.fix_module(module, inputs)
+    lines = [*about, *(_moves(x.name, x.what, x.moved) for x in mends)]
+    for line in (lines or ["nothing was changed"]) if verbose else ():
+        note(line)
     for sentence in left:
         warnings.warn(sentence, stacklevel=2)
     return mended
@@ -242,10 +247,7 @@ def _still(after, left):
 
 def _lines(found):
     for change in found["changes"]:
-        yield (
-            f"{change['name']}: its {change['what']} moves by "
-            f"{100 * change['moved']:.3g} % of its norm"
-        )
+        yield _moves(change["name"], change["what"], change["moved"])
     if not found["changes"]:
         stays = any("stays as it is" in x for x in found["about"])
         clean = found["clean"] and not stays
@@ -286,6 +288,10 @@ def _lines(found):
     if found["warning"]:
         yield found["warning"]
     yield f"written to {found['out']}"
+
+
+def _moves(name, what, moved):
+    return f"{name}: its {what} moves by {100 * moved:.3g} % of its norm"
 
 
 def _decibels(value):

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn.utils import parametrize
@@ -13,14 +14,16 @@ from caejax.diagnose.places import NO_TAPS
 from caejax.diagnose.result import THRESHOLD_DB
 from caejax.diagnose.torch_module import trace_module
 from caejax.errors import CaejaxError
+from caejax.fix.mend import Mend
 from caejax.fix.mends import find_mends
 
+_ROUNDING = 1e-6  # of what moves by less nothing is told
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
 
 def fix_module(
     module: nn.Module, inputs: Sequence[torch.Tensor] | None
-) -> tuple[nn.Module, list[str], list[str]]:
+) -> tuple[nn.Module, list[Mend], list[str], list[str]]:
     """Mends a copy of a module.
 
     Args:
@@ -28,7 +31,8 @@ def fix_module(
       inputs: what it is called with; None for what its parts say by themselves.
 
     Returns:
-      The copy; what was made of its weights; and what could not be mended.
+      The copy; what was changed in it; what was made of its weights before; and what
+      could not be mended.
 
     Raises:
       CaejaxError: without inputs, parts whose channels become pixels and whose kernels
@@ -37,21 +41,25 @@ def fix_module(
     mended = copy.deepcopy(module, _computed(module))
     about = _write_out(mended)
     if inputs is None:
-        return mended, about, list(_by_parts(mended))
+        mends: list[Mend] = []
+        return mended, mends, about, list(_by_parts(mended, mends))
     trace = trace_module(mended, inputs)
-    mends, left = find_mends(trace, _arrays(inputs), _held, apart=False)
+    found, left = find_mends(trace, _arrays(inputs), _held, apart=False)
+    mends = []
     own = {_memory(x) for x in (*mended.parameters(), *mended.buffers())}
     with torch.no_grad():
-        for mend in mends:
+        for mend in found:
             if mend.holds is None or _memory(mend.holds) not in own:
                 left.append(
                     f"{mend.name}: its weights are none of the module's, or are "
                     "computed while it runs; it stays as it is"
                 )
                 continue
+            old = np.array(mend.old)  # which may lie where the new one is written
             mend.holds.copy_(torch.as_tensor(mend.new))
+            mends.append(mend._replace(old=old))
     left += _still(mended, inputs, left)
-    return mended, about, list(dict.fromkeys(left))
+    return mended, mends, about, list(dict.fromkeys(left))
 
 
 def _arrays(inputs):
@@ -109,8 +117,8 @@ def _write_out(module):
     return about
 
 
-def _by_parts(module):
-    """Mends the layers; sentences about those that cannot be."""
+def _by_parts(module, mends):
+    """Mends the layers, and notes it; sentences about those that cannot be."""
     seen = False
     for name, part in module.named_modules():
         if isinstance(part, nn.PixelShuffle):
@@ -120,8 +128,11 @@ def _by_parts(module):
             )
         if isinstance(part, _TRANSPOSED):
             seen = True
-            if not _clean(part):
+            mend = _clean(part, name or "the module")
+            if mend is None:
                 yield f"{name or 'the module'}: {NO_TAPS}; it stays as it is"
+            elif mend.moved > _ROUNDING:
+                mends.append(mend)
     if not seen:
         raise CaejaxError(
             "the module has no layer of its own that enlarges; call fix(module, "
@@ -129,15 +140,14 @@ def _by_parts(module):
         )
 
 
-def _clean(layer):
-    """Gives all phases of a layer one gain; whether that is possible."""
-    if max(layer.stride) == 1:
-        return True
-    weight = layer.weight.detach()
-    clean = phases.clean_transposed(
-        weight.double().cpu().numpy(), layer.stride, layer.dilation
-    )
-    if clean is not None:
-        with torch.no_grad():
-            layer.weight.copy_(torch.as_tensor(clean))
-    return clean is not None
+def _clean(layer, name):
+    """Gives all phases of a layer one gain; None where that is not possible."""
+    old = layer.weight.detach().double().cpu().numpy().copy()
+    new = old if max(layer.stride) == 1 else None
+    if new is None:
+        new = phases.clean_transposed(old, layer.stride, layer.dilation)
+    if new is None:
+        return None
+    with torch.no_grad():
+        layer.weight.copy_(torch.as_tensor(new))
+    return Mend(name, (), layer.weight, old, new)
