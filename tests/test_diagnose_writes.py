@@ -1,5 +1,6 @@
 """Features that are written to every other pixel, or stacked, enlarge."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -183,6 +184,60 @@ def test_stacked_phases_are_read_and_mended(torch, normal):
             first = found["places"][0]
             assert first["name"] == "layers.0"
             assert first["predicted_db"] == pytest.approx(first["ripple_db"], abs=0.1)
+
+
+def nested(torch, parts):
+    rows = [torch.stack(pair, -1) for pair in (parts[:2], parts[2:])]
+    made = torch.stack(rows, 3)  # (B, C, h, 2, w, 2)
+    return made.flatten(4).flatten(2, 3)
+
+
+def first(torch, parts):
+    """All of them along an axis before that of the batch."""
+    made = torch.stack(list(parts)).unflatten(0, (2, 2))
+    return made.permute(2, 3, 4, 0, 5, 1).flatten(4).flatten(2, 3)
+
+
+@pytest.mark.parametrize("put", [nested, first])
+@pytest.mark.parametrize("count", [1, 3])
+def test_phases_that_are_stacked_twice_are_read_and_mended(put, count, torch, normal):
+    """Their pattern may be along the outer axis alone, which was overlooked."""
+
+    class Module(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            convs = (torch.nn.Conv2d(3, count, 3, padding=1) for _ in range(2))
+            self.layers = torch.nn.ModuleList(convs)
+
+        def forward(self, x):
+            up, down = (layer(x) for layer in self.layers)
+            return put(torch, [up, up, down, down])
+
+    torch.manual_seed(0)
+    module, x = Module(), torch.as_tensor(normal(1, 3, SIDE, SIDE))
+    found = diagnose(module, x)
+    (place,) = found["places"]
+    assert place["stride"] == found["period"] == [2, 2]
+    assert place["operation"] == "Conv2d + reshape"
+    assert found["ripple_db"] > -30
+    assert diagnose(fix(module, x), x)["ripple_db"] < -100
+
+
+def test_phases_that_are_stacked_twice_in_jax(normal):
+    kernels = normal(2, 3, 4)
+
+    def function(x, active):
+        up, down = (x @ w for w in kernels)
+        rows = [jnp.stack([up, up], 3), jnp.stack([down, down], 3)]
+        y = jnp.stack(rows, 2)  # (B, h, 2, w, 2, C)
+        y = jax.nn.relu(y) if active else y
+        return y.reshape(1, 2 * SIDE, 2 * SIDE, 4)
+
+    for active in (False, True):
+        found = diagnose(lambda x, on=active: function(x, on), normal(1, SIDE, SIDE, 3))
+        (place,) = found["places"]
+        assert place["stride"] == found["period"] == [2, 2]
+        assert found["ripple_db"] > -30
 
 
 def test_stacked_phases_of_onnx_files_are_mended(normal, tmp_path):

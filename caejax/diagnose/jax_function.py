@@ -324,7 +324,7 @@ def _known(step, eqn, given):
         return _linear(step, eqn.params, np.asarray(given[1][0]))
     if name in _TAKING and alone and given[0][1] is not None:
         return step._replace(move=_taker(eqn, [value for value, _ in given[1:]]))
-    if name == "concatenate":
+    if name in ("concatenate", "stack"):
         return _joined(step, eqn, given)
     if name in _POINTWISE and alone and len(given) == 2:
         first = given[0][1] is not None
@@ -336,8 +336,10 @@ def _known(step, eqn, given):
 
 def _joined(step, eqn, given):
     """What puts features beside each other, with where each of them lies."""
-    axis = eqn.params["dimension"]
-    ends = np.cumsum([np.shape(value)[axis] for value, _ in given]).tolist()
+    stacked = eqn.primitive.name == "stack"
+    axis = eqn.params["axis" if stacked else "dimension"]
+    sizes = [1 if stacked else np.shape(value)[axis] for value, _ in given]
+    ends = np.cumsum(sizes).tolist()
     spans = zip(given, [0, *ends[:-1]], ends, strict=True)
     own = tuple((start, end) for (_, index), start, end in spans if index is not None)
     return step._replace(joins=(axis, own))

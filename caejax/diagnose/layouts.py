@@ -45,7 +45,8 @@ def find_blocks(
     shape: Sequence[int],
     move: Callable[[np.ndarray], np.ndarray],
     channels: Sequence[int] = (1, -1),
-    stacked: bool = False,
+    places: Sequence[int] = (),
+    apart: Sequence[int] = (),
 ) -> Blocks | None:
     """Finds out whether moving elements turns channels into pixels.
 
@@ -53,7 +54,8 @@ def find_blocks(
       shape: of the source, batch first.
       move: the moving, for an array of any type.
       channels: axes of the result that may hold its channels, the likeliest first.
-      stacked: whether phases may have an axis behind those of pixels.
+      places: axes of the source that are known to hold none.
+      apart: axes of the source that may hold them with others in between.
 
     Returns:
       How, or None where it does not.
@@ -63,19 +65,24 @@ def find_blocks(
         return None
     # A copy: of repeated elements, NumPy 2.4's unravel_index reads beyond their memory.
     found = np.stack(np.unravel_index(np.ascontiguousarray(numbers[:1]), shape), -1)
+    # The first axis is the batch's, where it does not differ within one of that.
+    behind = 0 if found[..., 0].any() else 1
+    axes = [n for n in range(behind, len(shape)) if n not in places]
+    along = {n for n in range(len(shape)) if (found[..., n] != found.flat[n]).any()}
     for channel in channels:
         axis = channel % numbers.ndim
         features = np.moveaxis(found, axis, -2)[0]  # n1, ..., nd, F, source axes
         dims = features.ndim - 2
-        for run in _runs(len(shape), numbers.ndim, stacked):
+        for run in _runs(shape, axes, len(shape) - numbers.ndim + 1, apart):
+            if len(along - {*run}) > dims:
+                continue  # pixels along one axis are of several: others may be phases
             place = np.delete(features, run, -1)
             stride = tuple(_block(place, axis) for axis in range(dims))
             if max(stride) == 1 or not _is_made_of(place, stride):
                 continue
             cell = tuple(slice(0, s) for s in stride)
             sizes = tuple(shape[n] for n in run)
-            along = tuple(features[..., n] for n in run)
-            numbered = np.ravel_multi_index(along, sizes)
+            numbered = np.ravel_multi_index([features[..., n] for n in run], sizes)
             order = numbered[(*cell, ...)]
             if not _same_everywhere(numbered, order, stride):
                 continue
@@ -84,24 +91,24 @@ def find_blocks(
             if len(np.unique(order)) != math.prod(sizes):
                 continue
             copies = bool((order == order[(0,) * dims]).all())
-            axes = tuple(n for n in range(1, numbers.ndim) if n != axis)
-            return Blocks(stride, axes, run, order, copies)
+            pixels = tuple(n for n in range(1, numbers.ndim) if n != axis)
+            return Blocks(stride, pixels, run, order, copies)
     return None
 
 
-def _runs(count, made, stacked):
-    """Axes of a source that may hold its channels: one, or several, also apart.
+def _runs(shape, axes, most, apart):
+    """Which of a source's axes may hold its channels: one, or several, also apart.
 
-    Of several the most come first: fewer may hold the phases of one axis alone.
+    The most come first: fewer may hold the phases of one axis alone. Of as many those
+    beside each other do, and of these the last; an axis of one comes last of all.
     """
-    for size in (1, *range(max(1, count - made + 1), 1, -1)):
-        for first in range(count - size, 0, -1):
-            yield tuple(range(first, first + size))
-    if stacked:
-        for size in range(count - made + 1, 1, -1):
-            for run in itertools.combinations(range(1, count), size):
-                if run[-1] - run[0] >= size:
-                    yield run
+    long = [n for n in axes if shape[n] > 1]
+    for size in range(max(1, most), 0, -1):
+        runs = list(itertools.combinations(long, size))
+        beside = [run for run in runs if run[-1] - run[0] < size]
+        yield from reversed(beside)
+        yield from (x for x in runs if x not in beside and {*x} <= {*apart})
+    yield from ((n,) for n in axes if shape[n] == 1)
 
 
 def _block(place, axis):

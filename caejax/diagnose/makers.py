@@ -75,36 +75,81 @@ def find_makers(
 
     Args:
       start: the step.
-      axes: of its channels; two where phases are stacked along an axis of their own,
-        which are then counted over both.
+      axes: of its channels; several where phases are stacked along axes of their own,
+        which are then counted over all.
       steps: all of them, by index.
       channel: the axis of the channels of images, 1 or -1.
     """
     walk = _Walk(steps, channel)
-    if len(axes) == 1:
-        all_of_them = np.arange(start.shape[axes[0]])
-        walk.go([_Item(start.index, axes[0], all_of_them, all_of_them, (), ())])
-    elif len(axes) == 2 and start.joins is not None and start.joins[0] in axes:
-        walk.go(_stacked(start, axes, steps))
-    else:
+    numbers = np.arange(np.prod([start.shape[n] for n in axes]))
+    numbers = numbers.reshape([start.shape[n] for n in axes])
+    begin = _begin(start, list(axes), numbers, steps, channel)
+    if begin is None:
         walk.why.append("how its phases are put together is not known")
+    else:
+        walk.go(begin)
     return Makers(_merged(walk.origins), tuple(dict.fromkeys(walk.why)))
 
 
-def _stacked(start, axes, steps):
-    """Where phases are that were put beside each other."""
-    along, spans = start.joins
-    own = axes[1 - axes.index(along)]
-    numbers = np.arange(np.prod([start.shape[n] for n in axes]))
-    numbers = numbers.reshape([start.shape[n] for n in axes])
-    numbers = np.moveaxis(numbers, axes.index(along), 0)
+def _begin(step, axes, numbers, steps, channel):
+    """Where channels are along one axis: in what was stacked, once or several times.
+
+    Args:
+      step: whose channels lie along the axes.
+      axes: list of these.
+      numbers: of the channels, laid out along them.
+      steps, channel: see `find_makers`.
+
+    Returns:
+      Items; None where it is not known.
+    """
+    if len(axes) == 1 and not _is_stack(step, axes[0], steps):
+        return [_Item(step.index, axes[0], numbers, np.arange(len(numbers)), (), ())]
+    if step.kind == "layout":
+        before = _axes_before(step, axes)
+        if before is None or step.sources[0] not in steps:
+            return None
+        return _begin(steps[step.sources[0]], before, numbers, steps, channel)
+    if step.joins is None or step.joins[0] not in axes:
+        return None
+    along, spans = step.joins
+    parts = np.moveaxis(numbers, axes.index(along), 0)
     found = []
-    for source, (first, end) in zip(start.sources, spans, strict=True):
-        raised = source in steps and len(steps[source].shape) < len(start.shape)
-        axis = own - (raised and along < own)
-        for items in numbers[first:end] if end - first == 1 else ():
-            found.append(_Item(source, axis, items, np.arange(len(items)), (), ()))
+    for source, (first, end) in zip(step.sources, spans, strict=True):
+        part = steps.get(source)
+        if part is None or end - first != 1:
+            return None
+        raised = len(part.shape) < len(step.shape)
+        own = [n - (raised and along < n) for n in axes if n != along]
+        own = own or [_channels_of(part, steps, channel)]
+        sizes = [part.shape[n] for n in own]
+        begin = _begin(part, own, parts[first].reshape(sizes), steps, channel)
+        if begin is None:
+            return None
+        found += begin
     return found
+
+
+def _is_stack(step, axis, steps):
+    """Whether features are put beside each other along an axis that they lack."""
+    part = steps.get(step.sources[0]) if step.joins and step.joins[0] == axis else None
+    return part is not None and len(part.shape) < len(step.shape)
+
+
+def _channels_of(step, steps, channel):
+    """The axis of a step's channels, where there is only one."""
+    known = roles.roles_of(step, steps, channel)
+    found = known.index(roles.CHANNEL) if roles.CHANNEL in known else channel
+    return found % len(step.shape)
+
+
+def _axes_before(step, axes):
+    """Where whole axes of what is moved lay before; None where they did not."""
+    runs = roles.axes_along(step.shape_in, step.move)
+    found = [next(iter(runs[n])) for n in axes if len(runs[n]) == 1]
+    sizes = [step.shape_in[n] for n in found]
+    whole = sizes == [step.shape[n] for n in axes]
+    return found if whole and len({*found}) == len(axes) else None
 
 
 def _merged(origins):

@@ -393,15 +393,18 @@ def _layout(end, steps, users, channel):
             break
         chain.append(step)
     stacked = step is not None and step.label.lower() in _STACKING
-    end, blocks = chain[0], _blocks(chain, channel, stacked)
+    kinds = roles.of_input(chain[-1].shape_in, channel)
+    if step is not None:
+        kinds = roles.roles_of(step, steps, channel)
+    end, blocks = chain[0], _blocks(chain, channel, kinds, stacked)
     # What enlarges by its name may be made tokens of, or something else, at once.
     bare, whole = True, chain  # of axes of one, as of a batch, nothing else is left out
     while blocks is None and len(chain) > 1:
         bare = bare and _changes_ones(chain[0])
         chain = chain[1:]
         if bare or _enlarges_by_name(chain[0]):
-            end, blocks = chain[0], _blocks(chain, channel, stacked)
-    if blocks is None or not _is_of_an_image(blocks, chain, steps, users, channel):
+            end, blocks = chain[0], _blocks(chain, channel, kinds, stacked)
+    if blocks is None or not _is_of_an_image(blocks, chain, kinds, users):
         return None
     if _tells_where(end, users):
         return None
@@ -447,22 +450,15 @@ def _changes_ones(step):
     return len(step.shape) != len(step.shape_in) and made == given
 
 
-def _is_of_an_image(blocks, chain, steps, users, channel):
-    """Whether what becomes pixels are channels, and what they lie beside are places.
+def _is_of_an_image(blocks, chain, kinds, users):
+    """Whether what channels that become pixels lie beside are places.
 
     What is moved likewise for matrix products, as heads of an attention are, is none.
     """
     if any(map(_enlarges_by_name, chain)):
         return True
     first = chain[-1]
-    source = steps.get(first.sources[0])
-    if source is None:
-        known = roles.of_input(first.shape_in, channel)
-    else:
-        known = roles.roles_of(source, steps, channel)
-    left = dict(enumerate(known))
-    if {roles.PLACE, roles.PLACES} & {left.pop(axis) for axis in blocks.channel_axes}:
-        return False
+    left = {n: x for n, x in enumerate(kinds) if n not in blocks.channel_axes}
     # Of an axis of one nothing is told; the first is the batch's.
     if any(left[n] == roles.CHANNEL and first.shape_in[n] > 1 for n in left if n):
         return blocks.repeated
@@ -511,7 +507,7 @@ def _used(step, users):
     return found
 
 
-def _blocks(chain, channel, stacked):
+def _blocks(chain, channel, kinds, stacked):
     """How a chain of moves, the last one first, makes channels pixels, if it does."""
 
     def move(array):
@@ -520,7 +516,9 @@ def _blocks(chain, channel, stacked):
         return array
 
     channels = (channel, -1 if channel == 1 else 1)
-    return find_blocks(chain[-1].shape_in, move, channels, stacked)
+    places = [n for n, x in enumerate(kinds) if x in (roles.PLACE, roles.PLACES)]
+    sure = [n for n, x in enumerate(kinds) if stacked or x == roles.CHANNEL]
+    return find_blocks(chain[-1].shape_in, move, channels, places, sure)
 
 
 def _layout_label(chain):
@@ -540,7 +538,7 @@ def _shuffle(end, source, blocks: Blocks, label, steps, users, channel):
     if layers and not blocks.joined and not any(fits):
         return None
     change = {end.index: Change(blocks=(blocks.axes, blocks.stride))}
-    if not blocks.joined:
+    if not blocks.joined and blocks.channel_axes[0] in (1, len(source.shape) - 1):
         (axis,) = blocks.channel_axes
         mean = _groups(blocks, source.shape[axis]), axis
         change = {source.index: Change(mean=mean)}
