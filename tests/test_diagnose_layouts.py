@@ -401,6 +401,32 @@ def test_channels_that_lie_second_inside_of_jax(normal):
     assert not found.clean
 
 
+@pytest.mark.parametrize(
+    ("equation", "shape"),
+    [
+        ("bhwc,oc->bhwo", (12, 3)),
+        ("oc,bhwc->bhwo", (12, 3)),
+        ("bhwc,cpqo->bhpwqo", (3, 2, 2, 3)),
+        ("bhwc,pcqo->bhpwqo", (2, 3, 2, 3)),
+    ],
+)
+def test_matrices_of_any_order_are_read_in_jax(equation, shape, normal):
+    kernel = normal(*shape)
+
+    def function(x):
+        given = (x, kernel) if equation.startswith("bhwc") else (kernel, x)
+        y = jnp.einsum(equation, *given)
+        if y.ndim == 4:
+            y = y.reshape(1, 16, 16, 2, 2, 3).transpose(0, 1, 3, 2, 4, 5)
+        return y.reshape(1, 32, 32, 3)
+
+    found = diagnose(function, normal(1, 16, 16, 3))
+    (place,) = found["places"]
+    assert place["operation"] == "Dense + reshape"
+    assert place["stride"] == found["period"] == [2, 2]
+    assert place["predicted_db"] == pytest.approx(place["ripple_db"], abs=0.1)
+
+
 def test_attention_in_jax_enlarges_nothing(normal):
     weight, back = normal(8, 24), normal(8, 3)
 

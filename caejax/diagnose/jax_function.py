@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from itertools import groupby, takewhile
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.extend import core
 
-from caejax.diagnose import failures
+from caejax.diagnose import failures, roles
 from caejax.diagnose.jax_bodies import BODIES, Bodies
 from caejax.diagnose.trace import (
     NOTHING,
@@ -154,6 +155,8 @@ class _Run:
         inner = _inner(eqn)
         if _resizes(eqn, given) or eqn.primitive.name == "conv_general_dilated":
             inner = self._bodies.once(eqn, _with_channels_last)
+        elif eqn.primitive.name == "dot_general":
+            inner = self._dense(eqn, [index for _, index in given])
         if inner is not None:
             self._names.append(str(eqn.source_info.name_stack))
             made = self.call(inner, given[len(given) - len(inner.jaxpr.invars) :])
@@ -199,6 +202,29 @@ class _Run:
             )
             parts.append((self._noted(step, part), step.index))
         return parts
+
+    def _dense(self, eqn, sources):
+        """Of a product of features with a matrix along their channels; see `_as_dense`.
+
+        What is multiplied along space stays as it is.
+        """
+        known = [n for n, index in enumerate(sources) if index is not None]
+        if len(known) != 1:
+            return None
+        (features,) = known
+        inner = self._bodies.once(eqn, _as_dense)[features]
+        if inner is None:
+            return None
+        (axis,) = eqn.params["dimension_numbers"][0][features]
+        found = self._roles(sources[features], eqn.invars[features].aval.shape)
+        return None if found[axis] in (roles.PLACE, roles.PLACES) else inner
+
+    def _roles(self, index, shape):
+        """What the axes are of a value of this shape, which a step has made."""
+        if index == -1:
+            return roles.of_input(shape, -1)
+        found = roles.roles_of(self.steps[index], dict(enumerate(self.steps)), -1)
+        return found if len(found) == len(shape) else (roles.UNKNOWN,) * len(shape)
 
     def _noted(self, step, made):
         """Notes a step, and what it made, changed if it is to be."""
@@ -299,6 +325,40 @@ def _with_channels_last(eqn):
     return jax.make_jaxpr(
         lambda image, *rest: _to(within(_to(image, given, own), *rest), own, made)
     )(*abstract)
+
+
+def _as_dense(eqn):
+    """A product with a matrix as a dense layer between moves, if the first of its
+    operands are features, and if the second are; None where there is no such, or it is
+    a dense layer already.
+    """
+    return _dense_of(eqn, 0), _dense_of(eqn, 1)
+
+
+def _dense_of(eqn, features):
+    shapes = [x.aval.shape for x in eqn.invars]
+    axes, batch = eqn.params["dimension_numbers"]
+    if any(batch) or len(axes[0]) != 1 or min(map(len, shapes)) < 2:
+        return None
+    (own,), (other,) = axes[features], axes[1 - features]
+    kept, matrix = len(shapes[features]) - 1, shapes[1 - features]
+    if (features, own, other, len(matrix)) == (0, kept, 0, 2):
+        return None
+    numbers = (((kept,), (0,)), ((), ()))
+
+    def within(*values):
+        image = jnp.moveaxis(values[features], own, -1)
+        weight = jnp.moveaxis(values[1 - features], other, 0)
+        flat = weight.reshape(len(weight), -1)
+        params = {**eqn.params, "dimension_numbers": numbers}
+        made = eqn.primitive.bind(image, flat, **params)
+        made = made.reshape(*image.shape[:-1], *weight.shape[1:])
+        if features == 0:
+            return made
+        return jnp.moveaxis(made, range(kept), range(-kept, 0))
+
+    abstract = [jax.ShapeDtypeStruct(x.aval.shape, x.aval.dtype) for x in eqn.invars]
+    return jax.make_jaxpr(within)(*abstract)
 
 
 def _to(image, given, made):
