@@ -401,6 +401,77 @@ def test_channels_that_lie_second_inside_of_jax(normal):
     assert not found.clean
 
 
+NUMBERS = ("NCHW", "OIHW", "NCHW")
+
+
+def convolved(x, kernel):
+    return jax.lax.conv_general_dilated(
+        x, kernel, (1, 1), "SAME", dimension_numbers=NUMBERS
+    )
+
+
+def shuffled(x):
+    """Channels that lie second become pixels."""
+    b, c, h, w = x.shape
+    y = x.reshape(b, c // 4, 2, 2, h, w).transpose(0, 1, 4, 2, 5, 3)
+    return y.reshape(b, c // 4, 2 * h, 2 * w)
+
+
+@pytest.mark.parametrize("clean", [False, True])
+def test_pixels_whose_channels_lie_second_inside_of_jax(clean, normal):
+    """Their place was looked at along the channels, where more than moves follows."""
+    kernel, last = normal(128, 3, 3, 3), normal(3, 32, 3, 3)
+    kernel = np.repeat(kernel[::4], 4, 0) if clean else kernel
+
+    def function(x):
+        y = shuffled(convolved(x.transpose(0, 3, 1, 2), kernel))
+        return convolved(jax.nn.relu(y), last).transpose(0, 2, 3, 1)
+
+    found = diagnose(function, normal(1, 16, 16, 3))
+    (place,) = found["places"]
+    assert place["clean"] == found.clean == clean
+    assert place["predicted_db"] == pytest.approx(place["ripple_db"], abs=0.1)
+
+
+@pytest.mark.parametrize("clean", [False, True])
+def test_pixels_whose_channels_lie_last_inside_of_pytorch(clean, torch, normal):
+    class Module(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.up, self.last = torch.nn.Linear(3, 128), torch.nn.Conv2d(32, 3, 3)
+
+        def forward(self, x):
+            y = self.up(x.permute(0, 2, 3, 1)).reshape(1, 16, 16, 2, 2, 32)
+            y = y.permute(0, 1, 3, 2, 4, 5).reshape(1, 32, 32, 32).relu()
+            return self.last(y.permute(0, 3, 1, 2))
+
+    module = Module()
+    if clean:
+        with torch.no_grad():
+            for values in module.up.parameters():
+                values.copy_(torch.cat([values[:32]] * 4))
+    found = diagnose(module, torch.as_tensor(normal(1, 3, 16, 16)))
+    (place,) = found["places"]
+    assert place["clean"] == found.clean == clean
+    assert place["ripple_db"] < -100 if clean else place["ripple_db"] > -30
+
+
+def test_channels_that_lie_second_are_normalised_in_jax(normal):
+    """By what they were over space: else nothing of flat inputs would be left."""
+    kernel = normal(12, 3, 3, 3)
+
+    def function(x):
+        y = x.transpose(0, 3, 1, 2)
+        y = convolved(y, np.eye(3, dtype=np.float32)[..., None, None])
+        mean = y.mean((2, 3), keepdims=True)
+        y = (y - mean) / jnp.sqrt(((y - mean) ** 2).mean((2, 3), keepdims=True) + 1e-5)
+        return 1 + shuffled(convolved(y, kernel)).transpose(0, 2, 3, 1)
+
+    found = diagnose(function, normal(1, 16, 16, 3))
+    assert not found.clean
+    assert found["ripple_db"] > -30
+
+
 @pytest.mark.parametrize(
     ("equation", "shape"),
     [

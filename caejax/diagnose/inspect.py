@@ -160,7 +160,8 @@ def drawn(trace: Trace, inputs: Sequence[np.ndarray]) -> dict[int, tuple[str, fl
         return {}
     trace = as_of_large_images(trace)
     given = _flats(trace, [inputs])
-    shown = _Shown(places, [_at(whole, larger, x) for x in places], len(inputs))
+    own = [_at(whole, larger, x) for x in places]
+    shown = _Shown(places, own, len(inputs), trace.channel)
     trace.run(given, watch=shown.watch)
     found = zip(places, shown.drawn, strict=True)
     return {x.output: (x.name, max(values)) for x, values in found if values}
@@ -344,7 +345,7 @@ def _measure(trace, examples, places, periods, whole, larger, about):
 
 def _at_places(trace, given, places, periods):
     """What a model makes of inputs, and what each place draws in its own result."""
-    shown = _Shown(places, periods, len(given[0]))
+    shown = _Shown(places, periods, len(given[0]), trace.channel)
     images = trace.run(given, watch=shown.watch)
     return images, {
         "local": [_worst(x) for x in shown.drawn],
@@ -403,8 +404,8 @@ class _Shown:
       predicted: likewise, what its kernel makes of the features that it was given.
     """
 
-    def __init__(self, places, periods, inputs):
-        self._places, self._periods = places, periods
+    def __init__(self, places, periods, inputs, channel):
+        self._places, self._periods, self._channel = places, periods, channel
         # Which of several inputs a place reads is not known.
         unknown = {None} if inputs == 1 else {None, -1}
         steps = ({x.output for x in places} | {x.reads for x in places}) - unknown
@@ -425,10 +426,12 @@ class _Shown:
         if array.ndim != len(stride) + 2:
             return
         period = self._periods[n]
+        array = _second(array, self._channel, place.channel)
         self.drawn[n].append(probe.pattern(array, period, stride).db)
         features = self._features.get(place.reads)
         if place.phases is None or features is None or features.ndim != array.ndim:
             return
+        features = _second(features, self._channel, place.channel_read)
         before = [n // s for n, s in zip(period, stride, strict=True)]
         cell, _ = probe.fold(features, before)
         constant = cell.mean(tuple(range(2, cell.ndim)))
@@ -439,6 +442,19 @@ class _Shown:
         axes = tuple(range(2, made.ndim))
         level = (made.mean(axes) ** 2).mean()
         self.predicted[n].append(decibels(made.var(axes).mean() / max(level, 1e-300)))
+
+
+def _second(array, channel, own):
+    """An array as it is shown, with its own channels second.
+
+    Args:
+      array: whose axis `channel` was moved there.
+      channel: of the model's images.
+      own: of the array, as it was made; None for the same.
+    """
+    if own is None:
+        return array
+    return np.moveaxis(np.moveaxis(array, 1, channel), own, 1)
 
 
 _FAINT = 1e-3  # RMS of a result, absolute, and to that of the inputs as they are

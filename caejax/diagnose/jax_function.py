@@ -184,7 +184,7 @@ class _Run:
         if change.edge:
             eqn, values[0] = _continued(eqn, values[0])
         made = _bind(eqn, values)
-        if self._is_over_space(eqn):
+        if self._is_over_space(eqn, step):
             if change.statistics is not None:
                 made = change.statistics
             self.statistics[index] = Change(statistics=made)
@@ -245,11 +245,16 @@ class _Run:
             self._watch[step.index](np.moveaxis(np.asarray(made), -1, 1))
         return made
 
-    def _is_over_space(self, eqn):
+    def _is_over_space(self, eqn, step):
         """Whether it is a sum over all of space, for a mean or a variance."""
         if eqn.primitive.name != "reduce_sum" or not self._space:
             return False
-        return self._space <= {*eqn.params["axes"]}
+        axes = {*eqn.params["axes"]}
+        if self._space <= axes:
+            return True
+        known = self._roles(step.sources[0], step.shape_in)
+        space = {n for n, role in enumerate(known) if n and role == roles.PLACE}
+        return len(space) == len(self._space) and space <= axes
 
     def _step(self, index, eqn, given, sources):
         first = next(value for value, step in given if step is not None)

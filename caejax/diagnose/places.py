@@ -47,6 +47,9 @@ class Place(NamedTuple):
         (s1, ..., sd, F); else None.
       makers: of channels that become pixels, the layers that make them; else None.
       turns: of these the changes that exchange two axes of the blocks.
+      channel: the axis of the channels in its result, where that may be another than in
+        the model's other images; else None.
+      channel_read: likewise in what it reads.
     """
 
     name: str
@@ -65,6 +68,8 @@ class Place(NamedTuple):
     order: np.ndarray | None = None
     makers: Makers | None = None
     turns: tuple[dict[int, Change], ...] = ()
+    channel: int | None = None
+    channel_read: int | None = None
 
 
 def is_resize(place: Place) -> bool:
@@ -429,7 +434,14 @@ def _layout(end, steps, users, channel):
         source,
         end.index,
         note,
+        channel=_channel_beside(blocks),
     )
+
+
+def _channel_beside(blocks):
+    """The axis of a result's channels, which is neither of space nor the first."""
+    (axis,) = {*range(1, len(blocks.axes) + 2)} - {*blocks.axes}
+    return axis
 
 
 def _without_ones(end, steps):
@@ -556,6 +568,7 @@ def _shuffle(end, source, blocks: Blocks, label, steps, users, channel):
             note,
             makers=makers,
             turns=_turns(end, blocks),
+            channel=_channel_beside(blocks),
         )
     names = " and ".join(dict.fromkeys(x.label for x in layers))
     found = _phases_of(makers, steps, blocks.order)
@@ -575,6 +588,8 @@ def _shuffle(end, source, blocks: Blocks, label, steps, users, channel):
         order=blocks.order,
         makers=makers,
         turns=_turns(end, blocks),
+        channel=None if blur else _channel_beside(blocks),
+        channel_read=-1 if layers[0].kind == "linear" else None,
     )
 
 
