@@ -7,6 +7,7 @@ import pytest
 from helpers.onnx_files import onnx_file
 
 from caejax.diagnose import diagnose
+from caejax.errors import CaejaxError
 
 HEADS, HEIGHT, WIDTH = 2, 12, 8
 
@@ -496,6 +497,25 @@ def test_matrices_of_any_order_are_read_in_jax(equation, shape, normal):
     assert place["operation"] == "Dense + reshape"
     assert place["stride"] == found["period"] == [2, 2]
     assert place["predicted_db"] == pytest.approx(place["ripple_db"], abs=0.1)
+
+
+def test_functions_whose_channels_come_second_are_told_to_turn_them(normal):
+    kernel = normal(12, 4, 3, 3)
+
+    def last(x):
+        return convolved(x.transpose(0, 3, 1, 2), kernel)
+
+    with pytest.raises(CaejaxError, match=r"takes images .*\(x, -1, 1\)\), x\)"):
+        diagnose(
+            lambda x: convolved(x, kernel).transpose(0, 2, 3, 1), normal(1, 4, 9, 9)
+        )
+    with pytest.raises(CaejaxError, match=r"returns .* jnp.moveaxis\(function\(x\), 1"):
+        diagnose(lambda x: shuffled(last(x)), normal(1, 16, 16, 4))
+    with pytest.raises(CaejaxError, match="takes and returns images") as raised:
+        diagnose(lambda x: convolved(x, kernel), normal(1, 4, 9, 9))
+    call = str(raised.value).split("diagnose(")[1].split("), with")[0]
+    function, x = (lambda x: convolved(x, kernel)), normal(1, 16, 16, 4)
+    assert eval(f"diagnose({call})", {**globals(), **locals()}).clean
 
 
 def test_attention_in_jax_enlarges_nothing(normal):

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend import core
 
-from caejax.diagnose import failures, roles
+from caejax.diagnose import failures, reach, roles
 from caejax.diagnose.jax_bodies import BODIES, Bodies
 from caejax.diagnose.trace import (
     NOTHING,
@@ -78,7 +78,32 @@ def trace_function(
     indices = tuple(-1 if index is None else index for _, index in results)
     steps = _without_root(first.steps)
     told = " and ".join(bodies.told)
-    return Trace(steps, indices, run, first.statistics, channel=-1, bodies=told)
+    trace = Trace(steps, indices, run, first.statistics, channel=-1, bodies=told)
+    _check_channels(trace, np.shape(inputs[0]))
+    return trace
+
+
+def _check_channels(trace, shape):
+    """Refuses functions of images whose channels come second.
+
+    Raises:
+      CaejaxError: what is given, or what is returned, is such.
+    """
+    layer, axis = reach.first_layer(trace, shape)
+    takes = layer is not None and layer.kind != "linear" and axis == 1 < len(shape) - 1
+    steps = {step.index: step for step in trace.steps}
+    result = steps.get(trace.results[0])
+    made = () if result is None else roles.roles_of(result, steps, -1)
+    second = made[1:2] == (roles.CHANNEL,) and roles.CHANNEL not in made[2:]
+    returns = second and (roles.PLACE in made[2:] or len(made) > 3)
+    if takes or returns:
+        what = " and ".join(["takes"] * takes + ["returns"] * returns)
+        call = f"function({'jnp.moveaxis(x, -1, 1)' if takes else 'x'})"
+        call = f"jnp.moveaxis({call}, 1, -1)" if returns else call
+        raise CaejaxError(
+            f"the function {what} images with their channels second, and they have to "
+            f"come last: diagnose(lambda x: {call}, x), with x of (B, H, W, C)"
+        )
 
 
 @contextlib.contextmanager

@@ -173,22 +173,37 @@ def reads_tokens(trace: Trace, shape: tuple[int, ...]) -> bool:
       trace: of the model.
       shape: of its first input; of others, as of a step in time, it is not asked.
     """
-    steps = trace.steps if trace.channel == 1 else []
+    if trace.channel != 1:
+        return False
+    layer, axis = first_layer(trace, shape)
+    return layer is not None and axis == len(shape) - 1
+
+
+def first_layer(trace: Trace, shape: tuple[int, ...]) -> tuple[Step | None, int | None]:
+    """The first layer that reads the input, and which axis of that has its channels.
+
+    Args:
+      trace: of the model.
+      shape: of its first input, as the model takes it.
+
+    Returns:
+      (None, None) where no layer is known to; of the axis None if it is none alone.
+    """
     # The input's elements, where they are moved.
     numbers = {-1: np.arange(np.prod(shape, dtype=int)).reshape(shape)}
-    for step in steps:
+    for step in trace.steps:
         source = next(iter(step.sources), None)
         if source not in numbers or step.shape_in != numbers[source].shape:
             continue
         if step.kind == "layout":
             numbers[step.index] = step.move(numbers[source])
         elif step.kind == "linear":
-            return _is_last(numbers[source], -1, numbers[-1].shape)
+            return step, _axis_of(numbers[source], -1, shape)
         elif step.kind in ("convolution", "transposed", "resize"):
-            return _is_last(numbers[source], 1, numbers[-1].shape)
+            return step, _axis_of(numbers[source], trace.channel, shape)
         elif step.shape == step.shape_in or step.label.lower() in _LENGTHENING:
             numbers[step.index] = _of_length(numbers[source], step.shape)
-    return False
+    return None, None
 
 
 # Of tokens these add a first one, or leave it out.
@@ -203,10 +218,16 @@ def _of_length(numbers, shape):
     return numbers
 
 
-def _is_last(numbers, axis, shape):
-    """Whether the axis of moved elements is the last one of where they were."""
+def _axis_of(numbers, axis, shape):
+    """Which axis the one of moved elements was where they were; None: none alone."""
     line = np.moveaxis(numbers, axis, -1).reshape(-1, numbers.shape[axis])[0]
-    return len(line) == shape[-1] and bool((np.diff(line) == 1).all())
+    strides = np.cumprod([1, *shape[:0:-1]])[::-1].tolist()
+    found = [
+        n
+        for n, (size, stride) in enumerate(zip(shape, strides, strict=True))
+        if size == len(line) and (np.diff(line) == stride).all()
+    ]
+    return found[-1] if found else None
 
 
 def with_channels(trace: Trace) -> Trace:
