@@ -427,3 +427,22 @@ def test_statistics_are_kept_in_onnx(alone, normal, tmp_path):
 
     trace = of_onnx.trace_model(of_onnx.read(path), [x])
     check_statistics(trace, x, y, normalised(x[0], weight, bias, 4))
+
+
+@pytest.mark.parametrize("axes", [[2, 3], [1, 2, 3], None])
+def test_statistics_of_means_and_variances_are_kept_in_onnx(axes, normal, tmp_path):
+    """A clean model's flat inputs gave numbers that are not finite."""
+    given = {} if axes is None else {"axes": axes}
+    path = onnx_file(
+        tmp_path / "model.onnx",
+        [
+            ("Conv", ["x", "k"], ["a"], {}),
+            ("MeanVarianceNormalization", ["a"], ["b"], given),
+            ("ConvTranspose", ["b", "w"], ["y"], {"strides": [2, 2]}),
+        ],
+        {"k": normal(6, 3, 3, 3), "w": normal(6, 3, 1, 1).repeat(2, 2).repeat(2, 3)},
+    )
+    found = diagnose(path)
+    assert found.clean
+    assert found["ripple_db"] < -100
+    assert any("normalises over space" in line for line in found["about"])

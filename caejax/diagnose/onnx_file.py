@@ -498,11 +498,17 @@ def _changed(model, changes, shapes, types):
 def _is_over_space(node, shapes):
     """Whether a node computes means or variances over all of space."""
     dims = len(shapes.get(node.input[0], ())) - 2 if node.input else 0
+    if node.op_type == _MEANS_AND_VARIANCES:
+        axes = onnx_moves.attributes(node).get("axes", [0, 2, 3])
+        return dims > 0 and {n % (dims + 2) for n in axes} >= {*range(2, dims + 2)}
     # Of three axes the last one may be the channels of tokens.
     if node.op_type != "ReduceMean" or dims < 2:
         return node.op_type in ("InstanceNormalization", "GroupNormalization")
     made = shapes.get(node.output[0], ())
     return made[2:] == (1,) * dims or len(made) <= 2
+
+
+_MEANS_AND_VARIANCES = "MeanVarianceNormalization"
 
 
 def _statistics(node, values):
@@ -512,8 +518,13 @@ def _statistics(node, values):
     features = values[node.input[0]]
     count = features.shape[1]
     groups = onnx_moves.attributes(node).get("num_groups", count)
+    neither = {}  # scales nor shifts
+    if node.op_type == _MEANS_AND_VARIANCES:
+        axes = onnx_moves.attributes(node).get("axes", [])
+        groups = 1 if {1, 1 - features.ndim} & {*axes} else count
+        neither = {1: np.ones(count), 2: np.zeros(count)}
     parted = features.reshape(len(features), groups, -1).astype(np.float64)
-    numbers = {3: parted.mean(-1).mean(0), 4: parted.var(-1).mean(0)}
+    numbers = neither | {3: parted.mean(-1).mean(0), 4: parted.var(-1).mean(0)}
     # Before version 21 of the operators groups have scales and shifts, not channels.
     given = {n: values[name] for n, name in enumerate(node.input) if n}
     numbers |= {n: x for n, x in given.items() if len(x) < count}
@@ -530,7 +541,7 @@ def _fix_statistics(graph, index, statistics):
     kept = [x for x in node.attribute if x.name == "epsilon"]
     del node.attribute[:]
     node.attribute.extend(kept)
-    node.input.extend(["", ""])
+    node.input.extend([""] * (5 - len(node.input)))
     for slot, values in statistics.items():
         node.input[slot] = f"{node.output[0]}.of.groups.{slot}"
         graph.initializer.append(numpy_helper.from_array(values, node.input[slot]))

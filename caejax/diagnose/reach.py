@@ -356,6 +356,7 @@ _CUTS = ("slice", "replication_pad1d", "replication_pad2d", "replication_pad3d")
 
 # What operations are called, in lower case, and what it means for flat inputs.
 _SPATIAL = ("groupnorm", "group_norm", "instance", "layernorm", "layer_norm")
+_SPATIAL += ("meanvariance",)
 _ATTENTION = ("softmax", "attention")
 
 
