@@ -731,6 +731,54 @@ def test_the_verdict_is_first_and_fits_a_terminal(normal, tmp_path):
         assert lines[table + 1].startswith("a ")
 
 
+def test_what_is_neither_measured_nor_read_is_not_called_clean(torch, normal):
+    """Pixels of an unknown layer in an image that is too small to repeat."""
+
+    class Module(torch.nn.Module):
+        def forward(self, x):
+            y, where = torch.nn.functional.max_pool2d(x, 2, return_indices=True)
+            return torch.nn.functional.max_unpool2d(y, where, 2)
+
+    found = diagnose(Module(), normal(1, 3, 4, 4))
+    assert found["ripple_db"] is None
+    assert not found.clean
+    assert found["verdict"].startswith("not known to be clean: what max_unpool2d draws")
+    assert "give larger inputs" in found["places"][0]["cure"]
+    nearest = torch.nn.Upsample(scale_factor=2)
+    found = diagnose(nearest, normal(1, 3, 2, 2))
+    assert found.clean
+    assert "it only resizes" in found["verdict"]
+
+
+def test_what_does_not_reach_the_output_need_not_be_mended(torch, normal):
+    up = torch.nn.ConvTranspose2d(3, 3, 3, 2, 1, output_padding=1)
+    found = diagnose(
+        torch.nn.Sequential(up, torch.nn.AvgPool2d(2)), normal(1, 3, 16, 16)
+    )
+    (place,) = found["places"]
+    assert found.clean
+    assert not place["clean"]
+    assert "period" not in found["verdict"]  # nothing of it repeats
+    (said,) = (line for line in found["about"] if "need not be mended" in line)
+    assert said.startswith("the pattern of 0 does not reach the output")
+
+
+def test_unequal_phases_of_equal_kernels_are_not_blamed_on_biases(normal, tmp_path):
+    """What differs by phase is a gate behind the layer, which has no biases."""
+    weights = {
+        "w": normal(3, 3, 1, 1).repeat(4, 0),
+        "g": np.tile(np.float32([1, 0, 0, 1]), 3).reshape(12, 1, 1),
+    }
+    nodes = [
+        ("Conv", ["x", "w"], ["a"], {}),
+        ("Max", ["a", "g"], ["b"], {}),
+        ("DepthToSpace", ["b"], ["y"], {"blocksize": 2, "mode": "CRD"}),
+    ]
+    (place,) = diagnose(onnx_file(tmp_path / "m.onnx", nodes, weights))["places"]
+    assert not place["clean"]
+    assert "what lies behind its kernel differs by phase" in place["verdict"]
+
+
 def test_long_names_fit_a_terminal_too(normal, key):
     """Of the columns the operation is left out at last, and each has its line."""
     layer = Upsample(3, "nearest_k3", name="a_name_of_thirty_letters_so_long")
@@ -963,7 +1011,7 @@ def test_a_place_behind_another_result_counts(torch, normal, tmp_path):
     torch.manual_seed(0)
     found = diagnose(Module(), normal(1, 3, 16, 16))
     assert not found.clean
-    assert "another of its results: up" in found["verdict"]
+    assert "another of its results than the first, by up" in found["verdict"]
 
 
 @pytest.mark.parametrize("kind", ["uint8", "bfloat16"])

@@ -110,22 +110,30 @@ def inspect(
     beside = [row for row, x in zip(rows, shown, strict=True) if x and not row["clean"]]
     if clean and beside:
         names = ", ".join(row["name"] for row in beside)
-        verdict = f"draws a pattern on flat inputs, in another of its results: {names}"
+        verdict = (
+            "draws a pattern on flat inputs, in another of its results than the first, "
+            f"by {names}"
+        )
     clean = clean and not beside
     hidden = [
         _row(place, None, None, None, None, {}, threshold_db, trace.form)
         for place in trace.unseen
     ]
-    unknown = [row["name"] for row in hidden if not row["clean"]]
+    unknown = [row for row in hidden if not row["clean"]]
     if clean and unknown:
-        verdict = f"not known to be clean: by its kernel {', '.join(unknown)} can draw"
+        verdict = _not_run(unknown)
     clean = clean and not unknown
+    unread = _unread(places, rows) if ripple is None else []
+    if clean and unread:
+        verdict = f"not known to be clean: what {', '.join(unread)} draws is not known"
+    clean = clean and not unread
     if clean and turned:
         verdict = (
             f"draws a pattern of period {'x'.join(map(str, whole))} on slopes: blocks "
             f"of {', '.join(turned)} lie with two axes exchanged"
         )
     clean = clean and not turned
+    about += _taken_out(rows) if clean else []
     verdict += _reserve(trace.bodies)
     return Diagnosis(
         clean=bool(clean),
@@ -139,6 +147,41 @@ def inspect(
         about=about,
         verdict=verdict,
     )
+
+
+def _not_run(rows):
+    """The verdict of a model with places that no run shows and that may draw."""
+    can = [row["name"] for row in rows if row["gain_spread_db"] is not None]
+    said = f"by its kernel {', '.join(can)} can draw a pattern, and no run shows it"
+    if not can:
+        names = ", ".join(row["name"] for row in rows)
+        said = f"no run shows what {names} draws, and its kernel could not be read"
+    return f"not known to be clean: {said}; diagnose what runs there by itself"
+
+
+def _unread(places, rows):
+    """Names of places of which neither a measurement nor a kernel says anything."""
+    found = []
+    for place, row in zip(places, rows, strict=True):
+        if row["ripple_db"] is None and not (place.phases or is_resize(place)):
+            row |= {
+                "clean": False,
+                "verdict": "not known: what it draws could not be measured, and its "
+                "kernel could not be read",
+                "cure": "give larger inputs, or diagnose this part by itself",
+            }
+            found.append(row["name"])
+    return found
+
+
+def _taken_out(rows):
+    """That nothing is to be done about what a clean model's layers draw."""
+    names = list(dict.fromkeys(row["name"] for row in rows if not row["clean"]))
+    if names:
+        yield (
+            f"the pattern of {', '.join(names)} does not reach the output, or less of "
+            "it than the limit: the model as a whole is clean, and need not be mended"
+        )
 
 
 def drawn(trace: Trace, inputs: Sequence[np.ndarray]) -> dict[int, tuple[str, float]]:
@@ -590,7 +633,7 @@ def _words(place, row, threshold_db, form):
     if is_hidden(place) and told is None and not is_named_resize(place):
         return {
             "clean": False,
-            "verdict": f"not known: {place.note}, and neither is its kernel",
+            "verdict": f"not known: {place.note}, and its kernel could not be read",
             "cure": "diagnose what runs there by itself",
         }
     # What a resize is given may repeat otherwise than it does; it draws nothing itself.
@@ -600,10 +643,12 @@ def _words(place, row, threshold_db, form):
         said = f"clean {note}" if note != place.note else f"clean; {note}"
         return {"clean": True, "verdict": said if note else "clean", "cure": ""}
     cause = "the gains of its phases differ"
-    if spread is not None and spread <= threshold_db:
-        cause = "its gains are equal, but each phase has a bias of its own"
-    elif spread is None:
+    if spread is None:
         cause = "its phases differ"
+    elif spread <= threshold_db and row["bias_spread"]:
+        cause = "its gains are equal, but each phase has a bias of its own"
+    elif spread <= threshold_db:
+        cause = "its gains are equal, but what lies behind its kernel differs by phase"
     if is_hidden(place):
         return {
             "clean": False,
@@ -644,8 +689,10 @@ def _without_probe(worst, rows, clean, threshold_db):
     drawn = {x["name"]: x["ripple_db"] for x in rows if x["ripple_db"] is not None}
     limit = f"the limit is {threshold_db:g} dB"
     if not drawn:
-        said = "by its kernels alone" if worst is not None else "as far as can be told"
-        return f"{'clean' if clean else 'draws a pattern'}, {said}"
+        said = "clean" if clean else "draws a pattern"
+        if worst is None:
+            return f"{said}, as far as can be told: it only resizes; {_UNMEASURED}"
+        return f"{said}, by its kernels alone; {_UNMEASURED}"
     if clean:
         most = _decibels(max(drawn.values()))
         return f"clean: on flat inputs no place draws more than {most}; {limit}"
@@ -655,6 +702,11 @@ def _without_probe(worst, rows, clean, threshold_db):
         f"{drawn[name]:.1f} dB against the flat part of it, above the limit of "
         f"{threshold_db:g} dB"
     )
+
+
+_UNMEASURED = (
+    "what it draws of flat inputs was not measured, and the lines below say why"
+)
 
 
 def _by_kernels(places):
@@ -691,9 +743,10 @@ def _verdict(ripple, worst, rows, clean, whole, threshold_db):
     if ripple is None:
         return _without_probe(worst, rows, clean, threshold_db)
     if clean:
+        period = f" at period {size}" * (max(whole) > 1)
         return (
-            f"clean: on flat inputs the model draws {_decibels(ripple)} at period "
-            f"{size}; the limit is {threshold_db:g} dB"
+            f"clean: on flat inputs the model draws {_decibels(ripple)}{period}; the "
+            f"limit is {threshold_db:g} dB"
         )
     return (
         f"draws a pattern of period {size} on flat inputs: {ripple:.1f} dB against the "

@@ -15,7 +15,10 @@ from caejax.diagnose.trace import Change, Step, Trace, spatial
 
 _STEPS = "clean on constants; on slopes its steps remain"  # of a nearest resize
 _UNKNOWN = "how it enlarges is not known; what it draws is measured"
-NO_TAPS = "some phases have no taps, so no kernel is clean"
+NO_TAPS = (
+    "some phases have no taps (no weight of the kernel reaches these pixels), so no "
+    "kernel is clean"
+)
 HIDDEN = "it runs inside of a loop or condition that is not looked into"
 # Their first input is a part of the result, and no smaller image.
 _JOINING = {"cat", "concat", "concatenate"}
@@ -422,7 +425,11 @@ def _layout(end, steps, users, channel):
         return found if known or (found and found.phases is not None) else None
     note, change = _STEPS, {}
     if not blocks.repeated:
-        note = _UNKNOWN if inside else "it takes apart the model's input itself"
+        note = (
+            _UNKNOWN
+            if inside
+            else "its pixels are channels of the model's input itself"
+        )
         change = {end.index: Change(blocks=(blocks.axes, blocks.stride))}
     return Place(
         end.name,

@@ -122,7 +122,8 @@ _DROPPED = (
 # What the columns say. Where one is left out, so is its line.
 _LEGEND = {
     "gain_spread_db": "gains: how far the phases' answers to a flat input differ (0 "
-    "dB: as much as their mean)",
+    "dB: as much as their mean); phases: the kinds of output pixels that a layer makes "
+    "by turns, 2x2 of stride 2",
     "overlap_db": "overlap: how much heavier the strongest phase's weights are than "
     "the weakest's",
     "bias_spread": "biases: how far the phases' biases differ, in units of the result",
