@@ -111,6 +111,23 @@ def test_an_exported_model_is_as_clean_as_its_run(tmp_path):
     assert found.clean
 
 
+@pytest.mark.parametrize("more", [{}, {"noise_map": True}])
+def test_an_exported_model_draws_what_its_run_does(more, tmp_path):
+    """Both are given the same flat images, and measured before the activation."""
+    pytest.importorskip("onnxruntime")
+    model = random_model(
+        widths=(6, 8), latent_channels=4, upsampling="deconv_k3", **more
+    )
+    export(model, "onnx", tmp_path / "x.onnx")
+    export(model, "safetensors", tmp_path / "x.safetensors")
+    found, run = (diagnose(tmp_path / f"x.{form}") for form in ("onnx", "safetensors"))
+    for field in ("ripple_db", "slope_ripple_db"):
+        assert found[field] == pytest.approx(run[field], abs=0.2)
+    assert any("of the whole model may be compared" in x for x in found["about"])
+    assert any("flat images between 0 and 1" in line for line in found["about"])
+    assert any("runs of caejax are probed, too" in line for line in found["about"])
+
+
 def test_what_pads_for_a_convolution_continues_its_input(normal, tmp_path):
     """Before layers that halve an image, on two sides, in each language."""
     image, weight = normal(1, 2, 8, 7), normal(1, 2, 3, 3)

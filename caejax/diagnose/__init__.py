@@ -253,10 +253,10 @@ def _of_trained(model, inputs, threshold_db, behind, examples):
     if found["places"] and activation != "linear":
         found["about"].append(
             f"probed before the output activation ({activation}), which changes how "
-            "strong a pattern is in the images; exported files are probed behind it"
+            "strong a pattern is in the images"
         )
     if inputs is None and found["places"]:
-        found["about"].append(f"probed with flat images between 0 and 1, {_OTHERS}")
+        found["about"].append(f"{_IMAGES}, {_OTHERS}")
     return found
 
 
@@ -272,7 +272,11 @@ def _of_file(path: Path, inputs, threshold_db, behind, examples):
     if given is None and found["places"]:
         bytes_ = watching.input_type(model).kind == "u"
         kind = "bytes from 0 to 255" if bytes_ else "mean 0 and spread 1"
-        found["about"].append(f"probed with flat inputs of {kind}, {_OTHERS}")
+        told = f"probed with flat inputs of {kind}"
+        if watching.is_exported(model):
+            told = _IMAGES
+            found["about"].append(_WITH_BIASES)
+        found["about"].append(f"{told}, {_OTHERS}")
     return found
 
 
@@ -289,6 +293,11 @@ def _own(path):
         ) from error
 
 
+_WITH_BIASES = (
+    "what each layer draws is measured with its biases here, and in a run before they "
+    "are added, so those numbers differ; those of the whole model may be compared"
+)
+_IMAGES = "probed with flat images between 0 and 1"
 _OTHERS = "of others it may draw more or less: --images=DIR takes those of your images"
 
 

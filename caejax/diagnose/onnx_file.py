@@ -8,10 +8,11 @@ import onnx
 import onnxruntime
 from onnx import helper, inliner, numpy_helper
 
-from caejax.diagnose import onnx_bodies, onnx_moves
+from caejax.diagnose import onnx_bodies, onnx_moves, probe
 from caejax.diagnose.inspect import inspect
 from caejax.diagnose.onnx_bodies import LaidOut
 from caejax.diagnose.onnx_listing import list_places
+from caejax.diagnose.reach import before_activation
 from caejax.diagnose.result import Diagnosis
 from caejax.diagnose.trace import (
     NOTHING,
@@ -87,7 +88,9 @@ def example(model: onnx.ModelProto, size: int = SIZE) -> list[np.ndarray]:
             n or (1 if k == 0 or len(dims) < 3 else size) for k, n in enumerate(dims)
         ]
         kind = _type(given)
-        if kind.kind == "f":
+        if kind.kind == "f" and is_exported(model):
+            array = _as_of_runs(rng, shape).astype(kind)
+        elif kind.kind == "f":
             array = rng.standard_normal(shape).astype(kind)
         elif kind.kind == "u" and len(dims) > 2:  # an image of bytes
             array = rng.integers(0, 256, shape).astype(kind)
@@ -95,6 +98,18 @@ def example(model: onnx.ModelProto, size: int = SIZE) -> list[np.ndarray]:
             array = np.ones(shape, kind)
         found.append(np.moveaxis(array, axis, 1) if len(dims) > 2 else array)
     return found
+
+
+def is_exported(model: onnx.ModelProto) -> bool:
+    """Whether caejax wrote it, of a run of its own."""
+    return bool(model.producer_name == "caejax")
+
+
+def _as_of_runs(rng, shape):
+    """What runs are probed with: random images, and the level of no noise."""
+    if len(shape) < 3:
+        return np.zeros(shape)
+    return np.moveaxis(rng.uniform(size=[shape[0], *shape[2:], shape[1]]), -1, 1)
 
 
 def least_size(model: onnx.ModelProto) -> int:
@@ -921,7 +936,7 @@ def inspect_model(
     """
     if inputs is not None:
         return _of_branches(model, inputs, threshold_db, behind, examples)
-    size = least_size(model)
+    size = max(least_size(model), probe.SIDE if is_exported(model) else SIZE)
     while True:
         made = example(model, size)
         found = _of_branches(model, made, threshold_db, behind)
@@ -941,6 +956,7 @@ def _of_branches(model, inputs, threshold_db, behind, examples=()):
 
     def diagnosed(other):
         trace, laid = trace_laid_out(model, inputs, other)
+        trace = before_activation(trace) if is_exported(model) else trace
         return inspect(trace, inputs, threshold_db, behind, examples), laid
 
     found, laid = diagnosed(())

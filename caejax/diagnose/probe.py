@@ -15,6 +15,7 @@ from scipy.ndimage import correlate1d
 from caejax.diagnose.phases import decibels
 
 FLATS = 3
+SIDE = 96  # pixels at least of what runs of caejax are given, if they take any number
 # Left out at each border, where there is room: a third, and at least four periods.
 _MARGIN = 4
 LEAST_CELLS = 4  # along an axis, so that there is a margin

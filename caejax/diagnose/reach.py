@@ -119,6 +119,12 @@ def before_bounds(trace: Trace) -> Trace | None:
     return None if cut is trace else cut
 
 
+def before_activation(trace: Trace) -> Trace:
+    """The trace up to what its last activations are given, where it ends in any."""
+    why = "there runs of caejax are probed, too, so that numbers may be compared"
+    return _before(trace, _BOUNDED, why)
+
+
 def _before(trace, labels, why):
     steps = {step.index: step for step in trace.steps}
     first, step = None, steps.get(trace.results[0])

@@ -6,9 +6,8 @@ from pathlib import Path
 import jax
 import numpy as np
 
+from caejax.diagnose import probe
 from caejax.inference import trained
-
-_SIDE = 96  # pixels at least, of models that take any
 
 
 def input_shape(workdir: Path) -> tuple[int | None, ...]:
@@ -37,7 +36,7 @@ def as_layers(
     """A trained model, up to its linear output, and an example of its inputs."""
     *sides, channels = found.model.shape
     if trained.takes_side(found, 2 * max(sides)):
-        sides = [n * -(-_SIDE // n) for n in sides]
+        sides = [n * -(-probe.SIDE // n) for n in sides]
     rng = np.random.default_rng(0)
     example = rng.uniform(size=(1, *sides, channels)).astype(np.float32)
 
