@@ -518,6 +518,19 @@ def test_functions_whose_channels_come_second_are_told_to_turn_them(normal):
     assert eval(f"diagnose({call})", {**globals(), **locals()}).clean
 
 
+def test_rows_that_a_matrix_makes_in_jax(normal):
+    """Uneven along the first axis alone, which was taken for another's."""
+    uneven, even = (np.kron(np.eye(16), row) for row in ([1, 0.5], [1, 1]))
+
+    def function(x):
+        y = jnp.einsum("bhwc,hr->brwc", x, np.float32(uneven))
+        return jnp.einsum("bhwc,wr->bhrc", y, np.float32(even))
+
+    found = diagnose(function, normal(1, 16, 16, 3))
+    assert found["period"] == [2, 2]
+    assert found["ripple_db"] == pytest.approx(20 * np.log10(0.25 / 0.75), abs=1e-3)
+
+
 def test_attention_in_jax_enlarges_nothing(normal):
     weight, back = normal(8, 24), normal(8, 3)
 

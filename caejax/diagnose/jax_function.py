@@ -229,20 +229,11 @@ class _Run:
         return parts
 
     def _dense(self, eqn, sources):
-        """Of a product of features with a matrix along their channels; see `_as_dense`.
-
-        What is multiplied along space stays as it is.
+        """Of a product of features with a matrix what it is as a dense layer, or None;
+        see `_as_dense`.
         """
         known = [n for n, index in enumerate(sources) if index is not None]
-        if len(known) != 1:
-            return None
-        (features,) = known
-        inner = self._bodies.once(eqn, _as_dense)[features]
-        if inner is None:
-            return None
-        (axis,) = eqn.params["dimension_numbers"][0][features]
-        found = self._roles(sources[features], eqn.invars[features].aval.shape)
-        return None if found[axis] in (roles.PLACE, roles.PLACES) else inner
+        return self._bodies.once(eqn, _as_dense)[known[0]] if len(known) == 1 else None
 
     def _roles(self, index, shape):
         """What the axes are of a value of this shape, which a step has made."""
