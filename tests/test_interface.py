@@ -220,7 +220,7 @@ def unfit():
     ("config", "words"),
     [
         (sweep, r"is a sweep, .* set config.sweep = \{\}"),
-        (unfit, "config.loss is 'bse' .did you mean 'sse'"),
+        (unfit, "config.loss is 'bse' .did you mean 'bce'"),
         (lambda: {"seed": 0}, "a config is what caejax.default_config.* this is dict"),
         (lambda: "quickstrat", "did you mean 'quickstart'"),
         (lambda: Path("nowhere/config.py"), "'nowhere/config.py' is no file"),
