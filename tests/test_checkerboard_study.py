@@ -25,6 +25,7 @@ from experiments.checkerboard import (
     study,
     tables,
 )
+from experiments.shared import pictures as shared
 from experiments.shared import styles
 
 DECODER = "model.upsampling"
@@ -457,20 +458,20 @@ def test_pictures_of_galleries_are_kept_in_eight_bits(tmp_path):
     flat = np.full((1, 4, 4, 1), 0.7)
     flat[0, ::2] += 0.2
     arrays = {"target": images, "input": 2 * images - 1, "output": images, "flat": flat}
-    pictures.write(pictures.chosen({"deconv_k3": arrays}), tmp_path / "x.npz")
-    found = pictures.read(tmp_path / "x.npz")
+    shared.write(pictures.chosen({"deconv_k3": arrays}), tmp_path / "x.npz")
+    found = shared.read(tmp_path / "x.npz")
     assert list(found["kinds"]) == ["deconv_k3"]
     assert found["output"].shape == (1, 4, 8, 8, 1)
     np.testing.assert_allclose(found["target"] / 255, images[:4], atol=1 / 510)
     assert found["input"].min() == 0  # what lies outside of an image is cut
     ripple = found["ripple"][0] / 255 * 2 * pictures.STRETCH - pictures.STRETCH
     np.testing.assert_allclose(ripple[:4, :4], flat[0, ..., 0] - 0.8, atol=1e-3)
-    assert pictures.read(tmp_path / "none.npz") is None
+    assert shared.read(tmp_path / "none.npz") is None
 
 
 @pytest.mark.parametrize("data", ["mnist", "bsds"])
 def test_kept_galleries_have_all_decoders(data):
-    found = pictures.read(study.HERE / f"gallery_{data}.npz")
+    found = shared.read(study.HERE / f"gallery_{data}.npz")
     assert tuple(found["kinds"]) == arms.KINDS
     assert len(found["output"]) == len(found["ripple"]) == len(arms.KINDS)
     clean = list(found["kinds"]).index("shuffle_hold")

@@ -143,8 +143,8 @@ def _by_parts(module, mends):
 def _clean(layer, name):
     """Gives all phases of a layer one gain; None where that is not possible."""
     old = layer.weight.detach().double().cpu().numpy().copy()
-    new = old if max(layer.stride) == 1 else None
-    if new is None:
+    new = old  # of stride 1 there is one phase
+    if max(layer.stride) > 1:
         new = phases.clean_transposed(old, layer.stride, layer.dilation)
     if new is None:
         return None

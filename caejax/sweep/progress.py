@@ -141,8 +141,7 @@ def summarise(states: Iterable[str], finished: int, seconds: float) -> str:
       "3 of 12 done, 2 running, 1 failed, after 2 min, about 4 min left".
     """
     counts, left = _counts(states)
-    parts = [_done(counts), f"{_running(counts)} running"]
-    parts += [f"{counts['failed']} failed"] * (counts["failed"] > 0)
+    parts = [_done(counts), f"{_running(counts)} running", *_failed(counts)]
     parts.append(f"after {duration(seconds)}")
     if left and finished:
         parts.append(f"about {duration(seconds / finished * left)} left")
@@ -161,12 +160,10 @@ def summary_words(
       begun: the shares of the running runs that are done, summed.
     """
     counts, left = _counts(states)
+    parts = [_done(counts), *_failed(counts)]
     if not left:
-        failed = [f"{counts['failed']} failed"] * (counts["failed"] > 0)
-        return [_done(counts), *failed, f"in {duration(seconds)}"]
+        return [*parts, f"in {duration(seconds)}"]
     share = (finished + begun) / (finished + left)
-    parts = [_done(counts)]
-    parts += [f"{counts['failed']} failed"] * (counts["failed"] > 0)
     parts += [*time_left(share, seconds), f"{duration(seconds)} so far"]
     return [*parts, f"{_running(counts)} running"]
 
@@ -178,6 +175,10 @@ def _counts(states):
 
 def _done(counts):
     return f"{counts['done']} of {counts.total()} done"
+
+
+def _failed(counts):
+    return [f"{counts['failed']} failed"] * (counts["failed"] > 0)
 
 
 def _running(counts):

@@ -26,10 +26,11 @@ from caejax.report.style import (
 )
 from experiments.checkerboard import analysis, arms, tables
 from experiments.checkerboard.arms import DECODER, ENCODER
-from experiments.checkerboard.pictures import STRETCH, Pictures
+from experiments.checkerboard.pictures import STRETCH
 from experiments.checkerboard.records import Arm
 from experiments.checkerboard.residuals import Arrays
 from experiments.shared.cells import mean_interval
+from experiments.shared.pictures import Pictures
 from experiments.shared.rows import Row, distinct, done
 from experiments.shared.styles import GREY, kind_style, plain_numbers, points
 

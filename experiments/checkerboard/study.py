@@ -26,7 +26,9 @@ from caejax.runtime.stopping import run_command
 from caejax.sweep.executors import EXECUTORS, start_for
 from caejax.sweep.run import run_sweep
 from caejax.sweep.spec import expand
-from experiments.checkerboard import arms, pictures, records, repeat
+from experiments.checkerboard import arms, records, repeat
+from experiments.checkerboard.pictures import chosen
+from experiments.shared import pictures
 from experiments.shared.commands import GOES_ON, create_parser, names
 from experiments.shared.rows import check_none_failed
 
@@ -87,7 +89,7 @@ def write_all(args: argparse.Namespace) -> None:
         file = path.with_suffix(".npz")
         samples = first_samples(args.runs / name)
         if samples:
-            pictures.write(pictures.chosen(samples), file)
+            pictures.write(chosen(samples), file)
         shown = pictures.read(file)
         if shown:
             figures.gallery(shown, name, kept[name], path)

@@ -33,6 +33,7 @@ from experiments.seeds.systems import (
     config_of,
     with_references,
 )
+from experiments.shared.pictures import as_bytes, read
 from experiments.shared.rows import Row, distinct, select
 from experiments.shared.styles import plain_numbers
 
@@ -65,8 +66,7 @@ def draw(
 def redraw(out: Path = HERE) -> None:
     """Draws and saves what the CSV files beside this one hold."""
     curves, pytorch = (read_csv(HERE / f"{name}.csv") for name in ("curves", "pytorch"))
-    with np.load(HERE / PICTURES) as arrays:
-        shown = dict(arrays)
+    shown = read(HERE / PICTURES) or {}
     systems = [with_references(system) for system in SYSTEMS]
     draw(systems, curves, pytorch, shown, out)
 
@@ -164,10 +164,7 @@ def pictures(
         if not np.array_equal(arrays["input"], arrays["target"]):
             named[f"{name}{_INPUT}"] = arrays["input"][:SHOWN]
         named[name] = arrays["output"][:SHOWN]
-    return {
-        name: np.uint8(np.rint(255 * np.clip(images.squeeze(-1), 0, 1)))
-        for name, images in named.items()
-    }
+    return {name: as_bytes(images.squeeze(-1)) for name, images in named.items()}
 
 
 def reconstructions(shown: Mapping[str, np.ndarray]) -> Figure:

@@ -20,7 +20,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from caejax.config import default
-from caejax.files.atomic import read_rows, replacing, write_json
+from caejax.files.atomic import read_rows, write_json
 from caejax.files.csv_files import read_csv, write_csv
 from caejax.inference import trained
 from caejax.runtime.stopping import run_command
@@ -40,6 +40,7 @@ from experiments.seeds.systems import (
     pytorch_ends,
     with_references,
 )
+from experiments.shared import pictures
 from experiments.shared.commands import GOES_ON, create_parser, names
 from experiments.shared.rows import Row, check_none_failed
 
@@ -183,8 +184,7 @@ def write_all(folders: Places, out: Path) -> None:
     }
     shown = figures.pictures(samples) if samples else {}
     if shown:
-        with replacing(out / figures.PICTURES) as file:
-            np.savez_compressed(file, **shown)
+        pictures.write(shown, out / figures.PICTURES)
     figures.draw(systems, curves, read_csv(HERE / "pytorch.csv"), shown, out)
 
 

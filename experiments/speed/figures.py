@@ -14,10 +14,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
 
 from caejax.report.style import PAGE, head, paper_style, save, series_style
 from experiments.shared.machine import in_words
+from experiments.shared.styles import plain_numbers
 from experiments.speed.interleave import REFERENCE
 from experiments.speed.tables import NAMES, best_torch, image_us, summarise
 
@@ -137,8 +137,7 @@ def _panel(axis: Axes, records: Sequence[Record]) -> None:
 
 def _plain_numbers(axis):
     axis.set_major_locator(plt.LogLocator(subs=(1, 2, 3, 5)))
-    axis.set_major_formatter("{x:,g}")
-    axis.set_minor_formatter(NullFormatter())
+    plain_numbers(axis)
 
 
 def scaling(results: Record) -> Figure:
