@@ -1,12 +1,14 @@
 """Tests of the study in experiments/denoiser, on rows made by hand."""
 
+import jax
 import numpy as np
 import pytest
 from PIL import Image
 
 from caejax.data.bsds500 import CBSD68
 from caejax.errors import CaejaxError
-from experiments.denoiser import elsewhere, failures
+from caejax.inference import trained
+from experiments.denoiser import between, elsewhere, failures
 from experiments.denoiser.measure import FEWEST, LEVELS, Photograph, noisy, psnr, table
 from experiments.denoiser.ship import figures
 
@@ -102,6 +104,51 @@ def test_halved_photographs_are_whole_grey_levels():
     assert whole.shape == (256, 256, 1)
     assert halved.shape == (150, 225, 1)
     np.testing.assert_allclose(255 * halved, np.round(255 * halved), atol=1e-9)
+
+
+def test_between_weights_are_of_both():
+    first, second = (trained.find(f"denoiser_{kind}") for kind in ("gray", "color"))
+    with pytest.raises(CaejaxError, match="same parameters"):
+        between.between(first, second, 0.5)
+    other = first._replace(params=jax.tree.map(lambda x: 3 * x, first.params))
+    for share in between.SHARES:
+        found = between.between(first, other, share).params
+        jax.tree.map(
+            lambda x, y, times=1 + 2 * share: np.testing.assert_allclose(
+                x, times * y, rtol=1e-6
+            ),
+            found,
+            first.params,
+        )
+
+
+def test_forms_of_photographs_that_validate():
+    image = np.random.default_rng(0).integers(0, 256, (300, 400, 3), np.uint8)
+    whole = between.in_form(image, "whole", 0)
+    np.testing.assert_array_equal(255 * whole, image[22:278, 72:328])
+    assert between.in_form(image, "halved", 0).shape == (150, 200, 3)
+    ones = [between.in_form(image, "recolored", number) for number in (0, 0, 1)]
+    np.testing.assert_array_equal(ones[0], ones[1])
+    assert np.abs(ones[0] - ones[2]).mean() > 0.01
+    assert np.abs(ones[0] - whole).mean() > 0.01
+
+
+def test_shares_are_compared_with_the_first_image_by_image():
+    rows = [
+        {"share": share, "form": form, "image": image, "level": level}
+        | {"psnr": 30.0 + level + 10 * image + share * (1 + image)}
+        for share in (0.0, 1.0)
+        for form in between.FORMS
+        for image in (0, 1)
+        for level in between.LEVELS
+    ]
+    lines = cells(between.table(rows))
+    assert [line[:2] for line in lines] == [
+        [form, share] for form in between.FORMS for share in "01"
+    ]
+    assert lines[0][2:] == [f"{35 + level:.3f} dB" for level in between.LEVELS]
+    # t(1) at 97.5 % is 12.7062, times 0.5.
+    assert lines[1][2:] == ["1.500 [-4.853, 7.853]"] * len(between.LEVELS)
 
 
 def test_failures_have_the_letters_and_pixels_of_other_figures(tmp_path, monkeypatch):

@@ -59,12 +59,20 @@ def photograph(name: str, form: str, kind: str) -> np.ndarray:
     with Image.open(Path(skimage.__file__).parent / "data" / name) as file:
         image = file.convert("RGB")
     if form == "halved":
-        half = image.width // 2, image.height // 2
-        image = image.resize(half, Image.Resampling.LANCZOS)
-    values = np.asarray(image, np.float64)
+        image = halved(image)
+    return in_kind(middle(np.asarray(image, np.float64)), kind)
+
+
+def halved(image: Image.Image) -> Image.Image:
+    """An image at half its size, by Lanczos' filter."""
+    half = image.width // 2, image.height // 2
+    return image.resize(half, Image.Resampling.LANCZOS)
+
+
+def middle(values: np.ndarray) -> np.ndarray:
+    """The middle of an array (H, W, C), at most `SIDE` pixels high and wide."""
     top, left = (max(0, (side - SIDE) // 2) for side in values.shape[:2])
-    values = values[top : top + SIDE, left : left + SIDE]
-    return in_kind(values, kind)
+    return values[top : top + SIDE, left : left + SIDE]
 
 
 def table(rows: list[Row]) -> str:

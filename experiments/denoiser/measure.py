@@ -22,6 +22,7 @@ from caejax.data.bsds500 import CBSD68
 from caejax.errors import CaejaxError
 from caejax.files.csv_files import read_csv, write_csv
 from caejax.inference import trained
+from caejax.inference.trained import Trained
 from caejax.report.tables import to_markdown
 from caejax.runtime.startup import start
 from caejax.runtime.stopping import run_command
@@ -113,7 +114,11 @@ def psnr(output: np.ndarray, clean: np.ndarray) -> float:
 
 def of_run(run: Path) -> Estimator:
     """What the model of a run, or of a file, makes of images, each as a whole."""
-    model = trained.find(run)
+    return of_model(trained.find(run))
+
+
+def of_model(model: Trained) -> Estimator:
+    """What a model makes of images, each as a whole."""
     reconstruct = trained.reconstruct(model)
 
     def denoise(image, level):

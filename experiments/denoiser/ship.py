@@ -2,10 +2,11 @@
 
     python -m experiments.denoiser.ship --data=DIR [--gray=RUN] [--color=RUN]
 
-RUN is a finished run of `configs/denoiser_gray.py` or `configs/denoiser_color.py`, DIR
-holds the images of BSDS500, for the card's pictures. The figures are those of
-results.csv, which `experiments.denoiser.measure` has written of
-the same runs; without them nothing is shipped.
+RUN is a finished run of `configs/denoiser_gray.py` or `configs/denoiser_color.py`, or a
+file of weights that `experiments.denoiser.between` made of two. DIR holds the images of
+BSDS500, for the card's pictures. The figures are those of results.csv, which
+`experiments.denoiser.measure` has written of the same model; without them nothing is
+shipped.
 """
 
 import json
@@ -128,12 +129,12 @@ def ship(kind: str, run: Path, rows: list[Row]) -> None:
 
     Args:
       kind: "gray" or "color".
-      run: the run's folder.
+      run: the run's folder, or a file of its weights.
       rows: the rows of results.csv.
     """
-    if not (run / "summary.json").is_file():
+    if run.is_dir() and not (run / "summary.json").is_file():
         raise CaejaxError(f"{run} is not finished; go on with it first")
-    model = trained.load(run)
+    model = trained.find(run)
     if model.config.data.channels != KINDS[kind]:
         raise CaejaxError(f"{run} is not of images in {kind}")
     more = {
