@@ -9,7 +9,7 @@ of the second (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models"). 
 are measured on the middle of the photographs that validate (DIR holds the images of
 BSDS500 in folders train, val and test): as it is, halved, and with other colours.
 Writes between.csv, a row for each share, form, image and level, and between.md; rows
-that are there are kept. `--take` also writes the model of that share, taken.safetensors.
+that are there are kept. `--take` also writes that share's model, taken.safetensors.
 """
 
 import sys
