@@ -11,7 +11,16 @@ from caejax.files.csv_files import read_csv, write_csv
 from caejax.models.size import parameter_shapes
 from caejax.sweep.spec import expand
 from caejax.training.task import model_from_config
-from experiments.tying import claims, figures, plan, rates, records, study, times
+from experiments.tying import (
+    claims,
+    figures,
+    plan,
+    rates,
+    records,
+    study,
+    tables,
+    times,
+)
 from experiments.tying.records import DECODER
 
 RATES = {(d, f, k): 1e-3 for d in plan.DATA for f in plan.FORMS for k in plan.KINDS}
@@ -168,6 +177,33 @@ def test_diverged_runs_are_counted():
     rows[5] |= {"test/psnr": math.nan}
     rows[7] = {DECODER: "nearest_k3", "seed": 7, "status": "failed"}
     assert len(claims.diverged(rows)) == 3
+
+
+def test_ripple_has_an_interval_for_other_photographs():
+    """Photographs that differ make it wider than seeds alone."""
+    rng = np.random.default_rng(0)
+    of_photographs = rng.gamma(2, size=40)
+    rows = [
+        {DECODER: name, "seed": seed, "measure": measure}
+        | {f"g{i}": size * x + 0.1 * seed for i, x in enumerate(of_photographs)}
+        for name, size in (("nearest_k3", 0.0), ("deconv_k4", 2.0))
+        for seed in range(12)
+        for measure in ("psnr", "dc_ripple_grey_s8")
+    ]
+    arm = kept([])._replace(photographs=rows)
+    found = claims.crossed(rows, "deconv_k4", "dc_ripple_grey_s8")
+    assert found.mean == pytest.approx(2 * of_photographs.mean())
+    error = 2 * of_photographs.std(ddof=1) / math.sqrt(40)
+    assert found.error == pytest.approx(error)
+    _, text = tables.crossed_table(arm)
+    assert "| decoder | PSNR (dB) | SSIM | ripple s8 (grey levels) |" in text
+    low, high = f"{found.low:.3f}", f"{found.high:.3f}"
+    assert f"{found.mean:.3f} [{low}, {high}], 100%" in text
+    assert "dc_ripple_grey_s8" in records.OF_PHOTOGRAPHS
+    # Of a single photograph there is no interval.
+    names = (DECODER, "seed", "measure", "g0")
+    one = [{name: row[name] for name in names} for row in rows]
+    assert claims.crossed(one, "deconv_k4", "psnr") is None
 
 
 def test_photographs_of_validation_are_not_those_of_cbsd68(tmp_path):

@@ -265,7 +265,10 @@ def crossed(rows: Sequence[Row], decoder: str, measure: str) -> Crossed | None:
     Args:
       rows: the arm's values by photograph.
       decoder: the decoder.
-      measure: "psnr" or "ssim".
+      measure: one of `records.OF_PHOTOGRAPHS`.
+
+    Returns:
+      None where there are fewer than two seeds or photographs that both have.
     """
 
     def by(name):
@@ -280,7 +283,8 @@ def crossed(rows: Sequence[Row], decoder: str, measure: str) -> Crossed | None:
     if len(seeds) < 2:
         return None
     table = np.array([np.subtract(one[s], other[s]) for s in seeds])
-    return crossed_interval(table[:, np.isfinite(table).all(0)])
+    table = table[:, np.isfinite(table).all(0)]
+    return crossed_interval(table) if table.shape[1] > 1 else None
 
 
 def _table(rows, measure):

@@ -38,7 +38,7 @@ _BY_PERIOD = (
 )
 MEASURES = ("test/psnr", "test/ssim", "test/shift_error_db", "test/shift_error_grey")
 MEASURES += tuple(f"{name}_s{s}" for name in _BY_PERIOD for s in PERIODS)
-OF_PHOTOGRAPHS = ("psnr", "ssim")
+OF_PHOTOGRAPHS = ("psnr", "ssim", "dc_ripple_grey_s8")
 # Arms that a claim about other photographs is made of.
 PRIMARY = ("plain", "unet_refine")
 CELL = 16  # pixels of what is kept of a constant code's image

@@ -177,19 +177,29 @@ def crossed_table(arm: Kept) -> list[str]:
     """Differences to the reference for other seeds and other photographs."""
     lines = []
     for decoder in dict.fromkeys(row[DECODER] for row in arm.photographs):
-        found = [claims.crossed(arm.photographs, decoder, m) for m in ("psnr", "ssim")]
-        if decoder != plan.REFERENCE and all(found):
-            line = [
-                bracketed(x.mean, x.low, x.high, write)
-                for x, write in zip(found, (".3f", ".4f"), strict=True)
-            ]
-            shares = [x.of_groups / max(x.error**2, 1e-30) for x in found]
-            lines.append([decoder, *line, f"{min(1.0, shares[0]):.0%}"])
+        found = [
+            claims.crossed(arm.photographs, decoder, name)
+            for name in records.OF_PHOTOGRAPHS
+        ]
+        if decoder != plan.REFERENCE and any(found):
+            lines.append([decoder, *map(_crossed, records.OF_PHOTOGRAPHS, found)])
     if not lines:
         return []
-    header = ["decoder", "PSNR (dB)", "SSIM", "of PSNR's variance, photographs"]
-    text = f"Minus {plan.REFERENCE}, for other seeds and other photographs.\n"
+    header = ["decoder"]
+    header += [table.title(name, short=True) for name in records.OF_PHOTOGRAPHS]
+    text = (
+        f"Minus {plan.REFERENCE}, for other seeds and other photographs; behind it the "
+        "share of its variance that photographs have.\n"
+    )
     return [text, to_markdown(header, lines)]
+
+
+def _crossed(name, x):
+    if x is None:
+        return ""
+    share = min(1.0, x.of_groups / max(x.error**2, 1e-30))
+    write = f".{table.digits(name) + 1}f"
+    return f"{bracketed(x.mean, x.low, x.high, write)}, {share:.0%}"
 
 
 def rank_table(rows: Sequence[Row]) -> list[str]:
