@@ -179,6 +179,18 @@ def test_diverged_runs_are_counted():
     assert len(claims.diverged(rows)) == 3
 
 
+def test_what_is_not_finite_is_left_out_and_counted():
+    rows = list(drawn_rows(plan.ARMS["plain_bsds"], np.random.default_rng(0)))
+    bad = next(r for r in rows if r[DECODER] == "shuffle_k3" and r["seed"] == 5)
+    bad["test/psnr"] = math.nan
+    arms = {"plain_bsds": kept(rows)}
+    found = {f.claim.name: f for f in claims.findings(arms, "bsds")}
+    assert (found["A1"].n, found["A2"].n) == (11, 12)  # PSNR, SSIM
+    text = "\n".join(tables.arm_tables("plain_bsds", arms["plain_bsds"], arms))
+    assert "nan" not in text
+    assert claims.diverged(rows) == [bad]
+
+
 def test_ripple_has_an_interval_for_other_photographs():
     """Photographs that differ make it wider than seeds alone."""
     rng = np.random.default_rng(0)

@@ -18,7 +18,7 @@ from caejax.report.statistics import Contrast, contrast_table, holm
 from experiments.shared.rows import Row, done, select
 from experiments.tying import plan
 from experiments.tying.plan import REFERENCE
-from experiments.tying.records import DECODER, Kept, by_seed
+from experiments.tying.records import DECODER, Kept, by_seed, is_finite
 
 PSNR, SSIM = "test/psnr", "test/ssim"
 RIPPLE = "test/dc_ripple_grey_s8"  # of constant codes, grey levels
@@ -227,7 +227,8 @@ def leads(arms: Mapping[str, Kept], data: str) -> list[Lead]:
     found = []
     for row in (row for kept in both for row in kept.references):
         level = float(row["corruption.level"])
-        values = [float(r[PSNR]) for r in rows if float(r["corruption.level"]) == level]
+        here = [r for r in rows if float(r["corruption.level"]) == level]
+        values = [float(r[PSNR]) for r in here if is_finite(r.get(PSNR))]
         x = np.array(values) - float(row[PSNR])
         if row["reference"] in BEATEN and len(x) > 1:
             low, high = mean_interval(x)
@@ -321,15 +322,10 @@ def diverged(rows: Sequence[Row]) -> list[Row]:
         settings.setdefault(key, []).append(row)
     bad = []
     for some in settings.values():
-        values = [float(r[PSNR]) for r in some if _finite(r)]
-        middle = np.median(values) if values else math.inf
-        bad += [r for r in some if not _finite(r) or float(r[PSNR]) < middle - DIVERGED]
+        values = [float(r[PSNR]) for r in some if is_finite(r.get(PSNR))]
+        least = np.median(values) - DIVERGED if values else math.inf
+        bad += [r for r in some if not is_finite(r.get(PSNR)) or float(r[PSNR]) < least]
     return bad
 
 
 _AXES = ("model.latent_channels", "corruption.level", "optimizer.learning_rate")
-
-
-def _finite(row):
-    value = row.get(PSNR)
-    return value not in (None, "") and math.isfinite(float(value))

@@ -1,6 +1,7 @@
 """From an arm's sweep folder to small CSV files, and back."""
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -232,9 +233,14 @@ def _about(config, runs, rows, folder):
 
 
 def by_seed(rows: Iterable[Row], measure: str) -> dict[tuple[str, int], float]:
-    """A measure's values by decoder and seed, of runs that are done and have it."""
+    """A measure's values by decoder and seed, of done runs that have a finite one."""
     return {
         (row[DECODER], row["seed"]): float(row[measure])
         for row in rows
-        if row["status"] == "done" and row.get(measure) not in (None, "")
+        if row["status"] == "done" and is_finite(row.get(measure))
     }
+
+
+def is_finite(value: Any) -> bool:
+    """Whether a cell holds a number, and a finite one."""
+    return value not in (None, "") and math.isfinite(float(value))

@@ -142,7 +142,8 @@ def means_table(rows: Sequence[Row]) -> str:
         line = [*map(str, where), tie, str(order), str(some[0]["model.decoder_widths"])]
         line.append(f"{some[0]['params']:,}")
         for m in measures:
-            values = np.array([float(row[m]) for row in some if m in row])
+            found = (row.get(m) for row in some)
+            values = np.array([float(x) for x in found if records.is_finite(x)])
             line.append(mean_and_interval(values, _spec(m)) if len(values) else "")
         lines.append(line)
     return to_markdown(header, lines)
