@@ -292,6 +292,23 @@ def test_tables_and_figures_are_made_from_the_csv_files_alone(tmp_path, monkeypa
         "| nothing else is known | nearest_k3 | nearest_k3 (plain) - deconv" in answers
     )
     kept = {"time_bsds": records.read(tmp_path, "time_bsds")}
+    lines = [x.strip("| ").split(" | ") for x in answers.splitlines()[2:]]
+    assert not [x for x in lines if x[0].startswith("content is") and x[3] != "mnist"]
+    # A model that is trained already was not trained in this study.
+    trained = [x for x in lines if x[0] == "a model is trained already"]
+    assert trained[1][2:5] == [
+        "deconv_k4, trained on tied - trained on untied (fixing)",
+        "mnist",
+        "-0.020 [-0.186, +0.145]",
+    ]
+    assert trained[1][8:] == ["at most -140 dB", "3.54 [0.39, 6.70]"]
+    free = next(x for x in lines if x[0] == "parameters are free")
+    kinds = plan.stages("shuffle_tied"), plan.stages("nearest_k3")
+    assert free[6:8] == [
+        f"x {f(kinds[0], *same) / f(kinds[1], *same):.2f}"
+        for same in [((8, 8, 8), "bsds", "plain")]
+        for f in (plan.decoder_parameters, plan.decoder_multiplications)
+    ]
     said = figures._setting("differences_time_bsds", kept)
     assert said.startswith("BSDS500, colour patches, code of 32 channels, gaussian")
     assert "0.25, 12 seeds, " in said
