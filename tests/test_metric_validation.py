@@ -372,7 +372,24 @@ def test_halves_share_no_photograph(tmp_path):
 def test_all_drawn_cases_are_cases():
     cases = list(study.cases())
     assert len(set(cases)) == len(cases) == 3 * 3 * 6 + 2 * 6 + 6 * 3
-    assert {*study.figures.ROC_CASES, *study.figures.EXAMPLES} < set(cases)
+    shown = [case for row in study.figures.EXAMPLES.values() for case in row]
+    assert {*study.figures.ROC_CASES, *shown} < set(cases)
+
+
+def test_what_is_planted_is_shown_faint_and_as_a_checkerboard(normal):
+    """Of period 2 no stripes; the faintest patterns of the targets are among them."""
+    shown = study.examples("bsds500", natural(normal, 16)[None])
+    of_two = {name[0] for name in shown if len(name) == 3 and name[1] == 2}
+    assert of_two == {"checker_tone", "checker_low_pass"}
+    added = shown["checker_tone", 2, 0.01] - shown["base"]
+    np.testing.assert_allclose(added[:2, :2, 0], [[0.01, -0.01], [-0.01, 0.01]], 1e-4)
+    with paper_style():
+        figure = study.figures.planted(shown, "bsds500")
+    titles = [axis.get_title() for axis in figure.axes[:5]]
+    assert titles[2:] == ["base + ±1, S = 2", "base + S = 4", "base + S = 8"]
+    rows = [axis.get_ylabel() for axis in figure.axes[::5]]
+    assert rows[0] == "constant tone,\na = 0.01: 2.55 of 255"
+    plt.close(figure)
 
 
 def test_the_readme_quotes_the_results():

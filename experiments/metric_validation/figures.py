@@ -37,7 +37,11 @@ ROC_CASES = [
     (a, p, x) for a, x in (("tone", 0.01), ("low_pass", 0.04)) for p in PERIODS
 ]
 
-EXAMPLES = [(a, p, 0.04) for a in ("tone", "content", "low_pass") for p in PERIODS]
+# By row: of period 2 the pure ±1 checkerboard, as a random pattern is of stripes.
+EXAMPLES = {
+    (a, x): [(f"checker_{a}" if p == 2 else a, p, x) for p in PERIODS]
+    for a, x in (("tone", 0.01), ("tone", 0.04), ("low_pass", 0.04))
+}
 
 DRAWN = (
     *("lattice_peak_db", "phase_var_db", "lattice_power", "lattice_peak_unpaired_db"),
@@ -65,7 +69,7 @@ def draw(rows: Sequence[Row], curves: dict, examples: dict, out: Path) -> None:
     """Draws and saves all figures: curves of the first content, controls of all."""
     content = contents(rows)[0]
     with paper_style():
-        save(planted(examples), out / "planted")
+        save(planted(examples, content), out / "planted")
         save(roc(curves[content], setting(rows, content)), out / "roc")
     draw_rows(rows, out)
 
@@ -88,29 +92,26 @@ def setting(rows: Sequence[Row], content: str) -> str:
     )
 
 
-def planted(images: dict) -> Figure:
-    """A target, its base, and what is planted on it: a row for each artifact."""
-    artifacts = list(dict.fromkeys(artifact for artifact, *_ in EXAMPLES))
-    amplitude = EXAMPLES[0][-1]
-    titles = [
-        "target",
-        "base",
-        *(f"base + pattern, S = {p}" for p in PERIODS),
-    ]
-    figure, axes = plt.subplots(len(artifacts), len(titles), figsize=(PAGE, 4.6))
-    for line, artifact in zip(axes, artifacts, strict=True):
-        names = ["target", "base", *((artifact, p, amplitude) for p in PERIODS)]
-        for axis, name in zip(line, names, strict=True):
+def planted(images: dict, content: str) -> Figure:
+    """A target, its base, and what is planted on it: a row of `EXAMPLES` each."""
+    titles = ["target", "base"]
+    titles += [f"base + {'±1, ' * (p == 2)}S = {p}" for p in PERIODS]
+    figure, axes = plt.subplots(len(EXAMPLES), len(titles), figsize=(PAGE, 4.6))
+    for line, (row, cases) in zip(axes, EXAMPLES.items(), strict=True):
+        for axis, name in zip(line, ["target", "base", *cases], strict=True):
             axis.imshow(images[name][..., 0], vmin=0, vmax=1)
             bare(axis)
-        line[0].set_ylabel(LABELS[artifact])
+        artifact, size = row
+        line[0].set_ylabel(
+            f"{LABELS[artifact]},\na = {size:g}: {GREYS * size:.3g} of 255"
+        )
     for axis, title in zip(axes[0], titles, strict=True):
         axis.set_title(title, size=7)
     height, width, _ = images["target"].shape
     head(
         figure,
-        f"dead leaves, {height} x {width} pixels, from 0 (black) to 1; base: {_BASE}; "
-        f"patterns of S pixels and RMS {amplitude:g} ({GREYS * amplitude:.0f} of 255)",
+        f"{content}, {height} x {width} pixels, from 0 (black) to 1; base: {_BASE}; "
+        f"{_PLANTED}",
     )
     return figure
 

@@ -192,7 +192,7 @@ def examples(content: str, halves: np.ndarray) -> dict[str | Case, np.ndarray]:
     """The first image of a content, its base, and the planted artifacts to draw."""
     targets = halves[0, :SET_SIZE]
     base = planted.base(stream(content, 0, 0), targets)
-    cases = [Case(*case) for case in figures.EXAMPLES]
+    cases = [Case(*case) for row in figures.EXAMPLES.values() for case in row]
     images = {case: plant(case, content, base, targets) for case in cases}
     images |= {"target": targets, "base": base}
     return {name: values[0] for name, values in images.items()}
@@ -236,7 +236,7 @@ def main(argv: list[str] | None = None) -> None:
     kept = [rounded(row, ".4f", **FORMATS) for row in rows]
     write_csv(args.out / "results.csv", kept)
     (args.out / "results.md").write_text(tables.report(rows, peaks))
-    shown = examples("dead_leaves", contents["dead_leaves"])
+    shown = examples(*next(iter(contents.items())))
     figures.draw(rows, curves, shown, args.out)
     print(machine.elapsed(time.perf_counter() - began))
 
