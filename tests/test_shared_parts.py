@@ -9,6 +9,7 @@ from caejax.errors import CaejaxError
 from caejax.files.csv_files import read_csv, write_csv
 from caejax.models.kinds import UPSAMPLING
 from experiments.shared import cells, commands, machine, rows, styles, turns
+from experiments.tying import plan
 
 
 def test_no_sign_is_left_on_zero():
@@ -65,6 +66,20 @@ def test_failed_runs_are_one_line(tmp_path):
 def test_every_kind_has_a_look_of_its_own():
     looks = {tuple(styles.kind_style(kind).values()) for kind in UPSAMPLING}
     assert len(looks) == len(UPSAMPLING)
+
+
+@pytest.mark.parametrize(
+    "kinds",
+    [
+        set(plan.FACTOR_KINDS) - {plan.REFERENCE},
+        {"deconv_k3", "deconv_k4", "nearest_k3", "shuffle_icnr"},
+        {"deconv_k4", "nearest_k3", "shuffle_k3", "shuffle_icnr", "shuffle_hold"},
+    ],
+    ids=["the grid of tying", "the first grid", "the start of training"],
+)
+def test_kinds_of_one_figure_have_unlike_colours(kinds):
+    colors = {styles.kind_style(kind)["color"] for kind in kinds}
+    assert len(colors) == len(kinds)
 
 
 def test_every_other_round_is_in_reverse():

@@ -8,7 +8,7 @@ import re
 import zlib
 from collections.abc import Sequence
 
-from caejax.report.style import series_style
+from caejax.report.style import COLORS, series_style
 
 _CLEAN = "; no checkerboard on constant codes, whatever is learnt"
 _MAY = "; draws a checkerboard unless its phases happen to learn equal gains"
@@ -43,6 +43,9 @@ SENTENCES = {
     "dysample": "Pixels are read between others at offsets that the content makes, "
     f"then a convolution 3 x 3{_CLEAN}",
 }
+# By its place a kind would have that of another one with which it is often drawn: there
+# are fewer colours than kinds.
+_COLOR = {"shuffle_icnr": COLORS[4], "deconv_k4_tied": COLORS[5]}
 
 
 def style_of(name: str) -> dict[str, str]:
@@ -54,7 +57,8 @@ def style_of(name: str) -> dict[str, str]:
     """
     kinds = list(SENTENCES)
     if name in kinds:
-        return series_style(kinds.index(name))
+        look = series_style(kinds.index(name))
+        return look | {"color": _COLOR.get(name, look["color"])}
     return series_style(len(kinds) + zlib.crc32(name.encode()) % 3)
 
 
