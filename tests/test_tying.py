@@ -179,6 +179,22 @@ def test_diverged_runs_are_counted():
     assert len(claims.diverged(rows)) == 3
 
 
+def test_a_rate_too_high_is_counted_and_one_too_low_is_not():
+    values = {5e-4: 16.0, 2e-3: 20.0, 8e-3: 21.0, 16e-3: 18.5, 32e-3: 13.6}
+    rows = [
+        {DECODER: "carafe", "seed": 100, "status": "done"}
+        | {rates.RATE: rate, "test/psnr": psnr}
+        for rate, psnr in values.items()
+    ]
+    assert claims.diverged(rows[::-1]) == rows[-1:]
+    # Of the arms that have been run; eight make one grey of every photograph.
+    counts = {
+        name: len(claims.diverged(records.read(study.HERE, name).rows))
+        for name in ("rates_bsds", "rates_mnist")
+    }
+    assert counts == {"rates_bsds": 10, "rates_mnist": 2}
+
+
 def test_what_is_not_finite_is_left_out_and_counted():
     rows = list(drawn_rows(plan.ARMS["plain_bsds"], np.random.default_rng(0)))
     bad = next(r for r in rows if r[DECODER] == "shuffle_k3" and r["seed"] == 5)

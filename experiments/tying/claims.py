@@ -18,6 +18,7 @@ from caejax.report.statistics import Contrast, contrast_table, holm
 from experiments.shared.rows import Row, done, select
 from experiments.tying import plan
 from experiments.tying.plan import REFERENCE
+from experiments.tying.rates import RATE
 from experiments.tying.records import DECODER, Kept, by_seed, is_finite
 
 PSNR, SSIM = "test/psnr", "test/ssim"
@@ -315,17 +316,31 @@ def tau(rows: Sequence[Row], measure: str) -> Correlation | None:
 
 
 def diverged(rows: Sequence[Row]) -> list[Row]:
-    """Runs that failed, are not finite, or end 3 dB below their decoder's median."""
+    """Runs that failed, are not finite, or end 3 dB below their decoder's median.
+
+    Of an arm that tunes rates, where each has one run, also those that end so far below
+    one of a lower rate; one of too low a rate has not diverged.
+    """
     settings: dict[tuple, list[Row]] = {}
     for row in rows:
         key = tuple(str(row.get(k)) for k in (DECODER, *_AXES))
         settings.setdefault(key, []).append(row)
     bad = []
     for some in settings.values():
-        values = [float(r[PSNR]) for r in some if is_finite(r.get(PSNR))]
-        least = np.median(values) - DIVERGED if values else math.inf
-        bad += [r for r in some if not is_finite(r.get(PSNR)) or float(r[PSNR]) < least]
+        least = -math.inf
+        for rate in sorted(set(map(_rate, some))):
+            runs = [r for r in some if _rate(r) == rate]
+            values = [float(r[PSNR]) for r in runs if is_finite(r.get(PSNR))]
+            if values:
+                least = max(least, float(np.median(values)) - DIVERGED)
+            bad += [
+                r for r in runs if not is_finite(r.get(PSNR)) or float(r[PSNR]) < least
+            ]
     return bad
 
 
-_AXES = ("model.latent_channels", "corruption.level", "optimizer.learning_rate")
+_AXES = ("model.latent_channels", "corruption.level")
+
+
+def _rate(row):
+    return float(row.get(RATE) or 0)
