@@ -174,6 +174,19 @@ def test_what_would_change_nothing_is_refused(axes, mode, flag, words):
     assert "\n" not in str(error.value)
 
 
+def test_what_a_sweep_tunes_cannot_be_set():
+    config = tiny_config()
+    config.sweep = {"seed": AXES["seed"]}
+    config.tune = {"optimizer.learning_rate": (1e-3, 1e-2), "seeds": (7, 8)}
+    flags = ["--config.optimizer.learning_rate=0.1"]
+    command_line.apply(config, flags, "FILE")
+    with pytest.raises(CaejaxError, match=r"is set, but config\.tune") as error:
+        command_line.check_counts(config, flags, "run")
+    flags += shlex.split(str(error.value))[-1:]
+    command_line.apply(config, flags, "FILE")
+    command_line.check_counts(config, flags, "run")
+
+
 def test_a_value_that_no_run_can_have_is_not_advised_for_an_axis():
     config = tiny_config()
     config.sweep = {"decoder": {"field": "model.upsampling", "values": ("deconv_k3",)}}

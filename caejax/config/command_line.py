@@ -124,13 +124,14 @@ def check_counts(config: ConfigDict, overrides: Sequence[str], mode: str) -> Non
       mode: what the config is for, a mode of `caejax.main`.
 
     Raises:
-      CaejaxError: a field that an axis of the sweep sets in every run, or that the
-        mode does not look at.
+      CaejaxError: a field that an axis of the sweep or its tuning sets in every run,
+        or that the mode does not look at.
     """
     check_mode(overrides, mode)
     for field in _fields(overrides):
         if mode != "eval" and field.split(".")[0] not in NOT_OF_A_RUN:
             _check_not_swept(config, field)
+            _check_not_tuned(config, field)
 
 
 def _fields(overrides):
@@ -201,6 +202,14 @@ def _check_not_swept(config, field):
                     f"config.{field} is set, but of the axis {name!r} of config.sweep "
                     f"no {switch} has such a field; leave it out"
                 )
+
+
+def _check_not_tuned(config, field):
+    if field in dict(config.tune):
+        raise CaejaxError(
+            f"config.{field} is set, but config.tune tries values of its own and sets "
+            'the best in every run; leave it out, or tune nothing, --config.tune="()"'
+        )
 
 
 def _check_value(config, field):
