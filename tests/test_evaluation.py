@@ -261,7 +261,8 @@ def test_a_run_by_itself_is_measured_too(sweep):
     run = next((sweep / "runs").iterdir())
     rows = measure_levels(run, [0.3, 0.6])
     assert [row["run_id"] for row in rows] == [run.name] * 2
-    figure = noise_matrix(rows)
+    figure = noise_matrix(rows, "glyphs, gaussian 0.5")
+    assert figure.get_suptitle() == "glyphs, gaussian 0.5"
     for line, name in zip(
         figure.axes[0].get_lines()[::2], ("psnr", "psnr_noisy"), strict=False
     ):
@@ -362,7 +363,8 @@ def test_the_matrix_holds_means_and_gaps():
         | {"test/psnr": psnr}
         for a, b, psnr in ((0.1, 0.1, 20), (0.1, 0.1, 22), (0.1, 0.5, 9), (0.5, 0.5, 7))
     ]
-    figure = noise_matrix(rows)
+    figure = noise_matrix(rows, "glyphs, seeds 0 and 1")
+    assert figure.get_suptitle() == "glyphs, seeds 0 and 1"
     shown = figure.axes[0].get_images()[0].get_array()
     np.testing.assert_array_equal(np.ma.filled(shown, -1), [[21, 9], [-1, 7]])
     plt.close(figure)

@@ -12,7 +12,7 @@ from caejax.report.decoders import styles
 from caejax.report.fields import DECODER
 from caejax.report.figures import QUALITY, below
 from caejax.report.read import RunFiles, SweepFiles
-from caejax.report.style import COLUMN, PAGE
+from caejax.report.style import COLUMN, PAGE, head
 from caejax.terminal.tables import print_table
 
 Row = dict[str, Any]
@@ -113,17 +113,19 @@ def print_levels(rows: Sequence[Row]) -> None:
         )
 
 
-def noise_matrix(rows: Sequence[Row], width: float = PAGE) -> Figure:
+def noise_matrix(rows: Sequence[Row], setting: str, width: float = PAGE) -> Figure:
     """PSNR by training and test level, a panel for each corruption and decoder.
 
     Means over all else. Where all models were trained at one level, curves.
 
     Args:
       rows: the rows of levels.csv.
+      setting: what the models share, a line above.
+      width: inches, at most.
     """
     matrices = _matrices(rows)
     if all(len(train) == 1 for train, *_ in matrices.values()):
-        return _curves(rows, matrices)
+        return _curves(rows, matrices, setting)
     columns = min(len(matrices), max(1, int(width / _PANEL)))
     lines = -(-len(matrices) // columns)
     figure, axes = plt.subplots(
@@ -146,10 +148,11 @@ def noise_matrix(rows: Sequence[Row], width: float = PAGE) -> Figure:
     for axis in axes.flat[len(matrices) :]:
         axis.axis("off")
     figure.colorbar(image, ax=axes, label=f"test {title(QUALITY)}")
+    head(figure, setting)
     return figure
 
 
-def _curves(rows, matrices):
+def _curves(rows, matrices, setting):
     figure, axis = plt.subplots(figsize=(COLUMN, 2.6 + 0.3 * len(matrices)))
     noisy = _matrices(rows, "test/psnr_noisy")
     looks = styles(list(matrices))
@@ -164,6 +167,7 @@ def _curves(rows, matrices):
     axis.set(xlabel="test noise level", ylabel=f"test {title(QUALITY)}")
     handles, names = axis.get_legend_handles_labels()
     figure.legend(handles, names, **below(names, COLUMN))
+    head(figure, setting)
     return figure
 
 

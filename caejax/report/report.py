@@ -13,7 +13,7 @@ from caejax.files.paths import Written, expand
 from caejax.report import figures, leads, page, patterns, references, tables
 from caejax.report.denoisers import denoisers
 from caejax.report.read import is_sweep, read_run, read_sweep
-from caejax.report.settings import setting_of
+from caejax.report.settings import setting_of, settings_of
 from caejax.report.style import NARROW, PAGE, paper_style, save, to_png
 from caejax.terminal.lines import tell
 
@@ -38,7 +38,7 @@ def _report_run(workdir):
         "reconstructions": partial(figures.reconstructions, run),
         "curves": partial(figures.curves, run),
         **_patterns({"": run}, setting_of(run.config)),
-        **_noise_matrix(run.levels),
+        **_noise_matrix(run.levels, setting_of(run.config)),
     }
     page.write_run(workdir, run, _draw(recipes, workdir))
     tables.print_essentials(run.summary, str(workdir / "summary.json"))
@@ -46,10 +46,10 @@ def _report_run(workdir):
     tell(f"{workdir / 'report.html'} shows it all")
 
 
-def _noise_matrix(levels):
+def _noise_matrix(levels, setting):
     if not levels:
         return {}
-    return {"noise_matrix": partial(references.noise_matrix, levels)}
+    return {"noise_matrix": partial(references.noise_matrix, levels, setting)}
 
 
 def _draw(recipes: dict[str, Recipe], workdir: Path) -> dict[str, bytes]:
@@ -90,7 +90,7 @@ def _report_sweep(workdir):
         recipes[name] = partial(figures.against, sweep, field)
     recipes["dc_ripple_steps"] = partial(figures.ripple_steps, sweep)
     recipes |= _patterns(compared, figures.setting_of_compared(sweep, compared))
-    recipes |= _noise_matrix(sweep.levels)
+    recipes |= _noise_matrix(sweep.levels, settings_of(sweep))
     _write_tables(sweep, workdir / "tables")
     page.write_sweep(workdir, sweep, _draw(recipes, workdir))
     tables.print_sweep(sweep)
