@@ -7,6 +7,7 @@ import struct
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -351,6 +352,21 @@ def test_show_trains_only_when_asked(folder, in_process, monkeypatch):
     assert output.splitlines()[-1].startswith("--calibrate tells how long")
     assert max(map(len, output.splitlines())) <= 60
     assert "(others have other models):" in output
+
+
+def test_on_a_terminal_no_estimate_is_cut_within_a_word(
+    folder, in_process, monkeypatch
+):
+    said = "takes about 5 min on this machine (2 cores, 2 runs at a time), from a test"
+    made = SimpleNamespace(time_line=lambda *_, **__: said)
+    monkeypatch.setitem(sys.modules, "caejax.commands.estimate", made)
+    monkeypatch.setattr("caejax.terminal.lines.columns", lambda: 60)
+    config = f"--config={folder / 'sweep.py'}"
+    code, output, _ = in_process(config, "--mode=show", "--calibrate")
+    assert code == 0
+    *_, first, last = output.splitlines()
+    assert f"{first} {last}" == said
+    assert len(first) <= 60
 
 
 @pytest.mark.parametrize(("flags", "shown"), [([], False), (["--all"], True)])

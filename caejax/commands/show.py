@@ -48,7 +48,7 @@ def main(options: Options) -> int:
         if line := load_data(runs[0].config).recorded.note:
             tell(line)
         print("two short runs tell how long it takes ...", flush=True)
-        print(time_line(runs, workers, together=together))
+        tell(time_line(runs, workers, together=together))
     else:
         print("--calibrate tells how long it takes, from two short runs")
     return 0
