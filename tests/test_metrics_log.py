@@ -73,8 +73,10 @@ def test_tensorboard_has_few_curves_of_names_that_people_read(tmp_path):
 
 
 def test_tensorboard_has_the_config_its_settings_and_their_end(tmp_path):
-    config = {"seed": 3, "model": {"widths": [8, 16], "residual": False}, "data": {}}
+    config = {"seed": 3, "model": {"widths": [8, 16], "residual": False}}
+    config["data"] = {"source": "glyphs", "limit": 9}  # which may be swept, too
     config["optimizer"] = {"name": "adam", "learning_rate": 0.5}
+    config["executor"] = {"name": "serial"}
     with MetricsWriter(tmp_path, None, config) as writer:
         writer.write(row(0))
         writer.write(row(8, "test") | {"psnr": 20.0})
@@ -94,6 +96,8 @@ def test_tensorboard_has_the_config_its_settings_and_their_end(tmp_path):
         "seed": "number_value",
         "model.widths": "string_value",
         "model.residual": "bool_value",
+        "data.source": "string_value",
+        "data.limit": "number_value",
         "optimizer.name": "string_value",
         "optimizer.learning_rate": "number_value",
     }

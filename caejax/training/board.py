@@ -23,10 +23,10 @@ from typing import Any
 
 import numpy as np
 
+from caejax.config.ids import NOT_OF_A_RUN
 from caejax.files.atomic import Row, naming
 from caejax.metrics.table import METRICS, find, readings, title
 
-_SETTINGS = ("corruption", "loss", "model", "optimizer", "seed", "train")  # of hparams
 _TRAINING = ("images_per_second", "grad_norm")  # of rows of training, besides curves
 _WIDEST = 2048  # pixels of pictures side by side
 _SMALL = 112  # pixels; lower pictures are enlarged
@@ -140,7 +140,7 @@ def _about(config: Mapping[str, Any]) -> Iterator[Any]:
     lines = json.dumps(config, indent=2, default=str).splitlines()
     # Markdown, in which four spaces make code.
     yield _event(0, _summary().text("config", "\n".join(f"    {x}" for x in lines)))
-    settings = dict(_flat({k: config[k] for k in _SETTINGS if k in config}))
+    settings = dict(_flat({k: x for k, x in config.items() if k not in NOT_OF_A_RUN}))
     measured = {tag(name, "test"): 0.0 for name in sorted(curves())}
     for summary in _summary().hparams(settings, measured)[:2]:
         yield _event(0, summary)
