@@ -306,6 +306,13 @@ def test_how_to_add_seeds_is_the_flag_of_the_axis():
         'Add seeds, `--config.sweep.luck.values="(0, 3, 1, 2, 4, 5)"`: 3 seeds are the '
         "least for an interval, and 6 the least with which a sign-flip test can"
     )
+    three = sweep({("a",): [1.0] * 3, ("b",): [0.0] * 3}, fields=(DECODER,))
+    config = {"sweep": {"luck": {"field": "seed", "values": [0, 1, 2]}}}
+    (step,) = [
+        x for x in advice.next_steps(three._replace(config=config)) if "Add" in x
+    ]
+    assert ": 6 seeds are the least with which a sign-flip test can" in step
+    config = {"sweep": {"luck": {"field": "seed", "values": [0, 3]}}}
     command = (
         "python -m caejax.main --config=a.py --workdir=w --config.sweep.luck.values=3"
     )

@@ -235,7 +235,8 @@ def _more_seeds(sweep, found, command):
         told.append(f"{ENOUGH} seeds are the least for an interval")
     if enough := needed(pairs):
         told.append(
-            f"{enough} the least with which a sign-flip test{of} can find a difference"
+            f"{enough} {'' if told else 'seeds are '}the least with which a sign-flip "
+            f"test{of} can find a difference"
         )
     how = how_to_add_seeds(sweep, enough or ENOUGH, command)
     return [f"Add seeds, {how}: {', and '.join(told)}."] if told else []
