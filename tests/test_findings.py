@@ -22,7 +22,7 @@ from caejax.report.cost import costs
 from caejax.report.intervals import ENOUGH, t_interval
 from caejax.report.read import RunFiles, SweepFiles
 from caejax.report.references import with_references
-from caejax.report.settings import settings_of, several
+from caejax.report.settings import setting_of, settings_of, several
 from caejax.report.statistics import TOO_FEW, sign_flip_interval
 
 DECODER, LEVEL = "model.upsampling", "corruption.level"
@@ -695,6 +695,21 @@ def test_one_of_something_is_not_several(fields, model, training):
     told = explained.explain_run(RunFiles(config, {"steps": fields["steps"]}, [], {}))
     assert model in told["Model"]
     assert training in told["Training"]
+
+
+def test_a_unet_and_a_range_of_levels_are_told():
+    model = {"encoder": "conv", "widths": [8], "skips": "add", "residual": True}
+    corruption = {"name": "gaussian", "level": 0.1, "train_range": [0.0, 55 / 255]}
+    run = RunFiles({"model": model, "corruption": corruption}, {}, [], {})
+    told = explained.explain_run(run)
+    assert "with skips that add the encoder's features; what it de" in told["Model"]
+    assert told["Corruption"].endswith("level is drawn from a range, (0, 0.216).")
+    assert setting_of(run.config) == "gaussian 0.1 (in training 0 to 0.216)"
+    model |= {"skips": "none", "residual": False}
+    corruption["train_range"] = []
+    told = explained.explain_run(run)
+    assert "skips" not in told["Model"]
+    assert "range," not in told["Corruption"]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """What was compared, in a sentence each: model, data, corruption and decoders."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,10 @@ _DOWN = {
     "blur_pool": "blur pooling",
     "stride_k3": "a strided convolution 3 x 3",
     "stride_k4": "a strided convolution 4 x 4",
+}
+_SKIPS = {
+    "add": ", with skips that add the encoder's features",
+    "concat": ", with skips that append the encoder's features",
 }
 Fields = Mapping[str, Any]
 
@@ -109,7 +114,7 @@ def _model(find, runs, params):
             f"A convolutional autoencoder: {counted(stages, 'stage')} of "
             f"{counted(widths, 'channel')}, {each} halves the image by {down}, {code}, "
             f"and {back} of {find('model.upsampling')} upsampling back to the image"
-            f"{size}."
+            f"{_beside(find)}{size}."
         )
     if encoder == "dense":
         return (
@@ -127,6 +132,15 @@ def _model(find, runs, params):
             f"decoder is {find('model.decoder_layers')}{size}."
         )
     return f"A model of the kind {encoder}{size}." if encoder else ""
+
+
+def _beside(find):
+    """What else a convolutional autoencoder has than its stages."""
+    skips, residual = find("model.skips"), str(find("model.residual"))
+    text = "" if skips in ("", "none") else _SKIPS.get(skips, f", with skips {skips}")
+    if residual == "True":
+        text += "; what it decodes is the noise, which is subtracted from the input"
+    return text
 
 
 def _training(find, runs):
@@ -209,4 +223,9 @@ def _corruption(find):
     known = CORRUPTIONS.get(name)
     text = known and known.sentence
     text = text or "The input is corrupted by {name} at level {level}."
-    return text.format(name=name, level=find("corruption.level"))
+    text = text.format(name=name, level=find("corruption.level"))
+    if span := find("corruption.train_range"):
+        span = span if "(" in span else f"({span})"
+        span = re.sub(r"\d+\.\d+", lambda found: f"{float(found[0]):.3g}", span)
+        text += f" In training the level is drawn from a range, {span}."
+    return text

@@ -89,7 +89,9 @@ def _corruption(config, level=True):
     corruption = config.get("corruption", {})
     if corruption.get("name") in (None, "none"):
         return ""
-    return f"{corruption['name']} {corruption['level'] if level else ''}".strip()
+    text = f"{corruption['name']} {corruption['level'] if level else ''}".strip()
+    ends = [f"{x:.3g}" for x in corruption.get("train_range") or ()]
+    return f"{text} (in training {' to '.join(ends)})" if ends else text
 
 
 def _find(config, field):
