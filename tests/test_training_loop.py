@@ -158,6 +158,16 @@ def test_tensorboard_keeps_the_curve_of_an_epoch_that_is_stopped_at_its_end(
     assert [step for step, _ in tags["loss/val"]] == [0, 2, 4, 8]
 
 
+def test_tensorboard_has_the_middle_of_a_single_epoch(tmp_path, idle, monkeypatch):
+    shown = {"output": np.zeros((1, 8, 8, 1))}
+    monkeypatch.setattr(loop, "examples", lambda *_: shown)
+    config = tiny_config()
+    config.train.epochs, config.train.probe_steps = 1, ()
+    loop.train(config, tmp_path, verbose=False)
+    steps = [step for step, _ in values_of(tmp_path)["pictures/output"]]
+    assert steps == [0, 2, 4]
+
+
 def test_a_run_that_has_stopped_early_is_not_said_to_train(tmp_path, idle, capsys):
     """Only its last measures are left to do."""
     config = tiny_config()
@@ -172,7 +182,7 @@ def test_a_run_that_has_stopped_early_is_not_said_to_train(tmp_path, idle, capsy
 
 
 def test_parts_of_an_epoch_are_points_of_the_curve():
-    run = SimpleNamespace(probe_steps=(), steps_per_epoch=200)
+    run = SimpleNamespace(probe_steps=(), steps_per_epoch=200, epochs=2)
     assert loop._stops(run, 0, 200, 1) == [40, 80, 120, 160, 200]
     assert loop._stops(run, 200, 260, 1) == [220, 240, 260]
     assert loop._stops(run, 0, 30, 1) == [30]

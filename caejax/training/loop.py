@@ -270,6 +270,10 @@ def _train_epoch(run, state, progress, log, save, view):
             view.update(stop, loss / done, now[2] / done, speed)
             if stop > seen[0]:
                 log.curve(stop, *_means_between(seen, now))
+            # Where there is one epoch only, none ends in the middle.
+            if seen[0] < last / 2 <= stop < last == _total(run):
+                maps = measured(run, state, "val", "val").maps
+                log.pictures(stop, examples(run, state, maps))
             seen = now
             if stop in run.probe_steps and stop < last:
                 probed = measured(run, state, "val", "probe").values
@@ -400,7 +404,8 @@ def _stops(run: Run, first: int, last: int, pieces: int) -> list[int]:
     drawn = min(_CURVE, (last - first) // _APART)  # points of TensorBoard's curves
     shown = np.linspace(first, last, max(pieces, drawn) + 1)[1:].astype(int)
     probed = [step for step in run.probe_steps if first < step <= last]
-    return sorted({*map(int, shown), *probed} - {first})
+    middle = [-(-last // 2)] if run.epochs == 1 else []
+    return sorted({*map(int, shown), *probed, *middle} - {first})
 
 
 def _check_finite(loss, name, run, step):
