@@ -611,6 +611,13 @@ def test_the_page_of_taps_is_moved_by_keys():
             page.focus("#taps-1")
             page.keyboard.press("ArrowLeft")
             assert page.text_content(".taps-verdict").startswith("Flat")
+        page.select_option("#taps-kind", "Transposed, 2 taps")
+        for tap, key in enumerate(("Home", "End")):  # -2 and 2: their mean is 0
+            page.focus(f"#taps-{tap}")
+            page.keyboard.press(key)
+        ends = page.locator(".taps-ends span").all_text_contents()
+        assert ends == ["-4.00", "0.00", "4.00"]
+        assert numbers.locator("dd").last.inner_text().endswith("the mean is 0")
         assert not complaints
 
 

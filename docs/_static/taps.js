@@ -52,6 +52,13 @@ const taps = (() => {
     return Math.max(10 * Math.log10(Math.max(ratio, 1e-20)), FLOOR_DB);
   }
 
+  /* The mean of all gains, 0 where it is only rounding. */
+  function meanGain(g) {
+    const all = g.flat();
+    const mean = all.reduce((a, b) => a + b) / all.length;
+    return Math.abs(mean) > 1e-9 * Math.max(...all.map(Math.abs)) ? mean : 0;
+  }
+
   /* |H| at the multiples of 1 / stride that are not 0; of stride 2, at Nyquist. */
   function atLattice(filter) {
     return Math.abs(filter.reduce((sum, tap, i) => sum + (i % 2 ? -tap : tap), 0));
@@ -79,11 +86,16 @@ const taps = (() => {
   const PIXELS = 16;
   const PARITY = ["even", "odd"];
 
-  /* The mean of the gains, which is half grey, and how far black and white are from it. */
+  /* The mean of the gains, which is half grey, and how far black and white are from it:
+     that mean, or, where it is 0, the largest gain. */
   function greyScale(g) {
-    const all = g.flat();
-    const mean = all.reduce((a, b) => a + b) / all.length;
-    return { mean, scale: Math.max(Math.abs(mean), 1e-9) };
+    const mean = meanGain(g);
+    return { mean, scale: Math.abs(mean) || Math.max(...g.flat().map(Math.abs), 1e-9) };
+  }
+
+  function told(ripple, g) {
+    if (ripple <= -100) return "none";
+    return meanGain(g) ? `${ripple.toFixed(1)} dB` : "nothing but ripple: the mean is 0";
   }
 
   function drawPattern(canvas, g) {
@@ -134,7 +146,7 @@ const taps = (() => {
       [["Filter along an axis", h.map((x) => x.toFixed(2)).join("  ")],
         ...phases,
         ["Response at half the sampling rate", atLattice(h).toFixed(3)],
-        ["Ripple over the constant", ripple <= -100 ? "none" : `${ripple.toFixed(1)} dB`],
+        ["Ripple over the constant", told(ripple, g)],
       ].forEach(([name, value]) => {
         numbers.append(element("dt", {}, name), element("dd", {}, value));
       });
