@@ -100,6 +100,14 @@ def test_the_terminal_tells_rows_of_other_numbers_of_seeds_and_missing_runs(caps
     assert "\n1 of 4 runs is missing; give the command that began the sweep" in said
 
 
+def test_the_terminal_tells_runs_of_few_steps(capsys):
+    rows = [row(2, "a", 0.1, seed, 9.0, steps=seed + 99) for seed in range(3)]
+    tables.print_sweep(sweep(rows))
+    assert "\n1 of 3 runs took less than 100 steps, in" in capsys.readouterr().out
+    tables.print_sweep(sweep(rows[1:]))
+    assert "steps" not in capsys.readouterr().out
+
+
 def test_the_page_says_what_the_columns_of_its_tables_mean():
     template = (Path(tables.__file__).parent / "page.html.jinja").read_text()
     _, _, rest = template.partition('id="reading"')

@@ -1,5 +1,6 @@
 """Runs that a sweep lacks, and the command that does them, in sentences."""
 
+from caejax.config.length import FEW_STEPS
 from caejax.report.read import SweepFiles
 
 
@@ -16,6 +17,20 @@ def lacking(sweep: SweepFiles) -> str:
         count = f"{failed:,}" if missing else _runs(sweep, failed)
         parts.append(f"{count} {'have' if failed > 1 else 'has'} failed")
     return " and ".join(parts)
+
+
+def short_runs(sweep: SweepFiles) -> str:
+    """How many runs took too few steps to learn much; "" where none did.
+
+    Of data that are swept this is not known when a sweep begins.
+    """
+    few = sum(row.get("steps", FEW_STEPS) < FEW_STEPS for row in sweep.rows)
+    if not few:
+        return ""
+    return (
+        f"{_runs(sweep, few)} took less than {FEW_STEPS} steps, in which few models "
+        "learn much"
+    )
 
 
 def first_look(sweep: SweepFiles) -> list[str]:

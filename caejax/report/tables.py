@@ -9,7 +9,7 @@ import numpy as np
 from caejax.metrics.table import brief_columns, find, formatted, shown_columns, title
 from caejax.report import below_input
 from caejax.report.intervals import ENOUGH
-from caejax.report.missing import lacking
+from caejax.report.missing import lacking, short_runs
 from caejax.report.read import SweepFiles
 from caejax.report.references import with_references
 from caejax.report.words import worse_than_input
@@ -211,6 +211,8 @@ def print_sweep(sweep: SweepFiles) -> None:
         below="" if min(seeds) >= ENOUGH else "too few seeds to tell which is better",
     )
     if said := below_input.counted(sweep):
+        tell(said)
+    if said := short_runs(sweep):
         tell(said)
     if what := lacking(sweep):
         tell(f"{what}; give the command that began the sweep again to finish it")
