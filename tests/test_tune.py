@@ -5,6 +5,7 @@ import pytest
 from helpers import sweep_jobs
 from helpers.sweep_jobs import DECODERS, SEEDS, sweep_config
 
+from caejax.commands.options import Options, needed_config
 from caejax.config import from_json, to_json
 from caejax.data import PARTS
 from caejax.errors import CaejaxError
@@ -84,6 +85,17 @@ def test_without_axes_there_is_one_value_for_all(tmp_path):
     found = tuned(config, tmp_path / "sweep", do)
     assert found.optimizer.learning_rate == 1e-2
     assert values(found) == values(config)
+
+
+@pytest.mark.parametrize("name", ["tune", "sweep_exclude"])
+def test_what_is_of_a_sweep_needs_one(name):
+    config = config_of()
+    config.sweep_exclude = ({"seed": 0},)
+    assert needed_config(Options(config=config)) is config
+    config.sweep = {}
+    config["sweep_exclude" if name == "tune" else "tune"] = ()
+    with pytest.raises(CaejaxError, match=f"config.{name} is of a sweep"):
+        needed_config(Options(config=config))
 
 
 def test_a_tune_is_kept_in_json_and_no_part_of_a_run():

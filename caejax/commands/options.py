@@ -73,10 +73,16 @@ def needed_config(options: Options) -> ConfigDict:
     """The config.
 
     Raises:
-      CaejaxError: none is given.
+      CaejaxError: none is given, or it says of a sweep what it does not have.
     """
     if options.config is None:
         raise CaejaxError("--config is missing; try --config=quickstart")
+    for name in ("tune", "sweep_exclude"):
+        if options.config[name] and not options.config.sweep:
+            raise CaejaxError(
+                f"config.{name} is of a sweep, and config.sweep has no axes; add one, "
+                f"or leave config.{name} out"
+            )
     return options.config
 
 
