@@ -274,6 +274,11 @@ def test_rows_are_filtered_and_counted(page):
         ("ripple<-100 0.1", 1),
         ("autoencoder 0.1", 3),
         ("upsampling=nearest 0.1", 1),
+        ("noise level=0.5", 5),  # names of several words
+        ("psnr>10 ripple s8 < -100 0.1", 1),
+        ("psnr (dB) > +10", 4),
+        ("ripple<1,000", 6),  # numbers as the page writes them
+        ("ripple<\u2212100", 2),
     ],
 )
 def test_numbers_are_matched_whole_and_in_their_column(page, typed, rows):

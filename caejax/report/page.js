@@ -54,7 +54,8 @@ function makeSortable(table) {
 const columnsOf = (table) =>
   [...table.tHead.rows[0].cells].map((head) => head.textContent.trim());
 
-const NUMBER_ALONE = /^-?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i;
+const NUMBER_ALONE =
+  /^[-+]?(([1-9]\d{0,2}(,\d{3})+|\d+)\.?\d*|\.\d+)(e[-+]?\d+)?$/i;
 const COMPARISON = /^(.+?)(<=|>=|=|<|>)(.*)$/;
 const HOLDS = {
   "<": (a, b) => a < b,
@@ -72,10 +73,11 @@ const valueOf = (row, column) => {
 
 // Which columns a comparison is about: those that begin so, or else that have it in them.
 function named(columns, name) {
-  const plain = columns.map((column) => column.toLowerCase().replace(/\s/g, ""));
+  const bare = (text) => text.toLowerCase().replace(/\s/g, "");
+  const plain = columns.map(bare);
   const found = (test) => plain.flatMap((column, i) => (test(column) ? [i] : []));
-  const begin = found((column) => column.startsWith(name));
-  return begin.length ? begin : found((column) => column.includes(name));
+  const begin = found((column) => column.startsWith(bare(name)));
+  return begin.length ? begin : found((column) => column.includes(bare(name)));
 }
 
 // The names of the views whose table has a column.
@@ -106,14 +108,14 @@ function testOf(table, word) {
     const [, name, sign, value] = comparison;
     const among = named(columns, name);
     if (NUMBER_ALONE.test(value)) {
-      return (row) => among.some((i) => HOLDS[sign](valueOf(row, i), Number(value)));
+      return (row) => among.some((i) => HOLDS[sign](valueOf(row, i), toNumber(value)));
     }
     if (!value || sign !== "=") return () => true;
     return (row) => among.some((i) => text(row, i).toLowerCase().includes(value));
   }
   if (NUMBER_ALONE.test(word)) {
     const heads = [...table.tHead.rows[0].cells];
-    const equal = (row, i) => valueOf(row, i) === Number(word);
+    const equal = (row, i) => valueOf(row, i) === toNumber(word);
     const has = (i) => [...table.tBodies[0].rows].some((row) => equal(row, i));
     const of = (kind) =>
       heads.flatMap((head, i) => (head.dataset.kind === kind && has(i) ? [i] : []));
@@ -133,7 +135,21 @@ const isWanted = (row, columns, wanted) =>
 
 function wordsTyped() {
   const typed = document.getElementById("filter").value.toLowerCase();
-  return typed.replace(/\s*(<=|>=|=|<|>)\s*/g, "$1").split(/\s+/).filter(Boolean);
+  const plain = typed.replaceAll("\u2212", "-"); // the minus of sentences
+  const words = plain.replace(/\s*(<=|>=|=|<|>)\s*/g, "$1").split(/\s+/);
+  const columns = all("table[data-filtered]").flatMap(columnsOf);
+  return words.filter(Boolean).reduce((found, word) => joined(found, word, columns), []);
+}
+
+// The name of a column may be of several words, which belong to the comparison.
+function joined(before, word, columns) {
+  const name = COMPARISON.exec(word)?.[1];
+  const last = before.at(-1);
+  const whole = `${last} ${name}`;
+  if (!name || !last || COMPARISON.test(last) || !named(columns, whole).length) {
+    return [...before, word];
+  }
+  return joined(before.slice(0, -1), `${last} ${word}`, columns);
 }
 
 function filter() {
