@@ -333,6 +333,24 @@ def test_no_table_is_cut_off(page):
             assert cut == [], (name, width)
 
 
+def test_tables_of_long_values_take_the_room_beside_the_text(page):
+    page.set_viewport_size({"width": 1280, "height": 900})
+    wide = page.evaluate(
+        """() => {
+          for (const cell of document.querySelectorAll('#view-1 td.number')) {
+            cell.innerHTML = '<div style="width: 9.5rem">[-200.0, -145.1]</div>';
+          }
+          const shown = document.querySelector('#view-1 .scroll');
+          return [shown.scrollWidth - shown.clientWidth, shown.clientWidth,
+            shown.parentNode.clientWidth,
+            document.documentElement.scrollWidth - innerWidth];
+        }"""
+    )
+    assert wide[0] == 0
+    assert wide[1] > wide[2]  # which it would not have had room for
+    assert wide[3] <= 0
+
+
 def test_a_filter_leaves_the_panels_of_its_runs(page):
     panels = page.locator(".panel:visible")
     every = panels.count()
