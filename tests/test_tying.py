@@ -3,12 +3,14 @@
 import json
 import math
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
 from caejax.errors import CaejaxError
 from caejax.files.csv_files import read_csv, write_csv
 from caejax.models.size import parameter_shapes
+from caejax.report.style import paper_style
 from caejax.sweep.spec import expand
 from caejax.training.task import model_from_config
 from experiments.tying import (
@@ -336,6 +338,28 @@ def test_tables_and_figures_are_made_from_the_csv_files_alone(tmp_path, monkeypa
             *("quality_ripple", "ripple_steps", "spectra", "flats"),
         )
     }
+
+
+def test_what_would_lie_on_each_other_stands_side_by_side():
+    rng = np.random.default_rng(0)
+    rows = list(drawn_rows(plan.ARMS["plain_bsds"], rng))
+    clean = sum(order > 0 for _, order in plan.TIES.values())
+    codes, levels = plan.ARMS["grid_bsds"].axes.values()
+    points = [(c, level) for c in codes for level in levels]
+    of_grid = [
+        row | dict(zip(plan.ARMS["grid_bsds"].axes, point, strict=True))
+        for row in drawn_rows(plan.ARMS["grid_bsds"], rng)
+        for point in points
+    ]
+    with paper_style():
+        scatter, grid = figures.scatter(rows), figures.grid(of_grid)
+        places = {bars.lines[0].get_xdata()[0] for bars in scatter.axes[0].containers}
+        assert sum(x < figures.FLOOR for x in places) == clean
+        axis = grid.axes[0]
+        firsts = {bars.lines[0].get_xdata()[0] for bars in axis.containers}
+        assert len(firsts) == len(plan.FACTOR_KINDS) - 1
+        assert np.exp(np.mean(np.log([*firsts]))) == pytest.approx(codes[0])
+        plt.close("all")
 
 
 def test_another_machine_goes_on_with_the_csv_files(tmp_path, monkeypatch):

@@ -32,7 +32,13 @@ from experiments.checkerboard.residuals import Arrays
 from experiments.shared.cells import mean_interval
 from experiments.shared.pictures import Pictures
 from experiments.shared.rows import Row, distinct, done
-from experiments.shared.styles import GREY, kind_style, plain_numbers, points
+from experiments.shared.styles import (
+    GREY,
+    beside,
+    kind_style,
+    plain_numbers,
+    points,
+)
 
 FORMATS = ("png", "pdf")
 _RANGE = "; means, bars are the range over seeds"
@@ -259,7 +265,7 @@ def grid(rows: Sequence[Row]) -> Figure:
     kinds = analysis.kinds_of(rows)
     for column, level in zip(axes.T, levels, strict=True):
         for axis, measure in zip(column, ("test/psnr", ripple, ripple), strict=True):
-            for kind, place in zip(kinds, _beside(len(kinds)), strict=True):
+            for kind, place in zip(kinds, beside(len(kinds)), strict=True):
                 some = [row for row in rows if row["corruption.level"] == level]
                 sizes = sorted({row["model.latent_channels"] for row in some})
                 values = [
@@ -288,7 +294,7 @@ def gradients(rows: Sequence[Row]) -> Figure:
     titles = {"init": "before training", "test": "after training"}
     kinds = analysis.kinds_of(done(rows), ENCODER)
     for axis, (split, title) in zip(axes, titles.items(), strict=True):
-        for index, place in enumerate(_beside(len(kinds))):
+        for index, place in enumerate(beside(len(kinds))):
             kind = kinds[index]
             values = [
                 analysis.figures(rows, kind, f"{split}/grad_phase_db_s{s}", ENCODER)
@@ -301,11 +307,6 @@ def gradients(rows: Sequence[Row]) -> Figure:
     axes[0].set_ylabel("gradient, strongest phase\nover weakest (dB)")
     _legend(figure, axes[0])
     return figure
-
-
-def _beside(count):
-    """Factors that put marks of so many series side by side on a logarithmic axis."""
-    return 1.07 ** (np.arange(count) - (count - 1) / 2)
 
 
 def _means(axis, x, values, **style):

@@ -1,5 +1,6 @@
 """Colours and lines that mean the same in all studies."""
 
+import numpy as np
 from matplotlib.axis import Axis
 
 from caejax.report.decoders import style_of
@@ -21,3 +22,16 @@ def plain_numbers(axis: Axis) -> None:
 def points(style: dict[str, str]) -> dict[str, str]:
     """A style without its line."""
     return {**style, "linestyle": "none"}
+
+
+def beside(count: int, step: float = 1.07) -> np.ndarray:
+    """Factors that put marks of so many series side by side on a logarithmic axis.
+
+    Args:
+      count: the number of series.
+      step: the factor from one to the next.
+
+    Returns:
+      The factors, (count,), whose product is 1.
+    """
+    return step ** (np.arange(count) - (count - 1) / 2)

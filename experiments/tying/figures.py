@@ -14,7 +14,13 @@ from caejax.report.style import PAGE, bare, head, paper_style, save
 from experiments.checkerboard.residuals import SPECTRUM
 from experiments.shared.cells import mean_interval
 from experiments.shared.rows import Row, by_columns, done
-from experiments.shared.styles import GREY, kind_style, plain_numbers, points
+from experiments.shared.styles import (
+    GREY,
+    beside,
+    kind_style,
+    plain_numbers,
+    points,
+)
 from experiments.tying import claims, plan
 from experiments.tying.claims import PATTERN, PSNR, RIPPLE, SSIM
 from experiments.tying.records import DECODER, Kept, by_seed
@@ -22,6 +28,7 @@ from experiments.tying.records import DECODER, Kept, by_seed
 FORMATS = ("png", "pdf")
 FLOOR = 0.01  # grey levels; what is less is drawn there, as it is rounding
 SPAN = 0.6  # dB, and what a difference beyond it is marked by
+_STEP = 1.15  # from one series to the next of what would be drawn on each other
 RATIO = 3.0  # dB, of spectra against the reference's
 _SPANS = {PSNR: SPAN, SSIM: 0.02}
 _IMAGES = {"bsds": "BSDS500, colour patches", "mnist": "MNIST"}
@@ -31,7 +38,8 @@ _SHOWN = {  # by what a figure's name begins with
     "ties": _PAIRED,
     "differences": f"{_PAIRED}; strokes are seeds",
     "sizes": f"medians, strokes are seeds; {_LINES}",
-    "quality": f"means with 95 % intervals; dashed: {FLOOR:g}, where rounding begins",
+    "quality": f"means with 95 % intervals; left of the dashed line: below {FLOOR:g}, "
+    "rounding, side by side",
     "ripple": f"medians, bands are the range over seeds; {_LINES}",
     "spectra": "residuals, means over seeds",
     "flats": f"constant codes; below {FLOOR:g} there is only rounding",
@@ -225,20 +233,22 @@ def sizes(rows: Sequence[Row]) -> Figure | None:
 
 
 def scatter(rows: Sequence[Row]) -> Figure | None:
-    """PSNR and SSIM against the ripple of constant codes in grey levels."""
+    """PSNR and SSIM against the ripple of constant codes in grey levels.
+
+    Those below `FLOOR` stand side by side left of it, whatever their rounding is.
+    """
     names = [name for (name,) in by_columns(done(rows), [DECODER])]
     if not names:
         return None
     figure, axes = plt.subplots(1, 2, figsize=(PAGE, 3.2))
     for axis, measure in zip(axes, (PSNR, SSIM), strict=True):
+        place = FLOOR
         for name in names:
-            x, y = (
-                mean_interval(
-                    [v for (n, _), v in by_seed(rows, m).items() if n == name]
-                )
-                for m in (RIPPLE, measure)
-            )
+            x, y = (mean_interval(_values(rows, name, m)) for m in (RIPPLE, measure))
             x = np.maximum(x, FLOOR)
+            if x[0] == FLOOR:
+                place /= _STEP
+                x = np.full(3, place)
             axis.errorbar(
                 x[0], y[0], _bar(y), _bar(x), label=name, lw=0.8, **points(_style(name))
             )
@@ -353,18 +363,20 @@ def grid(rows: Sequence[Row]) -> Figure | None:
     for axis, level in zip(axes[0], levels, strict=True):
         some = [r for r in rows if float(r["corruption.level"]) == level]
         codes = sorted({row["model.latent_channels"] for row in some})
-        for (name,), _ in by_columns(some, [DECODER]).items():
+        names = [n for (n,) in by_columns(some, [DECODER]) if n != plan.REFERENCE]
+        for name, place in zip(names, beside(len(names), _STEP), strict=True):
             values = []
             for code in codes:
                 here = [r for r in some if r["model.latent_channels"] == code]
                 values.append(_paired(here, here, name, plan.REFERENCE, PSNR))
-            if name == plan.REFERENCE or not all(map(len, values)):
+            if not all(map(len, values)):
                 continue
             mean, low, high = (
                 np.array([f(v) for v in values]) for f in (np.mean, np.min, np.max)
             )
             bars = np.maximum((mean - low, high - mean), 0)
-            axis.errorbar(codes, mean, bars, capsize=2, label=name, **_style(name))
+            x = place * np.array(codes)
+            axis.errorbar(x, mean, bars, capsize=2, label=name, **_style(name))
         axis.set_xscale("log", base=2)
         axis.set_xticks(codes, [str(code) for code in codes])
         axis.minorticks_off()
