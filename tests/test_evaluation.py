@@ -318,6 +318,14 @@ def test_commands_keep_each_others_rows(tmp_path):
     assert sorted(row["a"] for row in read_csv(path)) == list(range(4 * each))
 
 
+def test_some_images_are_spread_over_the_split():
+    """Neighbours may be patches of one photograph, so the first ones are not enough."""
+    config = tiny_config()
+    every, some = (references._noisy(config, None, "test", n) for n in (12, 3))
+    for x, y in zip(every, some, strict=True):
+        np.testing.assert_array_equal(y, x[[0, 5, 11]])
+
+
 def test_tuning_on_test_images_is_said(monkeypatch):
     config = tiny_config()
     monkeypatch.setattr(references, "tune", lambda *_: ({"size": 3}, None))

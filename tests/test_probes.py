@@ -10,7 +10,7 @@ from helpers.tiny import tiny_config
 from caejax.config import override
 from caejax.corruptions import choose
 from caejax.losses import LOSSES
-from caejax.metrics import checkerboard, pictures
+from caejax.metrics import checkerboard, evaluator, pictures, probes
 from caejax.metrics.evaluator import probe
 from caejax.metrics.noise import corrupt_examples
 from caejax.ops.images import as_float
@@ -46,6 +46,21 @@ def test_gradients_are_those_of_the_loss_for_the_corrupted_input(tiny, key):
         },
         abs=1e-3,
     )
+
+
+def test_gradients_are_of_images_over_the_whole_split(tiny, key, monkeypatch):
+    """Neighbours may be patches of one photograph, so the first ones are not enough."""
+    subject, params, images = tiny
+    metrics = evaluator._having(evaluator.due("init"), "gradient")
+    rest = subject, params
+    chosen = np.array([0, (len(images) - 1) // 2, len(images) - 1])
+    monkeypatch.setattr(probes, "GRADIENT_IMAGES", len(chosen))
+    found = probes.gradient_values(metrics, *rest, images, key, 0.3)
+    other = np.zeros_like(images)
+    other[chosen] = images[chosen]
+    assert found == probes.gradient_values(metrics, *rest, other, key, 0.3)
+    other[chosen[1:]] = 0
+    assert found != probes.gradient_values(metrics, *rest, other, key, 0.3)
 
 
 def test_the_start_is_measured_in_each_way(tiny, key):

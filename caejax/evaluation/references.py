@@ -26,6 +26,7 @@ from caejax.files.paths import Written, expand
 from caejax.metrics.evaluator import compare
 from caejax.metrics.noise import compiled_corruption, noise_key
 from caejax.metrics.pictures import sample_indices
+from caejax.metrics.probes import spread
 from caejax.ops.images import as_float
 from caejax.terminal.lines import tell, tell_parts
 from caejax.terminal.notes import note
@@ -93,8 +94,8 @@ def measure_references(
     For each distinct data, corruption and seed, and PCA for each distinct size of
     the models' codes too. PCA is fitted to the clean training images and reduces the
     noisy ones. The posterior mean is that over the training images, and only there
-    is Gaussian noise one. Classical ones are tuned on the first 200 images of the
-    validation split under its own noise, BM3D on 20; where the data have none, that is
+    is Gaussian noise one. Classical ones are tuned on 200 images, evenly over the
+    validation split, under its own noise, BM3D on 20; where the data have none, that is
     the test split, and tuned_on says so. Outputs are clipped to [0, 1].
 
     Args:
@@ -102,8 +103,8 @@ def measure_references(
         each measurement; rows already there are kept, unless no finished run saw
         their images.
       names: keys of `REFERENCES`.
-      images: how many images of the test split the classical ones are given, the
-        first ones, or 0 for all; the other references are given all.
+      images: how many images of the test split the classical ones are given, evenly
+        over it, or 0 for all; the other references are given all.
 
     What it makes of the examples that runs show is kept in the folder references/.
 
@@ -213,7 +214,7 @@ def _measure(
         return
     test = _noisy(setting.config, setting.data, "test", rows[0]["test_images"])
     for row in rows:
-        part = Noisy(*(x[: row["images"]] for x in test))
+        part = Noisy(*(x[spread(len(x), row["images"])] for x in test))
         output, tuned = _estimate(setting, row, part.noisy)
         _keep_samples(workdir, row, output)
         values = compare(output, part.noisy, part.clean).values
@@ -237,14 +238,16 @@ def _keep_samples(workdir, row, output):
 
 
 def _noisy(config: ConfigDict, data: Recorded | None, split: str, count: int) -> Noisy:
-    images = load_images(config, data)[split][:count]
+    images = load_images(config, data)[split]
+    chosen = spread(len(images), count)
+    images = images[chosen]
     corrupt = compiled_corruption(corruption_from_config(config))
     key = noise_key(config.seed, split)
 
     def some(first):
-        batch = images[first : first + _BATCH]
-        index = first + jnp.arange(len(batch))
-        return corrupt(key, batch, index, config.corruption.level)
+        batch = slice(first, first + _BATCH)
+        index = jnp.asarray(chosen[batch], jnp.int32)
+        return corrupt(key, images[batch], index, config.corruption.level)
 
     noisy = [np.asarray(some(first)) for first in range(0, len(images), _BATCH)]
     return Noisy(np.asarray(as_float(jnp.asarray(images))), np.concatenate(noisy))

@@ -263,14 +263,15 @@ def gradient_values(
         fit.
       subject: the model, its loss and its corruption.
       params: the model's parameters.
-      images: clean images (N, H, W, C); the first 200 are used, fewer of large ones.
+      images: clean images (N, H, W, C); 200 are used, or all where there are fewer,
+        and fewer of large ones; see `spread`.
       key: the random key of the split's noise.
       level: the corruption's level.
     """
     pixels = images[0, ..., 0].size
     count = max(1, min(GRADIENT_IMAGES, GRADIENT_PIXELS // pixels))
-    few = as_float(images[:count])
-    index = np.arange(len(few), dtype=np.int32)
+    index = spread(len(images), count).astype(np.int32)
+    few = as_float(images[index])
     run = _compiled_gradient(subject.model.clone(dtype=jnp.float32), subject.loss)
     with exact():
         noisy = _compiled_corruption(subject.corruption)(key, few, index, level)

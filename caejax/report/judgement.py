@@ -112,5 +112,5 @@ def called(reference: Row) -> str:
 
 
 def _is_partial(reference):
-    """Whether it was given the first test images alone, and models all."""
+    """Whether it was given some test images alone, and models all."""
     return reference["images"] < reference["test_images"]
