@@ -8,7 +8,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from caejax.diagnose import phases, probe
+from caejax.diagnose import elsewhere, phases, probe
 from caejax.diagnose.cures import cure
 from caejax.diagnose.phases import decibels
 from caejax.diagnose.places import (
@@ -61,7 +61,7 @@ def inspect(
       CaejaxError: nothing is called that, its result has no spatial axes, or the
         model's is not finite.
     """
-    trace = with_channels(before_choice(trace))
+    trace = elsewhere.noted(with_channels(before_choice(trace)), inputs)
     places = find_places(trace)
     if behind is not None:
         trace, places = from_there(trace, places, [inputs, *examples], behind)
@@ -195,7 +195,7 @@ def drawn(trace: Trace, inputs: Sequence[np.ndarray]) -> dict[int, tuple[str, fl
       Its name, and the most that it draws, in dB; places that could not be measured are
       left out.
     """
-    trace = with_channels(trace)
+    trace = elsewhere.noted(with_channels(trace), inputs)
     places = find_places(trace)
     larger, periods = _periods(trace, places)
     whole = _common([p for p in periods if p])

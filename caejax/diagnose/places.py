@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -173,7 +173,8 @@ def _enlarged(end, steps, channel):
     found, left = {end.index}, [end]
     while left:
         step = left.pop()
-        if _puts_together(step, channel) or _leaves_out_places(step, channel):
+        ends = _puts_together(step, channel) or _leaves_out_places(step, channel)
+        if step.apart or ends:
             continue
         new = {*step.sources} - found
         found |= new
@@ -309,21 +310,41 @@ def _resize(step, users, channel):
 
 def _unknown(step, steps, users, channel):
     """An operation that enlarges in a way of its own, as by picking elements."""
-    label = step.label.lower()
-    if label in _WRITING:
+    if step.label.lower() in _WRITING:
         return _written(step, steps, users, channel)
     folds = step.label == "fold"  # of patches that overlap
-    if (not folds and len(step.shape_in) != len(step.shape)) or len(step.shape) < 3:
-        return None
-    # A mask, a gate or a bias that is spread over an image does not enlarge it.
-    spread = any(steps[n].shape == step.shape for n in step.sources if n in steps)
-    if spread or label in _COUNTING or "pad" in label:
-        return None
-    stride = step.stride if folds else _stride(step, channel)
-    whole = all(float(s).is_integer() for s in stride)
-    if not whole or max(stride) == 1 or min(step.shape_in) == 0:
+    stride = step.stride if folds else scale_of_unknown(step, steps, channel)
+    if step.apart or not is_enlarging(stride) or len(step.shape) < 3:
         return None
     return _of_no_kernel(step, stride, step.sources[0], step, channel)
+
+
+def is_enlarging(stride: Sequence[float]) -> bool:
+    """Whether a stride is one of an enlargement: whole, and above 1 along some axis."""
+    return max(stride, default=1) != 1 and all(float(s).is_integer() for s in stride)
+
+
+def scale_of_unknown(
+    step: Step, steps: Mapping[int, Step], channel: int
+) -> tuple[float, ...]:
+    """By how much a result is larger that an operation of no known kind makes.
+
+    Args:
+      step: the operation.
+      steps: all of them, by index.
+      channel: the axis of the channels of images, 1 or -1.
+
+    Returns:
+      For each spatial axis; () of an operation of another kind, or of no images.
+    """
+    label = step.label.lower()
+    if step.kind != "other" or label in _COUNTING | _WRITING or "pad" in label:
+        return ()
+    if len(step.shape_in) != len(step.shape) or len(step.shape) < 3:
+        return ()
+    # A mask, a gate or a bias that is spread over an image does not enlarge it.
+    spread = any(steps[n].shape == step.shape for n in step.sources if n in steps)
+    return () if spread or 0 in step.shape_in else _stride(step, channel)
 
 
 def _of_no_kernel(step, stride, source, end, channel):
@@ -687,7 +708,7 @@ def scales(trace: Trace, places: list[Place]) -> dict[int, tuple[float, ...]]:
 
     for step in reversed(trace.steps):
         here = found.get(step.index)
-        if here is None:
+        if here is None or step.apart:
             continue
         place, beside = enlarging.get(step.index), step.sources
         if place and is_of(len(place.stride), dims):

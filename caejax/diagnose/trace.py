@@ -70,6 +70,8 @@ class Step(NamedTuple):
         is then -1, and its numbers have no axis).
       joins: of what puts features beside each other the axis, and for each of the
         sources where it begins and ends along that.
+      apart: whether it takes features from elsewhere, so that its pixels do not lie as
+        those of its input do; see `elsewhere`.
     """
 
     index: int
@@ -90,6 +92,7 @@ class Step(NamedTuple):
     holds: tuple[Any, Any] = (None, None)
     each: Each | None = None
     joins: tuple[int, tuple[tuple[int, int], ...]] | None = None
+    apart: bool = False
 
 
 class Change(NamedTuple):
