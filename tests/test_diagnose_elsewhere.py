@@ -142,3 +142,11 @@ def test_what_is_put_back_where_it_was_enlarges(torch, normal):
     (place,) = diagnose(Module(), normal(1, 3, 32, 32))["places"]
     assert place["operation"] == "max_unpool2d"
     assert not place["clean"]
+
+
+def test_pooling_to_more_pixels_is_a_resize(torch, normal):
+    """As in a pyramid of pooled features that are small already."""
+    for module in (torch.nn.AdaptiveAvgPool2d(32), torch.nn.AdaptiveMaxPool2d(32)):
+        (place,) = diagnose(module, normal(1, 3, 16, 16))["places"]
+        assert place["operation"].startswith("interpolate (adaptive_")
+        assert place["clean"]

@@ -262,6 +262,10 @@ class _Recorder(TorchDispatchMode):
         if name.lstrip("_").startswith("upsample"):
             mode = name.lstrip("_").removeprefix("upsample_")
             return step._replace(kind="resize", label="interpolate", mode=mode)
+        if "adaptive_" in name and _pools_to_more(args):
+            return step._replace(
+                kind="resize", label="interpolate", mode=name.lstrip("_")
+            )
         if name == "col2im" and len(sources) == 1 and _tiles(*args[1:]):
             return step._replace(kind="layout", label="fold", move=_folder(args))
         if name == "col2im":
@@ -275,6 +279,11 @@ class _Recorder(TorchDispatchMode):
         if name in ("cat", "stack"):
             return _joined(step, args, kwargs, self.of)
         return step._replace(each=_each_channel(step, args, kwargs, self.of))
+
+
+def _pools_to_more(args):
+    """Whether pooling to a size repeats pixels, or means of neighbours."""
+    return any(out > n for out, n in zip(args[1], args[0].shape[2:], strict=False))
 
 
 _GROUPS, _LAYERS = "native_group_norm", "native_layer_norm"
