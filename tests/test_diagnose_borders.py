@@ -176,6 +176,27 @@ def test_what_pads_for_a_convolution_continues_its_input(normal, tmp_path):
     np.testing.assert_allclose(found(of_torch), expected, atol=1e-5)
 
 
+def test_what_pads_before_frames_are_joined_continues_its_input(torch, normal):
+    """As of videos that are looked at in pieces."""
+    image, weight = normal(1, 2, 3, 8, 7), normal(1, 2, 1, 3, 3)
+
+    class Joined(torch.nn.Module):
+        def forward(self, x):
+            wide = torch.nn.functional.pad(x, (0, 1, 0, 1))
+            wide = torch.cat([wide[:, :, :1], wide], 2)
+            return torch.nn.functional.conv3d(
+                wide, torch.as_tensor(weight), stride=(1, 2, 2)
+            )
+
+    from caejax.diagnose.torch_module import trace_module
+
+    trace = trace_module(Joined(), [torch.as_tensor(image)])
+    (found,) = as_of_large_images(trace).run([[image]])
+    for frame, n in enumerate((0, 0, 1, 2)):
+        expected = continued(image[0, :, n], weight[:, :, 0], ((0, 1), (0, 1)), (2, 2))
+        np.testing.assert_allclose(found[0, 0, frame], expected, atol=1e-5)
+
+
 def test_channels_that_are_padded_stay_zeros(normal, tmp_path):
     """As those of a skip past a layer that has more of them, also where space is."""
     image, weight = normal(1, 2, 8, 7), normal(1, 4, 3, 3)

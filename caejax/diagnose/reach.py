@@ -341,10 +341,15 @@ def _padding(trace):
             found.append(step.index)
         elif step.kind == "layout":
             axis = _axis_before(step, axis)
-        elif label not in _CUTS:
+        elif label not in _CUTS and not _joins_beside(step, axis):
             continue
         read |= dict.fromkeys(step.sources, axis)
     return found
+
+
+def _joins_beside(step, axis):
+    """Whether features are put beside each other along another axis than channels."""
+    return step.joins is not None and axis is not None and step.joins[0] != axis
 
 
 def _adds_along(step, axis):
