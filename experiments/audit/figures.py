@@ -94,9 +94,11 @@ def _family(axis: Axes, top: float, height: float, probed: Sequence[Row]) -> Non
         fill = "white" if row["not_flat"] == "yes" else look["color"]
         axis.plot(row["ripple_db"], y, ls="none", ms=3.6, mfc=fill, **look)
         if how(row) != RESIZE and row["ripple_db"] <= THRESHOLD_DB:
-            above = {"xytext": (3, 2), "textcoords": "offset points", "bbox": _PAPER}
+            # To the right of what is near the threshold are the marks of others.
+            x, ha = (-3, "right") if row["ripple_db"] > ROUNDING_DB else (3, "left")
+            above = {"xytext": (x, 2), "textcoords": "offset points", "bbox": _PAPER}
             place = (row["ripple_db"], y)
-            axis.annotate(row["architecture"], place, fontsize=7, **above)
+            axis.annotate(row["architecture"], place, fontsize=7, ha=ha, **above)
 
 
 def _interval(axis, y, row, color):
