@@ -82,6 +82,8 @@ def _apart(trace, inputs, asked, told):
 
 def _may_be(step, steps, channel):
     """Whether an operation is told where, or is taken for one that enlarges."""
+    if not step.sources:  # what others write into
+        return False
     scale = scale_of_unknown(step, steps, channel)
     told = len({*step.sources}) > 1 and {*scale} != {1}
     return bool(scale) and (told or is_enlarging(scale))
