@@ -350,6 +350,26 @@ def test_channels_that_are_no_colours_are_told_of():
             caejax.measure(np.zeros(shape, np.float32))
 
 
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_channels_that_come_first_are_told_of(channels):
+    images = np.zeros((4, channels, 32, 32), np.float32)
+    with pytest.raises(CaejaxError) as caught:
+        caejax.measure(images)
+    assert str(caught.value) == (
+        f"images of shape {images.shape}: channels come first, as PyTorch has them, "
+        "and must come last; use images.permute(0, 2, 3, 1) or np.moveaxis(images, 1, "
+        "-1)"
+    )
+    with pytest.raises(CaejaxError, match=r"^images\[0\]: .*\.permute\(1, 2, 0\)"):
+        caejax.measure([images[0]])
+
+
+def test_what_is_no_images_is_told_what_measure_takes():
+    words = r"measure takes grey images and colour ones; give .*\(N, H, W, C\)"
+    with pytest.raises(CaejaxError, match=words):
+        caejax.measure(np.zeros((2, 5, 32, 32), np.float32))
+
+
 def test_chance_and_what_it_needs_are_inverse():
     assert chance(needed(0.003)) == pytest.approx(0.003)
 
@@ -516,8 +536,10 @@ def test_how_long_periods_may_be_is_said_in_one_sentence(shape, words):
 
 
 def test_images_in_memory_are_called_images():
-    with pytest.raises(CaejaxError, match=r"^out: images have values from 200 to 200"):
+    with pytest.raises(CaejaxError, match=r"^images have values from 200 to 200"):
         caejax.measure(np.full((64, 64), 200.0))
+    with pytest.raises(CaejaxError, match=r"^out: images have values from 200 to 200"):
+        caejax.measure(np.full((64, 64), 200.0), np.zeros((64, 64)))
     with pytest.raises(CaejaxError, match=r"^ref\[0\]: images hold 4096 values that"):
         caejax.measure([np.zeros((64, 64))], [np.full((64, 64), np.nan)])
     with pytest.raises(CaejaxError, match=r"^ref: str is no array"):

@@ -50,6 +50,7 @@ def as_batch(
     clip: bool = True,
     one: bool = False,
     name: str = "images",
+    takes: str = "",
 ) -> Batch:
     """Reads an array of images, or refuses it.
 
@@ -64,6 +65,8 @@ def as_batch(
       clip: Whether they are then clipped, for models that have seen no others.
       one: It must be a single image.
       name: What the array is called in errors.
+      takes: Who takes which images, in errors, if that is not a model of so many
+        channels.
 
     Raises:
       CaejaxError: An array of another kind, shape, data type or range.
@@ -71,7 +74,7 @@ def as_batch(
     values = as_numpy(array, name)
     if channels == 1 and not one and foreign.is_tensor(array):
         _check_order(values.shape, name)
-    shape, alone = _layout(values.shape, channels, one, name)
+    shape, alone = _layout(values.shape, channels, one, name, takes)
     if not values.size:
         raise CaejaxError(f"{name} of shape {values.shape} are empty; leave them out")
     images = unit_interval(values, noisy, clip, name).reshape(shape)
@@ -102,7 +105,7 @@ def as_numpy(array: Array, name: str) -> NDArray[Any]:
     return foreign.as_numpy(array, name)
 
 
-def _layout(shape, channels, one, name):
+def _layout(shape, channels, one, name, takes):
     """Images of a shape as (N, H, W, C), and whether they are a single one."""
     last = shape[-1] if shape else 0
     if len(shape) == 2 and channels == 1:
@@ -114,7 +117,8 @@ def _layout(shape, channels, one, name):
         return (*shape, 1), False
     if len(shape) == 4 and last == channels and not one:
         return shape, False
-    raise CaejaxError(f"{name} of shape {shape}: {_shape_mend(shape, channels, one)}")
+    mend = _shape_mend(shape, channels, one, takes)
+    raise CaejaxError(f"{name} of shape {shape}: {mend}")
 
 
 def _check_order(shape, name):
@@ -126,10 +130,11 @@ def _check_order(shape, name):
         )
 
 
-def _shape_mend(shape, channels, one):
+def _shape_mend(shape, channels, one, takes):
     """What is wrong with a shape, and what to do about it."""
     kind = {1: "grey images", 3: "colour images"}.get(channels)
-    takes = f"the model takes {kind or f'images of {channels} channels'}"
+    wanted = "C" if takes else channels
+    takes = takes or f"the model takes {kind or f'images of {channels} channels'}"
     if one and len(shape) not in (2, 3):
         return f"give a single image, (H, W) or (H, W, {channels})"
     if len(shape) not in (2, 3, 4):
@@ -137,11 +142,12 @@ def _shape_mend(shape, channels, one):
     if len(shape) == 2:
         return f"{takes}; give (H, W, {channels})"
     first, last = shape[-3], shape[-1]
-    if first == channels and last > 4:
+    if first in (1, 3, 4, channels) and last > 4:
         new, axis = ("1, 2, 0", 0) if len(shape) == 3 else ("0, 2, 3, 1", 1)
+        other = f"; {takes}" if wanted not in ("C", first) else ""
         return (
             "channels come first, as PyTorch has them, and must come last; use "
-            f"images.permute({new}) or np.moveaxis(images, {axis}, -1)"
+            f"images.permute({new}) or np.moveaxis(images, {axis}, -1){other}"
         )
     if channels == 1 and last <= 4:
         return (
@@ -152,8 +158,8 @@ def _shape_mend(shape, channels, one):
         return f"{takes}; repeat the grey, np.repeat(images, {channels}, axis=-1)"
     if last == channels + 1:
         return f"{takes}; leave the transparency out, images[..., :{channels}]"
-    many = "" if one else f" or (N, H, W, {channels})"
-    return f"{takes}; give (H, W, {channels}){many}, channels last"
+    many = "" if one else f" or (N, H, W, {wanted})"
+    return f"{takes}; give (H, W, {wanted}){many}, channels last"
 
 
 def _is_float(dtype):

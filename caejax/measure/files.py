@@ -87,7 +87,7 @@ def read(path: Path, reference: Path | None, folder: Path) -> Pair:
 
 def from_arrays(out: Any, ref: Any) -> list[Callable[[], Pair]]:
     """Images in memory, as `caejax.inference.arrays` takes them, as calls."""
-    outs = _listed(out, "out")
+    outs = _listed(out, "images" if ref is None else "out")
     refs = [None] * len(outs) if ref is None else _listed(ref, "ref")
     if len(outs) != len(refs):
         raise CaejaxError(f"out has {counted(len(outs), 'image')}, and ref {len(refs)}")
@@ -114,12 +114,12 @@ def _listed(images, what):
 
 def _batch(images, what, one):
     shape = np.shape(images)
+    name = f"{what}: images" if is_array(images) and what != "images" else what
     if len(shape) > 2 and shape[-1] in (2, 4) and min(shape[-3:-1]) > 2:
         raise CaejaxError(
-            f"{what}: images of shape {shape} have {shape[-1]} channels, and images "
-            "are grey or of three: leave the last one out, "
-            f"images[..., :{shape[-1] - 1}]"
+            f"{name} of shape {shape} have {shape[-1]} channels, and images are grey "
+            f"or of three: leave the last one out, images[..., :{shape[-1] - 1}]"
         )
-    colour = np.ndim(images) > 2 and np.shape(images)[-1] == 3
-    name = f"{what}: images" if is_array(images) else what
-    return as_batch(images, 3 if colour else 1, one=one, name=name).images
+    channels = 3 if len(shape) > 2 and shape[-1] == 3 else 1
+    takes = "measure takes grey images and colour ones"
+    return as_batch(images, channels, one=one, name=name, takes=takes).images
