@@ -57,6 +57,23 @@ def find_config(name_or_path: str | os.PathLike[str], within: Path = Path()) -> 
     )
 
 
+def lasting_name(name_or_path: str, within: str) -> str:
+    """A config as it is found from any folder: its shipped name, or an absolute path.
+
+    Args:
+      name_or_path: as for `find_config`; what is not there is written out, too.
+      within: the folder to which a relative path is relative.
+    """
+    try:
+        path = find_config(name_or_path, Path(within))
+    except CaejaxError:
+        path = Path(within, name_or_path)
+    if path.resolve().is_relative_to(_folder().resolve()):
+        name = path.resolve().relative_to(_folder().resolve())
+        return name.with_suffix("").as_posix()
+    return str(path)
+
+
 def _near(path, name, names):
     """The file beside it or the known name that is most like what was given, or ""."""
     beside = [x.with_suffix("") for x in path.parent.glob("*.py")]

@@ -20,7 +20,6 @@ from caejax.report.evidence import (
     needed,
     paired,
     these,
-    too_few,
 )
 from caejax.report.figures import curve
 from caejax.report.intervals import ENOUGH
@@ -262,12 +261,12 @@ def _without_checkerboards(sweep, leads_found, below):
             f"If patterns matter, keep {name}, which draws no checkerboard; what that "
             "costs will show when models are better than their input."
         ]
-    found, unsure = costs(sweep, [tidy]), _unsure(sweep, leads_found)
-    must = f"Take {name}" if not unsure else f"So far {name} looks best"
+    found = costs(sweep, [tidy])
+    unsure = lacking(sweep) or paired(leads_found) < ENOUGH
+    must = f"So far {name} looks best" if unsure else f"Take {name}"
     if not _cheap(found):
         must = f"If patterns matter more than PSNR, take {name}"
-    but = f"; {unsure}" if unsure else ""
-    return [f"{must}: it draws no checkerboard{_price(found)}{but}."]
+    return [f"{must}: it draws no checkerboard{_price(found)}."]
 
 
 def _tidiest(sweep, clean):
@@ -292,14 +291,6 @@ def _tidiest(sweep, clean):
     return max((choice for choice in clean if choice in able), key=psnr)
 
 
-def _unsure(sweep, leads_found):
-    """Why nothing firm can be said of who is best; "" where something can."""
-    if lacking(sweep):
-        return "the sweep is not finished"
-    seeds = paired(leads_found)
-    return f"{too_few(seeds)} whether it stays so" if seeds < ENOUGH else ""
-
-
 def _cheap(found):
     """Whether all that seeds leave open is less than what is worth a thought."""
     most = [cost.interval[1] if cost.interval else cost.gap for cost in found]
@@ -322,4 +313,6 @@ def _price(found):
     if any(cost.interval for cost in paid):
         shown = f"{far} dB, no {INTERVAL} above 0"
         return f"; that it costs PSNR is not shown ({shown})"
-    return f", but its PSNR is {far} dB lower"
+    if len(found) == 1:
+        return ", but so far its PSNR is lower"  # the answer says by how much
+    return f", but so far its PSNR is {far} dB lower"

@@ -4,9 +4,28 @@ import re
 import shlex
 from pathlib import Path
 
+from caejax.config.load import lasting_name
 from caejax.terminal.commands import as_subcommand, without_flag
 
 _AS_MODULE = ["python", "-m", "caejax.main"]  # of earlier records
+
+
+def anywhere(command: str, directory: str) -> str:
+    """The command with its config named so that it is found from any folder.
+
+    Args:
+      command: what `environment.json` has of the run or the sweep.
+      directory: the folder that it was given in; "" where that is not known.
+    """
+    words = shlex.split(command)
+    ours = words[:1] == ["caejax"] or words[:3] == _AS_MODULE
+    found, rest = without_flag(words, "config")
+    if not (ours and found and directory):
+        return command
+    named = (word.partition("=")[0] in ("-config", "--config") for word in words)
+    place = [*named].index(True)
+    rest.insert(place, f"--config={lasting_name(found[-1], directory)}")
+    return shlex.join(rest)
 
 
 def here(command: str, workdir: Path) -> str:

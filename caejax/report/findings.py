@@ -75,7 +75,7 @@ def _comma(text):
 
 
 def answer(sweep: SweepFiles) -> list[str]:
-    """The answer, the most important sentence first: who is best, and of whom."""
+    """The answer, the most important sentences first: who is best, and of whom."""
     found = leads(sweep)
     if not found:
         return ["No finished run has a PSNR, so there is nothing to compare."]

@@ -14,6 +14,7 @@ from caejax.report.figures import QUALITY
 from caejax.report.groups import crossed_difference
 from caejax.report.intervals import ENOUGH, Crossed, t_interval
 from caejax.report.read import SweepFiles
+from caejax.report.statistics import TOO_FEW
 
 PSNR, INPUT = QUALITY, "test/psnr_noisy"
 SSIM, INPUT_SSIM = "test/ssim", "test/ssim_noisy"
@@ -177,7 +178,7 @@ def _lead_line(lead):
         f"{np.mean(lead.differences):.2f}" if lead.differences else "",
         "" if lead.interval is None else "[{:.2f}, {:.2f}]".format(*lead.interval),
         f"{ahead} of {len(lead.differences)}",
-        lead.p,
+        "" if lead.p == TOO_FEW else lead.p,
         *(_other(lead, name) for name in (SSIM, GREY)),
         ""
         if lead.crossed is None

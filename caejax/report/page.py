@@ -57,7 +57,7 @@ def write_sweep(workdir: Path, sweep: SweepFiles, figures: Figures) -> None:
     done = [row for row in sweep.rows if row["status"] == "done"]
     shown = done if len(done) <= _ALL_PANELS else _one_a_setting(sweep, done)
     ids = {row["run_id"] for row in shown}
-    made, found = read_environment(workdir), leads.leads(sweep)
+    made, found = _made(workdir), leads.leads(sweep)
     _write(
         workdir,
         made=made,
@@ -96,7 +96,7 @@ def write_run(workdir: Path, run: RunFiles, figures: Figures) -> None:
     rows = [("name", "value"), *run.summary.items()]
     csv.writer(values, lineterminator="\n").writerows(rows)
     summary = _data("text/csv", values.getvalue().encode())
-    made = read_environment(workdir)
+    made = _made(workdir)
     _write(
         workdir,
         made=made,
@@ -131,6 +131,13 @@ def write_run(workdir: Path, run: RunFiles, figures: Figures) -> None:
         config=run.config,
         captions=captions_of_run(run),
     )
+
+
+def _made(workdir):
+    """How it was made, by a command that works in any folder."""
+    made = read_environment(workdir)
+    directory = str(made.get("directory", ""))
+    return made | {"command": again.anywhere(made["command"], directory)}
 
 
 def _write(

@@ -10,7 +10,7 @@ from caejax.report.evidence import (
     too_few,
 )
 from caejax.report.fields import choices_and_conditions
-from caejax.report.leads import name_of
+from caejax.report.leads import leads, name_of
 from caejax.report.read import SweepFiles
 from caejax.report.words import NAMED, joined, ripple, settings, span
 
@@ -73,6 +73,8 @@ def _price(sweep, found: list[Cost]):
             return [f"{names[0]}, which draws none, has the highest PSNR, too."]
         return ["At each setting a decoder that draws none has the highest PSNR."]
     if len(found) == 1:
+        if not paid[0].interval and [paid[0].clean] == [x.second for x in leads(sweep)]:
+            return []  # the sentence on the lead says it
         return [_one_price(*paid, len(clean_choices(ripples(sweep))))]
     _, conditions = choices_and_conditions(sweep)
     where = settings(len(found), conditions)

@@ -1,4 +1,4 @@
-"""Who is best, and whether a reference is better: the sentence to be remembered."""
+"""Who is best, and whether a reference is better: what is to be remembered."""
 
 from collections.abc import Sequence
 
@@ -23,7 +23,7 @@ from caejax.report.words import NAMED, begun, joined, settings, some
 def verdict(
     sweep: SweepFiles, found: Sequence[Lead], judged: Sequence[Sequence[Rival]]
 ) -> list[str]:
-    """The sentence, in a list; an empty one where nothing is compared.
+    """A sentence on each; none where nothing is compared.
 
     Args:
       sweep: what the sweep's folder holds.
@@ -33,7 +33,7 @@ def verdict(
     compared = [lead for lead in found if lead.second]
     parts = [_who_is_best(sweep, compared)] if compared else []
     parts += _who_is_better([rivals[0] for rivals in judged if rivals], bool(compared))
-    return [f"{begun('; '.join(parts))}."] if parts else []
+    return [f"{begun(part)}." for part in parts]
 
 
 def _who_is_best(sweep, compared):
@@ -41,8 +41,7 @@ def _who_is_best(sweep, compared):
     sure = [lead for lead in compared if decided(lead)]
     what = "decoder" if DECODER in choices else joined([label(f) for f in choices])
     if not any(lead.interval for lead in compared):
-        few = too_few(paired(compared))
-        return f"{few} which {what} is best: {_seen(choices, conditions, compared)}"
+        return f"{too_few(paired(compared))} which {what} is best"
     if not sure:
         return f"no {what} is best beyond doubt: {_doubtful(conditions, compared)}"
     among = " of the decoders" if DECODER in choices else ""
@@ -51,19 +50,6 @@ def _who_is_best(sweep, compared):
     name, where = _counted(choices, conditions, sure, len(compared))
     rest = "" if len(sure) == len(compared) else ", and no other lead is sure"
     return f"{name} is best{among}{where}{rest}"
-
-
-def _seen(choices, conditions, compared):
-    """Whose PSNR is the highest, and in how many seeds, where these are too few."""
-    if len(compared) > 1:
-        name, where = _counted(choices, conditions, compared, len(compared))
-        return f"the highest PSNR is that of {name}{where}"
-    (lead,) = compared
-    ours, theirs = (_choice(choices, x) for x in (lead.best, lead.second))
-    if len(lead.differences) < 2:
-        return f"{ours} has the highest PSNR"
-    ahead = sum(d > 0 for d in lead.differences)
-    return f"{ours} is ahead of {theirs} in {ahead} of them"
 
 
 def _doubtful(conditions, compared):
