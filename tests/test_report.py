@@ -188,6 +188,46 @@ def test_what_changes_with_the_decoder_is_no_other_setting():
     plt.close(figure)
 
 
+@pytest.mark.parametrize(
+    ("scores", "seed", "words"),
+    [
+        # Seed 2 has the means' order, and is the nearest to them.
+        (
+            {"a": [20, 24, 21.5], "b": [21, 20, 20.5]},
+            2,
+            "the seed whose PSNRs are nearest to the means, so that",
+        ),
+        (
+            {"a": [20.1, 20.3], "b": [19.3, 20.6]},
+            1,
+            "of two seeds the one that has the highest PSNR, so that",
+        ),
+        ({"a": [20.7, 20.3], "b": [19.3, 20.6]}, 0, "of two seeds"),
+    ],
+)
+def test_decoders_are_shown_of_the_seed_nearest_to_the_means(scores, seed, words):
+    """Two seeds are equally near; other settings have means of their own."""
+    fields = ["corruption.level", "model.upsampling", "seed"]
+    rows, runs = [], {}
+    for level in (0.5, 0.1):
+        for name, values in scores.items():
+            for i, psnr in enumerate(values):
+                row = dict(zip(fields, (level, name, i), strict=True))
+                row |= {"status": "done", "run_id": str(len(rows))}
+                rows.append(row | {"test/psnr": psnr - 10 * level})
+                config = {"seed": i, "model": {"upsampling": name}}
+                runs[row["run_id"]] = RunFiles(config, {}, [], {"flat": None})
+    files = SweepFiles({"sweep": {}}, fields, rows, runs)
+    compared = figures.comparable_runs(files)
+    assert {name: run.config["seed"] for name, run in compared.items()} == {
+        "a": seed,
+        "b": seed,
+    }
+    first = runs[str(len(rows) // 2 + seed)]
+    assert compared["a"] is first  # at the level of the highest PSNR
+    assert words in captions.captions_of_sweep(files)["denoisers"]
+
+
 def test_decoders_are_compared_where_most_of_them_are_done():
     """And a caption says which are not there."""
     files = zipped([(kind, "(8, 8)") for kind in ("deconv_k3", "nearest_k3")])

@@ -80,7 +80,7 @@ def captions_of_sweep(sweep: SweepFiles) -> dict[str, str]:
         where += f", where no run of {joined(absent)} is done"
     at = f"{alone}{where}" if where else ""
     many = seeds_of(sweep) > 1
-    means = ", so that means over seeds may rank otherwise" if many else ""
+    means = _whose_seed(seeds_of(sweep))
     orders = rankings(runs) if 1 < len(runs) <= _RANKED else {}
     said = {
         "denoisers": f"{at}{means}.{_of_denoisers(orders)}",
@@ -89,6 +89,16 @@ def captions_of_sweep(sweep: SweepFiles) -> dict[str, str]:
     if many or len(sweep.runs) > len(runs):
         said["dc_ripple_steps"] = " Lines are means over the runs, bands their range."
     return CAPTIONS | {name: CAPTIONS[name] + text for name, text in said.items()}
+
+
+def _whose_seed(seeds):
+    """Which seed is shown, as `comparable_runs` chooses it."""
+    if seeds < 2:
+        return ""
+    chosen = "of two seeds the one that has the highest PSNR"
+    if seeds > 2:
+        chosen = "the seed whose PSNRs are nearest to the means"
+    return f", {chosen}, so that means over seeds may rank otherwise"
 
 
 def averaged(sweep: SweepFiles) -> str:

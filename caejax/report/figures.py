@@ -4,7 +4,6 @@ Each is drawn as wide as it is asked for: for a page of a paper, and narrow, wit
 same letters, for a telephone.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -321,17 +320,33 @@ def comparable_runs(sweep: SweepFiles) -> dict[str, RunFiles]:
     """One finished run a decoder, equal in all that does not change with it.
 
     They are at the setting that has most decoders; of several, at that of the highest
-    PSNR.
+    PSNR. Of the seeds there they are of the one whose PSNRs are nearest to the means;
+    of equally near ones, as two seeds always are, of the one of the highest PSNR.
     """
     others = [f for f in sweep.fields if f not in decoder_fields(sweep)]
     found: dict[tuple[Any, ...], dict[str, RunFiles]] = {}
-    best: dict[tuple[Any, ...], float] = {}
+    scores: dict[tuple[Any, ...], dict[str, float]] = {}
     for row, name, run in _convolutional(sweep):
         at = tuple(row[f] for f in others)
         found.setdefault(at, {}).setdefault(name, run)
-        best[at] = max(best.get(at, -math.inf), row[QUALITY])
-    at = max(found, key=lambda at: (len(found[at]), best[at]), default=())
-    return found.get(at, {})
+        scores.setdefault(at, {}).setdefault(name, row[QUALITY])
+    if not found:
+        return {}
+    best = max(found, key=lambda at: (len(found[at]), max(scores[at].values())))
+    fixed = [i for i, field in enumerate(others) if field != "seed"]
+    seeds = [
+        at
+        for at in found
+        if found[at].keys() == found[best].keys()
+        and all(at[i] == best[i] for i in fixed)
+    ]
+    means = {name: np.mean([scores[at][name] for at in seeds]) for name in found[best]}
+
+    def distance(at):
+        apart = sum(abs(scores[at][name] - mean) for name, mean in means.items())
+        return round(float(apart), 6), -max(scores[at].values())
+
+    return found[min(seeds, key=distance)]
 
 
 def not_compared(sweep: SweepFiles, runs: Mapping[str, RunFiles]) -> list[str]:
