@@ -15,6 +15,7 @@ from absl import flags
 from PIL import Image
 
 from caejax import main
+from caejax.config.load import load_config
 from caejax.files.locks import holding
 
 ROOT = Path(__file__).parents[1]
@@ -338,9 +339,9 @@ def test_show_prints_config_runs_and_shapes_without_training(folder, in_process)
     )
     code, output, _ = in_process(*sweep, "--mode=show", *workers, "--calibrate")
     assert code == 0
-    words = ("2 runs", "deconv_k3", "model of run ", "(as all others):", "3x3x1x4")
-    places = [output.index(x) for x in (*words, "total", '"latent_channels": 2')]
-    assert places == sorted(places)  # what the runs differ in comes first
+    words = ("latent_channels = 2", "model of run ", "(as all others):", "3x3x1x4")
+    places = [output.index(x) for x in (*words, "total", "2 runs", "deconv_k3")]
+    assert places == sorted(places)  # what the runs differ in comes last
     assert "takes about" in output.splitlines()[-1]
 
 
@@ -369,15 +370,24 @@ def test_on_a_terminal_no_estimate_is_cut_within_a_word(
     assert len(first) <= 60
 
 
-@pytest.mark.parametrize(("flags", "shown"), [([], False), (["--all"], True)])
-def test_on_a_terminal_a_sweep_is_short(flags, shown, folder, in_process, monkeypatch):
-    """Of the hundred lines of its config a line says how they are had."""
-    monkeypatch.setattr("caejax.commands.show.columns", lambda: 80)
-    sweep = [f"--config={folder / 'sweep.py'}", "--mode=show"]
-    code, output, _ = in_process(*sweep, *flags)
+@pytest.mark.parametrize("name", ["config", "sweep"])
+def test_show_is_short_but_for_all(name, folder, in_process):
+    """Of the hundred lines of a config come those that are not the usual ones."""
+    flags = [f"--config={folder / name}.py", "--mode=show"]
+    code, output, _ = in_process(*flags, "--config.corruption.name=salt_and_pepper")
     assert code == 0
-    assert ('"latent_channels"' in output) == shown
-    assert ("--all prints all fields of the config" in output) != shown
+    changed = output.split("--all prints all:\n")[1].split("\n\n")[0]
+    fields = {line.split(" = ")[0].strip() for line in changed.splitlines()}
+    assert {"data.image_size", "corruption.name", "model.latent_channels"} <= fields
+    # Of a corruption the defaults are its own, and what is swept is in the table.
+    config = load_config(folder / f"{name}.py")
+    swept = [axis["field"] for axis in config.sweep.values()]
+    assert not {"corruption.level", "seed", *swept} & fields
+    assert not any(field.startswith(("sweep", "corruption.params")) for field in fields)
+    code, output, _ = in_process(*flags, "--all")
+    assert code == 0
+    assert '"train": {' in output
+    assert "--all" not in output
 
 
 def test_a_sweep_writes_results_figures_tables_and_page(folder, in_process):

@@ -162,8 +162,8 @@ ALL = _flag(
     "",
     "Print all values, not only those that say most.",
     eval="",
-    show="Print all fields of a sweep's config, too, which a file or a pipe is given "
-    "anyway.",
+    show="Print all fields of the config as JSON, not only those that are not at their "
+    "defaults.",
 )
 JOBS = _flag(
     _whole(10_000),

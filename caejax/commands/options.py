@@ -52,7 +52,7 @@ class Options(NamedTuple):
       processes: with which other processes this one does a run; None for none.
       data_dir: where the data are now that were moved, for `eval`; "" if nowhere else.
       all_values: whether `eval` prints all values, not those that say most, and `show`
-        all fields of a sweep's config.
+        all fields of the config.
     """
 
     config: ConfigDict | None = None

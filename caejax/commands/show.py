@@ -1,17 +1,17 @@
 """`show`: prints what would be run and, if asked, about how long it takes.
 
-What the runs of a sweep differ in comes first, and on a terminal the hundred lines of
-its config only when they are asked for.
+What the runs of a sweep differ in comes last, where it is seen, and the hundred lines
+of a config only when they are asked for.
 """
 
 from caejax import config as config_lib
 from caejax.commands.options import Options, needed_config
-from caejax.commands.shown import print_parameters, print_runs
+from caejax.commands.shown import print_changed, print_parameters, print_runs
 from caejax.runtime.cores import usable_cores
 from caejax.runtime.startup import NOTHING, start
 from caejax.sweep.executors import find_executor
 from caejax.sweep.spec import expand
-from caejax.terminal.lines import columns, tell
+from caejax.terminal.lines import tell
 from caejax.training.images import load_data
 from caejax.training.memory import check_memory
 
@@ -32,13 +32,13 @@ def main(options: Options) -> int:
     runs = expand(config)
     for run in runs:
         check_memory(run.config)
+    if options.all_values:
+        print(config_lib.to_json(config))
+    else:
+        print_changed(config, runs[0].values)
+    print_parameters(runs)
     if config.sweep:
         print_runs(runs)
-    print_parameters(runs)
-    if config.sweep and columns() and not options.all_values:
-        tell("--all prints all fields of the config")
-    else:
-        print(config_lib.to_json(config))
     if options.calibrate:
         # Only this trains, and needs what training does.
         from caejax.commands.estimate import time_line

@@ -1,13 +1,41 @@
 """Tables of what a config would run."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
+from ml_collections import ConfigDict
+
+from caejax import config as config_lib
+from caejax.config import SWITCHES
+from caejax.config.values import shown
 from caejax.models.size import image_flops, parameter_count, parameter_shapes
 from caejax.sweep.spec import SweepRun
+from caejax.terminal.lines import tell
 from caejax.terminal.numbers import counted
 from caejax.terminal.tables import print_table
 from caejax.training.task import model_from_config
+
+
+def print_changed(config: ConfigDict, swept: Collection[str]) -> None:
+    """Prints the fields of a config that are not at their defaults, and not swept.
+
+    The default is that of what is chosen: of the config's own corruption, for instance.
+    """
+    config, usual = config_lib.resolve(config), config_lib.default()
+    chosen = config_lib.default()
+    config_lib.override_all(chosen, {x: config_lib.get(config, x) for x in SWITCHES})
+    changed = []
+    for field in config_lib.field_names(config):
+        if field in swept or field.startswith("sweep."):
+            continue
+        value = config_lib.get(config, field)
+        if value != config_lib.get(usual if field in SWITCHES else chosen, field):
+            changed.append(f"  {field} = {shown(value)}")
+    neither = ", nor swept" if swept else ""
+    tell(f"fields not at their defaults{neither}; --all prints all:")
+    for line in changed or ["  none"]:
+        tell(line)
+    print()
 
 
 def print_runs(runs: list[SweepRun]) -> None:
