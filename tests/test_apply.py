@@ -199,7 +199,7 @@ def test_interpolation_of_large_images_ends_like_their_reconstructions(
     code, _, out = command("interpolate", *images, "--steps=2")
     made = arrays(out / "interpolation.npz")
     assert code == 0
-    code, _, out = command("reconstruct", *images)
+    code, _, out = command("reconstruct", *images, "--floats")
     assert code == 0
     for i in range(2):
         expected = arrays(out / f"{i}.npz")["output"]
@@ -208,7 +208,7 @@ def test_interpolation_of_large_images_ends_like_their_reconstructions(
 
 def test_denoise_adds_nothing_to_the_users_images(run, command, tmp_path):
     image = save(tmp_path / "own.png", digit())
-    code, _, out = command("denoise", image)
+    code, _, out = command("denoise", image, "--floats")
     output = arrays(out / "own.npz")["output"]
     expected = own_output(run, digit()[None, ..., None] / np.float32(255))[0]
     assert code == 0
@@ -241,10 +241,24 @@ def test_a_model_that_is_worse_than_its_input_is_not_used_in_silence(
 @pytest.mark.parametrize("size", [(1, 1), (3, 40), (16, 17), (70, 9)])
 def test_outputs_have_the_size_of_the_images(command, tmp_path, size):
     image = save(tmp_path / "any.png", digit(size=size))
-    code, errors, out = command("denoise", image)
+    code, errors, out = command("denoise", image, "--floats")
     assert (code, errors) == (0, [])
     assert arrays(out / "any.npz")["output"].shape == (*size, 1)
     assert np.asarray(Image.open(out / "any.png")).shape == size
+
+
+@pytest.mark.parametrize("name", ["denoise", "reconstruct"])
+def test_a_model_of_small_images_says_so_of_large_ones(command, tmp_path, name):
+    """Once, and not of those that are about as large."""
+    sizes = [(33, 34), (40, 60), (33, 32)]
+    images = [save(tmp_path / f"{i}.png", digit(i, x)) for i, x in enumerate(sizes)]
+    code, errors, _ = command(name, *images)
+    assert code == 0
+    assert errors == [
+        f"note: {images[0]} is 34x33, and the model was trained on whole images of "
+        "16x16 (glyphs): of what is not like those it may make something else"
+    ]
+    assert command(name, images[2], "--overwrite")[:2] == (0, [])
 
 
 def test_kinds_of_image_are_read_right(run, command, tmp_path):
@@ -256,7 +270,7 @@ def test_kinds_of_image_are_read_right(run, command, tmp_path):
     Image.fromarray(opaque, "LA").save(tmp_path / "in" / "alpha.png")
     still = Image.fromarray(pixels)
     still.save(tmp_path / "in" / "moving.gif", save_all=True, append_images=[still])
-    code, errors, out = command("denoise", tmp_path / "in")
+    code, errors, out = command("denoise", tmp_path / "in", "--floats")
     assert (code, errors) == (0, [])
     expected = own_output(run, pixels[None, ..., None] / np.float32(255))[0]
     for name in ("deep", "rgb", "palette", "alpha", "moving"):
@@ -296,7 +310,7 @@ def test_folders_that_cannot_be_read_are_named_and_the_others_done(
     monkeypatch.setattr(Path, "iterdir", iterdir)
     code, errors, out = command("denoise", tmp_path / "in")
     assert (code, errors) == (1, [f"error: {locked}: Permission denied"])
-    assert {path.name for path in out.glob("*.npz")} == {"a.npz", "d.npz"}
+    assert {path.name for path in out.iterdir()} == {"a.png", "d.png", "denoised.png"}
     code, errors, _ = command("denoise", locked)
     assert (code, errors) == (1, [f"error: {locked}: Permission denied"])
     # Where nobody is told, nothing is left out.
@@ -364,7 +378,7 @@ def test_images_of_one_name_are_both_kept(command, tmp_path):
     first = save(tmp_path / "a" / "x.png", digit(0))
     second = save(tmp_path / "b" / "x.png", digit(1))
     third = save(tmp_path / "reconstructions.png", digit(2))
-    code, _, out = command("reconstruct", first, second, third)
+    code, _, out = command("reconstruct", first, second, third, "--floats")
     names = {path.name for path in out.glob("*.npz")}
     assert code == 0
     assert names == {"x.npz", "x-2.npz", "reconstructions-2.npz"}
@@ -391,10 +405,10 @@ def test_nothing_is_written_over_unasked(command, tmp_path):
 def test_files_of_another_format_are_in_nobodys_way(suffix, other, tmp_path):
     job = Job(None, tmp_path, False, (), False, "test", 0, 8)
     image = save(tmp_path / f"x.{other}", digit())
-    claim(job, "denoised", [image], ["x"], suffix)
+    claim(job, "denoised", [image], ["x"], [suffix])
     save(tmp_path / f"x.{suffix}", digit())
     with pytest.raises(CaejaxError, match=rf"x\.{suffix} exists"):
-        claim(job, "denoised", [image], ["x"], suffix)
+        claim(job, "denoised", [image], ["x"], [suffix])
 
 
 def test_an_image_that_is_named_twice_is_done_once(tmp_path, monkeypatch):
@@ -423,8 +437,8 @@ def test_images_may_stand_behind_flags(command, tmp_path):
     images = [save(tmp_path / f"{i}.png", digit(i)) for i in range(2)]
     code, _, out = command("denoise", images[0], "--count=1", images[1])
     assert code == 0
-    assert (out / "0.npz").exists()
-    assert (out / "1.npz").exists()
+    names = {path.name for path in out.iterdir()}
+    assert names == {"0.png", "1.png", "denoised.png"}  # no floats unasked
 
 
 def test_images_of_any_name_may_stand_behind_two_dashes():

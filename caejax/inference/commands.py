@@ -19,12 +19,14 @@ from caejax.inference.job import (
     each,
     find_images,
     load_images,
+    note_if_larger,
     read_picture,
     small,
     tell,
     title_of,
     write_arrays,
     write_figure,
+    write_output,
 )
 from caejax.inference.neighbours import nearest
 from caejax.inference.noise_level import with_level
@@ -38,10 +40,16 @@ from caejax.terminal.numbers import counted
 _MOST_ENTRIES = 10**8  # in a mixture's covariances
 
 
-def reconstruct(job: Job) -> int:
-    """Writes what the model makes of images, and a figure of both."""
+def reconstruct(job: Job, *, floats: bool = False) -> int:
+    """Writes what the model makes of images, and a figure of both.
+
+    Args:
+      job: what every command is told.
+      floats: whether what comes of the user's images is written unrounded, too.
+    """
     if job.images:
-        return _apply_to_files(job, "reconstructions", "reconstruction")
+        return _apply_to_files(job, "reconstructions", "reconstruction", floats)
+    _refuse_flags({"--floats": floats})
     return _apply_to_split(job, "reconstructions", "reconstruction")
 
 
@@ -53,6 +61,7 @@ def denoise(
     memory: float | None = None,
     ensemble: bool = False,
     format: str = "png",
+    floats: bool = False,
 ) -> int:
     """Writes noisy images denoised: the user's as they are, or a corrupted split.
 
@@ -64,18 +73,19 @@ def denoise(
       memory: MiB for a tile; None for the default.
       ensemble: whether the mean of all eight flips and rotations is taken.
       format: of the user's images, "png" or "tiff".
+      floats: whether these are written unrounded, too.
     """
     if job.images:
-        how = photographs.How(level, tile, memory, ensemble, format)
+        how = photographs.How(level, tile, memory, ensemble, format, floats)
         return photographs.denoise(job, how)
     flags = {
         "--tile": tile,
         "--memory": memory,
         "--ensemble": ensemble,
         "--format": format != "png",
+        "--floats": floats,
     }
-    for flag in filter(flags.get, flags):
-        raise CaejaxError(f"{flag} is for images of yours; name some, or leave it out")
+    _refuse_flags(flags)
     if job.trained is None:
         raise CaejaxError(
             "there is nothing to denoise: name your images, or the run whose own data "
@@ -84,25 +94,32 @@ def denoise(
     return _apply_to_split(job, "denoised", "denoised", level)
 
 
-def _apply_to_files(job, title, row):
+def _refuse_flags(flags):
+    """Refuses the flags given that say how the user's images are done."""
+    for flag in filter(flags.get, flags):
+        raise CaejaxError(f"{flag} is for images of yours; name some, or leave it out")
+
+
+def _apply_to_files(job, title, row, floats):
     paths, failures = find_images(job)
     if not paths:
         return failures
     names = dict(zip(paths, image_files.output_names(paths, [title]), strict=True))
-    claim(job, title, paths, names.values())
+    claim(job, title, paths, names.values(), ("png", "npz") if floats else ("png",))
     model = trained.reconstruct(job.trained)
     shown: list[applied.Photograph] = []
+    said: list[str] = []
     most = min(len(paths), job.count, applied.PHOTOGRAPHS)
     pixels = applied.PIXELS / max(1, most)
 
     def work(path, advance):
         picture = read_picture(job, path)
         image = picture.values
+        note_if_larger(job.trained, path, image, said)
         seen = with_level(image[None], job.trained.model.noise_map)[0]
         output = any_size.apply(model, job.trained, seen, advance)
-        image_files.write(job.out / f"{names[path]}.png", output, picture)
-        image_files.write_npz(job.out / f"{names[path]}.npz", {"output": output})
-        tell(f"wrote {job.out / names[path]}.png and .npz of {path}")
+        made = write_output(job, names[path], output, picture, "png", floats)
+        tell(f"wrote {made} of {path}")
         if len(shown) < most:
             name = title_of(path, image, job.name)
             shown.append(applied.photograph(image, output, pixels, name))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from caejax.data import Split
+from caejax.data import SOURCES, Split
 from caejax.data.pictures import Picture, reduce_image
 from caejax.errors import (
     CaejaxError,
@@ -21,6 +21,7 @@ from caejax.inference.trained import Trained
 from caejax.report.style import paper_style, save
 from caejax.terminal import lines
 from caejax.terminal.bars import counting_bar
+from caejax.terminal.notes import note
 from caejax.terminal.numbers import counted
 from caejax.training.images import load_split
 
@@ -90,8 +91,8 @@ def read_picture(job: Job, path: Path) -> Picture:
     """
     channels = job.trained.model.shape[-1]
     picture = image_files.read(path, channels, convert=job.convert)
-    for note in picture.notes:
-        tell(f"{path}: {note}")
+    for line in picture.notes:
+        tell(f"{path}: {line}")
     return picture
 
 
@@ -157,7 +158,7 @@ def claim(
     title: str,
     paths: Sequence[Path] = (),
     names: Iterable[str] = (),
-    suffix: str = "png",
+    ends: Iterable[str] = ("png",),
 ) -> None:
     """Makes the output folder ready for a command's files.
 
@@ -165,12 +166,60 @@ def claim(
       job: Its folder is made ready.
       title: The name of the figure and its arrays.
       paths: The files of the images that are read.
-      names: The names of other pictures with their arrays.
-      suffix: How the files of those pictures end.
+      names: The names of other files.
+      ends: How those end, each of them.
     """
     files = [f"{title}.png", f"{title}.npz"]
-    files += [f"{name}.{end}" for name in names for end in (suffix, "npz")]
+    files += [f"{name}.{end}" for name in names for end in ends]
     image_files.claim(job.out, files, paths, overwrite=job.overwrite)
+
+
+def note_if_larger(
+    trained: Trained, path: Path, image: np.ndarray, said: list[str]
+) -> None:
+    """Says of the first image that is far larger than all that a model has seen.
+
+    Args:
+      trained: A model; those that were trained on parts of images take any.
+      path: The image's file.
+      image: (H, W, C).
+      said: What has been said of other images; it grows.
+    """
+    config, (height, width) = trained.config, image.shape[:2]
+    own = trained.model.shape
+    parts = config.train.crop_size or SOURCES[config.data.source].cut
+    if said or parts or height <= 2 * own[0] or width <= 2 * own[1]:
+        return
+    said.append(
+        f"{path} is {width}x{height}, and the model was trained on whole images of "
+        f"{own[1]}x{own[0]} ({config.data.source}): of what is not like those it may "
+        "make something else"
+    )
+    note(said[-1])
+
+
+def write_output(
+    job: Job, name: str, output: np.ndarray, like: Picture, suffix: str, floats: bool
+) -> str:
+    """Writes what came of one of the user's images.
+
+    Args:
+      job: To its folder.
+      name: The name of its files.
+      output: (H, W, C) in [0, 1].
+      like: What the user's image was.
+      suffix: "png" or "tif".
+      floats: Whether an .npz file holds it unrounded, too.
+
+    Returns:
+      What was written, in words.
+    """
+    file = job.out / f"{name}.{suffix}"
+    image_files.write(file, output, like)
+    if not floats:
+        return str(file)
+    image_files.write_npz(job.out / f"{name}.npz", {"output": output})
+    return f"{file} and .npz"
 
 
 def write_arrays(job: Job, title: str, arrays: dict[str, np.ndarray]) -> None:

@@ -13,9 +13,11 @@ from caejax.inference.job import (
     claim,
     each,
     find_images,
+    note_if_larger,
     tell,
     title_of,
     write_figure,
+    write_output,
 )
 from caejax.inference.noise_level import with_level
 from caejax.inference.trained import Trained
@@ -32,6 +34,7 @@ class How(NamedTuple):
     memory: float | None = None
     ensemble: bool = False
     format: str = "png"
+    floats: bool = False
 
 
 def denoise(job: Job, how: How) -> int:
@@ -53,21 +56,22 @@ def denoise(job: Job, how: How) -> int:
         return failures
     names = dict(zip(paths, image_files.output_names(paths, ["denoised"]), strict=True))
     suffix = _SUFFIX[how.format]
-    claim(job, "denoised", paths, names.values(), suffix)
+    ends = (suffix, "npz") if how.floats else (suffix,)
+    claim(job, "denoised", paths, names.values(), ends)
     models: dict[int, Trained] = {}
     shown: list[applied.Photograph] = []
+    said: list[str] = []
     most = min(len(paths), job.count, applied.PHOTOGRAPHS)
     pixels = applied.PIXELS / max(1, most)
 
     def work(path, advance):
         picture, model = _read(job, path, models)
+        note_if_larger(model, path, picture.values, said)
         output = run(model, picture.values, how, advance)
-        file = job.out / f"{names[path]}.{suffix}"
-        image_files.write(file, output, picture)
-        image_files.write_npz(job.out / f"{names[path]}.npz", {"output": output})
+        made = write_output(job, names[path], output, picture, suffix, how.floats)
         name = job.name or weights.DENOISERS[model.model.shape[-1]]
         chosen = f", by {name}" * (job.trained is None)
-        tell(f"wrote {file} and .npz of {path}{chosen}")
+        tell(f"wrote {made} of {path}{chosen}")
         if len(shown) < most:
             seen = picture.values.clip(0, 1)
             title = title_of(path, seen, name)
