@@ -432,6 +432,58 @@ def test_a_line_marks_where_rounding_begins():
     plt.close(figure)
 
 
+def stages(*values):
+    """A sweep whose ripples at periods 2, 4 and 8 are these along training, too."""
+    files = wide_sweep(["deconv_k3"])
+    ripples = dict(zip((2, 4, 8), values, strict=True))
+    curve = [
+        {"split": "val", "step": step, "loss": 1.0}
+        | {f"dc_ripple_db_s{p}": x for p, x in ripples.items()}
+        for step in (0, 10)
+    ]
+    rows = [
+        row | {f"test/dc_ripple_db_s{p}": x for p, x in ripples.items()}
+        for row in files.rows
+    ]
+    runs = {name: run._replace(rows=curve) for name, run in files.runs.items()}
+    return files._replace(rows=rows, runs=runs)
+
+
+@pytest.mark.parametrize(
+    ("values", "panels", "named"),
+    [
+        ((-9.0, -8.0, -7.0), (2, 4, 8), (2, 4, 8)),
+        ((-9.0, -8.0, -8.0000001), (2, 4), (2, 8)),
+        ((-9.0, -9.0, -9.0), (2,), (8,)),
+    ],
+)
+def test_periods_that_repeat_shorter_ones_are_not_shown_again(values, panels, named):
+    files = stages(*values)
+    figure = figures.ripple_steps(files)
+    assert [x.get_title() for x in figure.axes] == [f"period {p}" for p in panels]
+    plt.close(figure)
+    figure = figures.curves(files.runs["0"])
+    _, names = figure.axes[2].get_legend_handles_labels()
+    assert names == [f"period {p}" for p in panels]
+    plt.close(figure)
+    header, _ = tables.sweep_table(files)
+    wanted = [f"ripple s{p} (dBFS)" for p in named]
+    assert [name for name in header if name.startswith("ripple")] == wanted
+
+
+def test_an_axis_of_ripples_ends_where_rounding_begins():
+    figure = figures.ripple_steps(stages(-20.0, -30.0, -170.0))
+    figure.canvas.draw()
+    drawn = [list(axis.get_lines()[0].get_ydata()) for axis in figure.axes]
+    assert drawn == [[-20, -20], [-30, -30], [-100, -100]]
+    for axis in figure.axes:
+        assert -110 < axis.get_ylim()[0] < -100
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert labels[0] == "none"
+    assert "−20" in labels
+    plt.close(figure)
+
+
 def test_axes_that_are_logarithmic_are_so_where_they_can_be_and_say_so():
     """Losses by halves make equal steps; one that is not positive is drawn linear."""
     splits = [{"split": "train", "step": 8 * i, "loss": 2.0**-i} for i in range(5)]

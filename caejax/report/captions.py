@@ -29,7 +29,8 @@ CAPTIONS = {
     "that is flat. The numbers are its RMS in the image, in grey levels of 255, over "
     "the mean codes of test images.",
     "dc_ripple_steps": "DC ripple, what the decoder draws on constant codes, while "
-    "training. Below the dashed line there is only rounding.",
+    "training, at each period that its strides can make. On the dashed line there is "
+    "none: below -100 dBFS is only rounding.",
     "residual_spectrum": "Mean power spectrum of the test residuals (outputs minus "
     "clean images). The wedges point at the rows and columns of 1/2, 1/4 and 1/8 cycle "
     "per pixel. Where they cross, only a pattern of period 2, 4 or 8 can put a bright "
@@ -50,8 +51,8 @@ CAPTIONS = {
 _CONVOLUTIONAL = {
     "reconstructions": " And the ripple that the decoder draws on a constant code: "
     "black is below its mean, and white above it, by the grey levels of 255 beside it.",
-    "curves": " And the DC ripple: below the dashed line, if there is one, there is "
-    "only rounding.",
+    "curves": " And the DC ripple: on the dashed line, if there is one, there is "
+    "none, only rounding.",
 }
 _RANKED = 6  # decoders that a caption ranks, at most
 _ALL_ERRORS = (

@@ -39,6 +39,8 @@ _TALL = 9.0  # inches of a page
 _DPI = 200  # of figures
 _LINEAR = 10  # steps, up to which their axis is not logarithmic
 _PADDING = 0.1  # inches between pictures side by side
+_LEAST_SPAN = 40  # dB of an axis above rounding
+_ROUNDED = 1e-3  # dB; what is nearer is the same
 _TICKS = 6  # more values than that are not all written at their axis
 
 QUALITY, RIPPLE = "test/psnr", METRICS["dc_ripple_db"]
@@ -127,11 +129,12 @@ def curves(run: RunFiles, width: float = PAGE) -> Figure:
     if all_positive(run.rows, "loss"):
         _log_axis(axes[0])  # it falls by orders of magnitude
     if probed:
-        for name, style in styles([f"period {period}" for period in PERIODS]).items():
+        periods = _periods_of(run.rows)
+        for name, style in styles([f"period {period}" for period in periods]).items():
             points = curve(run.rows, column(RIPPLE, int(name.split()[1])), "val")
             _plot(axes[2], points, name, style)
         _ripple_axis(axes[2])
-        mark_rounding(axes[2])
+        _end_at_rounding(axes[2])
         axes[2].legend()
     head(figure, setting_of(run.config))
     return figure
@@ -195,6 +198,21 @@ def mark_rounding(axis: Axes) -> None:
         color="0.35",
     )
     axis.set_ylim(low, max(high, ROUNDING_DB + 5))
+
+
+def _end_at_rounding(axis):
+    """Ends an axis of dBFS where rounding begins, and draws what is below as none."""
+    low, high = axis.get_ylim()
+    if low >= ROUNDING_DB:
+        return
+    for line in axis.get_lines():
+        line.set_ydata(np.maximum(line.get_ydata(), ROUNDING_DB))
+    axis.axhline(ROUNDING_DB, **ROUNDING_LINE)
+    high = max(high, ROUNDING_DB + _LEAST_SPAN)
+    axis.set_ylim(ROUNDING_DB - 0.04 * (high - ROUNDING_DB), high)
+    ticks = [y for y in axis.get_yticks() if ROUNDING_DB < y <= high]
+    names = [f"{y:g}".replace("-", "\N{MINUS SIGN}") for y in ticks]
+    axis.set_yticks([ROUNDING_DB, *ticks], ["none", *names])
 
 
 def decoder_grid(
@@ -390,9 +408,11 @@ def ripple_steps(sweep: SweepFiles, width: float = PAGE) -> Figure | None:
     groups = _by_decoder(sweep)
     if not groups:
         return None
-    across = min(len(PERIODS), int(width / _PANEL))
-    across = across if across == len(PERIODS) else 1
-    down = len(PERIODS) // across
+    every = [row for runs in groups.values() for run in runs for row in run.rows]
+    periods = _periods_of(every)
+    across = min(len(periods), int(width / _PANEL))
+    across = across if across == len(periods) else 1
+    down = len(periods) // across
     figure, axes = plt.subplots(
         down,
         across,
@@ -402,7 +422,7 @@ def ripple_steps(sweep: SweepFiles, width: float = PAGE) -> Figure | None:
         squeeze=False,
     )
     looks = styles(list(groups))
-    for axis, period in zip(axes.flat, PERIODS, strict=True):
+    for axis, period in zip(axes.flat, periods, strict=True):
         for name, runs in groups.items():
             curves = [curve(r.rows, column(RIPPLE, period), "val") for r in runs]
             _band(axis, list(map(dict, curves)), name, looks[name])
@@ -410,13 +430,28 @@ def ripple_steps(sweep: SweepFiles, width: float = PAGE) -> Figure | None:
         axis.set_title(f"period {period}")
         axis.label_outer()
     for axis in axes.flat:
-        mark_rounding(axis)
+        _end_at_rounding(axis)
     handles = axes.flat[0].get_legend_handles_labels()
     figure.legend(*handles, **below(groups, width))
     fields = [f for f in sweep.fields if f not in decoder_fields(sweep)]
     many = max(map(len, groups.values())) > 1
     head(figure, ("Mean and range: " if many else "") + settings_of(sweep, fields))
     return figure
+
+
+def _periods_of(rows):
+    """Periods of the ripples of rows of metrics.jsonl, but those that repeat others.
+
+    Longer ones than decoders' strides multiply to hold the same as shorter ones.
+    """
+    return [PERIODS[0], *(p for p in PERIODS[1:] if _is_other(rows, p))]
+
+
+def _is_other(rows, period):
+    """Whether ripples of a period differ from those of half of it, but by rounding."""
+    names = column(RIPPLE, period), column(RIPPLE, period // 2)
+    pairs = [[row[name] for name in names] for row in rows if {*names} <= {*row}]
+    return not pairs or bool(np.abs(np.diff(pairs)).max() > _ROUNDED)
 
 
 def _by_decoder(sweep):
@@ -481,7 +516,7 @@ def against(sweep: SweepFiles, field: str, width: float = PAGE) -> Figure:
     for column_axes in columns[: len(settings)]:
         for axis, measure in zip(column_axes, drawn, strict=True):
             if measure != QUALITY:
-                mark_rounding(axis)
+                _end_at_rounding(axis)
     _name_values(axes[0, 0], field, sorted({row[field] for row in rows}))
     handles = axes[0, 0].get_legend_handles_labels()
     figure.legend(*handles, **below(looks, figure.get_figwidth()))

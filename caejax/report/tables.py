@@ -84,8 +84,22 @@ def by_setting(sweep: SweepFiles) -> tuple[list[str], dict[tuple, list[Row]]]:
 
 
 def known(sweep: SweepFiles, names: Sequence[str]) -> list[str]:
-    """Those of some columns of results.csv that a run has."""
-    return [name for name in names if any(name in row for row in sweep.rows)]
+    """Those of some columns of results.csv that a run has.
+
+    Without those of a period whose values are those of twice the period, as where
+    decoders' strides multiply to less.
+    """
+    there = [name for name in names if any(name in row for row in sweep.rows)]
+    return [name for name in there if not _is_repeated(sweep.rows, name, there)]
+
+
+def _is_repeated(rows, name, names):
+    stem, _, period = name.rpartition("_s")
+    twice = f"{stem}_s{2 * int(period)}" if period.isdigit() else ""
+    if twice not in names:
+        return False
+    pairs = [(row.get(name, np.nan), row.get(twice, np.nan)) for row in rows]
+    return np.allclose(*np.transpose(pairs), rtol=1e-5, atol=1e-6, equal_nan=True)
 
 
 def _headings(names):
