@@ -16,6 +16,7 @@ from caejax.files.locks import FILES_LOCK, holding
 from caejax.metrics.table import find, shown_columns
 from caejax.models.kinds import CONTENT, UPSAMPLING
 from caejax.report import (
+    applied,
     captions,
     crops,
     decoders,
@@ -429,6 +430,34 @@ def test_a_line_marks_where_rounding_begins():
     loud = wide_sweep(["deconv_k3"])
     figure = figures.against(loud, "corruption.level")
     assert not any("rounding" in t.get_text() for t in figure.findobj(Text))
+    plt.close(figure)
+
+
+def test_spectra_fill_their_axes_and_the_black_pixel_is_explained():
+    for side in (16, 15):
+        files = wide_sweep(["deconv_k3"])
+        runs = figures.comparable_runs(files)
+        (run,) = runs.values()
+        run.samples["residual_spectrum"] = np.ones((side, side))
+        axis = patterns.spectra(runs).axes[0]
+        left, right, bottom, top = axis.images[0].get_extent()
+        assert axis.get_xlim() == (left, right)
+        assert axis.get_ylim() == (bottom, top)
+        plt.close(axis.figure)
+    assert "middle is the mean" in captions.CAPTIONS["residual_spectrum"]
+
+
+def test_the_words_of_figures_say_what_numbers_are():
+    figure = figures.decoder_grid(wide_sweep(["deconv_k3"]))
+    told = [" ".join(x.get_text().split()) for x in figure.findobj(Text)]
+    ends = r"from −[\d.]+ \(black\) to \+[\d.]+ \(white\) of 255 grey levels"
+    assert any(re.search(ends, x) for x in told)
+    plt.close(figure)
+    x = np.zeros((3, 8, 8, 1))
+    figure = applied.interpolation((x[0], x[1]), list(x), [0, 0.125, 1])
+    titles = [axis.get_title() for axis in figure.axes]
+    assert titles == ["first", "0 %", "12.5 %", "100 %", "second"]
+    assert "of the second's" in figure.get_supxlabel()
     plt.close(figure)
 
 

@@ -291,12 +291,14 @@ def interpolation(
       images: the decoded images, one for each weight.
       weights: the weights of the second image's code.
     """
-    figure, axes = _grid(1, 2 + len(images), _shape(ends), below=_LINE)
+    figure, axes = _grid(1, 2 + len(images), _shape(ends), below=_LINE, extra=_LINE)
     pictures = (ends[0], *images, ends[1])
-    titles = ("image", *(f"{weight:.3g}" for weight in weights), "image")
+    titles = ("first", *(f"{100 * weight:.3g} %" for weight in weights), "second")
     for axis, picture, title in zip(axes[0], pictures, titles, strict=True):
         show_image(axis, picture)
         axis.set_title(title)
+    text = "between the two images: their codes mixed, with so much of the second's"
+    figure.supxlabel(text, fontsize=8)
     return figure
 
 

@@ -34,7 +34,7 @@ CAPTIONS = {
     "residual_spectrum": "Mean power spectrum of the test residuals (outputs minus "
     "clean images). The wedges point at the rows and columns of 1/2, 1/4 and 1/8 cycle "
     "per pixel. Where they cross, only a pattern of period 2, 4 or 8 can put a bright "
-    "pixel.",
+    "pixel. The black one in the middle is the mean, which is taken away.",
     "phase_means": "The residual pattern: the mean test residual (output minus clean "
     "image) of every phase of the longest period, minus the mean of all, in grey "
     "levels of 255. What is left of the images differs by phase, too, so the RMS of a "

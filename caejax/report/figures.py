@@ -250,9 +250,10 @@ def decoder_grid(
             images = _with_parts(images[:examples], windows)
             _column(axis, name, images, turned, room)
         # Beside the tiles, below target and input.
+        ends = in_greys(scale)
         text = (
-            "drawn on a constant code, in grey levels of 255: black to white "
-            f"±{in_greys(scale)}, below its RMS"
+            f"pattern on a constant code, from −{ends} (black) to +{ends} (white) of "
+            "255 grey levels, and its RMS"
         )
         _say(row[0], text, cell)
         chosen = names[band * each : (band + 1) * each]

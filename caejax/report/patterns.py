@@ -55,7 +55,9 @@ def spectra(runs: Runs, setting: str = "", width: float = PAGE) -> Figure | None
         )
         _mark_lattice(axis, power.shape)
         axis.set_title(title, pad=9)  # above the wedges
-        axis.set(xticks=[-0.5, 0, 0.5], yticks=[-0.5, 0, 0.5])
+        limits = axis.get_xlim(), axis.get_ylim()
+        ticks = [-0.5, 0]  # 0.5 is -0.5, and has no pixels of its own
+        axis.set(xticks=ticks, yticks=ticks, xlim=limits[0], ylim=limits[1])
         axis.set_xlabel("cycles per pixel")
         axis.grid(False)
         if axis.get_subplotspec().is_first_col():
