@@ -7,6 +7,7 @@ from PIL import Image
 
 from caejax.data.bsds500 import CBSD68
 from caejax.errors import CaejaxError
+from caejax.files.csv_files import write_csv
 from caejax.inference import trained
 from experiments.denoiser import between, elsewhere, failures
 from experiments.denoiser.measure import FEWEST, LEVELS, Photograph, noisy, psnr, table
@@ -133,7 +134,7 @@ def test_forms_of_photographs_that_validate():
     assert np.abs(ones[0] - whole).mean() > 0.01
 
 
-def test_shares_are_compared_with_the_first_image_by_image():
+def test_shares_are_compared_with_the_first_image_by_image(tmp_path):
     rows = [
         {"share": share, "form": form, "image": image, "level": level}
         | {"psnr": 30.0 + level + 10 * image + share * (1 + image)}
@@ -142,7 +143,9 @@ def test_shares_are_compared_with_the_first_image_by_image():
         for image in (0, 1)
         for level in between.LEVELS
     ]
-    lines = cells(between.table(rows))
+    write_csv(tmp_path / "between.csv", rows)
+    assert between.kept(tmp_path) == rows
+    lines = cells(between.table(between.kept(tmp_path)))
     assert [line[:2] for line in lines] == [
         [form, share] for form in between.FORMS for share in "01"
     ]

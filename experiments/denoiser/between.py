@@ -77,6 +77,11 @@ def in_form(image: np.ndarray, form: str, number: int) -> np.ndarray:
     return values
 
 
+def kept(out: Path) -> list[Row]:
+    """The rows of between.csv in a folder; none where there is no such file."""
+    return read_csv(out / "between.csv", numbers=("share", "psnr"))
+
+
 def measure(
     rows: list[Row], models: dict[float, Trained], data: Path, out: Path
 ) -> None:
@@ -141,7 +146,7 @@ def main() -> int:
     first, second = trained.find(args.first), trained.find(args.second)
     shares = SHARES if args.take is None else sorted({*SHARES, args.take})
     models = {share: between(first, second, share) for share in shares}
-    rows = read_csv(args.out / "between.csv", numbers=("psnr",))
+    rows = kept(args.out)
     measure(rows, models, args.data, args.out)
     (args.out / "between.md").write_text(table(rows))
     print(table(rows))
