@@ -146,7 +146,7 @@ def test_captions_of_runs_tell_only_of_what_is_drawn():
     said = captions.captions_of_run(dense)
     assert "ripple" not in said["reconstructions"] + said["curves"]
     probed = dense._replace(rows=[rows[0] | {"dc_ripple_db_s2": -30.0}])
-    assert "And the DC ripple: below" in captions.captions_of_run(probed)["curves"]
+    assert "And the DC ripple: what" in captions.captions_of_run(probed)["curves"]
 
 
 def test_the_part_with_most_in_it_is_enlarged():

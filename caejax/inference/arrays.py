@@ -99,8 +99,8 @@ def as_numpy(array: Array, name: str) -> NDArray[Any]:
         )
     if isinstance(array, str) or hasattr(array, "__fspath__"):
         raise CaejaxError(
-            f"{name}: {type(array).__name__} is no array; read the file first, or use "
-            "the command caejax with it"
+            f"{name}: {type(array).__name__} is no array; read the file first, by "
+            "PIL.Image.open for instance, or use the command caejax with it"
         )
     return foreign.as_numpy(array, name)
 

@@ -51,8 +51,8 @@ CAPTIONS = {
 _CONVOLUTIONAL = {
     "reconstructions": " And the ripple that the decoder draws on a constant code: "
     "black is below its mean, and white above it, by the grey levels of 255 beside it.",
-    "curves": " And the DC ripple: on the dashed line, if there is one, there is "
-    "none, only rounding.",
+    "curves": " And the DC ripple: what lies on the dashed line, if there is one, "
+    "is only rounding.",
 }
 _RANKED = 6  # decoders that a caption ranks, at most
 _ALL_ERRORS = (
