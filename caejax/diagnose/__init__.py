@@ -48,8 +48,9 @@ def diagnose(
       threshold_db: what the model draws of flat inputs, relative to its response to
         the constant itself, is a fault above this.
       behind: a layer's name, or a tensor's of ONNX: only the part behind it is probed,
-        with flat features of the mean and spread that the inputs give them there. None
-        for the whole model.
+        with flat features of the mean and spread that the inputs give them there. Of
+        what has no spatial axes, as a dense layer, the first map behind it is meant.
+        None for the whole model.
       examples: more inputs, each like `inputs`: flat colours, or features behind a
         layer, then have the mean and spread that all of them give.
 

@@ -23,6 +23,7 @@ from caejax.diagnose.places import (
     of_dimensions,
     scales,
 )
+from caejax.diagnose.probe import ROUNDING_DB
 from caejax.diagnose.reach import (
     as_of_large_images,
     before_bounds,
@@ -33,7 +34,8 @@ from caejax.diagnose.reach import (
     with_channels,
 )
 from caejax.diagnose.result import THRESHOLD_DB, Diagnosis
-from caejax.diagnose.trace import NOTHING, Trace, spatial
+from caejax.diagnose.starts import from_maps
+from caejax.diagnose.trace import NOTHING, Trace, own_channels_second, spatial
 from caejax.errors import CaejaxError
 
 
@@ -82,9 +84,34 @@ def inspect(
     periods = _that_fit(trace, places, periods, about)
     whole = _common([p for p in periods if p])
     given = [inputs, *examples]
-    drawn = _measure(trace, given, places, periods, whole, larger, about)
-    if behind is not None:  # what goes into the model does not go on
-        drawn |= {"slope": None, "turned": [0.0] * len(places)}
+    flat = _flats(trace, given)
+    began, start = from_maps(trace, places, given, flat[-1])
+    about += _of_start(start)
+    # Where it begins elsewhere, slopes of what goes into the model do not go on.
+    reached = behind is None and (start is None or not start.made)
+    drawn = _measure(
+        began,
+        given,
+        places,
+        periods,
+        whole,
+        larger,
+        about,
+        sloped=trace if reached else None,
+    )
+    drawn["content"] &= drawn["ripple"] is not None and drawn["ripple"] > threshold_db
+    if drawn["content"]:
+        about.append(_CONTENT)
+        drawn |= {"ripple": None, "rms": None, "by_period": {}}
+        drawn |= {"shares": [None] * len(places)}
+        drawn |= {"shares_by_period": [{}] * len(places)}
+    elif drawn["uneven"]:
+        about.append(
+            "flat inputs do not stay flat inside this model (positions, attention or "
+            f"normalisation over space), by {drawn['uneven']:.3g} RMS beside the "
+            "pattern: what is measured repeats all the same, but less regular patterns "
+            "are not seen"
+        )
     rows = [
         _row(place, period, *values, threshold_db, trace.form)
         for place, period, *values in zip(
@@ -103,9 +130,15 @@ def inspect(
             row |= _of_turned(gain, drawn["slope"])
             turned.append(row["name"])
     ripple = drawn["ripple"]
-    worst = ripple if ripple is not None else _by_places(places, rows)
+    worst, counted = ripple, rows
+    if ripple is None:
+        pairs = _drawing(places, rows, threshold_db)
+        worst, counted = _by_places(pairs), [row for _, row in pairs]
     clean = worst is None or worst <= threshold_db
-    verdict = _verdict(ripple, worst, rows, clean, whole, threshold_db)
+    verdict = _verdict(ripple, worst, counted, clean, whole, threshold_db)
+    verdict += f"; of the whole: {_UNEVEN}" * drawn["content"]
+    if start is not None:
+        verdict = verdict.replace("on flat inputs", f"on {_flat_there(start)}", 1)
     shown = _behind_others(trace, places, larger)
     beside = [row for row, x in zip(rows, shown, strict=True) if x and not row["clean"]]
     if clean and beside:
@@ -203,6 +236,7 @@ def drawn(trace: Trace, inputs: Sequence[np.ndarray]) -> dict[int, tuple[str, fl
         return {}
     trace = as_of_large_images(trace)
     given = _flats(trace, [inputs])
+    trace, _ = from_maps(trace, places, [inputs], given[-1])
     own = [_at(whole, larger, x) for x in places]
     shown = _Shown(places, own, len(inputs), trace.channel)
     trace.run(given, watch=shown.watch)
@@ -309,8 +343,29 @@ def _common(periods):
     return tuple(math.lcm(*axis) for axis in zip(*periods, strict=True))
 
 
-def _measure(trace, examples, places, periods, whole, larger, about):
+def _flat_there(start):
+    return f"flat features of {start.sizes} behind {', '.join(start.names)}"
+
+
+def _of_start(start):
+    """What is said of a model that is not probed from its inputs on."""
+    if start is not None:
+        names = ", ".join(start.names)
+        made = f"features become a map only behind {names}, which is no flat one"
+        other = f"what {names} makes differs from place to place, whatever goes in"
+        why = made if start.made else other
+        yield f"{why}: probed from there on, with flat features of {start.sizes}"
+
+
+def _measure(trace, examples, places, periods, whole, larger, about, sloped):
+    """What the model and its places draw of flat inputs.
+
+    Args:
+      sloped: the trace whose inputs are slopes; None where those do not go on.
+    """
     nothing = {
+        "content": False,
+        "uneven": 0.0,
         "ripple": None,
         "rms": None,
         "slope": None,
@@ -337,7 +392,9 @@ def _measure(trace, examples, places, periods, whole, larger, about):
         )
     if _are_at_bounds(images) and (earlier := before_bounds(trace)):
         about.append(earlier.about[-1])
-        return _measure(earlier, examples, places, periods, whole, larger, about)
+        sloped = sloped and before_bounds(sloped)
+        given = (places, periods, whole, larger, about, sloped)
+        return _measure(earlier, examples, *given)
     try:
         each = [probe.pattern(y, whole) for y in images]
     except ValueError as error:
@@ -353,29 +410,26 @@ def _measure(trace, examples, places, periods, whole, larger, about):
         )
         return nothing
     found = _mean(each)
-    seen = decibels(found.power / max(found.level, 1e-300)) > _ROUNDING_DB
+    seen = decibels(found.power / max(found.level, 1e-300)) > ROUNDING_DB
     shares = [
         _shares(images[:_SHARED], place, trace, given, whole)
         if period and seen
         else (None, {})
         for place, period in zip(places, periods, strict=True)
     ]
-    if found.rest > max(1e-6 * found.level, found.power):
-        about.append(
-            "flat inputs do not stay flat inside this model (positions, attention or "
-            "normalisation over space), by "
-            f"{np.sqrt(found.rest):.3g} RMS beside the pattern: what is measured "
-            "repeats all the same, but less regular patterns are not seen"
-        )
+    uneven = found.rest > max(1e-6 * found.level, found.power)
     flat = given[0]
     slopes = None
-    if not reads_tokens(trace, inputs[0].shape):
-        slopes = _on_slopes(trace, inputs, flat, images[0], whole)
+    if sloped is not None and not reads_tokens(trace, inputs[0].shape):
+        made = images[0] if sloped is trace else sloped.run([flat])[0]
+        slopes = _on_slopes(sloped, inputs, flat, made, whole)
     return {
+        "content": found.is_content,
+        "uneven": float(np.sqrt(found.rest)) if uneven else 0.0,
         "ripple": found.db,
         "rms": float(np.sqrt(found.power)),
         "slope": slopes,
-        "turned": _turned(trace, inputs, flat, places, whole, slopes),
+        "turned": _turned(sloped, inputs, flat, places, whole, slopes),
         "by_period": {
             period: decibels(power / max(found.level, 1e-300))
             for period, power in _powers(images, whole).items()
@@ -397,7 +451,6 @@ def _at_places(trace, given, places, periods):
 
 
 _SHARED = 2  # flat inputs that shares are measured on; each place runs the model anew
-_ROUNDING_DB = -100.0  # float32's; below that there is nothing to be shared out
 
 
 def _are_at_bounds(images):
@@ -469,12 +522,15 @@ class _Shown:
         if array.ndim != len(stride) + 2:
             return
         period = self._periods[n]
-        array = _second(array, self._channel, place.channel)
-        self.drawn[n].append(probe.pattern(array, period, stride).db)
+        array = own_channels_second(array, self._channel, place.channel)
+        found = probe.pattern(array, period, stride)
+        if found.is_content and not is_resize(place):  # which draws nothing itself
+            return
+        self.drawn[n].append(found.db)
         features = self._features.get(place.reads)
         if place.phases is None or features is None or features.ndim != array.ndim:
             return
-        features = _second(features, self._channel, place.channel_read)
+        features = own_channels_second(features, self._channel, place.channel_read)
         before = [n // s for n, s in zip(period, stride, strict=True)]
         cell, _ = probe.fold(features, before)
         constant = cell.mean(tuple(range(2, cell.ndim)))
@@ -485,19 +541,6 @@ class _Shown:
         axes = tuple(range(2, made.ndim))
         level = (made.mean(axes) ** 2).mean()
         self.predicted[n].append(decibels(made.var(axes).mean() / max(level, 1e-300)))
-
-
-def _second(array, channel, own):
-    """An array as it is shown, with its own channels second.
-
-    Args:
-      array: whose axis `channel` was moved there.
-      channel: of the model's images.
-      own: of the array, as it was made; None for the same.
-    """
-    if own is None:
-        return array
-    return np.moveaxis(np.moveaxis(array, 1, channel), own, 1)
 
 
 _FAINT = 1e-3  # RMS of a result, absolute, and to that of the inputs as they are
@@ -541,7 +584,7 @@ def _shares(images, place, trace, given, whole):
     if place.change is None:
         return None, {}
     found = _mean([probe.pattern(y, whole) for y in images])
-    least = found.level * 10 ** (_ROUNDING_DB / 10)
+    least = found.level * 10 ** (ROUNDING_DB / 10)
     powers = {p: x for p, x in _powers(images, whole).items() if x > least}
     if not place.change or not found.power:
         return 0.0, dict.fromkeys(powers, 0.0)
@@ -704,6 +747,12 @@ def _without_probe(worst, rows, clean, threshold_db):
     )
 
 
+_UNEVEN = "not flat, not measured"
+_CONTENT = (
+    "features do not stay flat inside this model (positions, attention, noise or "
+    "normalisation over space), and what seems to repeat in the result is no more than "
+    "such features give by chance"
+)
 _UNMEASURED = (
     "what it draws of flat inputs was not measured, and the lines below say why"
 )
@@ -729,11 +778,20 @@ def _reserve(bodies):
     return f"; what runs inside of {bodies} was not looked into" if bodies else ""
 
 
-def _by_places(places, rows):
+def _drawing(places, rows, threshold_db):
+    """The places, but for resizes that pass on what others draw, or content."""
+    return [
+        (place, row)
+        for place, row in zip(places, rows, strict=True)
+        if not is_resize(place) or (row["ripple_db"] or threshold_db) <= threshold_db
+    ]
+
+
+def _by_places(pairs):
     """The worst of what places draw at their own results, or of their kernels."""
     known = [
         _by_kernels([place]) if row["ripple_db"] is None else row["ripple_db"]
-        for place, row in zip(places, rows, strict=True)
+        for place, row in pairs
     ]
     return max((x for x in known if x is not None), default=None)
 
@@ -756,4 +814,4 @@ def _verdict(ripple, worst, rows, clean, whole, threshold_db):
 
 def _decibels(ripple):
     """What is drawn, and whether it is no more than rounding."""
-    return f"{ripple:.1f} dB{' (only rounding)' * (ripple < _ROUNDING_DB)}"
+    return f"{ripple:.1f} dB{' (only rounding)' * (ripple < ROUNDING_DB)}"

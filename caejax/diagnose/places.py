@@ -116,7 +116,18 @@ def find_places(trace: Trace) -> list[Place]:
             found.append(_unknown(step, steps, users, trace.channel))
     # Several ways may lead on from one.
     places = {place.output: place for place in found if place}.values()
+    several = [x for x in places if not _is_of_one_pixel(x, steps, trace.channel)]
+    places = several or places
     return [x for x in places if not _is_of_tokens(x, steps.get(trace.results[0]))]
+
+
+def _is_of_one_pixel(place, steps, channel):
+    """Whether a kernel makes all of its result of one pixel: nothing repeats there."""
+    if place.layer is None:
+        return False
+    sizes = spatial(steps[place.layer].shape_in, channel)
+    along = zip(sizes, place.stride, strict=True)
+    return all(n == 1 for n, s in along if s > 1)
 
 
 def _is_of_tokens(place, result):

@@ -6,6 +6,7 @@ a larger image (`caejax.diagnose.reach.as_of_large_images`). What its result is 
 by, and repeats, is what the model draws by itself.
 """
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -18,6 +19,8 @@ FLATS = 3
 SIDE = 96  # pixels at least of what runs of caejax are given, if they take any number
 # Left out at each border, where there is room: a third, and at least four periods.
 _MARGIN = 4
+_CERTAIN = 4.0  # times what chance gives
+ROUNDING_DB = -100.0  # float32's; what is below that is nothing
 LEAST_CELLS = 4  # along an axis, so that there is a margin
 
 
@@ -28,16 +31,23 @@ class Pattern(NamedTuple):
       power: mean over images and channels of the variance over phases.
       level: mean square of what is not pattern: the response to the constant itself.
       rest: mean square of what is neither, and does not repeat.
+      chance: the power that would be found of the rest alone, if it were random.
     """
 
     power: float
     level: float
     rest: float
+    chance: float = 0.0
 
     @property
     def db(self) -> float:
         """The pattern relative to the constant's own response, at least -200 dB."""
         return decibels(self.power / max(self.level, 1e-300))
+
+    @property
+    def is_content(self) -> bool:
+        """Whether what seems to repeat may be what does not repeat, by chance."""
+        return bool(self.power < _CERTAIN * self.chance and self.db > ROUNDING_DB)
 
 
 def is_image(array: np.ndarray) -> bool:
@@ -133,10 +143,14 @@ def pattern(
     cell, rest = fold(image, period)
     axes = tuple(range(2, cell.ndim))
     level = (cell.mean(axes) ** 2).mean()
-    steady, _ = fold(image - _trend(image, period), period)
-    steady = means_within(steady, within or period)
+    steady, moving = fold(image - _trend(image, period), period)
+    chance = (moving**2).mean() * np.size(steady) / np.size(moving)
+    within = within or period
+    steady = means_within(steady, within)
+    chance *= math.prod(within) / math.prod(period)  # of means of several phases
     power = steady.var(axes).mean()
-    return Pattern(float(power), float(level), float((rest**2).mean()))
+    found = (power, level, (rest**2).mean(), chance)
+    return Pattern(*map(float, found))
 
 
 def _trend(image, period):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from caejax.diagnose import probe, roles
+from caejax.diagnose import roles, starts
 from caejax.diagnose.places import Place
 from caejax.diagnose.trace import (
     NOTHING,
@@ -29,7 +29,8 @@ def from_there(
       trace: of the model.
       places: of the model.
       inputs: of several runs, what gives the features there their mean and spread.
-      name: of a tensor, a layer, or a part that holds layers: its last result.
+      name: of a tensor, a layer, or a part that holds layers: its last result, or, if
+        that has no spatial axes, as of a dense layer, the first behind it that has.
 
     Returns:
       The trace, in whose runs that result is flat, whatever goes into the model: of
@@ -37,8 +38,8 @@ def from_there(
       the others; and the places behind it.
 
     Raises:
-      CaejaxError: nothing is called that, it is the model's own result, or has no
-        spatial axes.
+      CaejaxError: nothing is called that, it is the model's own result, or neither it
+        nor what is behind it has spatial axes.
     """
     start = _find(trace, name)
     if start == trace.results[0]:
@@ -46,29 +47,20 @@ def from_there(
             f"{name} is the model's result, behind which there is nothing to probe; "
             "name what it is made of"
         )
-    shown: list[np.ndarray] = []
-    trace.run(inputs, watch={start: shown.append})
-    features = shown[0]
-    if features.ndim < 3:
+    first = starts.next_map(trace, start)
+    if first is None:
+        shape = next(x.shape for x in trace.steps if x.index == start)
         raise CaejaxError(
-            f"{name} has the shape {features.shape}, and features need spatial axes "
-            "to be flat along; name another layer"
+            f"{name} has the shape {shape}, and features need spatial axes to be flat "
+            "along, which nothing behind it has; name another layer"
         )
-
-    def run(given, changes=NOTHING, watch=NOTHING):
-        return [
-            trace.run([x], {**changes, start: _flat(n, changes)}, watch)[0]
-            for n, x in enumerate(given)
-        ]
-
-    def _flat(seed, changes):
-        return changes.get(start, Change())._replace(value=probe.flats(shown, seed))
-
-    behind = _behind(trace, start)
+    axis = starts.channel_axis(trace, first)
+    behind = _behind(trace, first)
     kept = [place for place in places if place.input in behind]
-    shape = "x".join(map(str, features.shape[1:]))
+    shape = starts.sizes(trace, first, axis)
     told = f"probed from {name} on, with flat features of {shape} there"
-    return trace._replace(run=run, about=(*trace.about, told)), kept
+    began = starts.with_flat(trace, {first: axis}, inputs)
+    return began._replace(about=(*trace.about, told)), kept
 
 
 def _find(trace, name):

@@ -178,6 +178,19 @@ def spatial(shape: tuple[int, ...], channel: int) -> tuple[int, ...]:
     return shape[2:] if channel == 1 else shape[1:-1]
 
 
+def own_channels_second(array: np.ndarray, channel: int, own: int | None) -> np.ndarray:
+    """An array as runs show it, with its own channels second.
+
+    Args:
+      array: whose axis `channel` was moved there.
+      channel: of the model's images.
+      own: of the array, as it was made; None for the same.
+    """
+    if own is None:
+        return array
+    return np.moveaxis(np.moveaxis(array, 1, channel), own, 1)
+
+
 def of_images(dims: Sequence[int], given: int) -> int:
     """Which of several results is looked at: the first that may hold images.
 
