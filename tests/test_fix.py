@@ -289,6 +289,37 @@ def test_the_record_warns_of_what_is_far_from_its_targets(dirty, tmp_path, monke
     lines = [x for x in str(record).splitlines() if path not in x]
     assert max(map(len, lines)) <= 60
     assert record["warning"] in " ".join(str(record).split())
+    assert " ".join(str(record).split()).endswith(record["warning"])
+    change = record["images"]["targets"]["change"]["mean_db"]
+    assert record["loss_db"] == -change > 0
+
+
+def test_a_script_can_tell_what_was_lost(dirty, tmp_path, capsys):
+    (tmp_path / "images").mkdir()
+    values = np.random.default_rng(0).random((3, 8, 8), np.float32)
+    np.save(tmp_path / "images" / "0.npy", values)
+    (tmp_path / "targets").mkdir()
+    np.save(tmp_path / "targets" / "0.npy", as_function(read(dirty))(values[None])[0])
+    given = [f"--{name}={tmp_path / name}" for name in ("images", "targets")]
+    for loss, code in (("0.5", command.WORSE), ("inf", 0)):
+        words = [str(dirty), f"--out={tmp_path / loss}.onnx", f"--max-loss={loss}"]
+        assert command.main([*words, *given]) == code
+    words = [str(dirty), f"--out={tmp_path / 'x.onnx'}", "--max-loss=1"]
+    assert command.main(words) == 1
+    assert "give --images and --targets" in capsys.readouterr().err
+    assert not (tmp_path / "x.onnx").exists()
+
+
+def test_of_a_run_that_was_trained_further_that_loss_counts():
+    moved = {"targets": {"change": {"mean_db": -9.0}}}
+    record = {"quality": QUALITY, "images": None}
+    lost = QUALITY["before_psnr_db"] - QUALITY["after_psnr_db"]
+    assert cost.loss(record) == lost
+    assert cost.loss(record | {"images": moved}) == 9.0
+    tuned = QUALITY | {"finetuned_psnr_db": 19.0, "epochs": 2}
+    best = QUALITY["before_psnr_db"] - 19.0
+    assert cost.loss({"quality": tuned, "images": moved}) == best
+    assert cost.loss({"quality": None, "images": None}) is None
 
 
 def test_what_is_trained_in_place_of_kinds_without_a_tied_form():

@@ -13,9 +13,10 @@ from caejax.errors import CaejaxError, exit_code
 from caejax.files.paths import expand
 from caejax.files.records import add_json, tell
 from caejax.runtime.parsers import create_parser, reading
-from caejax.terminal.numbers import whole
+from caejax.terminal.numbers import decibels, whole
 
 LEFT = 3  # exit code: a pattern above the threshold is left
+WORSE = 4  # exit code: more PSNR was lost than --max-loss allows
 
 _DESCRIPTION = """\
 Mends a model that draws checkerboards: kernels and biases are moved by the least change
@@ -29,8 +30,8 @@ its phases kept equal, which won the loss back. It needs layers of the kinds dec
 shuffle_k3 or shuffle_icnr; in place of a model of another kind train a new one, of
 nearest_k3 or deconv_k4_tied, which draw no grid.
 
-Exit codes: 0 clean now, 3 a pattern above -60 dB is left, 1 something that cannot be
-read or written.
+Exit codes: 0 clean now, 3 a pattern above -60 dB is left, 4 clean, but worse by more
+than --max-loss, 1 something that cannot be read or written.
 """
 
 
@@ -50,6 +51,13 @@ def parse(argv: Sequence[str], program: str) -> argparse.Namespace:
         help="train a run so many epochs further with its phases kept equal; "
         "written to FILE-tuned",
     )
+    add(
+        "--max-loss",
+        type=reading(decibels),
+        metavar="DB",
+        help="exit with 4 if the mended model (of --finetune the one trained further) "
+        "has lost more PSNR; needs a run, or --targets",
+    )
     add_json(parser)
     return parser.parse_args(argv)
 
@@ -65,7 +73,13 @@ def _fix(args):
 
     if args.finetune < 0:
         raise CaejaxError(f"--finetune is {args.finetune}; it counts epochs")
-    if expand(args.model, "MODEL").is_dir():
+    is_run = expand(args.model, "MODEL").is_dir()
+    if args.max_loss is not None and not (is_run or args.targets):
+        raise CaejaxError(
+            "--max-loss is of what --targets measure, which are missing: give --images "
+            "and --targets"
+        )
+    if is_run:
         from caejax.runtime.startup import start
 
         start()
@@ -77,7 +91,10 @@ def _fix(args):
         finetune=args.finetune,
     )
     tell(found, args.json)
-    return 0 if found["clean"] else LEFT
+    if not found["clean"]:
+        return LEFT
+    lost = args.max_loss is not None and found["loss_db"] > args.max_loss
+    return WORSE if lost else 0
 
 
 if __name__ == "__main__":

@@ -68,6 +68,25 @@ def of_run(quality: Mapping[str, Any], untied: str, out: str) -> str:
     )
 
 
+def loss(record: Mapping[str, Any]) -> float | None:
+    """By how many dB of PSNR a mended model is worse; the most that was measured.
+
+    Args:
+      record: of what was mended; of a run that was trained further that one counts.
+
+    Returns:
+      Less than 0 where it is better; None where it was not measured.
+    """
+    quality, moved = record["quality"] or {}, record["images"]
+    found = []
+    if quality:
+        after = quality.get("finetuned_psnr_db", quality["after_psnr_db"])
+        found.append(quality["before_psnr_db"] - after)
+    if moved and moved["targets"] and "epochs" not in quality:
+        found.append(-moved["targets"]["change"]["mean_db"])
+    return max(found, default=None)
+
+
 def on_targets(moved: Mapping[str, Any] | None, out: str) -> str:
     """A warning where a model is much further from what should come out.
 
