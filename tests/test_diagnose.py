@@ -715,6 +715,33 @@ def test_layers_that_draw_a_pattern_together_are_said_to(normal, tmp_path, capsy
     assert [line.split()[-1] for line in text.splitlines()[3:5]] == ["weakens", "%"]
 
 
+def test_shares_tell_which_layer_where_each_weakens_the_whole():
+    """Then they are those of the strongest period; layers of one name are numbered."""
+    place = {"name": "up", "operation": "resize", "verdict": "clean", "cure": ""}
+    place |= dict.fromkeys(("gain_spread_db", "overlap_db", "bias_spread"))
+    place |= {"ripple_db": 1.0, "stride": [2.0], "kernel": [3], "period": [2]}
+    record = Diagnosis(
+        places=[
+            place | {"share": -0.4, "share_by_period": {"2": 0.4, "4": -0.3}},
+            place | {"share": -0.2, "share_by_period": {"2": -3, "4": 1.0}},
+        ],
+        ripple_db_by_period={"2": -30.0, "4": -3.0},
+        about=[],
+        verdict="",
+    )
+    text = to_text(record)
+    first, second = text.splitlines()[3:5]
+    assert first.startswith("up (1) ")
+    assert first.endswith("weakens")
+    assert second.startswith("up (2) ")
+    assert second.split()[-2:] == ["100", "%"]
+    assert "share: here of period 4, the strongest" in text
+    assert "layers up (1), up (2): clean" in text
+    assert "layer up (2) (resize) draws 100 % of it" in text
+    record["places"][0]["share"] = -0.001
+    assert to_text(record).splitlines()[3].split()[-2:] == ["0", "%"]
+
+
 def test_the_verdict_is_first_and_fits_a_terminal(normal, tmp_path):
     nodes = [
         ("ConvTranspose", ["x", "w"], ["a"], {"strides": [2, 2]}),

@@ -37,12 +37,52 @@ def to_text(found: Diagnosis, width: int | None = None) -> str:
         left out, and sentences are broken between words; None for any.
     """
     lines, legend = [broken(found["verdict"], width)], []
-    if found["places"]:
-        names = _shown(found["places"], width)
-        lines += ["", *_lines(found["places"], names), ""]
+    places, period = _numbered(found["places"]), _period_shared(found)
+    if places:
+        shared = _with_shares_of(places, period)
+        names = _shown(shared, width)
+        lines += ["", *_lines(shared, names), ""]
         legend = [_LEGEND[name] for name in names if name in _LEGEND]
-    said = [*_sentences(found["places"]), *_by_period(found), *found["about"], *legend]
+        if period:
+            legend.append(_OF_PERIOD.format(period))
+    drawn = found["ripple_db_by_period"]
+    said = [*_sentences(places), *_by_period(drawn, places), *found["about"], *legend]
     return "\n".join([*lines, *(broken(line, width) for line in said)])
+
+
+def _numbered(places):
+    """The places, with numbers behind names that several have."""
+    names = [place["name"] for place in places]
+    return [
+        place | {"name": f"{name} ({names[: n + 1].count(name)})"}
+        if names.count(name) > 1
+        else place
+        for n, (name, place) in enumerate(zip(names, places, strict=True))
+    ]
+
+
+def _period_shared(found):
+    """The strongest period, where no place has a share of the whole; else None."""
+    shares = [x["share"] for x in found["places"] if x["share"] is not None]
+    drawn = found["ripple_db_by_period"]
+    if not (shares and drawn) or any(round(100 * x) >= 0 for x in shares):
+        return None
+    strongest = max(drawn, key=drawn.get)
+    parts = [x["share_by_period"].get(strongest, -1) for x in found["places"]]
+    return strongest if any(round(100 * x) > 0 for x in parts) else None
+
+
+def _with_shares_of(places, period):
+    """The places, with their shares of one period in place of those of all."""
+    if period is None:
+        return places
+    return [x | {"share": x["share_by_period"].get(period)} for x in places]
+
+
+_OF_PERIOD = (
+    "share: here of period {}, the strongest; of all periods together each layer "
+    "weakens what the others draw"
+)
 
 
 def _sentences(places):
@@ -61,9 +101,8 @@ def _of_layers(names, sentence):
     return f"layers {', '.join(names)}: {each}{sentence}"
 
 
-def _by_period(found):
+def _by_period(drawn, places):
     """Which places draw each period, where there are several."""
-    drawn, places = found["ripple_db_by_period"], found["places"]
     return [
         _shared_out(period, drawn[period], places)
         for period in (drawn if len(drawn) > 1 else ())
@@ -149,7 +188,8 @@ def _cell(key, value):
     if value is None:
         return "-"
     if key == "share":
-        return "weakens" if round(100 * value) < 0 else f"{100 * value:.0f} %"
+        share = round(100 * value)  # a whole number, of which none is -0
+        return "weakens" if share < 0 else f"{share} %"
     if key in ("stride", "kernel", "period"):
         return "x".join(f"{x:g}" for x in value) or "-"
     if isinstance(value, float):
