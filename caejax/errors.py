@@ -2,6 +2,8 @@
 
 import difflib
 import errno
+import functools
+import inspect
 import os
 import re
 import sys
@@ -9,10 +11,11 @@ import tempfile
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 from caejax.terminal.lines import printable
 
+Params = ParamSpec("Params")
 Value = TypeVar("Value")
 
 
@@ -26,6 +29,10 @@ class CaejaxError(Exception):
 
 class WrongValue(CaejaxError, ValueError):
     """An argument of a function, such as an array's shape, that it cannot take."""
+
+
+class WrongArgument(CaejaxError, TypeError):
+    """An argument that a function does not have."""
 
 
 def lookup(
@@ -73,6 +80,26 @@ def chosen(words: Iterable[str], known: Iterable[str], flag: str) -> list[str]:
             f"known: all, {', '.join(known)}"
         )
     return [name for name in known if name in words]
+
+
+def refuse_unknown(function: Callable[Params, Value]) -> Callable[Params, Value]:
+    """A function that says of arguments which it does not have what it has.
+
+    What it raises of these is a `CaejaxError` and a `TypeError`.
+    """
+    names = list(inspect.signature(function).parameters)
+
+    @functools.wraps(function)
+    def checked(*args: Params.args, **kwargs: Params.kwargs) -> Value:
+        for name in kwargs:
+            if name not in names:
+                raise WrongArgument(
+                    f"{function.__name__} has no argument {name!r}"
+                    f"{did_you_mean(name, names)}; it has {', '.join(names)}"
+                )
+        return function(*args, **kwargs)
+
+    return checked
 
 
 def did_you_mean(

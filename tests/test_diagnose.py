@@ -1060,3 +1060,12 @@ def test_of_several_results_of_a_function_the_image_is_looked_at():
     found = diagnose(function, np.ones((1, 16, 16, 3), np.float32))
     assert found["period"] == [2, 2]
     assert diagnose(lambda x: x.mean(), np.ones((1, 16, 16, 3), np.float32)).clean
+
+
+def test_a_prompt_shows_the_table_and_names_are_told(torch, normal):
+    model, x = torch.nn.Upsample(scale_factor=2), normal(1, 3, 12, 12)
+    found = diagnose(model, x)
+    assert repr(found) == str(found)
+    assert "the model draws nothing at period 2x2 (" in found["verdict"]
+    with pytest.raises(TypeError, match="did you mean 'threshold_db'"):
+        diagnose(model, x, threshold=3)

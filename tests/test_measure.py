@@ -551,3 +551,11 @@ def test_arrays_that_do_not_fit():
         caejax.measure(np.zeros((32, 32)), np.zeros((32, 30)))
     with pytest.raises(CaejaxError, match="empty list"):
         caejax.measure([])
+
+
+def test_a_prompt_shows_the_lines_and_names_are_told():
+    image = np.full((96, 96), 0.5, np.float32)
+    found = caejax.measure(image)
+    assert repr(found) == str(found)
+    with pytest.raises(TypeError, match="did you mean 'threshold_db'"):
+        caejax.measure(image, threshold=3)

@@ -17,7 +17,7 @@ import numpy as np
 from caejax import weights
 from caejax.diagnose.inspect import inspect
 from caejax.diagnose.result import THRESHOLD_DB, Diagnosis
-from caejax.errors import CaejaxError, did_you_mean
+from caejax.errors import CaejaxError, did_you_mean, refuse_unknown
 from caejax.files.paths import expand
 from caejax.files.safetensors import SUFFIX
 from caejax.ops.foreign import as_numpy, is_array, libraries
@@ -26,6 +26,7 @@ from caejax.parameters import threshold
 __all__ = ["Diagnosis", "diagnose"]
 
 
+@refuse_unknown
 def diagnose(
     model: Any,
     inputs: Any = None,

@@ -802,9 +802,12 @@ def _verdict(ripple, worst, rows, clean, whole, threshold_db):
         return _without_probe(worst, rows, clean, threshold_db)
     if clean:
         period = f" at period {size}" * (max(whole) > 1)
+        much = f"{ripple:.1f} dB{period}"
+        if ripple < ROUNDING_DB:
+            much = f"nothing{period} ({ripple:.1f} dB: only rounding)"
         return (
-            f"clean: on flat inputs the model draws {_decibels(ripple)}{period}; the "
-            f"limit is {threshold_db:g} dB"
+            f"clean: on flat inputs the model draws {much}; the limit is "
+            f"{threshold_db:g} dB"
         )
     return (
         f"draws a pattern of period {size} on flat inputs: {ripple:.1f} dB against the "

@@ -27,6 +27,8 @@ class Diagnosis(dict[str, Any]):
     def __str__(self) -> str:
         return to_text(self, columns())
 
+    __repr__ = __str__  # what a prompt shows
+
 
 def to_text(found: Diagnosis, width: int | None = None) -> str:
     """The record as a table and sentences, the verdict first.

@@ -43,6 +43,8 @@ class Fixed(dict[str, Any]):
         width = columns()
         return "\n".join(broken(line, width) for line in _lines(self))
 
+    __repr__ = __str__  # what a prompt shows
+
 
 def fix(module: Any, inputs: Any = None, *, verbose: bool = True) -> Any:
     """Mends a copy of a PyTorch module.

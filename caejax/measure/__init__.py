@@ -7,7 +7,7 @@
 import os
 from typing import Any
 
-from caejax.errors import CaejaxError
+from caejax.errors import CaejaxError, refuse_unknown
 from caejax.files.paths import expand
 from caejax.measure import files, picture, search
 from caejax.measure.images import Seen, see_all
@@ -24,6 +24,7 @@ __all__ = ["Measurement", "measure"]
 _DETAIL_DB = 10
 
 
+@refuse_unknown
 def measure(
     out: Any, ref: Any = None, *, threshold_db: float = THRESHOLD_DB, figure: Any = None
 ) -> Measurement:
