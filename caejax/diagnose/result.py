@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from caejax.terminal.lines import aligned, broken, columns, fitting
+from caejax.terminal.lines import aligned, broken, fitting, left_out, record_columns
 
 THRESHOLD_DB = -60.0
 
@@ -12,7 +12,7 @@ class Diagnosis(dict[str, Any]):
     """A record of a model's enlarging places and of what they draw.
 
     It is a `dict` of plain values; `str` of it is what the command prints, which on a
-    terminal is no wider than that.
+    terminal is no wider than that, or than COLUMNS where that is set.
     """
 
     @property
@@ -25,7 +25,7 @@ class Diagnosis(dict[str, Any]):
         return json.dumps(self, indent=2, allow_nan=False)
 
     def __str__(self) -> str:
-        return to_text(self, columns())
+        return to_text(self, record_columns())
 
     __repr__ = __str__  # what a prompt shows
 
@@ -45,6 +45,8 @@ def to_text(found: Diagnosis, width: int | None = None) -> str:
         names = _shown(shared, width)
         lines += ["", *_lines(shared, names), ""]
         legend = [_LEGEND[name] for name in names if name in _LEGEND]
+        left = left_out(_COLUMNS.values(), [_COLUMNS[name] for name in names])
+        legend += [left] if left else []
         if period:
             legend.append(_OF_PERIOD.format(period))
     drawn = found["ripple_db_by_period"]

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from caejax.metrics.table import formatted, title
-from caejax.terminal.lines import aligned, broken, columns, fitting
+from caejax.terminal.lines import aligned, broken, fitting, left_out, record_columns
 
 THRESHOLD_DB = -60.0
 
@@ -13,7 +13,7 @@ class Measurement(dict[str, Any]):
     """A record of the patterns in images, and of what separates them from others.
 
     It is a `dict` of plain values; `str` of it is what the command prints, which on a
-    terminal is no wider than that.
+    terminal is no wider than that, or than COLUMNS where that is set.
     """
 
     @property
@@ -26,7 +26,7 @@ class Measurement(dict[str, Any]):
         return json.dumps(self, indent=2, allow_nan=False)
 
     def __str__(self) -> str:
-        return to_text(self, columns())
+        return to_text(self, record_columns())
 
     __repr__ = __str__  # what a prompt shows
 
@@ -79,7 +79,9 @@ def _table(patterns, width):
     def table(names):
         return aligned([names, *([row[name] for name in names] for row in cells)])
 
-    return table(fitting(_COLUMNS, _DROPPED, table, width))
+    shown = fitting(_COLUMNS, _DROPPED, table, width)
+    left = left_out(_COLUMNS, shown)
+    return [*table(shown), *([broken(left, width)] if left else [])]
 
 
 def _row(pattern):

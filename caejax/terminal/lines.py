@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import os
 import shutil
 import sys
 import textwrap
@@ -60,6 +61,20 @@ def columns(stream: TextIO | None = None) -> int | None:
     """
     on_terminal = (stream or sys.stdout).isatty()
     return shutil.get_terminal_size().columns if on_terminal else None
+
+
+def record_columns() -> int | None:
+    """The width that records are printed in: the terminal's, or COLUMNS where that is
+    set; None where neither is there.
+    """
+    given = os.environ.get("COLUMNS", "")
+    return columns() or (int(given) if given.isdecimal() and int(given) else None)
+
+
+def left_out(names: Iterable[str], shown: Iterable[str]) -> str:
+    """Which columns of a table are not among those shown; "" where all are."""
+    rest = ", ".join(name for name in names if name not in {*shown})
+    return f"left out here: {rest}" if rest else ""
 
 
 def broken(text: str, width: int | None) -> str:
