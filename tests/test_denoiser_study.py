@@ -1,5 +1,7 @@
 """Tests of the study in experiments/denoiser, on rows made by hand."""
 
+from types import SimpleNamespace
+
 import jax
 import numpy as np
 import pytest
@@ -132,6 +134,21 @@ def test_forms_of_photographs_that_validate():
     np.testing.assert_array_equal(ones[0], ones[1])
     assert np.abs(ones[0] - ones[2]).mean() > 0.01
     assert np.abs(ones[0] - whole).mean() > 0.01
+
+
+def test_each_share_is_measured_once(tmp_path, monkeypatch):
+    images = np.random.default_rng(0).integers(0, 256, (2, 40, 40, 3), np.uint8)
+    part = SimpleNamespace(images=images)
+    monkeypatch.setattr(between.bsds500, "load", lambda **_: (None, part, None))
+    monkeypatch.setattr(
+        between, "of_model", lambda model: lambda image, _: model * image
+    )
+    models = {0.0: 1.0, 0.25: 0.9}
+    for _ in range(2):
+        rows = between.kept(tmp_path)
+        between.measure(rows, models, tmp_path, tmp_path)
+        assert len(rows) == len(models) * len(between.FORMS) * 2 * len(between.LEVELS)
+        assert between.table(rows) == between.table(between.kept(tmp_path))
 
 
 def test_shares_are_compared_with_the_first_image_by_image(tmp_path):

@@ -105,7 +105,8 @@ def measure(
                     if select(rows, **key):
                         continue
                     output = denoise(with_noise(clean, number, level), level)
-                    rows.append(rounded(key | {"psnr": psnr(output, clean)}, ".6g"))
+                    found = rounded({"psnr": psnr(output, clean)}, ".6g")
+                    rows.append(key | found)
         write_csv(out / "between.csv", rows)
         print(f"share {share:g} is measured", flush=True)
 
