@@ -284,7 +284,7 @@ def test_the_record_warns_of_what_is_far_from_its_targets(dirty, tmp_path, monke
     )
     assert "dB worse than before against the targets" in record["warning"]
     assert record["warning"] in str(record)
-    monkeypatch.setattr("caejax.fix.record_columns", lambda: 60)
+    monkeypatch.setattr("caejax.fix.columns", lambda: 60)
     path = str(tmp_path)  # which has no place to be broken at
     lines = [x for x in str(record).splitlines() if path not in x]
     assert max(map(len, lines)) <= 60

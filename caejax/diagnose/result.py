@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from caejax.terminal.lines import aligned, broken, fitting, left_out, record_columns
+from caejax.terminal.lines import aligned, broken, columns, fitting, left_out
 
 THRESHOLD_DB = -60.0
 
@@ -12,7 +12,7 @@ class Diagnosis(dict[str, Any]):
     """A record of a model's enlarging places and of what they draw.
 
     It is a `dict` of plain values; `str` of it is what the command prints, which on a
-    terminal is no wider than that, or than COLUMNS where that is set.
+    terminal is no wider than that.
     """
 
     @property
@@ -25,7 +25,7 @@ class Diagnosis(dict[str, Any]):
         return json.dumps(self, indent=2, allow_nan=False)
 
     def __str__(self) -> str:
-        return to_text(self, record_columns())
+        return to_text(self, columns())
 
     __repr__ = __str__  # what a prompt shows
 

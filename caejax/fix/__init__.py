@@ -21,7 +21,7 @@ from caejax.files.paths import expand
 from caejax.files.safetensors import SUFFIX
 from caejax.fix import cost
 from caejax.metrics.table import ROUNDING_DB
-from caejax.terminal.lines import broken, record_columns
+from caejax.terminal.lines import broken, columns
 from caejax.terminal.notes import note
 from caejax.terminal.numbers import counted
 
@@ -40,7 +40,7 @@ class Fixed(dict[str, Any]):
         return json.dumps(self, indent=2, allow_nan=False)
 
     def __str__(self) -> str:
-        width = record_columns()
+        width = columns()
         return "\n".join(broken(line, width) for line in _lines(self))
 
     __repr__ = __str__  # what a prompt shows

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from caejax.metrics.table import formatted, title
-from caejax.terminal.lines import aligned, broken, fitting, left_out, record_columns
+from caejax.terminal.lines import aligned, broken, columns, fitting, left_out
 
 THRESHOLD_DB = -60.0
 
@@ -13,7 +13,7 @@ class Measurement(dict[str, Any]):
     """A record of the patterns in images, and of what separates them from others.
 
     It is a `dict` of plain values; `str` of it is what the command prints, which on a
-    terminal is no wider than that, or than COLUMNS where that is set.
+    terminal is no wider than that.
     """
 
     @property
@@ -26,7 +26,7 @@ class Measurement(dict[str, Any]):
         return json.dumps(self, indent=2, allow_nan=False)
 
     def __str__(self) -> str:
-        return to_text(self, record_columns())
+        return to_text(self, columns())
 
     __repr__ = __str__  # what a prompt shows
 

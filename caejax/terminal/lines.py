@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import os
 import shutil
 import sys
 import textwrap
@@ -61,14 +60,6 @@ def columns(stream: TextIO | None = None) -> int | None:
     """
     on_terminal = (stream or sys.stdout).isatty()
     return shutil.get_terminal_size().columns if on_terminal else None
-
-
-def record_columns() -> int | None:
-    """The width that records are printed in: the terminal's, or COLUMNS where that is
-    set; None where neither is there.
-    """
-    given = os.environ.get("COLUMNS", "")
-    return columns() or (int(given) if given.isdecimal() and int(given) else None)
 
 
 def left_out(names: Iterable[str], shown: Iterable[str]) -> str:
