@@ -48,8 +48,8 @@ _COMMANDS = {
         """\
 Writes reconstructions.png, the first images above what the model makes of them, and:
 of the run's own data reconstructions.npz with all images (original, input where the
-run has a corruption, output, indices, labels); of your images NAME.png each. Nothing
-is added to your images.
+run has a corruption, output, indices, labels); of your images NAME.png and NAME.npz
+(output) each. Nothing is added to your images.
 """,
     ),
     "encode": (
@@ -92,7 +92,7 @@ interpolation.png and interpolation.npz (images, weights, ends).
         "noisy images denoised",
         """\
 Applies the model to your noisy images as they are and writes NAME.png (or NAME.tif)
-each, and denoised.png with the first ones and a part of each.
+and NAME.npz (output) each, and denoised.png with the first ones and a part of each.
 JPEG files become PNG, too: JPEG would lose quality again. Files keep their EXIF data,
 their colour profile and 16 bits where they have them. Without images the run's own
 split is corrupted as the run was measured, and denoised.npz holds all (original, input,
@@ -189,9 +189,10 @@ def _add_arguments(command, name):
         _add_denoising(add)
     if name in ("denoise", "reconstruct"):
         add(
-            "--floats",
-            action="store_true",
-            help="write what came of your images unrounded, too, as NAME.npz (output)",
+            "--nofloats",
+            dest="floats",
+            action="store_false",
+            help="leave out NAME.npz, in which what came of your images is not rounded",
         )
     if name == "neighbours":
         add("--k", type=_number(1), default=8, help="number of neighbours (default 8)")

@@ -199,7 +199,7 @@ def test_interpolation_of_large_images_ends_like_their_reconstructions(
     code, _, out = command("interpolate", *images, "--steps=2")
     made = arrays(out / "interpolation.npz")
     assert code == 0
-    code, _, out = command("reconstruct", *images, "--floats")
+    code, _, out = command("reconstruct", *images)
     assert code == 0
     for i in range(2):
         expected = arrays(out / f"{i}.npz")["output"]
@@ -208,7 +208,7 @@ def test_interpolation_of_large_images_ends_like_their_reconstructions(
 
 def test_denoise_adds_nothing_to_the_users_images(run, command, tmp_path):
     image = save(tmp_path / "own.png", digit())
-    code, _, out = command("denoise", image, "--floats")
+    code, _, out = command("denoise", image)
     output = arrays(out / "own.npz")["output"]
     expected = own_output(run, digit()[None, ..., None] / np.float32(255))[0]
     assert code == 0
@@ -241,7 +241,7 @@ def test_a_model_that_is_worse_than_its_input_is_not_used_in_silence(
 @pytest.mark.parametrize("size", [(1, 1), (3, 40), (16, 17), (70, 9)])
 def test_outputs_have_the_size_of_the_images(command, tmp_path, size):
     image = save(tmp_path / "any.png", digit(size=size))
-    code, errors, out = command("denoise", image, "--floats")
+    code, errors, out = command("denoise", image)
     assert (code, errors) == (0, [])
     assert arrays(out / "any.npz")["output"].shape == (*size, 1)
     assert np.asarray(Image.open(out / "any.png")).shape == size
@@ -270,7 +270,7 @@ def test_kinds_of_image_are_read_right(run, command, tmp_path):
     Image.fromarray(opaque, "LA").save(tmp_path / "in" / "alpha.png")
     still = Image.fromarray(pixels)
     still.save(tmp_path / "in" / "moving.gif", save_all=True, append_images=[still])
-    code, errors, out = command("denoise", tmp_path / "in", "--floats")
+    code, errors, out = command("denoise", tmp_path / "in")
     assert (code, errors) == (0, [])
     expected = own_output(run, pixels[None, ..., None] / np.float32(255))[0]
     for name in ("deep", "rgb", "palette", "alpha", "moving"):
@@ -310,7 +310,7 @@ def test_folders_that_cannot_be_read_are_named_and_the_others_done(
     monkeypatch.setattr(Path, "iterdir", iterdir)
     code, errors, out = command("denoise", tmp_path / "in")
     assert (code, errors) == (1, [f"error: {locked}: Permission denied"])
-    assert {path.name for path in out.iterdir()} == {"a.png", "d.png", "denoised.png"}
+    assert {path.name for path in out.glob("*.npz")} == {"a.npz", "d.npz"}
     code, errors, _ = command("denoise", locked)
     assert (code, errors) == (1, [f"error: {locked}: Permission denied"])
     # Where nobody is told, nothing is left out.
@@ -378,7 +378,7 @@ def test_images_of_one_name_are_both_kept(command, tmp_path):
     first = save(tmp_path / "a" / "x.png", digit(0))
     second = save(tmp_path / "b" / "x.png", digit(1))
     third = save(tmp_path / "reconstructions.png", digit(2))
-    code, _, out = command("reconstruct", first, second, third, "--floats")
+    code, _, out = command("reconstruct", first, second, third)
     names = {path.name for path in out.glob("*.npz")}
     assert code == 0
     assert names == {"x.npz", "x-2.npz", "reconstructions-2.npz"}
@@ -437,8 +437,20 @@ def test_images_may_stand_behind_flags(command, tmp_path):
     images = [save(tmp_path / f"{i}.png", digit(i)) for i in range(2)]
     code, _, out = command("denoise", images[0], "--count=1", images[1])
     assert code == 0
-    names = {path.name for path in out.iterdir()}
-    assert names == {"0.png", "1.png", "denoised.png"}  # no floats unasked
+    assert (out / "0.npz").exists()
+    assert (out / "1.npz").exists()
+
+
+@pytest.mark.parametrize("name", ["denoise", "reconstruct"])
+def test_floats_are_left_out_where_asked(command, tmp_path, name):
+    image = save(tmp_path / "x.png", digit())
+    code, _, out = command(name, image, "--nofloats")
+    assert code == 0
+    assert {path.suffix for path in out.iterdir()} == {".png"}
+    assert "x.png" in {path.name for path in out.iterdir()}
+    code, errors, _ = command(name, "--nofloats")
+    assert (code, len(errors)) == (1, 1)
+    assert "--nofloats is for images of yours" in errors[0]
 
 
 def test_images_of_any_name_may_stand_behind_two_dashes():

@@ -131,7 +131,7 @@ def test_all_sixteen_bits_are_kept(suffix, channels, denoise, tmp_path):
     pixels, path = photograph(*size, most=65535, kind=np.uint16), tmp_path / "in.tif"
     tifffile.imwrite(path, pixels)
     kind = "tiff" if suffix == "tif" else "png"
-    code, errors, out = denoise(path, f"--format={kind}", "--floats")
+    code, errors, out = denoise(path, f"--format={kind}")
     assert (code, errors) == (0, [])
     wanted = np.rint(output_of(out, "in") * 65535).reshape(size)
     made = (tifffile.imread if suffix == "tif" else png16)(out / f"in.{suffix}")
@@ -217,7 +217,7 @@ def test_a_jpeg_file_becomes_a_png_file_of_its_name(denoise, tmp_path):
     Image.fromarray(photograph(18, 21)).save(tmp_path / "n0.png")
     _, _, out = denoise(tmp_path / "n0.jpg", tmp_path / "n0.png")
     names = {path.name for path in out.iterdir()}
-    assert names == {"n0.png", "n0-2.png", "denoised.png"}
+    assert names == {"n0.png", "n0.npz", "n0-2.png", "n0-2.npz", "denoised.png"}
     with Image.open(out / "n0.png") as image:
         assert (image.format, image.size) == ("PNG", (21, 18))
 
@@ -269,7 +269,7 @@ def test_with_one_model_it_takes_its_kind(
         f"--run=DIR, or make it a {kinds[0]} one for {name}, --convert"
     ]
     assert {path.stem for path in out.glob("*.png")} == {f"of{there}", "denoised"}
-    code, errors, out = denoise("--convert", "--floats", *files)
+    code, errors, out = denoise("--convert", *files)
     assert (code, errors) == (0, [])
     assert output_of(out, f"of{4 - there}").shape == (18, 21, there)
     told = help_of_denoise(capsys)
@@ -400,7 +400,7 @@ def test_floats_may_lie_beyond_by_their_noise(denoise, tmp_path):
     noisy = pixels + np.float32(np.random.default_rng(1).normal(0, 0.4, pixels.shape))
     path = tmp_path / "in.tif"
     tifffile.imwrite(path, noisy)
-    code, errors, out = denoise(path, "--floats")
+    code, errors, out = denoise(path)
     assert (code, errors) == (0, [])
     own = caejax.load("denoiser_gray").denoise(noisy)
     np.testing.assert_allclose(output_of(out, "in")[..., 0], own, atol=1e-6)

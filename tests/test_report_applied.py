@@ -58,7 +58,7 @@ def test_interpolation_and_neighbours_wrap_alike(pictures):
     )
     axes, places = drawn(figure)
     assert list(places.values()) == [(i % 12, i // 12) for i in range(20)]
-    assert axes[-1].get_title() == "image"
+    assert axes[-1].get_title() == "second"
     found = np.broadcast_to(greys[1:], (1, *greys[1:].shape))
     figure = applied.neighbours(greys[:1], found, np.zeros((1, 19)))
     axes, places = drawn(figure)

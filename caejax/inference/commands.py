@@ -40,7 +40,7 @@ from caejax.terminal.numbers import counted
 _MOST_ENTRIES = 10**8  # in a mixture's covariances
 
 
-def reconstruct(job: Job, *, floats: bool = False) -> int:
+def reconstruct(job: Job, *, floats: bool = True) -> int:
     """Writes what the model makes of images, and a figure of both.
 
     Args:
@@ -49,7 +49,7 @@ def reconstruct(job: Job, *, floats: bool = False) -> int:
     """
     if job.images:
         return _apply_to_files(job, "reconstructions", "reconstruction", floats)
-    _refuse_flags({"--floats": floats})
+    _refuse_flags({"--nofloats": not floats})
     return _apply_to_split(job, "reconstructions", "reconstruction")
 
 
@@ -61,7 +61,7 @@ def denoise(
     memory: float | None = None,
     ensemble: bool = False,
     format: str = "png",
-    floats: bool = False,
+    floats: bool = True,
 ) -> int:
     """Writes noisy images denoised: the user's as they are, or a corrupted split.
 
@@ -83,7 +83,7 @@ def denoise(
         "--memory": memory,
         "--ensemble": ensemble,
         "--format": format != "png",
-        "--floats": floats,
+        "--nofloats": not floats,
     }
     _refuse_flags(flags)
     if job.trained is None:

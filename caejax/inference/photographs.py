@@ -34,7 +34,7 @@ class How(NamedTuple):
     memory: float | None = None
     ensemble: bool = False
     format: str = "png"
-    floats: bool = False
+    floats: bool = True
 
 
 def denoise(job: Job, how: How) -> int:

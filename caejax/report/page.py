@@ -198,7 +198,8 @@ def _code(text: str) -> Markup:
 def _flags(text: str) -> Markup:
     """A command whose flags are not broken behind their hyphens."""
     whole = r'\1<span class="whole">--\2</span>'
-    return Markup(re.sub(r"(^|\s)--([\w-]+)", whole, str(escape(printable(text)))))
+    shown = str(escape(printable(text)))
+    return Markup(re.sub(r"(^|\s|&#39;)--([\w-]+)", whole, shown))
 
 
 def _figure(workdir, name, narrow, caption):
