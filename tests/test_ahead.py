@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from helpers.runs import new_state
 from helpers.tiny import tiny_config
+from jax.sharding import NamedSharding
 
 from caejax.metrics import evaluator
-from caejax.runtime import ahead
+from caejax.runtime import ahead, devices
 from caejax.training.images import load_images
 from caejax.training.task import subject_of, task_from_config
 
@@ -58,6 +59,34 @@ def test_what_is_compiled_ahead_is_not_run_and_not_compiled_again(compiled):
     jax.effects_barrier()
     assert ran
     assert "jit(double)" not in compiled
+
+
+@pytest.mark.parametrize("spread", [False, True], ids=["", "over all devices"])
+@pytest.mark.parametrize("bound", [False, True], ids=["free", "bound to a device"])
+def test_what_takes_the_result_of_another_program_is_compiled_once(
+    compiled, bound, spread
+):
+    def first(x):
+        x = x + 1
+        return devices.over_devices(x) if spread else x
+
+    def second(x):
+        return {"y": 3 * x}
+
+    programs = [ahead.program(f) for f in (first, second)]
+    where = None
+    if bound:
+        mesh = NamedSharding(devices.mesh(), devices.BATCH)
+        where = mesh if spread else jax.devices()[0]
+    x = jax.device_put(np.arange(4.0), where)
+
+    def both():
+        return programs[1](programs[0](x))
+
+    with ahead.compiling(both, (first, bound)):
+        pass
+    np.testing.assert_array_equal(both()["y"], [3, 6, 9, 12])
+    assert compiled.count("jit(first)") == compiled.count("jit(second)") == 1
 
 
 def test_errors_ahead_are_left_to_those_who_call_in_earnest():

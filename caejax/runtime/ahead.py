@@ -50,7 +50,17 @@ def _compile(jitted, args):
         raise _Enough
     lowered = jitted.lower(*args)
     zeros = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), lowered.out_info)
-    return jax.device_put(zeros, lowered.compile().output_shardings)
+    shardings = lowered.compile().output_shardings
+    return jax.device_put(zeros, shardings if _bound(args, shardings) else None)
+
+
+def _bound(args, shardings):
+    """Whether JAX keeps what comes out on its devices.
+
+    Programs that take what is not would be compiled a second time for what is.
+    """
+    several = any(len(x.device_set) > 1 for x in jax.tree.leaves(shardings))
+    return several or any(getattr(x, "committed", False) for x in jax.tree.leaves(args))
 
 
 @contextlib.contextmanager
