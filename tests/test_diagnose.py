@@ -647,7 +647,7 @@ def test_each_period_is_shared_out_among_places(normal, tmp_path):
     assert set(first) == set(last) == {"2", "4"}
     assert (first["2"], last["2"]) == pytest.approx((0, 1), abs=1e-6)
     assert first["4"] == pytest.approx(1, abs=1e-6)
-    names = [f"layer {place['name']} (ConvTranspose)" for place in found["places"]]
+    names = [f"layer {place['name']}" for place in found["places"]]
     said = {x.split(", ")[0]: x for x in str(found).splitlines() if "period" in x}
     for period, name in (("2", names[1]), ("4", names[0])):
         db = found["ripple_db_by_period"][period]
@@ -688,7 +688,7 @@ def test_a_layer_that_weakens_a_pattern_is_said_to():
     first, second, *_ = [x for x in str(record).splitlines() if x.startswith("pattern")]
     assert first == (
         "pattern of period 2, 5.2 dB stronger than the response to the constant "
-        "itself: layer last (resize) draws 120 % of it, layer up (resize) weakens it"
+        "itself: layer last draws 120 % of it, layer up weakens it"
     )
     assert second.endswith("itself: no layer draws it by itself")
     assert "do not add up" in str(record)
@@ -708,9 +708,9 @@ def test_layers_that_draw_a_pattern_together_are_said_to(normal, tmp_path, capsy
         about=[],
         verdict="",
     )
-    both = "layer a (ConvTranspose) and layer b (ConvTranspose)"
     text = str(record)
-    assert f"{both} draw it together: each weakens what others draw" in text
+    assert "layer a and layer b draw it together: each weakens what others draw" in text
+    assert "layer b draws 100 % of it, layer a 30 %" in text
     assert "-" not in [line.split()[-1] for line in text.splitlines()[2:5]]
     assert [line.split()[-1] for line in text.splitlines()[3:5]] == ["weakens", "%"]
 
@@ -737,7 +737,7 @@ def test_shares_tell_which_layer_where_each_weakens_the_whole():
     assert second.split()[-2:] == ["100", "%"]
     assert "share: here of period 4, the strongest" in text
     assert "layers up (1), up (2): clean" in text
-    assert "layer up (2) (resize) draws 100 % of it" in text
+    assert "layer up (2) draws 100 % of it" in text
     record["places"][0]["share"] = -0.001
     assert to_text(record).splitlines()[3].split()[-2:] == ["0", "%"]
 

@@ -7,7 +7,7 @@ from flax import linen as nn
 from helpers.onnx_files import onnx_file
 from helpers.random_models import random_model
 from jax import lax
-from scipy.signal import correlate
+from scipy.signal import convolve, correlate
 
 from caejax.diagnose import diagnose
 from caejax.diagnose.jax_function import trace_function
@@ -75,6 +75,113 @@ def test_convolutions_continue_their_input(taps, pads, stride, normal, tmp_path)
         trace = trace_module(layer, [torch.as_tensor(image)])
         (found,) = trace.run([[image]], change)
         np.testing.assert_allclose(found[0, 0], expected, atol=1e-5)
+
+
+def spread(array, steps):
+    """(n1, ..., nd) with zeros between the entries."""
+    made = np.zeros([1 + s * (n - 1) for n, s in zip(array.shape, steps, strict=True)])
+    made[tuple(slice(None, None, s) for s in steps)] = array
+    return made
+
+
+def enlarged(image, weight, layer):
+    """What a transposed convolution makes of an image (C, ...) that goes on so."""
+    far, taps = 6, weight.shape[2:]
+    wide = np.pad(image, ((0, 0), *[(far, far)] * len(taps)), mode="edge")
+    made = sum(
+        convolve(spread(x, layer["stride"]), spread(w[0], layer["dilation"]))
+        for x, w in zip(wide, weight, strict=True)
+    )
+    numbers = (image.shape[1:], taps, *layer.values())
+    for axis, (n, k, s, p, more, d) in enumerate(zip(*numbers, strict=True)):
+        first, size = far * s + p, s * (n - 1) - 2 * p + d * (k - 1) + more + 1
+        made = made.take(range(first, first + size), axis)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("taps", "stride", "padding", "more", "dilation"),
+    [
+        ((4,), (2,), (1,), (0,), (1,)),
+        ((5, 3), (2, 3), (2, 0), (1, 2), (1, 1)),
+        ((3, 4), (2, 1), (1, 2), (1, 0), (3, 2)),
+        ((2, 2, 3), (2, 4, 2), (0, 0, 1), (0, 1, 1), (1, 1, 1)),
+    ],
+)
+def test_transposed_convolutions_continue_their_input(
+    taps, stride, padding, more, dilation, normal, tmp_path
+):
+    """In each language, against SciPy."""
+    image, weight = normal(1, 2, *(5, 4, 3)[: len(taps)]), normal(2, 1, *taps)
+    layer = {"stride": stride, "padding": padding, "more": more, "dilation": dilation}
+    expected = enlarged(image[0], weight, layer)
+    change = {0: Change(edge=True)}
+
+    axes = "DHW"[-len(taps) :]
+    layout = (f"N{axes}C", f"{axes}IO", f"N{axes}C")
+    kernel = np.moveaxis(np.flip(weight, range(2, weight.ndim)), (0, 1), (-2, -1))
+    reach = [d * (k - 1) for d, k in zip(dilation, taps, strict=True)]
+    pads = [(r - p, r - p + m) for r, p, m in zip(reach, padding, more, strict=True)]
+    trace = trace_function(
+        lambda x: lax.conv_general_dilated(
+            x,
+            kernel,
+            [1] * len(taps),
+            pads,
+            lhs_dilation=stride,
+            rhs_dilation=dilation,
+            dimension_numbers=layout,
+        ),
+        [np.moveaxis(image, 1, -1)],
+    )
+    (found,) = trace.run([[image]], change)
+    np.testing.assert_allclose(found[0, 0], expected, atol=1e-5)
+
+    about = {"pads": 2 * padding, "strides": stride, "output_padding": more}
+    for version in (10, 17):
+        path = onnx_file(
+            tmp_path / "x.onnx",
+            [("ConvTranspose", ["x", "w"], ["y"], about | {"dilations": dilation})],
+            {"w": weight},
+            shape=[1, *image.shape[1:]],
+            version=version,
+        )
+        from caejax.diagnose import onnx_file as of_onnx
+
+        trace = of_onnx.trace_model(of_onnx.read(path), [image])
+        (found,) = trace.run([[image]], change)
+        np.testing.assert_allclose(found[0, 0], expected, atol=1e-5)
+
+    torch = pytest.importorskip("torch")
+    from caejax.diagnose.torch_module import trace_module
+
+    kinds = (torch.nn.ConvTranspose1d, torch.nn.ConvTranspose2d)
+    kind = (*kinds, torch.nn.ConvTranspose3d)[len(taps) - 1]
+    module = kind(2, 1, taps, stride, padding, more, bias=False, dilation=dilation)
+    module.weight.data[:] = torch.as_tensor(weight)
+    trace = trace_module(module, [torch.as_tensor(image)])
+    (found,) = trace.run([[image]], change)
+    np.testing.assert_allclose(found[0, 0], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("taps", [3, 4, 5, 6])
+def test_small_maps_stay_flat_through_transposed_convolutions(taps):
+    """Of a generator of 4 x 4 pixels, mended: no border is taken for content."""
+    torch = pytest.importorskip("torch")
+    from caejax import fix
+
+    torch.manual_seed(0)
+    layers = [torch.nn.ConvTranspose2d(20, 16, 4), torch.nn.ReLU()]
+    for channels in (16, 8, 4):
+        about = {"stride": 2, "padding": (taps - 1) // 2, "output_padding": taps % 2}
+        narrow = torch.nn.ConvTranspose2d(channels, channels // 2, taps, **about)
+        layers += [narrow, torch.nn.ReLU()]
+    model, given = torch.nn.Sequential(*layers[:-1]).eval(), torch.randn(4, 20, 1, 1)
+    assert not diagnose(model, given).clean
+    found = diagnose(fix(model, given), given)
+    assert found.clean
+    assert found["ripple_db"] < -100
+    assert all(place["ripple_db"] < -100 for place in found["places"])
 
 
 @pytest.mark.parametrize("stride", [(1, 1), (2, 2), (3, 1)])

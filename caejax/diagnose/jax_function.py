@@ -475,7 +475,7 @@ def _convolution(step, params, kernel):
 
 
 def _continued(eqn, image):
-    """A convolution without padding, and its input padded by what is at its borders.
+    """A convolution that pads nothing, and its input padded by what is at its borders.
 
     Of an operation that pads likewise, which then has nothing left to do.
     """
@@ -490,9 +490,14 @@ def _continued(eqn, image):
         )
     else:
         axes, sizes = params["dimension_numbers"].lhs_spec[2:], params["padding"]
-        for axis, (low, high) in zip(axes, sizes, strict=True):
-            around[axis] = max(low, 0), max(high, 0)
-        params["padding"] = tuple((min(low, 0), min(high, 0)) for low, high in sizes)
+        # Of a transposed one pixels lie apart: what is too much is cut off.
+        apart = params["lhs_dilation"]
+        for axis, pair, step in zip(axes, sizes, apart, strict=True):
+            around[axis] = tuple(max(-(-size // step), 0) for size in pair)
+        params["padding"] = tuple(
+            tuple(size - step * n for size, n in zip(pair, around[axis], strict=True))
+            for axis, pair, step in zip(axes, sizes, apart, strict=True)
+        )
     return eqn.replace(params=params), np.pad(image, around, mode="edge")
 
 

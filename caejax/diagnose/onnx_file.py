@@ -22,6 +22,7 @@ from caejax.diagnose.trace import (
     Step,
     Trace,
     averaging,
+    beyond,
     of_images,
     pointwise,
     turn_blocks,
@@ -488,6 +489,7 @@ def _changed(model, changes, shapes, types):
             name = f"{node.name or node.output[0]}.clean"
             kernel = change.weight.astype(types[node.input[1]])
             changed.graph.initializer.append(numpy_helper.from_array(kernel, name))
+            shapes = {**shapes, name: kernel.shape}
             node.input[1] = name
     # From the last on, so that places stay what they are.
     for index in sorted(changes, reverse=True):
@@ -568,10 +570,11 @@ def _continue_input(model, index, shapes):
     if node.op_type == "Pad":
         _set(node, mode="edge")
         return
-    pads = _pads(node, shapes)
+    transposed = node.op_type == "ConvTranspose"
+    pads, left = (_beyond if transposed else _pads)(node, shapes)
     if not any(pads):
         return
-    _set(node, pads=[0] * len(pads), auto_pad="NOTSET")
+    _set(node, pads=left, auto_pad="NOTSET")
     half = len(pads) // 2
     around = [0, 0, *pads[:half], 0, 0, *pads[half:]]
     image, name = node.input[0], f"{node.output[0]}.continued"
@@ -585,13 +588,37 @@ def _continue_input(model, index, shapes):
     model.graph.node.insert(index, made)
 
 
-def _pads(node, shapes):
-    """Of a convolution, at the start of each axis and then at the end of each."""
+def _beyond(node, shapes):
+    """What a transposed convolution would read around its input, and its new padding.
+
+    That cuts off the result what the pixels beyond make. Nothing where the padding
+    follows from a size of the result.
+    """
     about = onnx_moves.attributes(node)
     taps = shapes[node.input[1]][2:]
+    nothing, ones = [0] * 2 * len(taps), [1] * len(taps)
+    pads = list(about.get("pads", nothing))
+    if "output_shape" in about or str(about.get("auto_pad", "NOTSET")) != "NOTSET":
+        return nothing, pads
+    strides = about.get("strides", ones)
+    dilations = about.get("dilations", ones)
+    more = about.get("output_padding", nothing[: len(taps)])
+    each = zip(taps, strides, dilations, more, strict=True)
+    around = 2 * [beyond(*sizes) for sizes in each]
+    cut = zip(pads, [*strides, *strides], around, strict=True)
+    return around, [p + s * n for p, s, n in cut]
+
+
+def _pads(node, shapes):
+    """Of a convolution, at the start of each axis and then at the end of each; and 0s,
+    which are left of it.
+    """
+    about = onnx_moves.attributes(node)
+    taps = shapes[node.input[1]][2:]
+    nothing = [0] * 2 * len(taps)
     auto = str(about.get("auto_pad", "NOTSET"))
     if not auto.startswith("SAME"):
-        return list(about.get("pads", [0] * 2 * len(taps)))
+        return list(about.get("pads", nothing)), nothing
     pairs = []
     for size, k, s, d in zip(
         shapes[node.input[0]][2:],
@@ -604,7 +631,8 @@ def _pads(node, shapes):
         less = more // 2
         pairs.append((less, more - less))
     starts, ends = zip(*pairs, strict=True)
-    return [*starts, *ends] if auto == "SAME_UPPER" else [*ends, *starts]
+    pads = [*starts, *ends] if auto == "SAME_UPPER" else [*ends, *starts]
+    return pads, nothing
 
 
 def _set(node, **values):

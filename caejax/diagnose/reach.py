@@ -294,10 +294,10 @@ def _changed(image, change):
 def as_of_large_images(trace: Trace) -> Trace:
     """The trace, in whose runs flat inputs are flat parts of larger images.
 
-    Convolutions see no zeros around their input, which would spoil flat maps from the
-    border inwards, layer by layer. What normalises over space keeps the statistics
-    that it had when it was traced: of flat maps it would leave nothing but what is not
-    flat, and enlarge that, down to rounding.
+    Convolutions see no zeros around their input, and of transposed ones no pixel lacks
+    taps; else flat maps would be spoilt from the border inwards, layer by layer. What
+    normalises over space keeps the statistics that it had when it was traced: of flat
+    maps it would leave nothing but what is not flat, and enlarge that.
     """
     kept = dict(trace.statistics)
     for index in _padding(trace):
@@ -324,7 +324,7 @@ def _padding(trace):
     read = {}  # where the channels lie of what convolutions read; None: not known
     for step in reversed(trace.steps):
         label, axis = step.label.lower(), read.get(step.index)
-        if step.kind == "convolution":
+        if step.kind == "convolution" or _reads_a_map(step, trace.channel):
             found.append(step.index)
             axis = trace.channel
         elif step.index not in read or (label in _PADS and _adds_along(step, axis)):
@@ -337,6 +337,14 @@ def _padding(trace):
             continue
         read |= dict.fromkeys(step.sources, axis)
     return found
+
+
+def _reads_a_map(step, channel):
+    """Whether it is a transposed convolution that does not make a map of one pixel."""
+    if step.kind != "transposed" or len(step.shape_in) < 3:
+        return False
+    axes = {*range(len(step.shape_in))} - {0, channel % len(step.shape_in)}
+    return any(step.shape_in[axis] > 1 for axis in axes)
 
 
 def _joins_beside(step, axis):

@@ -50,7 +50,8 @@ def to_text(found: Diagnosis, width: int | None = None) -> str:
         if period:
             legend.append(_OF_PERIOD.format(period))
     drawn = found["ripple_db_by_period"]
-    said = [*_sentences(places), *_by_period(drawn, places), *found["about"], *legend]
+    said = [*_sentences(places), *_by_period(drawn, places), *found["about"]]
+    said += ["", *legend] if legend and said else legend
     return "\n".join([*lines, *(broken(line, width) for line in said)])
 
 
@@ -90,12 +91,15 @@ _OF_PERIOD = (
 
 
 def _sentences(places):
-    """Verdicts and cures, each once, behind the places that it is of."""
-    said: dict[str, list[str]] = {}
+    """Verdicts with their cures, each pair once, behind the places that it is of."""
+    said: dict[tuple[str, str], list[str]] = {}
     for place in places:
-        for sentence in filter(None, (place["verdict"], place["cure"])):
-            said.setdefault(sentence, []).append(place["name"])
-    return [_of_layers(names, sentence) for sentence, names in said.items()]
+        said.setdefault((place["verdict"], place["cure"]), []).append(place["name"])
+    for (verdict, cure), names in said.items():
+        if verdict:
+            yield _of_layers(names, verdict)
+        if cure:
+            yield f"cure: {cure}"
 
 
 def _of_layers(names, sentence):
@@ -121,7 +125,10 @@ def _shared_out(period, db, places):
         for place in places
     ]
     ranked = sorted((x for x in shares if x[0]), key=lambda x: -x[0])
-    drawing = [f"{_layer(x)} draws {n} % of it" for n, x in ranked if n > 0]
+    drawing = [f"{_layer(x)} {n} %" for n, x in ranked if n > 0]
+    if drawing:
+        n, first = ranked[0]
+        drawing[0] = f"{_layer(first)} draws {n} % of it"
     less = [f"{_layer(x)} weakens it" for n, x in ranked if n < 0]
     who = ", ".join([*drawing, *less]) or "no layer draws it by itself"
     if less and not drawing:
@@ -137,7 +144,7 @@ _TOGETHER = (
 
 
 def _layer(place):
-    return f"layer {place['name']} ({place['operation']})"
+    return f"layer {place['name']}"
 
 
 def _against_constant(db):

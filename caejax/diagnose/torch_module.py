@@ -19,6 +19,7 @@ from caejax.diagnose.trace import (
     Step,
     Trace,
     averaging,
+    beyond,
     of_images,
     pointwise,
     turn_blocks,
@@ -388,10 +389,18 @@ def _continued(func, args):
         image, sizes = args[:2]
         spatial = len(sizes) <= 2 * (image.ndim - 2) and min(sizes) >= 0
         return (_pad, args[:2]) if spatial else (func, args)
-    image, weight, bias, stride, padding, *rest = args
-    each = _each(padding, weight.ndim - 2)
-    image = _pad(image, [size for size in reversed(each) for _ in range(2)])
-    return func, (image, weight, bias, stride, [0] * len(each), *rest)
+    image, weight, bias, *numbers, transposed, more, groups = args
+    dims = weight.ndim - 2
+    stride, padding, dilation, more = (_each(x, dims) for x in (*numbers, more))
+    around, left = padding, [0] * dims
+    if transposed:
+        sizes = zip(weight.shape[2:], stride, dilation, more, strict=True)
+        around = [beyond(*each) for each in sizes]
+        # Which cuts off the result: what the pixels beyond make.
+        left = [p + s * n for p, s, n in zip(padding, stride, around, strict=True)]
+    image = _pad(image, [size for size in reversed(around) for _ in range(2)])
+    rest = (dilation, transposed, more, groups)
+    return func, (image, weight, bias, stride, left, *rest)
 
 
 def _pad(image, sizes):

@@ -107,8 +107,8 @@ class Change(NamedTuple):
       turned: (axes, size): blocks of that size along these two axes are transposed in
         the result; or None.
       value: what the result is replaced by, with channels second; or None.
-      edge: whether a convolution, not a transposed one, or an operation that only
-        pads, continues its input by the pixels at its borders in place of zeros.
+      edge: whether a convolution, transposed or not, or an operation that only pads,
+        continues its input by the pixels at its borders in place of zeros.
       statistics: of an operation that normalises over space, the ones that it uses in
         place of its own; or None. What they are is the library's affair.
     """
@@ -120,6 +120,16 @@ class Change(NamedTuple):
     value: np.ndarray | None = None
     edge: bool = False
     statistics: Any = None
+
+
+def beyond(taps: int, stride: int, dilation: int, more: int = 0) -> int:
+    """How many pixels around its input a transposed convolution would read.
+
+    Args:
+      taps, stride, dilation: of it, along one axis.
+      more: pixels that are added to its result at the end.
+    """
+    return -(-(dilation * (taps - 1) + more) // stride)
 
 
 class Run(Protocol):
