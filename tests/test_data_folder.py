@@ -205,7 +205,7 @@ def test_broken_image(tmp_path, length):
     path = tmp_path / "train" / "bad.png"
     save(path, np.random.default_rng(0).integers(0, 256, (6, 6)))
     path.write_bytes(path.read_bytes()[:length])
-    words = f"{path} is not a readable image: replace or remove it"
+    words = f"{path} is not a readable image: replace it, or leave it out"
     with pytest.raises(CaejaxError, match=rf"\A{words}\Z"):
         pictures.read_image(path, 1, name=str(path))
 

@@ -194,6 +194,9 @@ def test_onnx_files(dirty, tmp_path, capsys):
     assert "dB now (only rounding), " in said
     assert command.main(words) == 1
     assert "choose another --out" in capsys.readouterr().err
+    (images / "2.png").unlink()  # of two values an interval tells nothing
+    two = fix_file(dirty, tmp_path / "two.onnx", images=images)
+    assert two["images"]["between"]["interval_db"] is None
     again = fix_file(out, tmp_path / "again.onnx")
     assert again["changes"] == []
     assert "was not measured" not in str(again)

@@ -15,7 +15,7 @@ from caejax.files.atomic import replacing, write_atomically
 from caejax.files.csv_files import read_csv, write_csv
 from caejax.report.report import report
 from caejax.report.tables import to_latex, to_markdown
-from caejax.terminal.lines import printable, tell, write_any_text
+from caejax.terminal.lines import broken, printable, tell, write_any_text
 
 BYTES = os.fsdecode(b"caf\xe9")
 NAMES = (
@@ -35,6 +35,16 @@ def test_nothing_acts_on_a_terminal(name, capsys):
     print_error(name)
     out, err = capsys.readouterr()
     assert out.count("\n") == err.count("\n") == 1
+
+
+def test_units_stay_with_their_numbers_where_lines_are_broken():
+    text = "layer a draws 100 % of it, b 38 %, and 5.2 dB"
+    for width in range(10, 50):
+        lines = broken(text, width).splitlines()
+        assert " ".join(lines) == text
+        assert not any(line.startswith(("%", "dB")) for line in lines)
+        assert max(map(len, lines)) <= width
+    assert broken(text, None) == text
 
 
 def test_plain_text_stays_as_it_is():

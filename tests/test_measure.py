@@ -302,6 +302,22 @@ def test_images_too_small_for_any_period_are_refused_and_not_clean(
     assert [x.name for x in tmp_path.iterdir()] == ["tiny.png"]
 
 
+def test_all_images_that_cannot_be_measured_are_named_at_once(tmp_path):
+    write(tmp_path / "0.png", np.zeros((32, 32), np.uint8))
+    write(tmp_path / "1.png", np.zeros((3, 4), np.uint8))
+    (tmp_path / "2.jpg").write_bytes(b"")
+    with pytest.raises(CaejaxError) as caught:
+        caejax.measure(tmp_path)
+    said = str(caught.value)
+    assert "1.png is 4x3, too small" in said
+    assert "2.jpg is not a readable image" in said
+    assert "\n" not in said
+    for n in range(3, 9):
+        (tmp_path / f"{n}.jpg").write_bytes(b"")
+    with pytest.raises(CaejaxError, match="and 3 more"):
+        caejax.measure(tmp_path)
+
+
 @pytest.mark.parametrize("shape", [(8, 8), (8, 40), (9, 12), (12, 300), (14, 14)])
 def test_small_images_are_measured(shape):
     """Points of the floor lie past a whole turn there."""

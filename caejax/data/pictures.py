@@ -174,7 +174,7 @@ def _unreadable(file, error):
             "is a TIFF file of a kind that is not read: save it as PNG with 8 or 16 "
             "bits a channel, or as a TIFF file of grey floats of 32 bits"
         )
-    return "is not a readable image: replace or remove it"
+    return "is not a readable image: replace it, or leave it out"
 
 
 def _stored(file, image, clear):

@@ -75,8 +75,8 @@ def _psnr(image, target, peak):
 
 
 def _mean(values):
-    """A mean in dB and its 95 % interval."""
-    ends = None if len(values) < 2 else [float(x) for x in mean_interval(values)]
+    """A mean in dB and its 95 % interval, which of two values tells nothing."""
+    ends = None if len(values) < 3 else [float(x) for x in mean_interval(values)]
     return {"mean_db": float(np.mean(values)), "interval_db": ends}
 
 

@@ -52,13 +52,17 @@ def see_all(calls: Sequence[Callable[[], Pair]]) -> Seen:
     """Measures images, on all cores; each is read when its turn comes.
 
     Raises:
-      CaejaxError: one cannot be read, or is too small for any period.
+      CaejaxError: some cannot be read, or are too small for any period.
     """
     total, spectrum = None, 0.0
     sizes, singly, records, jpeg, metrics = [], [], [], True, paired.Paired()
     scenes, names, repeats = np.zeros((len(calls), SCENE**2), np.float32), [], {}
     with ThreadPoolExecutor(len(usable_cores())) as pool:
-        for pair, found, own, power, scene in pool.map(_see, calls):
+        results = pool.map(_tried, calls)
+        for result in results:
+            if isinstance(result, CaejaxError):
+                raise _with_others(result, results)
+            pair, found, own, power, scene = result
             alike = scenes[: len(names)] @ scene
             if alike.max(initial=0) > SAME_SCENE:
                 repeats[pair.name] = names[alike.argmax()]
@@ -84,6 +88,24 @@ def see_all(calls: Sequence[Callable[[], Pair]]) -> Seen:
     spectrum = spectrum / len(records)
     means = metrics.means()
     return Seen(total, size, singly, records, means, jpeg, spectrum, repeats)
+
+
+def _tried(call):
+    """What is seen of an image, or what is wrong with it."""
+    try:
+        return _see(call)
+    except CaejaxError as error:
+        return error
+
+
+def _with_others(first, results):
+    """An error of all images that cannot be measured, to be mended at once."""
+    said = [str(first), *(str(x) for x in results if isinstance(x, CaejaxError))]
+    more = [f"and {len(said) - _NAMED} more"] if len(said) > _NAMED else []
+    return CaejaxError("; ".join(said[:_NAMED] + more))
+
+
+_NAMED = 5  # images that are wrong, in one line
 
 
 def _see(call):

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import re
 import shutil
 import sys
 import textwrap
@@ -13,6 +14,7 @@ from typing import TextIO
 # newlines, and bytes of names that are no text.
 _ACTING = ("Cc", "Cf", "Cs", "Zl", "Zp")
 _HELP = 80  # columns of help, at most
+_NO_BREAK = "\N{NO-BREAK SPACE}"
 _JOINERS = "\u200c\u200d"  # parts of words and of emoji
 
 
@@ -69,10 +71,15 @@ def left_out(names: Iterable[str], shown: Iterable[str]) -> str:
 
 
 def broken(text: str, width: int | None) -> str:
-    """A line, broken between words where it has more columns; None for any."""
+    """A line, broken between words where it has more columns; None for any.
+
+    Units stay with their numbers.
+    """
     if width is None:
         return text
-    return textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False)
+    text = re.sub(r"(\d) (%|dB)", rf"\1{_NO_BREAK}\2", text)
+    made = textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False)
+    return made.replace(_NO_BREAK, " ")
 
 
 def help_columns() -> int:
