@@ -136,18 +136,27 @@ def test_forms_of_photographs_that_validate():
     assert np.abs(ones[0] - whole).mean() > 0.01
 
 
-def test_each_share_is_measured_once(tmp_path, monkeypatch):
+@pytest.mark.parametrize(("kind", "channels"), [("color", 3), ("gray", 1)])
+def test_each_share_is_measured_once(kind, channels, tmp_path, monkeypatch):
     images = np.random.default_rng(0).integers(0, 256, (2, 40, 40, 3), np.uint8)
     part = SimpleNamespace(images=images)
     monkeypatch.setattr(between.bsds500, "load", lambda **_: (None, part, None))
-    monkeypatch.setattr(
-        between, "of_model", lambda model: lambda image, _: model * image
-    )
+
+    def of_model(model):
+        def denoise(image, _):
+            assert image.shape[-1] == channels
+            return model * image
+
+        return denoise
+
+    monkeypatch.setattr(between, "of_model", of_model)
+    forms = between.FORMS if kind == "color" else ("whole", "halved")
     models = {0.0: 1.0, 0.25: 0.9}
     for _ in range(2):
         rows = between.kept(tmp_path)
-        between.measure(rows, models, tmp_path, tmp_path)
-        assert len(rows) == len(models) * len(between.FORMS) * 2 * len(between.LEVELS)
+        between.measure(rows, models, tmp_path, tmp_path, kind)
+        assert {row["form"] for row in rows} == {*forms}
+        assert len(rows) == len(models) * len(forms) * 2 * len(between.LEVELS)
         assert between.table(rows) == between.table(between.kept(tmp_path))
 
 

@@ -8,6 +8,7 @@ model between them has (1 - share) times the weights of the first plus share tim
 of the second (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models"). Shares
 are measured on the middle of the photographs that validate (DIR holds the images of
 BSDS500 in folders train, val and test): as it is, halved, and with other colours.
+Models of one channel are given its luma, which has no colours.
 Writes between.csv, a row for each share, form, image and level, and between.md; rows
 that are there are kept. `--take` also writes that share's model, taken.safetensors.
 """
@@ -30,7 +31,7 @@ from caejax.report.tables import to_markdown
 from caejax.runtime.startup import start
 from caejax.runtime.stopping import run_command
 from experiments.denoiser.elsewhere import halved, middle
-from experiments.denoiser.measure import of_model, psnr, with_noise
+from experiments.denoiser.measure import in_kind, of_model, psnr, with_noise
 from experiments.shared.cells import mean_and_interval
 from experiments.shared.commands import GOES_ON, create_parser
 from experiments.shared.rows import Row, by_columns, rounded, select
@@ -83,7 +84,7 @@ def kept(out: Path) -> list[Row]:
 
 
 def measure(
-    rows: list[Row], models: dict[float, Trained], data: Path, out: Path
+    rows: list[Row], models: dict[float, Trained], data: Path, out: Path, kind: str
 ) -> None:
     """Adds a row for each share, form, image and level that has none, and writes them.
 
@@ -92,13 +93,15 @@ def measure(
       models: by share.
       data: as for `bsds500.load`.
       out: the folder of between.csv.
+      kind: "color", or "gray" for luma, in the forms that have no other colours.
     """
     _, images, _ = bsds500.load(dir=str(data), image_size=(321, 481), channels=3)
     for share, model in models.items():
         denoise = of_model(model)
+        forms = [form for form in FORMS if kind == "color" or form != "recolored"]
         for number, image in enumerate(images.images):
-            for form in FORMS:
-                clean = in_form(image, form, number)
+            for form in forms:
+                clean = in_kind(255 * in_form(image, form, number), kind)
                 for level in LEVELS:
                     key = {"share": share, "form": form, "image": number}
                     key |= {"level": level}
@@ -147,8 +150,10 @@ def main() -> int:
     first, second = trained.find(args.first), trained.find(args.second)
     shares = SHARES if args.take is None else sorted({*SHARES, args.take})
     models = {share: between(first, second, share) for share in shares}
+    args.out.mkdir(parents=True, exist_ok=True)
     rows = kept(args.out)
-    measure(rows, models, args.data, args.out)
+    kind = "color" if first.config.data.channels == 3 else "gray"
+    measure(rows, models, args.data, args.out, kind)
     (args.out / "between.md").write_text(table(rows))
     print(table(rows))
     if args.take is not None:
