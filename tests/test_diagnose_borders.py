@@ -23,6 +23,27 @@ def continued(image, weight, pads, stride):
     return made[tuple(slice(None, None, step) for step in stride)]
 
 
+def assert_continued(trace, image, expected):
+    """Checks what the first step makes of (1, C, ...) that goes on at its borders."""
+    (found,) = trace.run([[image]], {0: Change(edge=True)})
+    np.testing.assert_allclose(found[0, 0], expected, atol=1e-5)
+
+
+def onnx_traces(operator, about, weight, image, folder):
+    """Of a file with one operator, as old and new versions have it."""
+    from caejax.diagnose import onnx_file as of_onnx
+
+    for version in (10, 17):
+        path = onnx_file(
+            folder / "x.onnx",
+            [(operator, ["x", "w"], ["y"], about)],
+            {"w": weight},
+            shape=[1, *image.shape[1:]],
+            version=version,
+        )
+        yield of_onnx.trace_model(of_onnx.read(path), [image])
+
+
 @pytest.mark.parametrize(
     ("taps", "pads", "stride"),
     [
@@ -36,7 +57,6 @@ def test_convolutions_continue_their_input(taps, pads, stride, normal, tmp_path)
     """In each language, against SciPy; pads that differ where a language has them."""
     image, weight = normal(1, 2, *(9, 8, 7)[: len(taps)]), normal(1, 2, *taps)
     expected = continued(image[0], weight, pads, stride)
-    change = {0: Change(edge=True)}
 
     axes = "DHW"[-len(taps) :]
     layout = (f"N{axes}C", f"{axes}IO", f"N{axes}C")
@@ -47,23 +67,12 @@ def test_convolutions_continue_their_input(taps, pads, stride, normal, tmp_path)
         ),
         [np.moveaxis(image, 1, -1)],
     )
-    (found,) = trace.run([[image]], change)
-    np.testing.assert_allclose(found[0, 0], expected, atol=1e-5)
+    assert_continued(trace, image, expected)
 
     starts, ends = zip(*pads, strict=True)
-    for version in (10, 17):
-        path = onnx_file(
-            tmp_path / "x.onnx",
-            [("Conv", ["x", "w"], ["y"], {"pads": starts + ends, "strides": stride})],
-            {"w": weight},
-            shape=[1, *image.shape[1:]],
-            version=version,
-        )
-        from caejax.diagnose import onnx_file as of_onnx
-
-        trace = of_onnx.trace_model(of_onnx.read(path), [image])
-        (found,) = trace.run([[image]], change)
-        np.testing.assert_allclose(found[0, 0], expected, atol=1e-5)
+    about = {"pads": starts + ends, "strides": stride}
+    for trace in onnx_traces("Conv", about, weight, image, tmp_path):
+        assert_continued(trace, image, expected)
 
     torch = pytest.importorskip("torch")
     from caejax.diagnose.torch_module import trace_module
@@ -73,8 +82,7 @@ def test_convolutions_continue_their_input(taps, pads, stride, normal, tmp_path)
         layer = kinds[len(taps) - 1](2, 1, taps, stride, starts, bias=False)
         layer.weight.data[:] = torch.as_tensor(weight)
         trace = trace_module(layer, [torch.as_tensor(image)])
-        (found,) = trace.run([[image]], change)
-        np.testing.assert_allclose(found[0, 0], expected, atol=1e-5)
+        assert_continued(trace, image, expected)
 
 
 def spread(array, steps):
@@ -115,7 +123,6 @@ def test_transposed_convolutions_continue_their_input(
     image, weight = normal(1, 2, *(5, 4, 3)[: len(taps)]), normal(2, 1, *taps)
     layer = {"stride": stride, "padding": padding, "more": more, "dilation": dilation}
     expected = enlarged(image[0], weight, layer)
-    change = {0: Change(edge=True)}
 
     axes = "DHW"[-len(taps) :]
     layout = (f"N{axes}C", f"{axes}IO", f"N{axes}C")
@@ -134,23 +141,12 @@ def test_transposed_convolutions_continue_their_input(
         ),
         [np.moveaxis(image, 1, -1)],
     )
-    (found,) = trace.run([[image]], change)
-    np.testing.assert_allclose(found[0, 0], expected, atol=1e-5)
+    assert_continued(trace, image, expected)
 
     about = {"pads": 2 * padding, "strides": stride, "output_padding": more}
-    for version in (10, 17):
-        path = onnx_file(
-            tmp_path / "x.onnx",
-            [("ConvTranspose", ["x", "w"], ["y"], about | {"dilations": dilation})],
-            {"w": weight},
-            shape=[1, *image.shape[1:]],
-            version=version,
-        )
-        from caejax.diagnose import onnx_file as of_onnx
-
-        trace = of_onnx.trace_model(of_onnx.read(path), [image])
-        (found,) = trace.run([[image]], change)
-        np.testing.assert_allclose(found[0, 0], expected, atol=1e-5)
+    about |= {"dilations": dilation}
+    for trace in onnx_traces("ConvTranspose", about, weight, image, tmp_path):
+        assert_continued(trace, image, expected)
 
     torch = pytest.importorskip("torch")
     from caejax.diagnose.torch_module import trace_module
@@ -160,8 +156,7 @@ def test_transposed_convolutions_continue_their_input(
     module = kind(2, 1, taps, stride, padding, more, bias=False, dilation=dilation)
     module.weight.data[:] = torch.as_tensor(weight)
     trace = trace_module(module, [torch.as_tensor(image)])
-    (found,) = trace.run([[image]], change)
-    np.testing.assert_allclose(found[0, 0], expected, atol=1e-5)
+    assert_continued(trace, image, expected)
 
 
 @pytest.mark.parametrize("taps", [3, 4, 5, 6])

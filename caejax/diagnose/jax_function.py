@@ -491,13 +491,11 @@ def _continued(eqn, image):
     else:
         axes, sizes = params["dimension_numbers"].lhs_spec[2:], params["padding"]
         # Of a transposed one pixels lie apart: what is too much is cut off.
-        apart = params["lhs_dilation"]
-        for axis, pair, step in zip(axes, sizes, apart, strict=True):
-            around[axis] = tuple(max(-(-size // step), 0) for size in pair)
-        params["padding"] = tuple(
-            tuple(size - step * n for size, n in zip(pair, around[axis], strict=True))
-            for axis, pair, step in zip(axes, sizes, apart, strict=True)
-        )
+        left = []
+        for axis, pair, step in zip(axes, sizes, params["lhs_dilation"], strict=True):
+            low, high = around[axis] = tuple(max(-(-n // step), 0) for n in pair)
+            left.append((pair[0] - step * low, pair[1] - step * high))
+        params["padding"] = tuple(left)
     return eqn.replace(params=params), np.pad(image, around, mode="edge")
 
 

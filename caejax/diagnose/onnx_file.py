@@ -570,8 +570,11 @@ def _continue_input(model, index, shapes):
     if node.op_type == "Pad":
         _set(node, mode="edge")
         return
-    transposed = node.op_type == "ConvTranspose"
-    pads, left = (_beyond if transposed else _pads)(node, shapes)
+    if node.op_type == "ConvTranspose":
+        pads, left = _beyond(node, shapes)
+    else:
+        pads = _pads(node, shapes)
+        left = [0] * len(pads)
     if not any(pads):
         return
     _set(node, pads=left, auto_pad="NOTSET")
@@ -610,15 +613,12 @@ def _beyond(node, shapes):
 
 
 def _pads(node, shapes):
-    """Of a convolution, at the start of each axis and then at the end of each; and 0s,
-    which are left of it.
-    """
+    """Of a convolution, at the start of each axis and then at the end of each."""
     about = onnx_moves.attributes(node)
     taps = shapes[node.input[1]][2:]
-    nothing = [0] * 2 * len(taps)
     auto = str(about.get("auto_pad", "NOTSET"))
     if not auto.startswith("SAME"):
-        return list(about.get("pads", nothing)), nothing
+        return list(about.get("pads", [0] * 2 * len(taps)))
     pairs = []
     for size, k, s, d in zip(
         shapes[node.input[0]][2:],
@@ -631,8 +631,7 @@ def _pads(node, shapes):
         less = more // 2
         pairs.append((less, more - less))
     starts, ends = zip(*pairs, strict=True)
-    pads = [*starts, *ends] if auto == "SAME_UPPER" else [*ends, *starts]
-    return pads, nothing
+    return [*starts, *ends] if auto == "SAME_UPPER" else [*ends, *starts]
 
 
 def _set(node, **values):

@@ -12,6 +12,7 @@ from caejax.diagnose.trace import (
     Step,
     Trace,
     block_means,
+    spatial,
     turn_blocks,
 )
 from caejax.errors import CaejaxError, did_you_mean
@@ -341,10 +342,8 @@ def _padding(trace):
 
 def _reads_a_map(step, channel):
     """Whether it is a transposed convolution that does not make a map of one pixel."""
-    if step.kind != "transposed" or len(step.shape_in) < 3:
-        return False
-    axes = {*range(len(step.shape_in))} - {0, channel % len(step.shape_in)}
-    return any(step.shape_in[axis] > 1 for axis in axes)
+    largest = max(spatial(step.shape_in, channel), default=1)
+    return step.kind == "transposed" and largest > 1
 
 
 def _joins_beside(step, axis):
